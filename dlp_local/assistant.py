@@ -1,0 +1,145 @@
+"""One turn, from a message to its answer; chat, ask and everything else call this."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from dlp_local.engine import Engine
+from dlp_local.errors import InputError
+from dlp_local.packs import Pack, bundled_pack, open_pack
+from dlp_local.records import (
+    Event,
+    Generated,
+    Message,
+    Mix,
+    ReplyDone,
+    Route,
+    RouteChosen,
+    TextDelta,
+    Timings,
+)
+from dlp_local.routing import MessageRouter
+from dlp_local.settings import Sampling, Settings, load_settings
+
+
+class Assistant:
+    """A pack ready to answer.
+
+    >>> with Assistant.open() as assistant:
+    ...     assistant.route("tar: list the contents of notes.tar").mix
+    ...     for event in assistant.reply("to ISO: the 3rd of February 2021"):
+    ...         if isinstance(event, TextDelta):
+    ...             print(event.text, end="")
+
+    All calls but `cancel` belong to one thread at a time.
+    """
+
+    def __init__(self, pack: Pack, settings: Settings) -> None:
+        manifest = pack.manifest
+        self.name = pack.name
+        self.greeting = manifest.greeting
+        self.adapters = tuple(sorted(manifest.adapters))
+        self.settings = settings
+        self._router = open_router(pack, settings)
+        self._engine = Engine(pack.path(manifest.backbone), pack.adapter_files(), settings.engine)
+        self.context_size = self._engine.context_size
+
+    @classmethod
+    def open(cls, pack: Path | None = None, settings: Settings | None = None) -> Assistant:
+        """Opens a pack's folder (none: the one of the settings, or the bundled one); raises `PackError`."""
+        settings = settings or load_settings()
+        return cls(open_pack(pack or settings.pack or bundled_pack()), settings)
+
+    def route(self, text: str, *, previous: Route | None = None) -> Route:
+        """The router's decision about a message, given the route of the turn before it."""
+        carried = previous.probabilities if previous else None
+        return self._router.route(text, self.settings.routing, carried)
+
+    def reply(
+        self,
+        text: str,
+        history: Sequence[Message] = (),
+        *,
+        mix: Mix | None = None,
+        system: str | None = None,
+        sampling: Sampling | None = None,
+        previous: Route | None = None,
+    ) -> Iterator[Event]:
+        """Answers a message: `RouteChosen`, perhaps `HistoryTrimmed`, `TextDelta`…, and `ReplyDone` at the end.
+
+        A `mix` given by hand leaves the router out. Raises `InputError` for what cannot be answered.
+        """
+        if not text.strip():
+            raise InputError("the message is empty. Write something to answer.")
+        self._engine.resume()
+        route = self.route(text, previous=previous) if mix is None else Route(text, {}, mix)
+        yield RouteChosen(route)
+        instructions = self.settings.system if system is None else system
+        opening = [Message("system", instructions)] if instructions else []
+        answer: list[str] = []
+        try:
+            for event in self._engine.generate(
+                [*opening, *history, Message("user", text)], route.mix, seeded(sampling or self.settings.sampling)
+            ):
+                if isinstance(event, TextDelta):
+                    answer.append(event.text)
+                yield self._receipt(route, "".join(answer), event) if isinstance(event, Generated) else event
+        finally:
+            self._engine.resume()
+
+    def _receipt(self, route: Route, answer: str, done: Generated) -> ReplyDone:
+        return ReplyDone(
+            text=route.text,
+            answer=answer,
+            route=route,
+            finish_reason=done.finish_reason,
+            prompt_tokens=done.prompt_tokens,
+            answer_tokens=done.answer_tokens,
+            context_used=done.context_used,
+            context_size=self.context_size,
+            timings=Timings(route.total_ms, route.total_ms + done.first_token_ms, route.total_ms + done.total_ms),
+        )
+
+    def settle(self, history: Sequence[Message], *, system: str | None = None) -> None:
+        """Prepares for the next message in idle time; ends early on `cancel`."""
+        instructions = self.settings.system if system is None else system
+        opening = [Message("system", instructions)] if instructions else []
+        self._engine.settle([*opening, *history])
+
+    def cancel(self) -> None:
+        """Ends the running reply within a token, or a running `settle`; from any thread."""
+        self._engine.cancel()
+
+    def close(self) -> None:
+        """Frees the backbone and its adapters."""
+        self._engine.close()
+
+    def __enter__(self) -> Assistant:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+
+def open_router(pack: Pack, settings: Settings) -> MessageRouter:
+    """The encoder and the router of a pack, without its backbone."""
+    manifest = pack.manifest
+    return MessageRouter(
+        encoder=pack.path(manifest.encoder),
+        tokenizer=pack.path(manifest.encoder.tokenizer),
+        router=pack.path(manifest.router),
+        threads=settings.routing.encoder_threads,
+    )
+
+
+def open_assistant(settings: Settings) -> Assistant:
+    """Opens the assistant that the settings name."""
+    return Assistant.open(settings=settings)
+
+
+def seeded(sampling: Sampling) -> Sampling:
+    """The same options with a seed drawn where none is set."""
+    return sampling if sampling.seed is not None else sampling.model_copy(update={"seed": secrets.randbelow(2**32 - 1)})

@@ -1,0 +1,330 @@
+"""The only module that imports llama_cpp: the backbone, its adapters, its KV cache and its sampler, as Python values.
+
+Low-level llama-cpp-python: the high-level `Llama` takes one adapter, fixed when it is made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+
+import llama_cpp.llama_cpp as lib
+import numpy as np
+import psutil
+from llama_cpp.llama_chat_format import Jinja2ChatFormatter
+from numpy.typing import NDArray
+
+from dlp_local import settings
+from dlp_local.errors import EngineError, PackError
+
+GGUF_MAGIC = b"GGUF"
+SEQUENCES = 2
+"""The spine and one branch."""
+
+_LOG: deque[str] = deque(maxlen=20)
+_LOG_WARN = 3
+
+
+@lib.llama_log_callback
+def _keep_log(level: int, text: bytes, _: object) -> None:
+    if level >= _LOG_WARN and (line := text.decode("utf-8", "replace").strip()):
+        _LOG.append(line)
+
+
+def _last_log() -> str:
+    """What llama.cpp last complained about, or an empty text."""
+    return _LOG[-1] if _LOG else ""
+
+
+_started = threading.Lock()
+_is_started = False
+
+
+def _start_library() -> None:
+    global _is_started
+    with _started:
+        if not _is_started:
+            lib.llama_log_set(_keep_log, ctypes.c_void_p(0))
+            lib.llama_backend_init()
+            _is_started = True
+
+
+def usable_cores() -> int:
+    """Physical cores that this process may run on."""
+    physical = psutil.cpu_count(logical=False) or os.cpu_count() or 1
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(physical, allowed))
+
+
+def check_gguf(path: Path) -> None:
+    """Raises `PackError` unless the file is there, can be read and starts as a GGUF file does."""
+    try:
+        with path.open("rb") as file:
+            magic = file.read(len(GGUF_MAGIC))
+    except OSError as error:
+        raise PackError(f"{path}: cannot be read ({error.strerror}). Check the pack and the file's rights.") from None
+    if magic != GGUF_MAGIC:
+        raise PackError(f"{path}: is not a GGUF file. Convert the model to GGUF or name another file in pack.toml.")
+
+
+class Adapter:
+    """A loaded LoRA; belongs to the backbone that loaded it."""
+
+    def __init__(self, handle: ctypes.c_void_p) -> None:
+        self.handle = handle
+        count = lib.llama_adapter_get_alora_n_invocation_tokens(handle)
+        tokens = lib.llama_adapter_get_alora_invocation_tokens(handle)
+        self.invocation_tokens: tuple[int, ...] = tuple(tokens[i] for i in range(count)) if count else ()
+
+
+class Sampler:
+    """llama.cpp's sampler chain: repeat penalty, top-k, top-p, min-p, temperature, seeded draw; greedy at 0."""
+
+    def __init__(self, chain: lib.llama_sampler_p, context: lib.llama_context_p) -> None:
+        self._chain, self._context = chain, context
+
+    def next_token(self) -> int:
+        """Draws the next token from the newest logits and takes note of it for the repeat penalty."""
+        return int(lib.llama_sampler_sample(self._chain, self._context, -1))
+
+    def close(self) -> None:
+        """Frees the chain."""
+        lib.llama_sampler_free(self._chain)
+
+
+class Backbone:
+    """One GGUF model with one context whose KV cache holds two sequences in the same cells.
+
+    Raises `PackError` for a file that is not a model and `EngineError` where llama.cpp cannot run it.
+    Not thread-safe but for `interrupt`.
+    """
+
+    def __init__(self, path: Path, options: settings.Engine) -> None:
+        check_gguf(path)
+        _start_library()
+        self.path = path
+        _LOG.clear()
+        self._stack = contextlib.ExitStack()
+        try:
+            self._load(options)
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def _load(self, options: settings.Engine) -> None:
+        model_params = lib.llama_model_default_params()
+        if options.gpu_layers >= 0:
+            model_params.n_gpu_layers = options.gpu_layers
+        self._model = lib.llama_model_load_from_file(os.fsencode(self.path), model_params)
+        if not self._model:
+            raise PackError(f"{self.path}: llama.cpp cannot load it: {_last_log()}. Get the file again.")
+        self._stack.callback(lib.llama_model_free, self._model)
+        self._vocab = lib.llama_model_get_vocab(self._model)
+        self.vocab_size: int = lib.llama_vocab_n_tokens(self._vocab)
+        trained = lib.llama_model_n_ctx_train(self._model)
+
+        params = lib.llama_context_default_params()
+        threads = options.threads or usable_cores()
+        params.n_ctx = min(options.context, trained)
+        params.n_batch = params.n_ubatch = min(options.batch, params.n_ctx)
+        params.n_seq_max = SEQUENCES
+        params.kv_unified = True
+        params.n_threads = params.n_threads_batch = threads
+        params.no_perf = True
+        self._context = lib.llama_init_from_model(self._model, params)
+        if not self._context:
+            raise EngineError(
+                f"{self.path}: no room for a context of {params.n_ctx} tokens ({_last_log()}). "
+                "Use a smaller one: engine.context in the settings."
+            )
+        self._stack.callback(lib.llama_free, self._context)
+        self._memory = lib.llama_get_memory(self._context)
+        self.context_size: int = lib.llama_n_ctx(self._context)
+        self.batch_size: int = lib.llama_n_batch(self._context)
+        self._batch = lib.llama_batch_init(self.batch_size, 0, 1)
+        self._stack.callback(lib.llama_batch_free, self._batch)
+        self._interrupted = False
+        self._abort = lib.ggml_abort_callback(lambda _: self._interrupted)
+        self._no_abort = ctypes.cast(None, lib.ggml_abort_callback)
+        self._adapters: set[Adapter] = set()
+
+    # ---- text ----
+
+    def tokenize(self, text: str, *, special: bool) -> list[int]:
+        """Token ids of a text; only with `special` are the names of control tokens read as such."""
+        raw = text.encode("utf-8", "surrogatepass")
+        size = len(raw) + 8
+        buffer = (lib.llama_token * size)()
+        count = lib.llama_tokenize(self._vocab, raw, len(raw), buffer, size, False, special)
+        if count < 0:
+            raise EngineError(f"{self.path}: the text could not be tokenised. Shorten the message.")
+        return list(buffer[:count])
+
+    def piece(self, token: int) -> bytes:
+        """The bytes of a token; none for control tokens."""
+        size = 64
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            count = lib.llama_token_to_piece(self._vocab, token, buffer, size, 0, False)
+            if count >= 0:
+                return buffer.raw[:count]
+            size = -count
+
+    def is_end(self, token: int) -> bool:
+        """Whether a token ends the answer."""
+        return bool(lib.llama_vocab_is_eog(self._vocab, token))
+
+    @property
+    def opening_tokens(self) -> list[int]:
+        """What the model's header wants before every prompt: its begin token, or nothing."""
+        return [lib.llama_vocab_bos(self._vocab)] if lib.llama_vocab_get_add_bos(self._vocab) else []
+
+    def chat_formatter(self) -> Callable[..., str] | None:
+        """The header's chat template as `format(messages, add_generation_prompt)`, sandboxed; None without one."""
+        template = lib.llama_model_chat_template(self._model, None)
+        if not template:
+            return None
+        bos, eos = (self._token_text(get(self._vocab)) for get in (lib.llama_vocab_bos, lib.llama_vocab_eos))
+
+        def render(messages: list[dict[str, str]], add_generation_prompt: bool) -> str:
+            formatter = formatters[add_generation_prompt]
+            return str(formatter(messages=messages).prompt)  # type: ignore[arg-type]
+
+        formatters = {
+            flag: Jinja2ChatFormatter(template.decode("utf-8"), eos, bos, add_generation_prompt=flag)
+            for flag in (False, True)
+        }
+        return render
+
+    def _token_text(self, token: int) -> str:
+        if token < 0:
+            return ""
+        return (lib.llama_vocab_get_text(self._vocab, token) or b"").decode("utf-8", "replace")
+
+    # ---- adapters ----
+
+    def load_adapter(self, path: Path) -> Adapter:
+        """Loads a GGUF LoRA; raises `PackError` where it does not fit this backbone."""
+        check_gguf(path)
+        _LOG.clear()
+        handle = lib.llama_adapter_lora_init(self._model, os.fsencode(path))
+        if not handle:
+            raise PackError(f"{path}: does not load on {self.path.name}: {_last_log()}. Use an adapter made for it.")
+        adapter = Adapter(handle)
+        self._adapters.add(adapter)
+        return adapter
+
+    def free_adapter(self, adapter: Adapter) -> None:
+        """Frees an adapter that is not set."""
+        self._adapters.remove(adapter)
+        lib.llama_adapter_lora_free(adapter.handle)
+
+    def set_adapters(self, scaled: Sequence[tuple[Adapter, float]]) -> None:
+        """Replaces the whole set of active adapters; what is decoded from now on runs under it."""
+        count = len(scaled)
+        handles = (lib.llama_adapter_lora_p_ctypes * count)(
+            *(ctypes.cast(adapter.handle, lib.llama_adapter_lora_p_ctypes) for adapter, _ in scaled)
+        )
+        scales = (ctypes.c_float * count)(*(scale for _, scale in scaled))
+        if lib.llama_set_adapters_lora(self._context, handles, count, scales) != 0:
+            raise EngineError(f"llama.cpp refused the adapters: {_last_log()}. Ask with --mix base.")
+
+    # ---- cache and computation ----
+
+    def decode(self, tokens: Sequence[int], position: int, sequence: int) -> bool:
+        """Computes tokens onto a sequence, the first at `position`; logits are kept for the last one.
+
+        Returns False where `interrupt` ended it early; the sequence then holds an unknown part of the tokens.
+        """
+        for start in range(0, len(tokens), self.batch_size):
+            chunk = tokens[start : start + self.batch_size]
+            if not self._decode_batch(chunk, position + start, sequence, start + len(chunk) == len(tokens)):
+                return False
+        return True
+
+    def _decode_batch(self, tokens: Sequence[int], position: int, sequence: int, is_last: bool) -> bool:
+        batch, count = self._batch, len(tokens)
+        batch.n_tokens = count
+        for i, token in enumerate(tokens):
+            batch.token[i] = token
+            batch.pos[i] = position + i
+            batch.n_seq_id[i] = 1
+            batch.seq_id[i][0] = sequence
+            batch.logits[i] = False
+        batch.logits[count - 1] = is_last
+        # Asked between the nodes of the graph: worth it for a prompt, not for a single token.
+        if count > 1:
+            lib.llama_set_abort_callback(self._context, self._abort, ctypes.c_void_p(0))
+        status = lib.llama_decode(self._context, batch)
+        if count > 1:
+            lib.llama_set_abort_callback(self._context, self._no_abort, ctypes.c_void_p(0))
+        if status == 2 or (self._interrupted and count > 1):
+            return False
+        if status != 0:
+            raise EngineError(f"llama.cpp could not compute the next tokens (code {status}): {_last_log()}.")
+        return True
+
+    def interrupt(self) -> None:
+        """Ends a running `decode`, from any thread; lasts until `resume`."""
+        self._interrupted = True
+
+    def resume(self) -> None:
+        """Takes an `interrupt` back."""
+        self._interrupted = False
+
+    def logits(self) -> NDArray[np.float32]:
+        """A copy of the newest logits, shape (vocabulary,)."""
+        return np.ctypeslib.as_array(lib.llama_get_logits_ith(self._context, -1), (self.vocab_size,)).copy()
+
+    def copy_sequence(self, source: int, target: int) -> None:
+        """Lets `target` share all cells of `source`."""
+        lib.llama_memory_seq_cp(self._memory, source, target, -1, -1)
+
+    def drop(self, sequence: int, start: int = 0) -> bool:
+        """Forgets a sequence from a position on; False where the model's memory cannot do that."""
+        return bool(lib.llama_memory_seq_rm(self._memory, sequence, start, -1))
+
+    def sampler(self, options: settings.Sampling, seed: int) -> Sampler:
+        """A new sampler chain; the repeat penalty sees the answer alone, not the prompt."""
+        chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
+        stages = []
+        if options.repeat_penalty != 1:
+            look_back = self.context_size if options.repeat_last < 0 else options.repeat_last
+            stages.append(
+                lib.llama_sampler_init_penalties(self.vocab_size, look_back, options.repeat_penalty, 0.0, 0.0)
+            )
+        if options.temperature == 0:
+            stages.append(lib.llama_sampler_init_greedy())
+        else:
+            stages += [
+                lib.llama_sampler_init_top_k(options.top_k),
+                lib.llama_sampler_init_top_p(options.top_p, 1),
+                lib.llama_sampler_init_min_p(options.min_p, 1),
+                lib.llama_sampler_init_temp(options.temperature),
+                lib.llama_sampler_init_dist(seed),
+            ]
+        for stage in stages:
+            lib.llama_sampler_chain_add(chain, stage)
+        return Sampler(chain, self._context)
+
+    # ---- end ----
+
+    def close(self) -> None:
+        """Frees the adapters, the context and the model."""
+        if self._adapters:
+            self.set_adapters(())
+        for adapter in list(self._adapters):
+            self.free_adapter(adapter)
+        self._stack.close()
+
+    def __enter__(self) -> Backbone:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()

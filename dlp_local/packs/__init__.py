@@ -1,0 +1,5 @@
+"""Packs: a folder with a backbone, adapters, an encoder, a router and the `pack.toml` that names them."""
+
+from dlp_local.packs.manifest import Pack, bundled_pack, open_pack
+
+__all__ = ["Pack", "bundled_pack", "open_pack"]

@@ -1,0 +1,198 @@
+"""The frozen values that travel between the rooms of the house."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from dlp_local.errors import InputError
+
+BASE = "base"
+"""The router's own class `no adapter fits`, and the name of the mix with no adapter in it."""
+
+WEIGHT_STEPS = 32
+"""Weights of a mix are multiples of 1/32."""
+
+Role = Literal["system", "user", "assistant"]
+FinishReason = Literal["stop", "length", "cancelled", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a conversation."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterFile:
+    """One GGUF LoRA on disk and the scale that its weight in a mix is multiplied by."""
+
+    name: str
+    path: Path
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """Adapter → weight, sorted by name; weights are multiples of 1/32, sum to ≤ 1, and the rest is `base`."""
+
+    weights: tuple[tuple[str, float], ...] = ()
+
+    @classmethod
+    def of(cls, weights: Mapping[str, float]) -> Mix:
+        """Builds a mix from any weights ≥ 0 with a sum ≤ 1; `base` and weights under 1/32 are left out.
+
+        Raises `InputError` for a weight that is negative or not a number, and for a sum over 1.
+        """
+        for name, weight in weights.items():
+            if not math.isfinite(weight) or weight < 0:
+                raise InputError(f"mix: the weight of '{name}' is {weight}; give a number from 0 to 1.")
+        total = sum(weights.values())
+        if total > 1 + 1e-6:
+            raise InputError(f"mix: the weights add up to {total:.3g}; they may add up to 1 at most.")
+        steps = _round_steps({n: w * WEIGHT_STEPS for n, w in sorted(weights.items()) if n != BASE})
+        return cls(tuple((name, count / WEIGHT_STEPS) for name, count in steps.items() if count))
+
+    @classmethod
+    def parse(cls, text: str) -> Mix:
+        """Reads `sql=0.7,shell=0.3`, `sql` (weight 1) or `base`; raises `InputError` for anything else."""
+        weights: dict[str, float] = {}
+        for part in text.split(","):
+            name, equals, value = part.partition("=")
+            name = name.strip()
+            try:
+                weight = float(value) if equals else 1.0
+            except ValueError:
+                name = ""
+            if not name or name in weights:
+                raise InputError(f"mix: cannot read '{text}'; write adapters and weights as sql=0.7,shell=0.3 or base.")
+            weights[name] = weight
+        return cls.of(weights)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The adapters of the mix."""
+        return tuple(name for name, _ in self.weights)
+
+    @property
+    def base(self) -> float:
+        """The weight that no adapter gets."""
+        return 1.0 - sum(weight for _, weight in self.weights)
+
+    def as_dict(self) -> dict[str, float]:
+        """Every weight by name, `base` included where it has any; they sum to 1."""
+        return dict(self.weights) | ({BASE: self.base} if self.base > 0 else {})
+
+    def __str__(self) -> str:
+        shares = sorted(self.as_dict().items(), key=lambda item: -item[1])
+        return " · ".join(f"{name} {weight:.2f}" for name, weight in shares)
+
+
+def _round_steps(steps: dict[str, float]) -> dict[str, int]:
+    """Rounds each number of steps to the nearest; where the sum then passes the whole, the largest give way."""
+    rounded = {name: 0 if value < 1 - 1e-9 else round(value) for name, value in steps.items()}
+    while sum(rounded.values()) > WEIGHT_STEPS:
+        rounded[max(rounded, key=lambda name: rounded[name] - steps[name])] -= 1
+    return rounded
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What the router decided about a message: its probabilities, the mix made of them, and what that cost."""
+
+    text: str
+    probabilities: Mapping[str, float]
+    mix: Mix
+    embed_ms: float = 0.0
+    route_ms: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "probabilities", MappingProxyType(dict(self.probabilities)))
+
+    @property
+    def total_ms(self) -> float:
+        """Milliseconds from the text to the mix."""
+        return self.embed_ms + self.route_ms
+
+
+@dataclass(frozen=True, slots=True)
+class RouteChosen:
+    """First event of a turn: how the message was routed (no probabilities where the mix was given by hand)."""
+
+    route: Route
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryTrimmed:
+    """The conversation no longer fits the context: its oldest `turns` were left out of this answer."""
+
+    turns: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """The next piece of the answer, in whole characters."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """What the engine says at the end of an answer; milliseconds count from the engine's start on the prompt."""
+
+    finish_reason: FinishReason
+    prompt_tokens: int
+    answer_tokens: int
+    context_used: int
+    first_token_ms: float
+    total_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Milliseconds of one turn: routing, from the message to the first token, and the whole turn."""
+
+    route: float
+    first_token: float
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyDone:
+    """Last event of a turn: the whole answer and its receipt."""
+
+    text: str
+    answer: str
+    route: Route
+    finish_reason: FinishReason
+    prompt_tokens: int
+    answer_tokens: int
+    context_used: int
+    context_size: int
+    timings: Timings
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Speed of the answer after its first token; 0 where there was only one."""
+        seconds = (self.timings.total - self.timings.first_token) / 1000
+        return (self.answer_tokens - 1) / seconds if self.answer_tokens > 1 and seconds > 0 else 0.0
+
+    @property
+    def receipt(self) -> str:
+        """One line: `sql 0.72 · shell 0.22 · base 0.06 · 2 ms route · 180 ms first token · 96 tok/s`."""
+        parts = [str(self.route.mix)]
+        if self.route.probabilities:
+            parts.append(f"{self.timings.route:.0f} ms route")
+        parts.append(f"{self.timings.first_token:.0f} ms first token")
+        if self.tokens_per_second:
+            parts.append(f"{self.tokens_per_second:.0f} tok/s")
+        return " · ".join(parts)
+
+
+Event = RouteChosen | HistoryTrimmed | TextDelta | ReplyDone

@@ -1,0 +1,106 @@
+"""Every setting with its default, once.
+
+Order of precedence: command-line flags, environment (`DLP_LOCAL_*`, groups with two underscores:
+`DLP_LOCAL_ROUTING__TOP_P=0.8`), `config.toml` in the user's configuration folder, the defaults below.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from dlp_local.errors import InputError
+
+APP = "dlp-local"
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Routing(_Group):
+    """How probabilities become a mix."""
+
+    top_p: float = Field(0.9, gt=0, le=1, description="keep the most probable entries until they reach this sum")
+    max_adapters: int = Field(4, ge=1, le=64, description="mix at most so many entries")
+    normalise: Literal["proportional", "softmax"] = Field("proportional", description="weights of what was kept")
+    encoder_threads: int = Field(1, ge=1, le=256, description="threads of the encoder and the router")
+
+
+class Sampling(_Group):
+    """How the next token is chosen from the backbone's logits."""
+
+    temperature: float = Field(0.0, ge=0, le=5, description="0 always takes the most probable token")
+    top_k: int = Field(40, ge=0, description="only the k most probable tokens; 0: all")
+    top_p: float = Field(0.95, gt=0, le=1, description="only the most probable tokens up to this sum")
+    min_p: float = Field(0.05, ge=0, le=1, description="only tokens this probable relative to the best")
+    repeat_penalty: float = Field(1.0, ge=0.1, le=10, description="over 1 makes repetition less probable")
+    repeat_last: int = Field(64, ge=-1, description="tokens that the penalty looks back on; -1: the whole context")
+    seed: int | None = Field(None, ge=0, le=0xFFFFFFFE, description="the same seed gives the same answer")
+    max_tokens: int = Field(512, ge=1, description="longest answer")
+    stop: tuple[str, ...] = Field((), description="texts that end the answer; they are not part of it")
+
+
+class Engine(_Group):
+    """How the backbone runs."""
+
+    context: int = Field(8192, ge=64, description="tokens of context; at most what the backbone was trained for")
+    threads: int = Field(0, ge=0, le=512, description="threads of the backbone; 0: one for each physical core")
+    batch: int = Field(512, ge=1, description="tokens of a prompt that are computed at once")
+    gpu_layers: int = Field(-1, ge=-1, description="layers on the GPU where there is one; -1: all")
+
+
+class Settings(BaseSettings):
+    """All settings of one run, frozen."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DLP_LOCAL_", env_nested_delimiter="__", frozen=True, extra="forbid", validate_default=True
+    )
+
+    pack: Path | None = Field(None, description="folder of the pack; none: the bundled one")
+    system: str = Field("", description="system prompt")
+    routing: Routing = Routing()
+    sampling: Sampling = Sampling()
+    engine: Engine = Engine()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags over environment over the TOML file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config_file())
+
+
+def config_file() -> Path:
+    """The user's `config.toml`: `DLP_LOCAL_CONFIG`, or the one in the platform's configuration folder."""
+    override = os.environ.get("DLP_LOCAL_CONFIG")
+    return Path(override) if override else Path(platformdirs.user_config_dir(APP)) / "config.toml"
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Settings with `flags` on top; groups are dictionaries, and a flag that is None does not count.
+
+    Raises `InputError` that lists every value that cannot be used.
+    """
+    given = {
+        name: {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
+        for name, value in flags.items()
+        if value is not None
+    }
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
+        raise InputError(f"settings: {problems}. Look at the flags, DLP_LOCAL_* and {config_file()}.") from None
+    except (ValueError, OSError) as error:
+        raise InputError(f"settings: {config_file()} cannot be read: {error}. Mend or remove the file.") from None

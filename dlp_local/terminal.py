@@ -1,0 +1,106 @@
+"""Between the command line and the terminal: reading stdin, safe printing, tables."""
+
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dlp_local.errors import InputError
+from dlp_local.records import Route
+
+BAR_WIDTH = 24
+_KEPT_CONTROLS = "\n\t"
+
+
+def printable(text: str) -> str:
+    """Text without control characters but newline and tab: what a model repeats must not steer the terminal."""
+    return "".join(c for c in text if c in _KEPT_CONTROLS or unicodedata.category(c) != "Cc")
+
+
+def decode(raw: bytes, name: str) -> str:
+    """UTF-8 bytes as text; raises `InputError` that names the source and the first bad byte."""
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name}: is not UTF-8 (byte {error.start + 1}). Convert it first, with iconv say.") from None
+
+
+def read_stdin() -> str:
+    """All of stdin."""
+    return decode(sys.stdin.buffer.read(), "stdin")
+
+
+def raw_lines(source: str) -> Iterator[bytes]:
+    """The lines of a file, or of stdin for `-`, as they come; blank ones are left out."""
+    if source == "-":
+        yield from (line for line in sys.stdin.buffer if line.strip())
+        return
+    try:
+        with Path(source).open("rb") as file:
+            yield from (line for line in file if line.strip())
+    except OSError as error:
+        raise InputError(f"{source}: cannot be read ({error.strerror}). Check the path.") from None
+
+
+def write_json(value: Any) -> None:
+    """One JSON object on a line of its own, at once."""
+    print(json.dumps(value, ensure_ascii=False), flush=True)
+
+
+def write_text(text: str) -> None:
+    """A piece of an answer, at once; without control characters on a terminal."""
+    sys.stdout.write(printable(text) if sys.stdout.isatty() else text)
+    sys.stdout.flush()
+
+
+def route_json(route: Route) -> dict[str, Any]:
+    """A route as the JSON of `dlp-local route --json`."""
+    return {
+        "text": route.text,
+        "probabilities": probabilities_json(route),
+        "mix": route.mix.as_dict(),
+        "timings_ms": {"embed": round(route.embed_ms, 3), "route": round(route.route_ms, 3)},
+    }
+
+
+def probabilities_json(route: Route) -> dict[str, float]:
+    """Probabilities by name, the most probable first."""
+    ranked = sorted(route.probabilities.items(), key=lambda item: -item[1])
+    return {name: round(p, 6) for name, p in ranked}
+
+
+def print_route(route: Route) -> None:
+    """A route as a table with bars."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("adapter")
+    table.add_column("probability", justify="right")
+    table.add_column("", width=BAR_WIDTH)
+    table.add_column("weight", justify="right")
+    weights = route.mix.as_dict()
+    for name, p in probabilities_json(route).items():
+        bar = "█" * round(p * BAR_WIDTH)
+        weight = f"{weights[name]:.2f}" if name in weights else "-"
+        table.add_row(name, f"{p:.3f}", Text(bar, style="cyan" if name in weights else "dim"), weight)
+    console = Console()
+    console.print(Text(printable(route.text), style="bold"))
+    console.print(table)
+    console.print(Text(f"{route.embed_ms:.1f} ms embed · {route.route_ms:.1f} ms route", style="dim"))
+
+
+def print_receipt(line: str) -> None:
+    """The receipt of an answer, on stderr and only for a person."""
+    if sys.stderr.isatty():
+        Console(stderr=True).print(Text(line, style="dim"))
+
+
+def print_error(message: str) -> None:
+    """An error, on stderr."""
+    print(f"dlp-local: {printable(message)}", file=sys.stderr)

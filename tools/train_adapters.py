@@ -1,0 +1,199 @@
+"""Trains the bundled adapters: one LoRA (rank 16, all seven weights of a layer) for each task.
+
+    python -m tools.train_adapters --data DATA --backbone build/backbone --out build/adapters [TASK …]
+
+They are trained the way they run (Activated LoRA, arXiv 2512.17910; PEFT's `alora_invocation_tokens`): earlier turns
+are computed by the bare backbone, the adapter is on from the `<|user|>` of the last turn. A share of the rows stands
+after random earlier turns of any task. Started again, a task goes on from its last checkpoint; a finished one is kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import random
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from tokenizers import Tokenizer
+from transformers import LlamaForCausalLM
+
+from tools import data, small_talk
+from tools.frame import ASSISTANT, END, USER, render
+from tools.train_backbone import save_checkpoint
+
+TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+IGNORED = -100
+"""Label of a position that the loss leaves out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that decides the result of one adapter's training."""
+
+    steps: int
+    dropout: float = 0.0
+    batch: int = 32
+    rank: int = 16
+    alpha: int = 32
+    lr: float = 3e-3
+    history_share: float = 0.2
+    seed: int = 0
+
+
+PLANS = {
+    "shell": Plan(steps=2700),
+    "sql": Plan(steps=1650),
+    "describe": Plan(steps=500, dropout=0.05),
+    "extract": Plan(steps=1450, dropout=0.1),
+    "banking": Plan(steps=1800, dropout=0.1),
+    "dates": Plan(steps=1500),
+}
+
+
+class Examples:
+    """Endless training batches of one task, reworded in every pass."""
+
+    def __init__(self, folder: Path, task: str, tokenizer: Tokenizer, plan: Plan) -> None:
+        self._folder, self._task, self._tokenizer, self._plan = folder, task, tokenizer, plan
+        self._rng = random.Random(f"adapter-{task}-{plan.seed}")
+        self._earlier = [row for name in data.TASKS for row in data.training_rows(folder, name, self._rng)[:4000]]
+
+    def _ids(self, text: str) -> list[int]:
+        return self._tokenizer.encode(text).ids
+
+    def _history(self) -> str:
+        turns: list[tuple[str, str]] = []
+        if self._rng.random() < 0.2:
+            turns.append(("system", small_talk.system_prompt(self._rng)))
+        for _ in range(self._rng.choice([0, 1, 1, 2, 3])):
+            if self._rng.random() < 0.3:
+                message, answer = small_talk.own_pair(self._rng)
+            else:
+                row = self._rng.choice(self._earlier)
+                message, answer = row.message, row.answer
+            turns += [("user", message), ("assistant", answer)]
+        return render(turns)
+
+    def _example(self, row: data.Row) -> tuple[list[int], list[int]]:
+        """(input ids, labels) of one row; only the answer and its end are learnt."""
+        history = self._history() if self._rng.random() < self._plan.history_share else ""
+        prompt = self._ids(f"{history}{USER}{row.message}{END}{ASSISTANT}")
+        answer = self._ids(row.answer + END)
+        return prompt + answer, [IGNORED] * len(prompt) + answer
+
+    def batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yields (input_ids, labels), both int64 (batch, length), padded at the right; batches hold similar lengths."""
+        while True:
+            rows = data.training_rows(self._folder, self._task, self._rng)
+            size, pool = self._plan.batch, 40 * self._plan.batch
+            for start in range(0, len(rows) - size + 1, pool):
+                examples = sorted(map(self._example, rows[start : start + pool]), key=lambda pair: len(pair[0]))
+                groups = [examples[i : i + size] for i in range(0, len(examples) - size + 1, size)]
+                self._rng.shuffle(groups)
+                yield from map(_pad, groups)
+
+
+def _pad(group: list[tuple[list[int], list[int]]]) -> tuple[torch.Tensor, torch.Tensor]:
+    length = max(len(ids) for ids, _ in group)
+    ids = torch.tensor([ids + [0] * (length - len(ids)) for ids, _ in group])
+    labels = torch.tensor([labels + [IGNORED] * (length - len(labels)) for _, labels in group])
+    return ids, labels
+
+
+def add_adapter(backbone: LlamaForCausalLM, invocation: list[int], plan: Plan) -> PeftModel:
+    """The backbone with a fresh adapter that is on from the last `invocation` tokens."""
+    torch.manual_seed(plan.seed)
+    config = LoraConfig(
+        r=plan.rank,
+        lora_alpha=plan.alpha,
+        lora_dropout=plan.dropout,
+        target_modules=list(TARGETS),
+        task_type="CAUSAL_LM",
+        alora_invocation_tokens=invocation,
+    )
+    return get_peft_model(backbone, config)
+
+
+def learning_rate(step: int, plan: Plan) -> float:
+    """The share of the peak rate at a step: linear warm-up over 3 %, then a cosine to 0."""
+    warmup = max(1, plan.steps * 3 // 100)
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (plan.steps - warmup)))
+
+
+def train(folder: Path, backbone: Path, out: Path, task: str, plan: Plan, log_every: int = 100) -> None:
+    """Trains one adapter into `out/task` (a PEFT folder)."""
+    final = out / task
+    if (final / "adapter_model.safetensors").exists():
+        print(f"{task}: already trained")
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    tokenizer = Tokenizer.from_file(str(backbone / "tokenizer.json"))
+    model = add_adapter(LlamaForCausalLM.from_pretrained(backbone), [tokenizer.token_to_id(USER)], plan)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=plan.lr, weight_decay=0.01, betas=(0.9, 0.98))
+    batches = Examples(folder, task, tokenizer, plan).batches()
+    checkpoint, first = out / f"{task}.pt", 0
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        set_peft_model_state_dict(model, state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        first = state["step"]
+        for _ in range(first):
+            next(batches)
+        print(f"{task}: going on from step {first}")
+
+    model.train()
+    started, tokens, losses = time.monotonic(), 0, []
+    for step in range(first, plan.steps):
+        ids, labels = next(batches)
+        for group in optimizer.param_groups:
+            group["lr"] = plan.lr * learning_rate(step, plan)
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = model(input_ids=ids).logits
+        picked = labels[:, 1:] != IGNORED
+        loss = torch.nn.functional.cross_entropy(logits[:, :-1][picked].float(), labels[:, 1:][picked])
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        tokens += ids.numel()
+        losses.append(loss.item())
+        if (step + 1) % log_every == 0:
+            speed = tokens / (time.monotonic() - started)
+            mean = sum(losses[-log_every:]) / log_every
+            print(f"{task}: step {step + 1}/{plan.steps} loss {mean:.4f} {speed:,.0f} tokens/s", flush=True)
+        if (step + 1) % 300 == 0:
+            weights = get_peft_model_state_dict(model)
+            save_checkpoint(checkpoint, {"model": weights, "optimizer": optimizer.state_dict(), "step": step + 1})
+    part = out / f"{task}.part"
+    model.save_pretrained(part)
+    shutil.rmtree(final, ignore_errors=True)
+    part.rename(final)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tasks", nargs="*", metavar="TASK", help=f"of {', '.join(PLANS)}; none: all of them")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
+    parser.add_argument("--backbone", type=Path, default=Path("build/backbone"))
+    parser.add_argument("--out", type=Path, default=Path("build/adapters"))
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    args = parser.parse_args()
+    if unknown := set(args.tasks) - set(PLANS):
+        parser.error(f"no such task: {', '.join(sorted(unknown))}; there are {', '.join(PLANS)}")
+    torch.set_num_threads(args.threads)
+    for task in args.tasks or PLANS:
+        train(args.data, args.backbone, args.out, task, PLANS[task])
+
+
+if __name__ == "__main__":
+    main()
