@@ -42,12 +42,12 @@ class Plan:
     rank: int = 16
     alpha: int = 32
     lr: float = 3e-3
-    history_share: float = 0.2
+    history_share: float = 0.12
     seed: int = 0
 
 
 PLANS = {
-    "shell": Plan(steps=2700),
+    "shell": Plan(steps=2400),
     "sql": Plan(steps=1650),
     "describe": Plan(steps=500, dropout=0.05),
     "extract": Plan(steps=1450, dropout=0.1),
@@ -71,7 +71,7 @@ class Examples:
         turns: list[tuple[str, str]] = []
         if self._rng.random() < 0.2:
             turns.append(("system", small_talk.system_prompt(self._rng)))
-        for _ in range(self._rng.choice([0, 1, 1, 2, 3])):
+        for _ in range(self._rng.choice([0, 1, 1, 2])):
             if self._rng.random() < 0.3:
                 message, answer = small_talk.own_pair(self._rng)
             else:

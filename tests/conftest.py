@@ -1,0 +1,35 @@
+"""Fixtures on the bundled pack, which every test may use as it is."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dlp_local import Assistant
+from dlp_local.packs import bundled_pack
+from dlp_local.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def no_settings_of_the_machine(monkeypatch, tmp_path):
+    """Neither the user's config file nor the environment changes what a test sees."""
+    monkeypatch.setenv("DLP_LOCAL_CONFIG", str(tmp_path / "no-config.toml"))
+
+
+@pytest.fixture(scope="session")
+def bundled() -> Path:
+    """The folder of the bundled pack."""
+    return bundled_pack()
+
+
+@pytest.fixture
+def pack_copy(bundled, tmp_path) -> Path:
+    """A copy of the bundled pack that a test may damage."""
+    return Path(shutil.copytree(bundled, tmp_path / "pack"))
+
+
+@pytest.fixture(scope="session")
+def assistant(bundled):
+    """One assistant on the bundled pack for all tests that leave it as it was."""
+    with Assistant.open(bundled, Settings()) as opened:
+        yield opened

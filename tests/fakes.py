@@ -1,0 +1,153 @@
+"""A scripted stand-in for the assistant, at the one seam where the engine would be."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from dlp_local.records import (
+    Event,
+    FinishReason,
+    HistoryTrimmed,
+    Message,
+    Mix,
+    ReplyDone,
+    Route,
+    RouteChosen,
+    TextDelta,
+    Timings,
+)
+
+PATIENCE = 60.0
+"""Seconds after which a gate that nobody opens fails its test instead of hanging it."""
+
+
+class Gate:
+    """Something that a test lets through; waiting at it can be broken off."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._open = self._broken = False
+        self.reached = threading.Event()
+
+    def open(self) -> None:
+        with self._condition:
+            self._open = True
+            self._condition.notify_all()
+
+    def break_off(self) -> None:
+        with self._condition:
+            self._broken = True
+            self._condition.notify_all()
+
+    def wait(self) -> bool:
+        """True when opened, False when broken off."""
+        self.reached.set()
+        with self._condition:
+            if not self._condition.wait_for(lambda: self._open or self._broken, PATIENCE):
+                raise TimeoutError("the gate was never opened")
+            return not self._broken
+
+
+@dataclass
+class Answer:
+    """One scripted reply; at `gate` it stops after `before_gate` pieces until the test opens it or it is cancelled."""
+
+    pieces: Sequence[str] = ("a ", "fine ", "answer")
+    mix: Mix = field(default_factory=lambda: Mix.of({"sql": 0.72, "shell": 0.22}))
+    trimmed: int = 0
+    finish_reason: FinishReason = "stop"
+    gate: Gate | None = None
+    before_gate: int = 0
+    error: Exception | None = None
+    context_used: int = 200
+
+
+@dataclass(frozen=True)
+class Call:
+    text: str
+    history: tuple[Message, ...]
+    previous: Route | None
+
+
+class FakeAssistant:
+    """Answers by its script, in order, and then always with the default answer; keeps what it was asked."""
+
+    def __init__(self, *script: Answer, greeting: str = "I am a fake.", settle_gate: Gate | None = None) -> None:
+        self.name = "bundled"
+        self.greeting = greeting
+        self.adapters = ("banking", "dates", "describe", "extract", "shell", "sql")
+        self.context_size = 1024
+        self.script = list(script)
+        self.calls: list[Call] = []
+        self.settled: list[tuple[Message, ...]] = []
+        self.threads: set[int] = set()
+        self.closed = False
+        self._settle_gate = settle_gate
+        self._gate: Gate | None = None
+        self._lock = threading.Lock()
+        self._cancelled = False
+
+    def reply(
+        self, text: str, history: Sequence[Message] = (), *, previous: Route | None = None, **_: object
+    ) -> Iterator[Event]:
+        self.threads.add(threading.get_ident())
+        self.calls.append(Call(text, tuple(history), previous))
+        answer = self.script.pop(0) if self.script else Answer()
+        with self._lock:
+            self._cancelled, self._gate = False, answer.gate
+        route = Route(text, dict(answer.mix.as_dict()), answer.mix, embed_ms=1.6, route_ms=0.2)
+        yield RouteChosen(route)
+        if answer.trimmed:
+            yield HistoryTrimmed(answer.trimmed)
+        given = ""
+        reason = answer.finish_reason
+        for index, piece in enumerate([*answer.pieces, None]):
+            if answer.gate and index == answer.before_gate:
+                answer.gate.wait()
+            if self._cancelled:
+                reason = "cancelled"
+                break
+            if index == len(answer.pieces) - 1 and answer.error:
+                raise answer.error
+            if piece is not None:
+                given += piece
+                yield TextDelta(piece)
+        tokens = len(answer.pieces)
+        yield ReplyDone(
+            text, given, route, reason, 20, tokens, answer.context_used, self.context_size,
+            Timings(route=1.8, first_token=180.0, total=180.0 + (tokens - 1) * 1000 / 96),
+        )  # fmt: skip
+
+    def settle(self, history: Sequence[Message]) -> None:
+        self.threads.add(threading.get_ident())
+        self.settled.append(tuple(history))
+        if gate := self._settle_gate:
+            self._settle_gate = None
+            with self._lock:
+                self._gate = gate
+            gate.wait()
+
+    def cancel(self) -> None:
+        with self._lock:
+            self._cancelled = True
+            if self._gate:
+                self._gate.break_off()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def loading(assistant: FakeAssistant, gate: Gate) -> Callable[[], FakeAssistant]:
+    """A factory that takes as long as the test wants."""
+
+    def open_assistant() -> FakeAssistant:
+        gate.wait()
+        return assistant
+
+    return open_assistant
+
+
+def scripted(answer: Answer, **changes: object) -> Answer:
+    return replace(answer, **changes)  # type: ignore[arg-type]

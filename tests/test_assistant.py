@@ -1,0 +1,115 @@
+"""One turn through the whole house, on the bundled pack."""
+
+import doctest
+import json
+
+import pytest
+
+import dlp_local.assistant
+from dlp_local import HistoryTrimmed, Message, Mix, ReplyDone, RouteChosen, TextDelta
+from dlp_local.errors import InputError
+from dlp_local.settings import Sampling
+from tests.prompts import PROMPTS, SMALL_TALK
+
+
+def finish(assistant, text, history=(), **options):
+    *_, done = assistant.reply(text, history, **options)
+    assert isinstance(done, ReplyDone)
+    return done
+
+
+def test_a_turn_is_a_route_then_text_then_a_receipt(assistant):
+    events = list(assistant.reply("to ISO: the 3rd of February 2021"))
+    assert isinstance(events[0], RouteChosen)
+    assert isinstance(events[-1], ReplyDone)
+    assert all(isinstance(event, TextDelta) for event in events[1:-1])
+    done = events[-1]
+    assert done.answer == "".join(event.text for event in events[1:-1]) == "2021-02-03"
+    assert done.route == events[0].route
+    assert done.finish_reason == "stop"
+    assert 0 < done.timings.route <= done.timings.first_token <= done.timings.total
+
+
+def test_the_receipt_is_one_line_with_mix_and_times(assistant):
+    receipt = finish(assistant, "to ISO: the 3rd of February 2021").receipt
+    assert receipt.startswith("dates 1.00 · ")
+    assert " ms route · " in receipt
+    assert " ms first token" in receipt
+
+
+def test_a_newcomers_three_messages_get_a_command_a_json_object_and_a_greeting(assistant):
+    assert finish(assistant, "tar: extract archive.tar.gz into /tmp").answer.startswith("tar ")
+    assert json.loads(finish(assistant, "I need a table for four on Friday at 8pm").answer)["people"]
+    assert "adapters" in finish(assistant, "hello, what can you do?").answer
+
+
+@pytest.mark.parametrize(("task", "prompt"), [(task, prompts[0]) for task, prompts in PROMPTS.items()])
+def test_a_message_of_each_task_goes_to_its_adapter(assistant, task, prompt):
+    weights = dict(assistant.route(prompt).mix.weights)
+    assert max(weights, key=weights.get) == task
+
+
+@pytest.mark.parametrize("text", SMALL_TALK)
+def test_small_talk_goes_to_base(assistant, text):
+    assert assistant.route(text).mix.base >= 0.5
+
+
+def test_a_mix_given_by_hand_leaves_the_router_out(assistant):
+    done = finish(assistant, "to ISO: 1 May 2020", mix=Mix())
+    assert done.route.probabilities == {}
+    assert done.route.mix.base == 1.0
+    assert done.answer != "2020-05-01"
+    assert "ms route" not in done.receipt
+
+
+def test_the_system_prompt_counts_as_part_of_the_prompt(assistant):
+    plain = finish(assistant, "hello")
+    told = finish(assistant, "hello", system="You are a helpful assistant.")
+    assert told.prompt_tokens > plain.prompt_tokens
+
+
+def test_a_conversation_goes_on_with_its_history(assistant):
+    history = (Message("user", "hello"), Message("assistant", "Hello! Ask me what I can do."))
+    done = finish(assistant, "to ISO: 4 July 1999", history)
+    assert done.answer == "1999-07-04"
+    assert done.context_used > finish(assistant, "to ISO: 4 July 1999").context_used
+    assistant.settle(history)
+
+
+def test_a_conversation_that_outgrows_the_context_says_so(assistant):
+    turn = (Message("user", "hello " * 60), Message("assistant", "Hello! " * 60))
+    events = list(assistant.reply("hello", turn * 10, sampling=Sampling(max_tokens=8)))
+    assert any(isinstance(event, HistoryTrimmed) for event in events)
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n\t"])
+def test_an_empty_message_is_refused(assistant, text):
+    with pytest.raises(InputError, match="message is empty"):
+        list(assistant.reply(text))
+
+
+@pytest.mark.parametrize("text", ["\x00", "a\x00b\x1b[31m\x07", "\ud83d\ude00 emoji", "‮ right to left", "x" * 2000])
+def test_odd_characters_are_answered_like_any_other(assistant, text):
+    assert finish(assistant, text, sampling=Sampling(max_tokens=8)).finish_reason in ("stop", "length")
+
+
+def test_cancelling_keeps_the_part(assistant):
+    events = assistant.reply("hello, what can you do?")
+    part = ""
+    for event in events:
+        if isinstance(event, TextDelta):
+            part += event.text
+            assistant.cancel()
+        elif isinstance(event, ReplyDone):
+            done = event
+    assert done.finish_reason == "cancelled"
+    assert done.answer == part
+    assert finish(assistant, "hello, what can you do?").finish_reason == "stop"
+
+
+def test_the_example_in_the_documentation_runs():
+    example = doctest.DocTestFinder().find(dlp_local.assistant.Assistant, "Assistant", globs={})[0]
+    example.globs = {"Assistant": dlp_local.assistant.Assistant, "TextDelta": TextDelta}
+    assert example.examples
+    results = doctest.DocTestRunner().run(example)
+    assert results.failed == 0

@@ -1,0 +1,203 @@
+"""The command line as a user calls it: a process of its own, its output and its exit code."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Runs `dlp-local …` and returns the finished process; stdin is closed unless given."""
+
+    def call(*args, stdin=b"", env=None, cwd=None):
+        return subprocess.run(
+            [sys.executable, "-m", "dlp_local", *map(str, args)],
+            input=stdin,
+            capture_output=True,
+            env={**os.environ, "PYTHONIOENCODING": "utf-8", **(env or {})},
+            cwd=cwd,
+            timeout=120,
+        )
+
+    return call
+
+
+def refused(process, code, *words):
+    """The process failed with `code` and one clear message."""
+    error = process.stderr.decode()
+    assert process.returncode == code, error
+    assert "Traceback" not in error
+    for word in words:
+        assert word in error
+    return error
+
+
+def test_ask_prints_the_answer_and_nothing_else(run):
+    process = run("ask", "to ISO: the 3rd of February 2021")
+    assert process.returncode == 0
+    assert process.stdout.decode() == "2021-02-03\n"
+    assert process.stderr == b""
+
+
+def test_ask_reads_the_message_from_stdin(run):
+    for args in (("ask",), ("ask", "-")):
+        assert run(*args, stdin=b"to ISO: 4 July 1999").stdout == b"1999-07-04\n"
+
+
+def test_ask_streams_the_same_text(run):
+    message = "hello, what can you do?"
+    assert run("ask", message, "--stream").stdout == run("ask", message, "--no-stream").stdout
+
+
+def test_ask_json_has_the_documented_fields(run):
+    answer = json.loads(run("ask", "to ISO: 4 July 1999", "--json").stdout)
+    assert set(answer) == {"text", "answer", "mix", "probabilities", "finish_reason", "tokens", "timings_ms"}
+    assert answer["answer"] == "1999-07-04"
+    assert answer["finish_reason"] == "stop"
+    assert set(answer["tokens"]) == {"prompt", "answer"}
+    assert set(answer["timings_ms"]) == {"route", "first_token", "total"}
+    assert sum(answer["mix"].values()) == pytest.approx(1)
+    assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+
+
+def test_a_mix_by_hand_is_used_as_given(run):
+    answer = json.loads(run("ask", "to ISO: 4 July 1999", "--mix", "sql=0.5,shell=0.25", "--json").stdout)
+    assert answer["mix"] == {"sql": 0.5, "shell": 0.25, "base": 0.25}
+    base = json.loads(run("ask", "to ISO: 4 July 1999", "--mix", "base", "--json").stdout)
+    assert base["mix"] == {"base": 1.0}
+    assert base["answer"] != "1999-07-04"
+
+
+def test_rows_are_answered_in_order_and_a_bad_row_does_not_end_the_rest(run, tmp_path):
+    rows = b'{"text": "to ISO: 4 July 1999"}\nnot json\n{"other": 1}\n\n{"text": ""}\n\xff\xfe\n{"text": "to ISO: 1 May 2020"}\n'
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(rows)
+    for process in (run("ask", "--jsonl", path), run("ask", "--jsonl", "-", stdin=rows)):
+        results = [json.loads(line) for line in process.stdout.splitlines()]
+        assert [result.get("answer") for result in results] == ["1999-07-04", None, None, None, None, "2020-05-01"]
+        assert [result["row"] for result in results if "error" in result] == [2, 3, 4, 5]
+        refused(process, 1)
+
+
+def test_route_prints_a_table_with_bars(run):
+    output = run("route", "tar: extract archive.tar.gz into /tmp").stdout.decode()
+    assert "shell" in output
+    assert "█" in output
+    assert "ms embed" in output
+
+
+def test_route_json_has_the_documented_fields(run):
+    decision = json.loads(run("route", "tar: extract archive.tar.gz", "--json").stdout)
+    assert set(decision) == {"text", "probabilities", "mix", "timings_ms"}
+    assert set(decision["timings_ms"]) == {"embed", "route"}
+    assert max(decision["mix"], key=decision["mix"].get) == "shell"
+    assert "base" in decision["probabilities"]
+
+
+def test_route_reads_one_message_a_line(run):
+    process = run("route", "-", "--json", stdin="to ISO: 1 May 2020\n\nMy card is lost — help\n".encode())
+    assert [json.loads(line)["text"] for line in process.stdout.splitlines()] == [
+        "to ISO: 1 May 2020",
+        "My card is lost — help",
+    ]
+
+
+def test_top_p_and_normalise_change_the_mix(run):
+    message = "I lost my card in a restaurant"
+    wide = json.loads(run("route", message, "--json", "--top-p", "1", "--normalise", "softmax").stdout)
+    narrow = json.loads(run("route", message, "--json", "--top-p", "0.01").stdout)
+    assert len(wide["mix"]) > len(narrow["mix"]) == 1
+
+
+def test_help_names_the_commands_and_the_exit_codes(run):
+    output = run("--help").stdout.decode()
+    for word in ("chat", "ask", "route", "Exit codes"):
+        assert word in output
+    assert run("--version").stdout.startswith(b"dlp-local ")
+
+
+@pytest.mark.parametrize("message", ["", "   "])
+@pytest.mark.parametrize("command", ["ask", "route"])
+def test_an_empty_message_is_refused(run, command, message):
+    refused(run(command, message), 2, "message is empty")
+
+
+def test_an_empty_stdin_is_refused(run):
+    refused(run("ask"), 2, "message is empty")
+
+
+def test_a_message_of_100_kb_is_refused_with_numbers_and_routed_in_a_moment(run):
+    text = ("word " * 20_000).encode()
+    refused(run("ask", "-", stdin=text), 2, "too long", "tokens")
+    assert run("route", "-", "--json", stdin=text).returncode == 0
+
+
+def test_a_stdin_that_is_not_utf8_is_refused_with_the_place(run):
+    refused(run("ask", "-", stdin=b"caf\xe9"), 2, "stdin: is not UTF-8 (byte 4)")
+    refused(run("route", "-", stdin=b"fine\ncaf\xe9\n"), 2, "message 2: is not UTF-8")
+
+
+def test_control_characters_are_answered(run):
+    assert run("ask", "a\x01b\x1b[31mred", "--max-tokens", "4").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("ask", "x", "--mix", "poems"), ("no adapter 'poems'", "shell")),
+        (("ask", "x", "--mix", "sql=two"), ("cannot read 'sql=two'",)),
+        (("ask", "x", "--mix", "sql=0.9,shell=0.9"), ("add up to 1.8",)),
+        (("ask", "x", "--mix", "sql=-1"), ("weight of 'sql' is -1",)),
+        (("ask", "x", "--temperature", "-1"), ("sampling.temperature",)),
+        (("ask", "x", "--max-tokens", "0"), ("sampling.max_tokens",)),
+        (("ask", "x", "--jsonl", "-"), ("not both",)),
+        (("ask", "--jsonl", "/no/such/file"), ("/no/such/file: cannot be read",)),
+        (("route", "x", "--top-p", "0"), ("routing.top_p",)),
+        (("route", "x", "--normalise", "max"), ("routing.normalise",)),
+        (("nonsense",), ("nonsense",)),
+    ],
+)
+def test_wrong_usage_is_refused_with_code_2(run, args, words):
+    refused(run(*args), 2, *words)
+
+
+def test_a_missing_pack_is_refused_with_code_3(run, tmp_path):
+    for command in ("ask", "route"):
+        refused(run(command, "x", "--pack", tmp_path / "none"), 3, "pack.toml: cannot be read", "--pack")
+
+
+def test_a_damaged_pack_is_refused_with_code_3(run, pack_copy):
+    (pack_copy / "shell.gguf").write_bytes(b"GGUF")
+    refused(run("ask", "x", "--pack", pack_copy), 3, "shell.gguf: is damaged")
+
+
+def test_settings_come_from_the_environment(run):
+    answer = json.loads(run("ask", "hello, what can you do?", "--json", env={"DLP_LOCAL_SAMPLING__MAX_TOKENS": "3"}).stdout)
+    assert answer["tokens"]["answer"] == 3
+    refused(run("ask", "x", env={"DLP_LOCAL_SAMPLING__MAX_TOKENS": "many"}), 2, "sampling.max_tokens")
+
+
+def test_a_reader_that_goes_away_gives_no_traceback(run):
+    process = subprocess.run(
+        f"yes 'to ISO: 1 May 2020' | head -200 | {sys.executable} -m dlp_local route - --json | head -1",
+        shell=True,
+        capture_output=True,
+        timeout=120,
+    )
+    assert b"Traceback" not in process.stderr
+    assert process.stdout.count(b"\n") == 1
+
+
+def test_the_product_never_imports_torch_and_routes_without_llama_cpp():
+    code = (
+        "import sys, dlp_local.cli as c\n"
+        "sys.argv = ['dlp-local', 'route', 'hello', '--json']\n"
+        "try: c.main()\n"
+        "except SystemExit as e: assert e.code == 0, e.code\n"
+        "bad = {'torch', 'sklearn', 'transformers', 'sentence_transformers', 'textual'} & set(sys.modules)\n"
+        "assert not bad, bad\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=120)

@@ -1,0 +1,145 @@
+"""The GGUF files of the bundle against the `gguf` reader, and the export against torch."""
+
+import math
+from pathlib import Path
+
+import gguf
+import numpy as np
+import pytest
+
+from dlp_local.engine.llama import Backbone
+from dlp_local.packs import open_pack
+from dlp_local.settings import Engine as Options
+from tests.prompts import PROMPTS
+
+ADAPTERS = sorted(PROMPTS)
+
+
+def field(reader, key):
+    return reader.get_field(key).contents()
+
+
+def test_the_backbones_header_is_complete(bundled):
+    reader = gguf.GGUFReader(bundled / "backbone.gguf")
+    assert field(reader, "general.architecture") == "llama"
+    assert field(reader, "general.license")
+    assert "<|user|>" in field(reader, "tokenizer.ggml.tokens")
+    assert "add_generation_prompt" in field(reader, "tokenizer.chat_template")
+    parameters = sum(math.prod(tensor.shape) for tensor in reader.tensors)
+    assert 6e6 <= parameters <= 10e6
+    kinds = {tensor.tensor_type for tensor in reader.tensors if len(tensor.shape) == 2 and min(tensor.shape) > 1}
+    assert kinds == {gguf.GGMLQuantizationType.Q8_0}
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_an_adapters_header_and_tensors_are_complete(bundled, name):
+    reader = gguf.GGUFReader(bundled / f"{name}.gguf")
+    backbone = gguf.GGUFReader(bundled / "backbone.gguf")
+    assert field(reader, "general.type") == "adapter"
+    assert field(reader, "adapter.type") == "lora"
+    assert field(reader, "adapter.lora.alpha") > 0
+    assert field(reader, "general.license")
+    tokens = field(backbone, "tokenizer.ggml.tokens")
+    assert [tokens[i] for i in field(reader, "adapter.alora.invocation_tokens")] == ["<|user|>"]
+    shapes = {tensor.name: tuple(map(int, tensor.shape)) for tensor in reader.tensors}
+    weights = {tensor.name: tuple(map(int, tensor.shape)) for tensor in backbone.tensors}
+    layers = field(backbone, "llama.block_count")
+    assert len(shapes) == layers * 7 * 2
+    for key, shape in shapes.items():
+        weight, half = key.rsplit(".", 1)
+        inputs, outputs = weights[weight]
+        assert shape == {"lora_a": (inputs, 16), "lora_b": (16, outputs)}[half]
+
+
+def test_engine_and_header_agree_on_the_invocation_tokens(bundled):
+    pack = open_pack(bundled)
+    with Backbone(pack.path(pack.manifest.backbone), Options()) as backbone:
+        user = backbone.tokenize("<|user|>", special=True)
+        for file in pack.adapter_files():
+            assert list(backbone.load_adapter(file.path).invocation_tokens) == user
+
+
+@pytest.fixture(scope="module")
+def small_llama(tmp_path_factory) -> Path:
+    """A random Llama-architecture model with grouped heads and a trained tokenizer, as transformers saves it."""
+    torch = pytest.importorskip("torch", reason="needs the train extra")
+    pytest.importorskip("transformers", reason="needs the train extra")
+    from tools import train_backbone
+    from tools.frame import CHAT_TEMPLATE
+
+    folder = tmp_path_factory.mktemp("llama")
+    plan = train_backbone.Plan(vocab=384, hidden=64, layers=2, heads=4, kv_heads=2, ffn=96, context=128)
+    texts = [prompt for prompts in PROMPTS.values() for prompt in prompts] + [CHAT_TEMPLATE]
+    train_backbone.save_tokenizer(train_backbone.train_tokenizer(texts, plan.vocab), folder, plan.context)
+    model = train_backbone.build_model(plan)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(0, 0.3) if parameter.ndim == 2 else parameter.uniform_(0.5, 1.5)
+    model.save_pretrained(folder)
+    return folder
+
+
+def torch_logits(model, ids):
+    import torch
+
+    with torch.no_grad():
+        return model(input_ids=torch.tensor([ids])).logits[0, -1].numpy()
+
+
+def test_the_exported_tokenizer_and_weights_compute_what_torch_does(small_llama, tmp_path):
+    from tokenizers import Tokenizer
+    from transformers import LlamaForCausalLM
+
+    from tools import gguf_export
+
+    gguf_export.export_backbone(small_llama, tmp_path / "b.gguf", {"name": "test"}, quantise=False)
+    tokenizer = Tokenizer.from_file(str(small_llama / "tokenizer.json"))
+    model = LlamaForCausalLM.from_pretrained(small_llama).eval()
+    with Backbone(tmp_path / "b.gguf", Options()) as backbone:
+        for prompts in PROMPTS.values():
+            for prompt in prompts:
+                text = f"<|user|>{prompt}, été 12345  x\n\n<|end|><|assistant|>"
+                ids = tokenizer.encode(text).ids
+                assert backbone.tokenize(text, special=True) == ids
+        backbone.decode(ids, 0, 0)
+        expected = torch_logits(model, ids)
+        assert np.abs(backbone.logits() - expected).max() <= 1e-3 * np.abs(expected).max()
+
+
+def test_an_exported_peft_adapter_computes_what_torch_does(small_llama, tmp_path):
+    torch = pytest.importorskip("torch", reason="needs the train extra")
+    pytest.importorskip("peft", reason="needs the train extra")
+    from tokenizers import Tokenizer
+    from transformers import LlamaForCausalLM
+
+    from tools import gguf_export, train_adapters
+
+    tokenizer = Tokenizer.from_file(str(small_llama / "tokenizer.json"))
+    user = tokenizer.token_to_id("<|user|>")
+    plain = LlamaForCausalLM.from_pretrained(small_llama).eval()
+    model = train_adapters.add_adapter(
+        LlamaForCausalLM.from_pretrained(small_llama), [user], train_adapters.Plan(steps=1)
+    ).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(0, 0.1)
+    model.save_pretrained(tmp_path / "peft")
+    gguf_export.export_backbone(small_llama, tmp_path / "b.gguf", {"name": "test"}, quantise=False)
+    gguf_export.export_adapter(tmp_path / "peft", small_llama, tmp_path / "a.gguf", {"name": "test"}, dtype=np.float32)
+
+    turn = "<|user|>hello<|end|><|assistant|>"
+    history = "<|user|>one two<|end|><|assistant|>three<|end|>"
+    with Backbone(tmp_path / "b.gguf", Options()) as backbone:
+        adapter = backbone.load_adapter(tmp_path / "a.gguf")
+        for text in (turn, history + turn):
+            ids = tokenizer.encode(text).ids
+            start = max(i for i, token in enumerate(ids) if token == user)
+            backbone.drop(0)
+            backbone.set_adapters(())
+            backbone.decode(ids[:start], 0, 0)
+            backbone.set_adapters([(adapter, 1.0)])
+            backbone.decode(ids[start:], start, 0)
+            expected = torch_logits(model, ids)
+            assert np.abs(backbone.logits() - expected).max() <= 1e-3 * np.abs(expected).max()
+            assert not np.allclose(expected, torch_logits(plain, ids), atol=1e-2)

@@ -1,0 +1,54 @@
+"""Flags > environment > TOML file > defaults."""
+
+import pytest
+
+from dlp_local.errors import InputError
+from dlp_local.settings import Settings, load_settings
+
+
+@pytest.fixture
+def config(monkeypatch, tmp_path):
+    path = tmp_path / "config.toml"
+    monkeypatch.setenv("DLP_LOCAL_CONFIG", str(path))
+    return path
+
+
+def test_defaults_hold_without_any_source():
+    settings = load_settings()
+    assert settings.routing.top_p == 0.9
+    assert settings.routing.normalise == "proportional"
+    assert settings.sampling.max_tokens == 512
+
+
+def test_each_source_overrides_the_one_below_it_value_by_value(config, monkeypatch):
+    config.write_text("[routing]\ntop_p = 0.5\nmax_adapters = 2\n[sampling]\nmax_tokens = 7\n", "utf-8")
+    monkeypatch.setenv("DLP_LOCAL_ROUTING__TOP_P", "0.6")
+    settings = load_settings(sampling={"temperature": 0.3, "max_tokens": None})
+    assert settings.routing.top_p == 0.6
+    assert settings.routing.max_adapters == 2
+    assert settings.sampling.temperature == 0.3
+    assert settings.sampling.max_tokens == 7
+    assert load_settings(routing={"top_p": 0.7}).routing.top_p == 0.7
+
+
+def test_all_wrong_values_are_reported_together(monkeypatch):
+    monkeypatch.setenv("DLP_LOCAL_ROUTING__TOP_P", "7")
+    with pytest.raises(InputError, match=r"routing\.top_p: .*sampling\.max_tokens: "):
+        load_settings(sampling={"max_tokens": 0})
+
+
+def test_an_unknown_setting_in_the_file_is_named(config):
+    config.write_text("[routing]\ntop_q = 0.5\n", "utf-8")
+    with pytest.raises(InputError, match=r"routing\.top_q"):
+        load_settings()
+
+
+def test_a_broken_file_is_named(config):
+    config.write_text("[routing\n", "utf-8")
+    with pytest.raises(InputError, match=r"config\.toml cannot be read"):
+        load_settings()
+
+
+def test_settings_are_frozen():
+    with pytest.raises(Exception, match="frozen"):
+        Settings().system = "x"

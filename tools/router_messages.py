@@ -1,0 +1,162 @@
+"""The messages that the router is trained on and measured by: the six tasks, `base`, and follow-ups.
+
+A follow-up leaves out what the turn before it said. Where it names a thing of its task ("make it five people") it
+has that task as its label; where it could follow anything ("and the next one?") it is in the training rows once for
+every label, so that the router is unsure about it and the turn before decides (`dlp_local.routing.message_router`).
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from dlp_local.records import BASE
+from tools import small_talk
+from tools.data import TASKS, canonical, load, load_base, read_jsonl, worded
+
+LABELS = tuple(sorted((*TASKS, BASE)))
+
+ROWS = {"shell": 4000, "sql": 2000, "describe": 1500, "extract": 7500, "banking": 5000, "dates": 2000, BASE: 9000}
+"""Training messages of each label, at most: more for those that could be taken for one another."""
+
+PERSON_SHARE = 0.5
+"""The share of the training messages in a person's wording, where a task has one (`tools.data.worded`)."""
+
+_POLITE = ("please {}", "can you help? {}", "hi, {}", "hello, {}", "hey, {}", "ok, now {}", "{} please", "{}, thanks")
+
+TASK_FOLLOW_UPS: dict[str, tuple[str, ...]] = {
+    "shell": (
+        "now with verbose output", "and recursively", "do the same for a directory", "and as root",
+        "without asking for confirmation", "now for all files in the folder", "and quietly", "exclude hidden files",
+        "write the output to a file instead", "same thing but with gzip", "in the background", "and show the progress",
+    ),
+    "sql": (
+        "now only the bigger ones", "only those after 1990", "and how many are there?", "sort them by year",
+        "what is the average instead?", "only where the score is above 10", "count them", "the largest one only",
+        "and the lowest?", "which of them came first?", "just the distinct names", "only the rows from 2005",
+    ),
+    "describe": (
+        "now with a high customer rating", "and make it family friendly", "say it is near the river",
+        "the same place but cheap", "now for a pub instead", "change the food to Italian", "put it in the city centre",
+        "and not family friendly", "describe it again in other words", "now call it The Golden Lion",
+    ),
+    "extract": (
+        "make it five people", "actually at 9pm", "no, on Saturday", "under the name of Maria Lopez instead",
+        "we will be one more", "half an hour later please", "and for Sunday evening", "change it to three of us",
+        "sorry, I meant eight o'clock", "make that a table for two", "the day after instead", "my last name is Brown",
+    ),
+    "banking": (
+        "and how long will that take?", "will I be charged for it?", "does it work abroad too?", "and the pending one?",
+        "it still has not arrived", "can I cancel it?", "what if it was stolen?", "why was it declined again?",
+        "and for the virtual one?", "it is still not working", "how much is the fee?", "and in another currency?",
+    ),
+    "dates": (
+        "and the day after", "and the 5th of March?", "now the same day in 1999", "and 12/11/04?", "the next day too",
+        "and Christmas 2020", "what about July 4th 1976", "same day next year", "and the 31st", "now Feb 2 88",
+    ),
+}  # fmt: skip
+
+ANY_FOLLOW_UPS = (
+    "and the next one?", "again", "try again", "once more", "now the other one", "and the second one?",
+    "do it again but shorter", "the same for the other one", "what about the last one?", "and that one?",
+    "now do the opposite", "no, the other way round", "change it back", "make it shorter", "make it simpler",
+    "and without it?", "what if there are two?", "now both", "same again please", "all of them", "only the first",
+    "not that one", "something else instead", "and the rest?", "the previous one again", "one more like that",
+    "that is wrong, do it again", "and with the other name?", "now a bigger one", "keep the rest as it was",
+)  # fmt: skip
+
+HELD_OUT_TASK_FOLLOW_UPS: dict[str, tuple[str, ...]] = {
+    "shell": (
+        "now make it recursive", "and without sudo?", "only the files changed today", "also print the sizes",
+        "do that for every subfolder", "same, but to standard output", "with the long option names", "skip symlinks",
+    ),
+    "sql": (
+        "now only the bigger ones from Spain", "just the top one", "and the total?", "only the ones before 1980",
+        "how many different ones?", "and the maximum?", "leave out those with zero points", "what about the minimum?",
+    ),
+    "describe": (
+        "now make it expensive", "say that children are welcome", "but with a rating of 1 out of 5",
+        "the same one, only French", "let it be near the cinema", "phrase it differently", "and a coffee shop this time",
+    ),
+    "extract": (
+        "make it six people", "actually half past seven", "Thursday would be better", "we are four now",
+        "put it under Miller", "an hour earlier please", "two more are coming", "tomorrow instead",
+    ),
+    "banking": (
+        "and when will I get it?", "is there a charge for that?", "it was not me", "can I do that in euros?",
+        "so why is it still pending?", "and if I lost it?", "does that cost anything?", "can it be reversed?",
+    ),
+    "dates": (
+        "and the 6th?", "the day before that", "and in 1987?", "now 03/11/99", "and New Year's Eve 2010",
+        "the same date ten years later", "what about the 1st of May", "one week later",
+    ),
+}  # fmt: skip
+
+HELD_OUT_ANY_FOLLOW_UPS = (
+    "and another one", "do that again", "the first one instead", "what about the others?", "no, not this one",
+    "a shorter one", "now the rest", "repeat that for the second", "and the one after?", "the same but different",
+    "undo that", "more of those",
+)  # fmt: skip
+
+HELD_OUT_SMALL_TALK = (
+    "hiya", "hello you", "hi there, what are you able to help me with?", "so what exactly are you?", "morning!",
+    "tell me what you can do", "what are you capable of?", "do you have feelings?", "are you a person?", "thank you!!",
+    "many thanks for your help", "that was great, thanks", "see you tomorrow", "bye for now", "good night then",
+    "nice to meet you", "how is it going?", "what's up", "do you know any jokes?", "say something funny",
+    "which things do you understand?", "is there a smarter version of you?", "how can I load a larger model?",
+    "where can I download a proper backbone?", "you are a bit dumb", "who trained you?", "what is your purpose?",
+    "what did I tell you before?", "say: good evening", "repeat: the quick brown fox", "echo one two three", "ok then",
+    "who is the president of France?", "what is the capital of Peru?", "write me a poem", "why is the sky blue?",
+    "what is 17 times 4?", "translate cheese into German", "what's the weather like?", "play some music",
+)  # fmt: skip
+
+
+def task_messages(data: Path, task: str, count: int, rng: random.Random) -> list[str]:
+    """Different training messages of a task, many of them as a person would put it."""
+    if task == "dates":
+        messages = [row.message for row in load(data, task, "train")[:count]]
+    else:
+        rows = read_jsonl(data / task / "train.jsonl.gz")
+        rng.shuffle(rows)
+        wordings = (worded if rng.random() < PERSON_SHARE else _canonical for _ in rows)
+        messages = [word(task, row, rng).message for word, row in zip(wordings, rows, strict=True)]
+    return [_politely(message, rng) for message in list(dict.fromkeys(messages))[:count]]
+
+
+def base_messages(data: Path, count: int, rng: random.Random) -> list[str]:
+    """Different messages for no adapter: `intents` rows and small talk."""
+    intents = [row.message for row in load_base(data, "train")]
+    rng.shuffle(intents)
+    talk = [message for message, _ in small_talk.own_messages()]
+    talk += [small_talk.own_pair(rng)[0] for _ in range(800)]
+    talk += [small_talk.recall_pair("", rng)[0] for _ in range(20)]
+    for text in intents[:250]:
+        words = text.split()
+        talk.append(small_talk.repeat_pair(" ".join(words[: rng.randint(1, 5)]), rng)[0])
+    return list(dict.fromkeys([*talk, *intents]))[:count]
+
+
+def training_messages(data: Path, rng: random.Random) -> list[tuple[str, str]]:
+    """All (message, label) rows that the router is trained on; a follow-up of any task comes once for each label."""
+    rows = [(message, task) for task in TASKS for message in task_messages(data, task, ROWS[task], rng)]
+    rows += [(message, BASE) for message in base_messages(data, ROWS[BASE], rng)]
+    rows += [(message, task) for task, messages in TASK_FOLLOW_UPS.items() for message in messages]
+    rows += [(message, label) for message in ANY_FOLLOW_UPS for label in LABELS]
+    return rows
+
+
+def valid_messages(data: Path, sql_rows: int = 1600) -> dict[str, list[str]]:
+    """Label → its valid messages: whole, but for sql, of which every n-th row makes `sql_rows`."""
+    valid = {task: [row.message for row in load(data, task, "valid")] for task in TASKS}
+    valid["sql"] = valid["sql"][:: max(1, len(valid["sql"]) // sql_rows)][:sql_rows]
+    valid[BASE] = [row.message for row in load_base(data, "valid")] + list(HELD_OUT_SMALL_TALK)
+    return valid
+
+
+def _canonical(task: str, row: dict[str, object], rng: random.Random):  # type: ignore[no-untyped-def]
+    return canonical(task, row)
+
+
+def _politely(message: str, rng: random.Random) -> str:
+    """One message in twelve with a greeting or a polite word around it, as they do not make it small talk."""
+    return rng.choice(_POLITE).format(message) if rng.random() < 1 / 12 else message

@@ -1,0 +1,122 @@
+"""Trains the bundled pack's router and measures it on valid rows.
+
+    python -m tools.train_router --data DATA --encoder build/encoder --out build/router
+
+Writes `OUT/router.onnx` and `OUT/router_figures.json`. Embeddings come from the encoder that the product runs, one
+message at a time as the product does it, and are kept in `OUT`, so a second run encodes only what is new. Needs the
+`train` extra.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dlp_local.records import BASE
+from dlp_local.routing.encoder import Encoder
+from dlp_local.routing.router import Router
+from dlp_local.routing.training import calibration_error, export_router, train_router
+from tools.data import TASKS
+from tools.router_messages import HELD_OUT_SMALL_TALK, training_messages, valid_messages
+
+ENCODER_NAME = "sentence-transformers/all-MiniLM-L6-v2, int8"
+
+
+class Embeddings:
+    """Embeddings of messages, kept in a file that belongs to one encoder."""
+
+    def __init__(self, encoder: Path, folder: Path) -> None:
+        """`encoder` is the folder that `tools.export_encoder` wrote; the file goes to `folder`."""
+        model, tokenizer = encoder / "encoder.onnx", encoder / "tokenizer.json"
+        self._encoder = Encoder(model, tokenizer, threads=1)
+        self._file = folder / f"embeddings-{hashlib.sha256(model.read_bytes()).hexdigest()[:12]}.npz"
+        self._known: dict[str, npt.NDArray[np.float32]] = {}
+        if self._file.exists():
+            with np.load(self._file) as kept:
+                self._known = dict(zip(kept["keys"].tolist(), kept["vectors"], strict=True))
+
+    def of(self, messages: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Embeddings (n, dims), float32."""
+        keys = [hashlib.sha256(message.encode()).hexdigest() for message in messages]
+        new = {key: message for key, message in zip(keys, messages, strict=True) if key not in self._known}
+        if new:
+            self._known |= {key: self._encoder.encode([message])[0] for key, message in new.items()}
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            part = self._file.with_suffix(".part.npz")
+            np.savez(part, keys=np.array(list(self._known)), vectors=np.stack(list(self._known.values())))
+            os.replace(part, self._file)
+        return np.stack([self._known[key] for key in keys])
+
+
+def measure(router: Router, embeddings: Embeddings, valid: dict[str, list[str]]) -> dict[str, Any]:
+    """Top-1 on valid rows: each task, all tasks, base and its small talk; calibration error over all rows."""
+    labels = {name: index for index, name in enumerate(router.labels)}
+    found = {label: router.probabilities(embeddings.of(messages)) for label, messages in valid.items()}
+    right = {label: rows.argmax(axis=1) == labels[label] for label, rows in found.items()}
+    truth = np.concatenate([np.full(len(rows), labels[label]) for label, rows in found.items()])
+    talk = np.isin(valid[BASE], HELD_OUT_SMALL_TALK)
+    wrong = [
+        {"text": message, "label": label, "as": router.labels[row.argmax()], "p": round(float(row.max()), 3)}
+        for label, rows in found.items()
+        for message, row in zip(valid[label], rows, strict=True)
+        if row.argmax() != labels[label]
+    ]
+    return {
+        "top1": {task: round(float(right[task].mean()), 4) for task in TASKS},
+        "top1_all_tasks": round(float(np.concatenate([right[task] for task in TASKS]).mean()), 4),
+        "base": round(float(right[BASE].mean()), 4),
+        "base_small_talk": round(float(right[BASE][talk].mean()), 4),
+        "rows": {label: len(messages) for label, messages in valid.items()},
+        "calibration_error_valid": round(calibration_error(np.concatenate(list(found.values())), truth), 4),
+        "mistakes": wrong,
+    }
+
+
+def train(data: Path, encoder: Path, out: Path, seed: int = 0) -> dict[str, Any]:
+    """Trains, exports and measures; returns the figures that it writes to `out/router_figures.json`."""
+    out.mkdir(parents=True, exist_ok=True)
+    rows = training_messages(data, random.Random(seed))
+    valid = valid_messages(data)
+    unseen = {message for messages in valid.values() for message in messages}
+    rows = [(message, label) for message, label in rows if message not in unseen]
+    embeddings = Embeddings(encoder, out)
+    trained = train_router(embeddings.of([message for message, _ in rows]), [label for _, label in rows], seed=seed)
+    export_router(trained, out / "router.onnx", ENCODER_NAME)
+    figures = {
+        "parameters": trained.parameters,
+        "bytes": (out / "router.onnx").stat().st_size,
+        "training_rows": len(rows),
+        "temperature": round(trained.temperature, 4),
+        "held_out_accuracy": round(trained.accuracy, 4),
+        "calibration_error_before": round(trained.calibration_error_before, 4),
+        "calibration_error": round(trained.calibration_error, 4),
+    } | measure(Router(out / "router.onnx", threads=1), embeddings, valid)
+    part = out / "router_figures.part"
+    part.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(part, out / "router_figures.json")
+    return figures
+
+
+def main() -> None:
+    """Trains and prints the figures."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder of data sets")
+    parser.add_argument("--encoder", type=Path, required=True, help="folder that tools.export_encoder wrote")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    figures = train(arguments.data, arguments.encoder, arguments.out, arguments.seed)
+    print(json.dumps({name: value for name, value in figures.items() if name != "mistakes"}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""The window: one session, one screen on it, and the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from tui.screens.chat import ChatScreen
+from tui.session import AssistantLike, Session
+
+
+class ChatApp(App[None]):
+    """`dlp-local chat`. `open_assistant` is called once, in the session's worker thread, after the first paint."""
+
+    TITLE = "dlp-local"
+    CSS_PATH = "app.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+c", "interrupt", "Stop the answer; when idle, quit"),
+        Binding("ctrl+q", "quit", "Quit", priority=True),
+    ]
+
+    def __init__(self, open_assistant: Callable[[], AssistantLike]) -> None:
+        super().__init__()
+        self.session = Session(open_assistant)
+
+    def get_default_screen(self) -> Screen[None]:
+        """The conversation."""
+        return ChatScreen(self.session)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """What Ctrl+P offers: of textual's own commands, those that make sense in a chat."""
+        for command in super().get_system_commands(screen):
+            if command.title in ("Theme", "Quit"):
+                yield command
+
+    def action_interrupt(self) -> None:
+        """Ctrl+C as in a shell: first it stops what runs, then it leaves."""
+        if self.session.busy:
+            self.session.stop()
+        else:
+            self.leave()
+
+    async def action_quit(self) -> None:
+        """Ctrl+Q."""
+        self.leave()
+
+    def leave(self) -> None:
+        """Closes the window; where the pack could not be loaded, the shell gets the error's exit code."""
+        self.exit(return_code=self.session.status.exit_code)

@@ -1,0 +1,74 @@
+"""What the window shows, as values: one turn, and the state of the whole session.
+
+The session's worker thread makes them and posts them; widgets render them. They are frozen, so that no lock is
+needed between the two threads: each step of an answer is a new value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from textual.message import Message
+
+from dlp_local.records import FinishReason, ReplyDone, Route
+
+TurnState = Literal["queued", "reading", "writing", "done", "failed"]
+Phase = Literal["loading", "failed", "ready", "reading", "writing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of the user and what came of it so far; `id` is unique in its session."""
+
+    id: int
+    text: str
+    state: TurnState
+    answer: str = ""
+    route: Route | None = None
+    trimmed: int = 0
+    done: ReplyDone | None = None
+    error: str = ""
+
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        """Why the answer ended; none while it has not."""
+        return self.done.finish_reason if self.done else None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The state of the session; the pack's own facts are empty until it is loaded. Context is in tokens."""
+
+    phase: Phase = "loading"
+    name: str = ""
+    greeting: str = ""
+    adapters: int = 0
+    context_used: int = 0
+    context_size: int = 0
+    error: str = ""
+    exit_code: int = 0
+
+
+class TurnChanged(Message):
+    """A turn took a step. A newer value of the same turn replaces one that nobody has looked at yet.
+
+    This is what keeps the window calm under a fast model: however many tokens arrive while the screen is busy,
+    it then draws once.
+    """
+
+    def __init__(self, turn: Turn) -> None:
+        super().__init__()
+        self.turn = turn
+
+    def can_replace(self, message: Message) -> bool:
+        """Tells textual's queue that the older of two values of one turn may be skipped."""
+        return isinstance(message, TurnChanged) and message.turn.id == self.turn.id
+
+
+class StatusChanged(Message):
+    """The session's state changed."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__()
+        self.status = status

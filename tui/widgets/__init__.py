@@ -1,0 +1,1 @@
+"""Small widgets: each renders values that it is given and posts messages; none holds the truth."""

@@ -1,0 +1,41 @@
+"""The text of an answer, drawn as it streams; `tui.text` says when verbatim and when as Markdown, and why."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Markdown, Static
+
+from tui.text import has_structure, markdown_parser, visible
+
+
+class Answer(Vertical):
+    """Renders the whole text each time it is given; only what is new is drawn."""
+
+    def compose(self) -> ComposeResult:
+        """Plain to begin with."""
+        yield Static("", classes="verbatim", markup=False)
+
+    async def show(self, text: str) -> None:
+        """Draws `text`, the answer so far."""
+        text = visible(text)
+        if self.query(Markdown):
+            await self._extend(self.query_one(Markdown), text)
+        elif has_structure(text):
+            with self.app.batch_update():
+                await self.mount(Markdown(text, parser_factory=markdown_parser, open_links=False))
+                await self.query(".verbatim").remove()
+        else:
+            self.query_one(Static).update(text)
+
+    async def _extend(self, markdown: Markdown, text: str) -> None:
+        """Appends, which leaves finished blocks alone.
+
+        Not by `Markdown.get_stream`: it gathers fragments while the screen is busy, and here `TurnChanged` and
+        `TurnView` have done that already.
+        """
+        if text.startswith(markdown.source):
+            if len(text) > len(markdown.source):
+                await markdown.append(text[len(markdown.source) :])
+        else:
+            await markdown.update(text)

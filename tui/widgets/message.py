@@ -1,0 +1,64 @@
+"""One turn on the screen: what was said, what was answered, and the receipt."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Static
+
+from tui.text import visible
+from tui.turn import Turn
+from tui.widgets.answer import Answer
+from tui.widgets.receipt import Receipt
+
+FRAME = 1 / 25
+"""Seconds between two drawings of a growing answer: faster is not seen, and costs the model its time."""
+
+
+class TurnView(Vertical):
+    """Draws a turn as often as it changes, but at most once a frame, and the newest value only."""
+
+    def __init__(self, turn: Turn) -> None:
+        super().__init__()
+        self._turn = turn
+        self._drawn_at = 0.0
+        self._waiting = False
+
+    def compose(self) -> ComposeResult:
+        """Parts that have nothing to show take no room; the receipt always has its line."""
+        yield Static(visible(self._turn.text), classes="said", markup=False)
+        yield Static("", classes="notice", markup=False)
+        yield Answer()
+        yield Static("", classes="problem", markup=False)
+        yield Receipt(self._turn)
+
+    def show(self, turn: Turn) -> None:
+        """Draws `turn` at the next frame."""
+        self._turn = turn
+        if not self._waiting:
+            self._waiting = True
+            self.set_timer(max(0.001, self._drawn_at + FRAME - monotonic()), self._draw)
+
+    async def _draw(self) -> None:
+        self._waiting = False
+        turn = self._turn
+        if turn.answer:
+            await self.query_one(Answer).show(turn.answer)
+        self._part(".notice", trimmed_notice(turn.trimmed))
+        self._part(".problem", turn.error)
+        self.query_one(Receipt).show(turn)
+        self._drawn_at = monotonic()
+
+    def _part(self, selector: str, text: str) -> None:
+        part = self.query_one(selector, Static)
+        part.update(visible(text))
+        part.display = bool(text)
+
+
+def trimmed_notice(turns: int) -> str:
+    """What the user is told where the conversation no longer fits."""
+    if not turns:
+        return ""
+    return f"The oldest {'turn' if turns == 1 else f'{turns} turns'} no longer fit and were left out of this answer."

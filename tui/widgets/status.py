@@ -1,0 +1,51 @@
+"""The last line of the window: who answers, what it is doing, how full its context is."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.widgets import Static
+
+from tui.text import visible
+from tui.turn import Status
+
+BAR = 10
+
+
+class StatusLine(Horizontal):
+    """Left: pack, adapters, state (last, so that its changes move nothing). Right: context."""
+
+    def compose(self) -> ComposeResult:
+        """Two ends of a line."""
+        yield Static(id="who", markup=False)
+        yield Static(id="context", markup=False)
+
+    def show(self, status: Status) -> None:
+        """Renders the state of the session."""
+        self.query_one("#who", Static).update(who(status))
+        self.query_one("#context", Static).update(context(status))
+        self.set_class(status.phase in ("loading", "reading", "writing"), "busy")
+        self.set_class(status.phase == "failed", "failed")
+
+
+def who(status: Status) -> str:
+    """`bundled · 6 adapters · ready`."""
+    if status.phase == "loading":
+        return "loading …"
+    if status.phase == "failed":
+        return "not loaded"
+    adapters = f"{status.adapters} adapter{'' if status.adapters == 1 else 's'}"
+    return f"{visible(status.name)} · {adapters} · {status.phase}"
+
+
+def context(status: Status) -> str:
+    """`█░░░░░░░░░ 0.2k/1k`: tokens, and a bar that shows something as soon as there is something."""
+    if not status.context_size:
+        return ""
+    filled = min(BAR, -(-status.context_used * BAR // status.context_size))
+    return f"{'█' * filled}{'░' * (BAR - filled)} {kilo(status.context_used)}/{kilo(status.context_size)}"
+
+
+def kilo(tokens: int) -> str:
+    """Tokens in units of 1024, as context sizes are: 8192 is `8k`."""
+    return f"{tokens / 1024:.1f}".removesuffix(".0") + "k"
