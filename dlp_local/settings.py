@@ -92,7 +92,7 @@ def load_settings(**flags: Any) -> Settings:
 
     Raises `InputError` that lists every value that cannot be used.
     """
-    given = {
+    given: dict[str, Any] = {
         name: {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
         for name, value in flags.items()
         if value is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from dlp_local.records import (
     Event,
@@ -147,7 +147,3 @@ def loading(assistant: FakeAssistant, gate: Gate) -> Callable[[], FakeAssistant]
         return assistant
 
     return open_assistant
-
-
-def scripted(answer: Answer, **changes: object) -> Answer:
-    return replace(answer, **changes)  # type: ignore[arg-type]

@@ -72,7 +72,8 @@ def test_a_mix_by_hand_is_used_as_given(run):
 
 
 def test_rows_are_answered_in_order_and_a_bad_row_does_not_end_the_rest(run, tmp_path):
-    rows = b'{"text": "to ISO: 4 July 1999"}\nnot json\n{"other": 1}\n\n{"text": ""}\n\xff\xfe\n{"text": "to ISO: 1 May 2020"}\n'
+    good = b'{"text": "to ISO: 4 July 1999"}\n', b'{"text": "to ISO: 1 May 2020"}\n'
+    rows = good[0] + b'not json\n{"other": 1}\n\n{"text": ""}\n\xff\xfe\n' + good[1]
     path = tmp_path / "rows.jsonl"
     path.write_bytes(rows)
     for process in (run("ask", "--jsonl", path), run("ask", "--jsonl", "-", stdin=rows)):
@@ -175,7 +176,9 @@ def test_a_damaged_pack_is_refused_with_code_3(run, pack_copy):
 
 
 def test_settings_come_from_the_environment(run):
-    answer = json.loads(run("ask", "hello, what can you do?", "--json", env={"DLP_LOCAL_SAMPLING__MAX_TOKENS": "3"}).stdout)
+    answer = json.loads(
+        run("ask", "hello, what can you do?", "--json", env={"DLP_LOCAL_SAMPLING__MAX_TOKENS": "3"}).stdout
+    )
     assert answer["tokens"]["answer"] == 3
     refused(run("ask", "x", env={"DLP_LOCAL_SAMPLING__MAX_TOKENS": "many"}), 2, "sampling.max_tokens")
 

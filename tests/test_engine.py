@@ -123,18 +123,18 @@ def test_an_adapter_with_invocation_tokens_leaves_the_turns_before_them_to_the_b
     after = first_logits(engine, "a table for two", Mix.of({"extract": 1.0}), HISTORY)
     backbone, prompts, mixer = engine._backbone, engine._prompts, engine._mixer
     prompt = prompts.tokens([*HISTORY, Message("user", "a table for two")], answer=True)
-    engine._cache._forget()
+    engine._cache.forget()
     start = last_occurrence(mixer.adapter("extract").invocation_tokens, prompt)
     mixer.set({})
     backbone.decode(prompt[:start], 0, 0)
     mixer.set({"extract": 1.0})
     backbone.decode(prompt[start:], start, 0)
     by_hand = backbone.logits()
-    engine._cache._forget()
+    engine._cache.forget()
     mixer.set({"extract": 1.0})
     backbone.decode(prompt, 0, 0)
     all_over = backbone.logits()
-    engine._cache._forget()
+    engine._cache.forget()
     assert np.allclose(after, by_hand, atol=1e-3)
     assert not np.allclose(after, all_over, atol=1e-3)
 
@@ -221,7 +221,7 @@ def test_a_message_longer_than_the_context_is_refused_with_both_numbers(engine):
 
 
 def test_an_unknown_adapter_is_named_with_those_there_are(engine):
-    with pytest.raises(InputError, match="no adapter 'poems'.*banking.*base"):
+    with pytest.raises(InputError, match=r"no adapter 'poems'.*banking.*base"):
         ask(engine, "hello", Mix.of({"poems": 1.0}))
 
 

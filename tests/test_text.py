@@ -1,5 +1,7 @@
 """Tokens' bytes → text, and stop strings."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,7 +10,7 @@ from dlp_local.engine.text import StopStrings, whole_characters
 
 def cut(data, cuts):
     edges = sorted({0, len(data), *(c % (len(data) + 1) for c in cuts)})
-    return [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [data[a:b] for a, b in pairwise(edges)]
 
 
 @given(st.text(), st.lists(st.integers(0, 1000)))

@@ -79,7 +79,9 @@ BACKBONE_ATTRIBUTION = (
     "trained on tldr-pages (CC BY 4.0), WikiSQL (BSD-3-Clause), E2E NLG (CC BY-SA 4.0), RESTAURANTS-8K (CC BY 4.0), "
     "BANKING77 (CC BY 4.0), CLINC150 (CC BY 3.0)"
 )
-ENCODER_ATTRIBUTION = "sentence-transformers/all-MiniLM-L6-v2, Apache-2.0, exported and quantised by tools/export_encoder.py"
+ENCODER_ATTRIBUTION = (
+    "sentence-transformers/all-MiniLM-L6-v2, Apache-2.0, exported and quantised by tools/export_encoder.py"
+)
 
 
 def _string(text: str) -> str:

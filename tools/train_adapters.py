@@ -47,9 +47,9 @@ class Plan:
 
 
 PLANS = {
-    "shell": Plan(steps=2400),
+    "shell": Plan(steps=2200),
     "sql": Plan(steps=1650),
-    "describe": Plan(steps=500, dropout=0.05),
+    "describe": Plan(steps=400, dropout=0.05),
     "extract": Plan(steps=1450, dropout=0.1),
     "banking": Plan(steps=1800, dropout=0.1),
     "dates": Plan(steps=1500),
@@ -156,10 +156,12 @@ def train(folder: Path, backbone: Path, out: Path, task: str, plan: Plan, log_ev
         ids, labels = next(batches)
         for group in optimizer.param_groups:
             group["lr"] = plan.lr * learning_rate(step, plan)
-        with torch.autocast("cpu", torch.bfloat16):
-            logits = model(input_ids=ids).logits
         picked = labels[:, 1:] != IGNORED
-        loss = torch.nn.functional.cross_entropy(logits[:, :-1][picked].float(), labels[:, 1:][picked])
+        columns = picked.any(dim=0).nonzero().flatten()
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = model(input_ids=ids, logits_to_keep=columns).logits
+        kept = picked[:, columns]
+        loss = torch.nn.functional.cross_entropy(logits[kept].float(), labels[:, 1:][:, columns][kept])
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()

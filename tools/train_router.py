@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import random
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,15 @@ from dlp_local.records import BASE
 from dlp_local.routing.encoder import Encoder
 from dlp_local.routing.router import Router
 from dlp_local.routing.training import calibration_error, export_router, train_router
-from tools.data import TASKS
-from tools.router_messages import HELD_OUT_SMALL_TALK, training_messages, valid_messages
+from tools import router_follow_ups
+from tools.data import TASKS, read_jsonl
+from tools.router_messages import (
+    HELD_OUT_ANY_FOLLOW_UPS,
+    HELD_OUT_SMALL_TALK,
+    HELD_OUT_TASK_FOLLOW_UPS,
+    training_messages,
+    valid_messages,
+)
 
 ENCODER_NAME = "sentence-transformers/all-MiniLM-L6-v2, int8"
 
@@ -81,17 +89,43 @@ def measure(router: Router, embeddings: Embeddings, valid: dict[str, list[str]])
     }
 
 
+def measure_follow_ups(
+    router: Router, embeddings: Embeddings, valid: dict[str, list[str]], data: Path
+) -> dict[str, dict[str, float]]:
+    """Top-1 of messages after another turn, alone and with that turn carried over (`router_follow_ups.measure`)."""
+    follow_ups = {**HELD_OUT_TASK_FOLLOW_UPS, router_follow_ups.ANY: HELD_OUT_ANY_FOLLOW_UPS}
+    asked = [i for i, row in enumerate(read_jsonl(data / "extract" / "valid.jsonl.gz")) if row["requested"]]
+    return router_follow_ups.measure(
+        router,
+        {label: embeddings.of(messages) for label, messages in valid.items()},
+        {label: embeddings.of(messages) for label, messages in follow_ups.items()},
+        asked,
+    )
+
+
+def _is_held_out(message: str) -> bool:
+    """A tenth of the messages, for the temperature (what is in the rows more than once is trained on instead)."""
+    return hashlib.sha256(message.encode()).digest()[0] < 26
+
+
 def train(data: Path, encoder: Path, out: Path, seed: int = 0) -> dict[str, Any]:
     """Trains, exports and measures; returns the figures that it writes to `out/router_figures.json`."""
     out.mkdir(parents=True, exist_ok=True)
-    rows = training_messages(data, random.Random(seed))
     valid = valid_messages(data)
     unseen = {message for messages in valid.values() for message in messages}
-    rows = [(message, label) for message, label in rows if message not in unseen]
+    rows = [row for row in training_messages(data, random.Random(seed)) if row[0] not in unseen]
     embeddings = Embeddings(encoder, out)
-    trained = train_router(embeddings.of([message for message, _ in rows]), [label for _, label in rows], seed=seed)
+    copies = Counter(message for message, _ in rows)
+    fit = [row for row in rows if copies[row[0]] > 1 or not _is_held_out(row[0])]
+    held = [row for row in rows if copies[row[0]] == 1 and _is_held_out(row[0])]
+    trained = train_router(
+        embeddings.of([message for message, _ in fit]),
+        [label for _, label in fit],
+        held_out=(embeddings.of([message for message, _ in held]), [label for _, label in held]),
+        seed=seed,
+    )
     export_router(trained, out / "router.onnx", ENCODER_NAME)
-    figures = {
+    figures: dict[str, Any] = {
         "parameters": trained.parameters,
         "bytes": (out / "router.onnx").stat().st_size,
         "training_rows": len(rows),
@@ -99,7 +133,10 @@ def train(data: Path, encoder: Path, out: Path, seed: int = 0) -> dict[str, Any]
         "held_out_accuracy": round(trained.accuracy, 4),
         "calibration_error_before": round(trained.calibration_error_before, 4),
         "calibration_error": round(trained.calibration_error, 4),
-    } | measure(Router(out / "router.onnx", threads=1), embeddings, valid)
+    }
+    router = Router(out / "router.onnx", threads=1)
+    figures |= {"follow_ups": measure_follow_ups(router, embeddings, valid, data)}
+    figures |= measure(router, embeddings, valid)
     part = out / "router_figures.part"
     part.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(part, out / "router_figures.json")

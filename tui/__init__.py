@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dlp_local.settings import Settings
-    from tui.session import AssistantLike
+    from tui.assistant_like import AssistantLike
 
 
 def run_chat(settings: Settings) -> int:

@@ -9,8 +9,9 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from tui.assistant_like import AssistantLike
 from tui.screens.chat import ChatScreen
-from tui.session import AssistantLike, Session
+from tui.session import Session
 
 
 class ChatApp(App[None]):
@@ -20,6 +21,7 @@ class ChatApp(App[None]):
     CSS_PATH = "app.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c", "interrupt", "Stop the answer; when idle, quit"),
+        Binding("ctrl+p", "command_palette", "Commands: change the theme, quit", priority=True),
         Binding("ctrl+q", "quit", "Quit", priority=True),
     ]
 

@@ -10,41 +10,23 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Any, Protocol
+from typing import Any
 
 from textual.message import Message as Posted
 
 from dlp_local.errors import DlpLocalError, ExitCode
 from dlp_local.records import Event, HistoryTrimmed, Message, ReplyDone, Route, RouteChosen, TextDelta
+from tui.assistant_like import AssistantLike
 from tui.turn import Status, StatusChanged, Turn, TurnChanged
 
 _log = logging.getLogger(__name__)
 
 LOST = "The engine stopped in the middle of this answer. Send the message again."
 NOT_LOADED = "Not answered: the pack could not be loaded."
-
-
-class AssistantLike(Protocol):
-    """What the session needs of `dlp_local.assistant.Assistant`."""
-
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def greeting(self) -> str: ...  # noqa: D102
-    @property
-    def adapters(self) -> Sequence[str]: ...  # noqa: D102
-    @property
-    def context_size(self) -> int: ...  # noqa: D102
-    def reply(  # noqa: D102
-        self, text: str, history: Sequence[Message] = (), *, previous: Route | None = None
-    ) -> Iterator[Event]: ...
-    def settle(self, history: Sequence[Message]) -> None: ...  # noqa: D102
-    def cancel(self) -> None: ...  # noqa: D102
-    def close(self) -> None: ...  # noqa: D102
 
 
 @dataclass(eq=False)
@@ -82,6 +64,11 @@ class Session:
         """Whether an answer is being read for or written."""
         return self._answering
 
+    @property
+    def history(self) -> tuple[Message, ...]:
+        """The finished turns of the conversation, as the assistant is told of them."""
+        return tuple(self._conversation.history)
+
     def send(self, text: str) -> Turn:
         """Queues a message; it runs at once where nothing is before it."""
         with self._wake:
@@ -108,14 +95,17 @@ class Session:
             self._set_status(context_used=0)
 
     def close(self, timeout: float = 3.0) -> None:
-        """Ends the worker; gives up on it after `timeout` seconds (it is a daemon and holds nothing to save)."""
+        """Ends the worker; gives up on it after `timeout` seconds (it is a daemon and holds nothing to save).
+
+        A pack that is still loading is not waited for: nothing can end that early.
+        """
         with self._wake:
             self._closing = True
             self._stopping = self._answering
             self._waiting.clear()
             self._interrupt(settle=True)
             self._wake.notify()
-        if self._thread.is_alive():
+        if self._assistant and self._thread.is_alive():
             self._thread.join(timeout)
 
     def _interrupt(self, *, settle: bool = False) -> None:

@@ -39,7 +39,7 @@ class KVCache:
             self._backbone.set_adapters(())
             position = self.length
             if not self._backbone.decode(turn, position, SPINE):
-                self._backbone.drop(SPINE, position) or self._forget()
+                self._drop_from(position)
                 return False
             self._turns.append(turn)
         return True
@@ -48,10 +48,14 @@ class KVCache:
         """Forgets all but the first `turns` turns; everything, where the model's memory cannot forget a part."""
         if turns < len(self._turns):
             self._turns = self._turns[:turns]
-            if not self._backbone.drop(SPINE, self.length):
-                self._forget()
+            self._drop_from(self.length)
 
-    def _forget(self) -> None:
+    def _drop_from(self, position: int) -> None:
+        if not self._backbone.drop(SPINE, position):
+            self.forget()
+
+    def forget(self) -> None:
+        """Empties the spine."""
         self._turns = []
         self._backbone.drop(SPINE)
 

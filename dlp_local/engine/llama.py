@@ -31,10 +31,13 @@ _LOG: deque[str] = deque(maxlen=20)
 _LOG_WARN = 3
 
 
-@lib.llama_log_callback
 def _keep_log(level: int, text: bytes, _: object) -> None:
     if level >= _LOG_WARN and (line := text.decode("utf-8", "replace").strip()):
         _LOG.append(line)
+
+
+_LOG_CALLBACK = lib.llama_log_callback(_keep_log)
+"""Kept for as long as the process runs: llama.cpp calls it whenever it has something to say."""
 
 
 def _last_log() -> str:
@@ -50,7 +53,7 @@ def _start_library() -> None:
     global _is_started
     with _started:
         if not _is_started:
-            lib.llama_log_set(_keep_log, ctypes.c_void_p(0))
+            lib.llama_log_set(_LOG_CALLBACK, ctypes.c_void_p(0))
             lib.llama_backend_init()
             _is_started = True
 
@@ -151,7 +154,7 @@ class Backbone:
         self._stack.callback(lib.llama_batch_free, self._batch)
         self._interrupted = False
         self._abort = lib.ggml_abort_callback(lambda _: self._interrupted)
-        self._no_abort = ctypes.cast(None, lib.ggml_abort_callback)
+        self._no_abort = lib.ggml_abort_callback()
         self._adapters: set[Adapter] = set()
 
     # ---- text ----
@@ -194,7 +197,7 @@ class Backbone:
 
         def render(messages: list[dict[str, str]], add_generation_prompt: bool) -> str:
             formatter = formatters[add_generation_prompt]
-            return str(formatter(messages=messages).prompt)  # type: ignore[arg-type]
+            return str(formatter(messages=messages).prompt)
 
         formatters = {
             flag: Jinja2ChatFormatter(template.decode("utf-8"), eos, bos, add_generation_prompt=flag)

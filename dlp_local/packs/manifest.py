@@ -124,8 +124,8 @@ def open_pack(folder: Path) -> Pack:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise PackError(f"{path}: is not valid TOML ({error}). Mend the file.") from None
     except ValidationError as error:
-        problems = "\n".join(f"  {'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
-        raise PackError(f"{path}: does not describe a pack. Mend these fields:\n{problems}") from None
+        fields = "\n".join(f"  {'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
+        raise PackError(f"{path}: does not describe a pack. Mend these fields:\n{fields}") from None
     if BASE in manifest.adapters:
         raise PackError(f"{path}: no adapter may be called '{BASE}'. Rename it.")
     pack = Pack(folder, manifest)

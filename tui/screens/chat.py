@@ -59,6 +59,7 @@ class ChatScreen(Screen[None]):
     def _show(self, status: Status) -> None:
         self.query_one(StatusLine).show(status)
         self.query_one(Greeting).show(status)
+        self.query_one(Prompt).can_send = status.phase != "failed"
         if status.phase == "failed" and not self.query("#failure"):
             panel = Static(visible(status.error), classes="problem", id="failure", markup=False)
             panel.border_title = "The pack could not be loaded"
@@ -75,19 +76,16 @@ class ChatScreen(Screen[None]):
 
     @on(Prompt.Sent)
     async def _on_sent(self, message: Prompt.Sent) -> None:
-        if self.session.status.phase == "failed":
-            self.app.bell()
-            return
-        message.prompt.clear()
         turn = self.session.send(message.text)
         view = self._views[turn.id] = TurnView(turn)
         transcript = self.query_one(Transcript)
         await transcript.mount(view)
-        transcript.anchor()
+        transcript.follow()
 
     @on(Prompt.Recalled)
     def _on_recalled(self, message: Prompt.Recalled) -> None:
-        message.prompt.fill(self.session.last_sent)
+        if not message.prompt.text:
+            message.prompt.fill(self.session.last_sent)
 
     def action_stop(self) -> None:
         """Esc."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from rich.table import Table
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import VerticalScroll
@@ -25,12 +27,19 @@ def key_name(key: str) -> str:
 
 
 def key_table(bindings: Mapping[str, ActiveBinding], *, shown: bool) -> list[tuple[str, str]]:
-    """What can be done and the keys for it; `shown` picks the chat's own keys, else those of editing."""
+    """The keys and what they do; `shown` picks the chat's own, else those of editing."""
     table: dict[str, list[str]] = {}
-    for key, active in bindings.items():
+    for key, active in sorted(bindings.items(), key=lambda item: _place(item[1])):
         if active.binding.show is shown:
             table.setdefault(active.binding.description, []).append(key_name(key))
-    return [(description, ", ".join(keys)) for description, keys in table.items()]
+    return [(", ".join(keys), description) for description, keys in table.items()]
+
+
+def _place(active: ActiveBinding) -> tuple[int, int]:
+    """Innermost widget first, and there in the order of its class: inherited keys come after its own."""
+    own = [binding.action for binding in type(active.node).BINDINGS if isinstance(binding, Binding)]
+    action = active.binding.action
+    return -len(active.node.ancestors), own.index(action) if action in own else len(own)
 
 
 class HelpScreen(ModalScreen[None]):
@@ -48,12 +57,21 @@ class HelpScreen(ModalScreen[None]):
         }
 
     def compose(self) -> ComposeResult:
-        """One text per section, columns aligned over all of them."""
-        width = max((len(row[0]) for table in self._tables.values() for row in table), default=0) + 3
+        """One table per section."""
         with VerticalScroll(id="help") as panel:
             panel.border_title = "Help"
             panel.border_subtitle = "Esc closes"
             yield Static(_INTRO.replace("\n", " "), markup=False)
             for title, table in self._tables.items():
                 yield Static(title, classes="section", markup=False)
-                yield Static("\n".join(f"{what:<{width}}{keys}" for what, keys in table), markup=False)
+                yield Static(_grid(table))
+
+
+def _grid(rows: list[tuple[str, str]]) -> Table:
+    """Two columns that wrap on their own; `Text`, as keys such as `[` are no markup."""
+    grid = Table.grid(padding=(0, 3, 0, 0))
+    grid.add_column(width=24)
+    grid.add_column(ratio=1)
+    for keys, what in rows:
+        grid.add_row(Text(keys), Text(what))
+    return grid

@@ -23,8 +23,11 @@ class Answer(Vertical):
             await self._extend(self.query_one(Markdown), text)
         elif has_structure(text):
             with self.app.batch_update():
-                await self.mount(Markdown(text, parser_factory=markdown_parser, open_links=False))
+                markdown = Markdown(parser_factory=markdown_parser, open_links=False)
+                await self.mount(markdown)
                 await self.query(".verbatim").remove()
+                # Appended, not given at the start: only then does textual remember where the last block began.
+                await markdown.append(text)
         else:
             self.query_one(Static).update(text)
 
@@ -38,4 +41,5 @@ class Answer(Vertical):
             if len(text) > len(markdown.source):
                 await markdown.append(text[len(markdown.source) :])
         else:
-            await markdown.update(text)
+            await markdown.update("")
+            await markdown.append(text)

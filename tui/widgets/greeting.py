@@ -28,5 +28,5 @@ class Greeting(Vertical):
 
     def show(self, status: Status) -> None:
         """The pack's words come when it is loaded."""
-        about = "Loading the pack; you can write already." if status.phase == "loading" else status.greeting
-        self.query_one("#about", Static).update(visible(about))
+        about = {"loading": "Loading the pack; you can write already.", "failed": "No pack is loaded."}
+        self.query_one("#about", Static).update(visible(about.get(status.phase, status.greeting)))

@@ -44,8 +44,10 @@ class TurnView(Vertical):
     async def _draw(self) -> None:
         self._waiting = False
         turn = self._turn
+        answer = self.query_one(Answer)
+        answer.display = bool(turn.answer)
         if turn.answer:
-            await self.query_one(Answer).show(turn.answer)
+            await answer.show(turn.answer)
         self._part(".notice", trimmed_notice(turn.trimmed))
         self._part(".problem", turn.error)
         self.query_one(Receipt).show(turn)
@@ -53,8 +55,9 @@ class TurnView(Vertical):
 
     def _part(self, selector: str, text: str) -> None:
         part = self.query_one(selector, Static)
-        part.update(visible(text))
-        part.display = bool(text)
+        if part.display or text:
+            part.update(visible(text))
+            part.display = bool(text)
 
 
 def trimmed_notice(turns: int) -> str:

@@ -17,18 +17,17 @@ class Prompt(TextArea):
     """A text that grows by lines. It is never disabled: one writes the next message while the model is busy."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "send", "Send", priority=True),
-        Binding("shift+enter,ctrl+j", "newline", "New line", priority=True),
+        Binding("enter", "send", "Send"),
+        Binding("shift+enter,ctrl+j", "newline", "New line"),
         Binding("up", "recall", "In an empty prompt: the last message"),
-        Binding("ctrl+c,super+c", "copy", "Copy the selection; else stop the answer; when idle, quit"),
+        Binding("ctrl+c,super+c", "copy", "Copy what is selected, stop the answer, or quit"),
     ]
 
     class Sent(Message):
-        """The user wants `text` sent; the prompt keeps it until it is told to clear."""
+        """The user sent `text`; the prompt is empty again."""
 
-        def __init__(self, prompt: Prompt, text: str) -> None:
+        def __init__(self, text: str) -> None:
             super().__init__()
-            self.prompt = prompt
             self.text = text
 
     class Recalled(Message):
@@ -40,12 +39,17 @@ class Prompt(TextArea):
 
     def __init__(self) -> None:
         super().__init__(placeholder="Write a message", highlight_cursor_line=False, tab_behavior="focus")
+        self.can_send = True
         self.border_subtitle = "Enter sends · Ctrl+J new line · Esc stops · F1 help"
 
     def action_send(self) -> None:
-        """Blank messages are not sent."""
-        if text := self.text.strip():
-            self.post_message(self.Sent(self, text))
+        """Blank messages are not sent; where none can be, what is written stays."""
+        text = self.text.strip()
+        if text and self.can_send:
+            self.clear()
+            self.post_message(self.Sent(text))
+        elif text:
+            self.app.bell()
 
     def action_newline(self) -> None:
         """A newline where the cursor is."""
@@ -62,6 +66,19 @@ class Prompt(TextArea):
         """Replaces what is written; the cursor goes to the end."""
         self.text = text
         self.move_cursor(self.document.end)
+
+    async def _on_key(self, event: events.Key) -> None:
+        """Enter and its like take their place among the letters.
+
+        Textual runs bindings from the app's queue, letters from the widget's own: with fast typing, or over a slow
+        connection that delivers keys in bursts, Enter would overtake the letters before it.
+        """
+        actions = {"send": self.action_send, "newline": self.action_newline}
+        for binding in self._bindings.key_to_bindings.get(event.key, ()):
+            if action := actions.get(binding.action):
+                event.stop()
+                event.prevent_default()
+                action()
 
     async def _on_paste(self, event: events.Paste) -> None:
         """Control characters of a paste are left out: no key could have written them, and a terminal obeys them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from textual.widgets import Static
 
 from dlp_local.records import ReplyDone
@@ -16,10 +17,30 @@ class Receipt(Static):
 
     def __init__(self, turn: Turn) -> None:
         super().__init__(receipt(turn), markup=False)
+        self._turn = turn
 
     def show(self, turn: Turn) -> None:
         """Renders what is known of the turn."""
-        self.update(receipt(turn))
+        self._turn = turn
+        line = fold(receipt(turn), self.content_size.width)
+        if line != self.content:  # each update costs a layout, and most steps of a turn only add text
+            self.update(line)
+
+    def on_resize(self) -> None:
+        """Another width may need other lines."""
+        self.show(self._turn)
+
+
+def fold(line: str, width: int) -> str:
+    """Breaks a line that is too long between its parts, never inside `96 tok/s`; width 0 is not yet known."""
+    lines = [""]
+    for part in line.split(" · "):
+        longer = f"{lines[-1]} · {part}" if lines[-1] else part
+        if width and cell_len(longer) > width and lines[-1]:
+            lines.append(part)
+        else:
+            lines[-1] = longer
+    return "\n".join(lines)
 
 
 def receipt(turn: Turn) -> str:

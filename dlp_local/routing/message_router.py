@@ -1,0 +1,74 @@
+"""A message's way to its mix: encoder → router → what the turn before it adds → selection."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from dlp_local.errors import PackError
+from dlp_local.records import Route
+from dlp_local.routing.encoder import Encoder
+from dlp_local.routing.router import Router
+from dlp_local.routing.selection import select
+from dlp_local.settings import Routing
+
+CARRY = 0.6
+"""The chance, before a message is read, that it goes on with the turn before it (`carry_over`)."""
+
+
+class MessageRouter:
+    """The encoder and the router of a pack; `labels` are the adapters that the router knows, and `base`."""
+
+    def __init__(self, encoder: Path, tokenizer: Path, router: Path, threads: int) -> None:
+        """Loads the three files; raises `PackError` for one that is missing or damaged, and for two that do not fit."""
+        self._encoder = Encoder(encoder, tokenizer, threads)
+        self._router = Router(router, threads)
+        self.labels = self._router.labels
+        if self._encoder.dims != self._router.dims:
+            raise PackError(
+                f"{router}: takes {self._router.dims} numbers, but {encoder} gives {self._encoder.dims}. "
+                "Train the router again on the pack's own encoder."
+            )
+
+    def route(self, text: str, options: Routing, previous: Mapping[str, float] | None = None) -> Route:
+        """Routes one message; `previous` are the probabilities of the turn before it, if there was one.
+
+        The route's probabilities are those that the mix was selected from, so they are the next turn's `previous`.
+        """
+        start = time.perf_counter()
+        embedding = self._encoder.encode([text])
+        embedded = time.perf_counter()
+        (row,) = self._router.probabilities(embedding)
+        probabilities = carry_over(dict(zip(self.labels, row.tolist(), strict=True)), previous or {})
+        mix = select(probabilities, options)
+        done = time.perf_counter()
+        return Route(text, probabilities, mix, embed_ms=(embedded - start) * 1e3, route_ms=(done - embedded) * 1e3)
+
+
+def carry_over(probabilities: Mapping[str, float], previous: Mapping[str, float]) -> dict[str, float]:
+    """What a message's own probabilities qᵢ become after a turn with probabilities rᵢ: pᵢ ∝ qᵢ · ((1-κ)/n + κ·rᵢ).
+
+    This is one step of a hidden Markov model whose task stays with chance κ = `CARRY` and else is drawn anew from the
+    n labels: a sure message decides alone, an unsure one follows the turn before. A `previous` that says nothing
+    about these labels changes nothing.
+
+    Measured by `tools.router_follow_ups` (top-1, turns of the valid rows, follow-ups in wordings not trained on):
+
+        follow-up that names a thing of its task                   57.5 % alone   90.2 % carried
+        follow-up that could follow anything                        9.7 % alone   61.0 % carried
+        `extract` row that answers a question, after `extract`     98.0 % alone  100.0 % carried
+        message of another task, or of a task after `base`         99.3 % alone   98.9 % carried
+        `base` message after a task                                95.3 % alone   93.2 % carried
+
+    κ = 0.5 and 0.7 trade about two points of follow-ups for half a point of `base`; mixing linearly by 1 - max q or by
+    the entropy of q kept 10 to 15 points fewer follow-ups of a task at the same loss elsewhere.
+    """
+    known = {name: max(previous.get(name, 0.0), 0.0) for name in probabilities}
+    total = sum(known.values())
+    if not total:
+        return dict(probabilities)
+    floor = (1 - CARRY) / len(known)
+    joint = {name: p * (floor + CARRY * known[name] / total) for name, p in probabilities.items()}
+    scale = sum(joint.values())
+    return {name: p / scale for name, p in joint.items()} if scale else dict(probabilities)

@@ -1,0 +1,279 @@
+"""The conversation as a person has it: sending, reading, stopping, queueing, starting anew."""
+
+import pytest
+
+from dlp_local.errors import EngineError, InputError
+from dlp_local.records import Message, Mix
+from tests.fakes import Answer, FakeAssistant, Gate, loading
+from tests.tui.window import READY, window
+from tui.widgets.message import TurnView
+from tui.widgets.transcript import Transcript
+
+pytestmark = pytest.mark.asyncio
+
+RECEIPT = "sql 0.72 · shell 0.22 · base 0.06 · 2 ms route · 180 ms first token"
+
+
+async def test_a_message_gets_its_answer_and_its_receipt():
+    fake = FakeAssistant(Answer(["SELECT ", "name ", "FROM t"]))
+    async with window(fake) as w:
+        await w.type("names")
+        await w.press("enter")
+        await w.sees(" names", "SELECT name FROM t", RECEIPT, "96 tok/s", "0.2k/1k")
+        assert w.prompt.text == ""
+
+
+async def test_the_route_is_seen_before_the_first_word():
+    gate = Gate()
+    async with window(FakeAssistant(Answer(gate=gate))) as w:
+        await w.say("hi")
+        await w.sees("sql 0.72 · shell 0.22 · base 0.06 · 2 ms route", "· reading")
+        gate.open()
+        await w.sees("tok/s", READY)
+
+
+async def test_the_assistant_is_told_the_conversation_and_the_last_route():
+    fake = FakeAssistant(Answer(["one"]), Answer(["two"]))
+    async with window(fake) as w:
+        await w.say_and_wait("first", "one")
+        await w.say_and_wait("second", "two")
+        first, second = fake.calls
+        assert (first.history, first.previous) == ((), None)
+        assert second.history == (Message("user", "first"), Message("assistant", "one"))
+        assert second.previous is not None
+        assert second.previous.text == "first"
+
+
+async def test_after_an_answer_the_turn_is_settled_in_the_same_thread():
+    fake = FakeAssistant(Answer(["one"]))
+    async with window(fake) as w:
+        await w.say("first")
+        await w.until(lambda: fake.settled)
+        assert fake.settled == [(Message("user", "first"), Message("assistant", "one"))]
+        assert len(fake.threads) == 1
+
+
+async def test_a_new_message_interrupts_settling():
+    gate = Gate()
+    fake = FakeAssistant(Answer(["one"]), Answer(["two"]), settle_gate=gate)
+    async with window(fake) as w:
+        await w.say("first")
+        await w.until(gate.reached.is_set)
+        await w.sees(READY)
+        await w.say("second")
+        await w.sees("two")
+
+
+async def test_esc_stops_the_answer_and_keeps_the_part():
+    gate = Gate()
+    fake = FakeAssistant(Answer(["the part", " never seen"], gate=gate, before_gate=1), Answer(["next"]))
+    async with window(fake) as w:
+        await w.say("go on")
+        await w.sees("the part", "· writing")
+        await w.press("escape")
+        await w.sees("the part", "stopped", READY)
+        assert "never seen" not in w.text()
+        await w.say("and now")
+        await w.sees("next")
+        assert fake.calls[1].history == (Message("user", "go on"), Message("assistant", "the part"))
+
+
+async def test_a_stop_before_the_first_word_leaves_nothing_in_the_history():
+    gate = Gate()
+    fake = FakeAssistant(Answer(gate=gate), Answer(["next"]))
+    async with window(fake) as w:
+        await w.say("oh no")
+        await w.until(gate.reached.is_set)
+        await w.press("escape")
+        await w.sees("stopped", READY)
+        await w.say_and_wait("better", "next")
+        assert fake.calls[1].history == ()
+
+
+async def test_a_stop_is_not_lost_in_the_moment_before_the_reply_begins():
+    class Slow(FakeAssistant):
+        def reply(self, *arguments, **options):
+            w.session.stop()
+            yield from super().reply(*arguments, **options)
+
+    async with window(Slow(Answer(["never ", "seen"], gate=Gate()))) as w:
+        await w.say("go")
+        await w.sees("stopped", READY)
+        assert "never" not in w.text()
+
+
+async def test_ctrl_c_stops_and_when_idle_quits():
+    gate = Gate()
+    async with window(FakeAssistant(Answer(["part", "rest"], gate=gate, before_gate=1))) as w:
+        await w.say("go")
+        await w.sees("part")
+        await w.press("ctrl+c")
+        await w.sees("stopped", READY)
+        await w.press("ctrl+c")
+        assert w.app.return_code == 0
+
+
+async def test_an_answer_that_reached_the_limit_says_so():
+    async with window(FakeAssistant(Answer(finish_reason="length"))) as w:
+        await w.say_and_wait("long", "cut at the longest answer")
+
+
+async def test_messages_sent_while_busy_wait_their_turn():
+    gate = Gate()
+    fake = FakeAssistant(Answer(["one"], gate=gate), Answer(["two"]), Answer(["three"]))
+    async with window(fake) as w:
+        await w.say("first")
+        await w.until(gate.reached.is_set)
+        await w.say("second")
+        await w.say("third")
+        await w.until(lambda: w.text().count("queued") == 2)
+        gate.open()
+        await w.sees("one", "two", "three", READY)
+        assert "queued" not in w.text()
+        assert [call.text for call in fake.calls] == ["first", "second", "third"]
+        assert len(fake.calls[2].history) == 4
+
+
+async def test_ctrl_n_begins_anew_and_stops_what_runs():
+    gate = Gate()
+    fake = FakeAssistant(Answer(["one"]), Answer(["old part", "x"], gate=gate, before_gate=1), Answer(["fresh"]))
+    async with window(fake) as w:
+        await w.say_and_wait("first", "one")
+        await w.say("second")
+        await w.sees("old part")
+        await w.say("waiting")
+        await w.press("ctrl+n")
+        await w.until(lambda: not w.app.screen.query(TurnView))
+        await w.sees("Try for example", "░░░░░░░░░░ 0k/1k", READY)
+        await w.say_and_wait("third", "fresh")
+        assert [call.text for call in fake.calls] == ["first", "second", "third"]
+        assert fake.calls[-1].history == ()
+        assert fake.calls[-1].previous is None
+        assert "old part" not in w.text()
+
+
+async def test_what_no_longer_fits_is_said_once():
+    fake = FakeAssistant(Answer(["one"], trimmed=2), Answer(["two"], trimmed=2), Answer(["three"], trimmed=3))
+    async with window(fake) as w:
+        await w.say_and_wait("first", "one")
+        await w.sees("The oldest 2 turns no longer fit and were left out of this answer.")
+        await w.say_and_wait("second", "two")
+        assert w.text().count("no longer fit") == 1
+        await w.say_and_wait("third", "three")
+        await w.sees("The oldest 3 turns no longer fit")
+
+
+async def test_an_error_stands_under_its_message_and_the_next_one_works():
+    fake = FakeAssistant(
+        Answer(["half", "x"], error=InputError("The message is too long. Shorten it.")), Answer(["fine"])
+    )
+    async with window(fake) as w:
+        await w.say("too long")
+        await w.sees("too long", "half", "The message is too long. Shorten it.", READY)
+        await w.say_and_wait("short", "fine")
+        assert fake.calls[1].history == ()
+        await w.sees("The message is too long. Shorten it.")
+
+
+async def test_an_unexpected_error_is_told_calmly():
+    fake = FakeAssistant(Answer(error=ZeroDivisionError("division by zero")), Answer(["fine"]))
+    async with window(fake) as w:
+        await w.say("boom")
+        await w.sees("Something unexpected happened (ZeroDivisionError: division by zero)", READY)
+        assert "Traceback" not in w.text()
+        await w.say_and_wait("again", "fine")
+
+
+async def test_an_answer_that_the_engine_broke_off_is_no_history():
+    fake = FakeAssistant(Answer(["half"], finish_reason="error"), Answer(["fine"]))
+    async with window(fake) as w:
+        await w.say("first")
+        await w.sees("half", "The engine stopped in the middle of this answer. Send the message again.", READY)
+        await w.say_and_wait("second", "fine")
+        assert fake.calls[1].history == ()
+
+
+async def test_the_window_is_there_while_the_pack_loads_and_a_message_waits():
+    gate = Gate()
+    fake = FakeAssistant(Answer(["done"]), greeting="I am the bundled demonstration.")
+    async with window(loading(fake, gate), ready=False) as w:
+        await w.until(gate.reached.is_set)
+        await w.sees("loading …", "Try for example", "tar: extract archive.tar.gz into /tmp")
+        await w.type("early")
+        assert w.prompt.text == "early"
+        await w.press("enter")
+        await w.sees("early", "queued")
+        gate.open()
+        await w.sees("I am the bundled demonstration.", "done", "first token", "bundled · 6 adapters · ready")
+
+
+async def test_a_pack_that_cannot_be_loaded_is_explained_and_the_shell_gets_the_code():
+    gate = Gate()
+
+    def fail() -> FakeAssistant:
+        gate.wait()
+        raise EngineError("backbone.gguf is not a GGUF file. Download the pack again.")
+
+    async with window(fail, ready=False) as w:
+        await w.say("early")
+        gate.open()
+        await w.sees("The pack could not be loaded", "backbone.gguf is not a GGUF file. Download the pack again.")
+        await w.sees("not loaded", "Not answered: the pack could not be loaded.")
+        await w.type("kept")
+        await w.press("enter")
+        assert w.prompt.text == "kept"
+        await w.press("ctrl+q")
+        assert w.app.return_code == EngineError.exit_code
+
+
+async def test_leaving_ends_a_running_answer_and_closes_the_assistant():
+    gate = Gate()
+    fake = FakeAssistant(Answer(["part", "x"], gate=gate, before_gate=1))
+    async with window(fake) as w:
+        await w.say("go")
+        await w.sees("part")
+        await w.press("ctrl+q")
+        assert w.app.return_code == 0
+    assert fake.closed
+
+
+async def test_reading_further_up_is_not_disturbed_by_a_growing_answer():
+    gate = Gate()
+    fake = FakeAssistant(
+        Answer(["\n".join(f"line {n}" for n in range(60))]),
+        Answer(["new\n" * 9, "more\n" * 40], gate=gate, before_gate=1),
+    )
+    async with window(fake, size=(80, 24)) as w:
+        await w.say_and_wait("long", "line 59")
+        await w.say("longer")
+        await w.sees("new")
+        await w.press("pageup", "pageup")
+        transcript = w.app.screen.query_one(Transcript)
+        await w.until(lambda: transcript.scroll_y == transcript.scroll_target_y < transcript.max_scroll_y)
+        before = transcript.scroll_y
+        gate.open()
+        await w.until(lambda: not w.session.busy)
+        await w.sees(READY)
+        assert transcript.scroll_y == before
+        await w.say("down again")
+        await w.sees("a fine answer")
+
+
+async def test_text_stays_where_it_is_until_the_window_is_full():
+    gate = Gate()
+    async with window(FakeAssistant(Answer(["one\n", "two\n", "three"], gate=gate, before_gate=1))) as w:
+        top = w.text().splitlines()[:5]
+        await w.say("go")
+        await w.sees("one")
+        assert w.text().splitlines()[:5] == top
+        gate.open()
+        await w.sees("three", READY)
+        assert w.text().splitlines()[:5] == top
+
+
+async def test_a_long_receipt_breaks_between_its_parts():
+    mix = Mix.of({"banking": 0.4, "describe": 0.3, "extract": 0.2})
+    async with window(FakeAssistant(Answer(mix=mix))) as w:
+        await w.say("hi")
+        await w.sees("banking 0.41 · describe 0.31 · extract 0.19 · base 0.09 · 2 ms route", "96 tok/s")
+        await w.sees("   180 ms first token · 96 tok/s")

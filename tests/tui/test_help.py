@@ -1,0 +1,50 @@
+"""F1 tells every key, from the same table that runs them."""
+
+import pytest
+from textual.widgets import Static
+
+from tests.fakes import FakeAssistant
+from tests.tui.window import window
+from tui.screens.help import HelpScreen, key_name, key_table
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_f1_lists_every_bound_key():
+    async with window(FakeAssistant(), size=(100, 100)) as w:
+        bindings = w.app.screen.active_bindings
+        await w.press("f1")
+        await w.sees("Help", "Esc closes")
+        words = w.text().replace(",", " ").split()
+        assert [key for key in bindings if key_name(key) not in words] == []
+        for chosen in ("enter", "shift+enter", "ctrl+j", "escape", "ctrl+n", "f1", "ctrl+c", "ctrl+q", "up"):
+            assert chosen in bindings
+
+
+async def test_the_chats_own_keys_come_first():
+    async with window(FakeAssistant()) as w:
+        own = key_table(w.app.screen.active_bindings, shown=True)
+        assert own[:2] == [("Enter", "Send"), ("Shift+Enter, Ctrl+J", "New line")]
+        assert all(description for _, description in own)
+
+
+@pytest.mark.parametrize("key", ["escape", "f1", "ctrl+c", "enter"])
+async def test_help_closes_and_one_writes_on(key):
+    async with window(FakeAssistant(), size=(80, 24)) as w:
+        await w.type("dra")
+        await w.press("f1")
+        await w.until(lambda: isinstance(w.app.screen, HelpScreen))
+        await w.press(key)
+        await w.until(lambda: not isinstance(w.app.screen, HelpScreen))
+        await w.type("ft")
+        assert w.prompt.text == "draft"
+
+
+async def test_help_fits_a_small_terminal():
+    async with window(FakeAssistant(), size=(80, 24)) as w:
+        await w.press("f1")
+        await w.sees("Help")
+        panel = w.app.screen.query_one("#help")
+        assert panel.region.right <= 80
+        assert panel.region.bottom <= 24
+        assert all(part.region.right <= panel.region.right for part in panel.query(Static))

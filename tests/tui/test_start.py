@@ -1,0 +1,53 @@
+"""Starting and leaving: what is imported before the first paint, and what the command line calls."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+import tui
+from dlp_local.errors import PackError
+from dlp_local.settings import Settings
+from tests.fakes import FakeAssistant, Gate, loading
+from tests.tui.window import window
+from tui.app import ChatApp
+
+HEAVY = ("llama_cpp", "onnxruntime", "torch", "numpy", "sqlite3", "dlp_local.assistant", "dlp_local.engine")
+
+
+def test_nothing_heavy_is_imported_before_the_first_paint():
+    code = f"import sys, tui.app; print([name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_textual_is_not_imported_with_the_package():
+    code = "import sys, tui; print('textual' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+@pytest.mark.asyncio
+async def test_leaving_while_the_pack_loads_does_not_wait_for_it():
+    gate = Gate()
+    fake = FakeAssistant()
+    async with window(loading(fake, gate), ready=False) as w:
+        await w.until(gate.reached.is_set)
+        await w.press("ctrl+q")
+        before = time.monotonic()
+        w.session.close(timeout=30)
+        assert time.monotonic() - before < 10
+        gate.open()
+        w.session._thread.join(30)
+        assert fake.closed
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_run_chat_returns_the_exit_code(monkeypatch, code):
+    def run(app: ChatApp) -> None:
+        if code:
+            app.session._fail(PackError("missing"))
+        app.leave()
+
+    monkeypatch.setattr(ChatApp, "run", run)
+    assert tui.run_chat(Settings()) == code

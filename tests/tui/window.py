@@ -1,0 +1,92 @@
+"""What a person does with the window: look at it, write in it, wait until something is seen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from textual import events
+from textual.pilot import Pilot
+
+from tests.fakes import FakeAssistant
+from tui.app import ChatApp
+from tui.session import Session
+from tui.widgets.prompt import Prompt
+
+SECONDS = 60.0
+"""How long to wait for a condition: only a failing test, or a very busy machine, ever waits so long."""
+
+READY = "adapters · ready"
+
+
+class Window:
+    """A chat window in a terminal of its own."""
+
+    def __init__(self, app: ChatApp, pilot: Pilot[None]) -> None:
+        self.app, self.pilot = app, pilot
+
+    @property
+    def session(self) -> Session:
+        return self.app.session
+
+    @property
+    def prompt(self) -> Prompt:
+        return self.app.query_one(Prompt)
+
+    def text(self) -> str:
+        """The characters on the screen."""
+        strips = self.app.screen._compositor.render_strips()
+        return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        end = time.monotonic() + SECONDS
+        while not condition():
+            assert time.monotonic() < end, f"waited in vain; the screen says\n{self.text()}"
+            await self.pilot.pause(0.01)
+
+    async def sees(self, *texts: str) -> None:
+        await self.until(lambda: all(text in self.text() for text in texts))
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+
+    async def type(self, text: str) -> None:
+        await self.pilot.press(*text)
+
+    async def say(self, text: str) -> None:
+        self.prompt.fill(text)
+        await self.pilot.press("enter")
+
+    async def say_and_wait(self, text: str, answer: str) -> None:
+        """Says something, and waits for its answer and for the window to be idle again."""
+        before = len(self.session.history)
+        await self.say(text)
+        await self.until(lambda: len(self.session.history) > before and not self.session.busy)
+        await self.sees(answer, READY)
+
+    def burst(self, *keys: str) -> None:
+        """Keys that arrive all at once, as from a script or over a slow line."""
+        for key in keys:
+            self.app.post_message(events.Key(key, key if len(key) == 1 else None))
+
+    async def paste(self, text: str) -> None:
+        self.app.post_message(events.Paste(text))
+        await self.pilot.pause()
+
+
+@asynccontextmanager
+async def window(
+    open_assistant: Callable[[], FakeAssistant] | FakeAssistant, size: tuple[int, int] = (80, 40), ready: bool = True
+) -> AsyncIterator[Window]:
+    """Opens a window; with `ready` it waits for the assistant."""
+    factory = (lambda: open_assistant) if isinstance(open_assistant, FakeAssistant) else open_assistant
+    app = ChatApp(factory)
+    try:
+        async with app.run_test(size=size) as pilot:
+            opened = Window(app, pilot)
+            if ready:
+                await opened.sees(READY)
+            yield opened
+    finally:
+        app.session.close()

@@ -1,0 +1,27 @@
+"""The seam between the window and the assistant: what the one needs of the other, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from dlp_local.records import Event, Message, Route
+
+
+class AssistantLike(Protocol):
+    """What the session needs of `dlp_local.assistant.Assistant`."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def greeting(self) -> str: ...  # noqa: D102
+    @property
+    def adapters(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def context_size(self) -> int: ...  # noqa: D102
+    def reply(  # noqa: D102
+        self, text: str, history: Sequence[Message] = (), *, previous: Route | None = None
+    ) -> Iterator[Event]: ...
+    def settle(self, history: Sequence[Message]) -> None: ...  # noqa: D102
+    def cancel(self) -> None: ...  # noqa: D102
+    def close(self) -> None: ...  # noqa: D102
