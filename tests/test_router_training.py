@@ -8,8 +8,13 @@ REASON = "needs the `train` extra (scikit-learn, skl2onnx, onnx)"
 pytest.importorskip("sklearn", reason=REASON)
 pytest.importorskip("skl2onnx", reason=REASON)
 
-from dlp_local.routing import Router
-from dlp_local.routing.training import best_temperature, calibration_error, export_router, train_router
+from dlp_local.routing import Router  # noqa: E402
+from dlp_local.routing.training import (  # noqa: E402
+    best_temperature,
+    calibration_error,
+    export_router,
+    train_router,
+)
 
 LABELS = ("base", "shell", "sql")
 
@@ -24,7 +29,7 @@ def clusters(rows, seed):
 
 @pytest.fixture(scope="module")
 def trained():
-    return train_router(*clusters(400, 0), held_out=clusters(600, 1), hidden=(32,), epochs=60)
+    return train_router(*clusters(400, 0), held_out=clusters(600, 1), hidden=(64,), epochs=400)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +77,7 @@ def test_temperature_does_not_change_what_is_most_probable():
 
 
 def test_the_same_seed_trains_the_same_router(trained):
-    again = train_router(*clusters(400, 0), held_out=clusters(600, 1), hidden=(32,), epochs=60)
+    again = train_router(*clusters(400, 0), held_out=clusters(600, 1), hidden=(64,), epochs=400)
     np.testing.assert_array_equal(again.classifier.coefs_[0], trained.classifier.coefs_[0])
     assert again.temperature == trained.temperature
 

@@ -118,7 +118,7 @@ def name_paths(prompt: str, command: str, rng: random.Random) -> tuple[str, str]
         preposition = "into" if any(word in prompt.lower() for word in ("extract", "unpack", "copy", "save")) else "in"
         pattern = _DIR_NOUN if is_folder else _NOUN
         if pattern.search(prompt) and name not in prompt:
-            prompt = pattern.sub(lambda _, name=name: name, prompt, count=1)
+            prompt = pattern.sub(name, prompt, count=1)
         else:
             prompt += f" {preposition} {name}" if is_folder else f" {rng.choice(['for', 'from', 'of', 'with'])} {name}"
         command = command.replace(path, name)

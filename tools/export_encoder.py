@@ -17,6 +17,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -37,7 +38,7 @@ INT8_ACTIVATIONS = 4
 """onnxruntime's `accuracy_level` for activations that are quantised to int8 as they come, each row by itself."""
 
 
-class Embedder(torch.nn.Module):
+class Embedder(torch.nn.Module):  # type: ignore[misc]  # torch is not followed
     """The modules of a sentence-transformers model in a row, then L2 normalisation (which may be done twice)."""
 
     def __init__(self, model: SentenceTransformer) -> None:
@@ -145,13 +146,13 @@ def sample_messages(data: Path | None, count: int = 200) -> list[str]:
     return ordered[:: max(1, len(ordered) // count)][:count]
 
 
-def cosines(model: SentenceTransformer, out: Path, messages: list[str]) -> np.ndarray:
+def cosines(model: SentenceTransformer, out: Path, messages: list[str]) -> npt.NDArray[np.float32]:
     """Cosine of each message's embedding in sentence-transformers and in the exported files, (n,)."""
     model.max_seq_length = min(model.max_seq_length or MAX_TOKENS, MAX_TOKENS)
     encoder = Encoder(out / "encoder.onnx", out / "tokenizer.json", threads=1)
     ours = np.concatenate([encoder.encode([message]) for message in messages])
     theirs = np.asarray(model.encode(messages, normalize_embeddings=True, show_progress_bar=False))
-    return (ours * theirs).sum(axis=1)
+    return np.asarray((ours * theirs).sum(axis=1), np.float32)
 
 
 def main() -> None:

@@ -86,10 +86,14 @@ def write(pack: Path, figures: dict[str, dict[str, Any]], router_figures: Path) 
 
 def _router_lines(figures: dict[str, Any]) -> list[str]:
     """The router's own figures, as `tools/train_router.py` wrote them."""
-    top1 = ", ".join(f"{task} {100 * share:.1f} %" for task, share in figures["top1"].items())
+
+    def percent(share: float) -> str:
+        return f"{100 * share:.1f} %"
+
+    top1 = ", ".join(f"{task} {percent(share)}" for task, share in figures["top1"].items())
     return [
-        f"Router: {figures['parameters']:,} parameters. Top-1 on valid rows: {100 * figures['top1_all_tasks']:.1f} % over "
-        f"the six tasks ({top1}; sql on {figures['rows']['sql']:,} rows). {100 * figures['base']:.1f} % of `intents` "
-        f"messages and small talk go to base ({100 * figures['base_small_talk']:.1f} % of the small talk alone, in "
-        f"wordings that were not trained on). Expected calibration error {100 * figures['calibration_error_valid']:.1f} %.",
+        f"Router: {figures['parameters']:,} parameters. Top-1 on valid rows: {percent(figures['top1_all_tasks'])} over the "
+        f"six tasks ({top1}; sql on {figures['rows']['sql']:,} rows). {percent(figures['base'])} of `intents` messages "
+        f"and small talk go to base ({percent(figures['base_small_talk'])} of the small talk alone, in wordings that "
+        f"were not trained on). Expected calibration error {percent(figures['calibration_error_valid'])}.",
     ]

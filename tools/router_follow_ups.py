@@ -35,7 +35,8 @@ def measure(
 ) -> dict[str, dict[str, float]]:
     """Top-1 of each kind of second turn, alone and with the first turn carried over.
 
-    `valid` and `follow_ups` hold embeddings (n, dims) by label, `follow_ups` those of any task under `ANY`; `asked` are the `extract` rows that answer a question. Each message follows `turns` first turns or fewer.
+    `valid` and `follow_ups` hold embeddings (n, dims) by label, `follow_ups` those of any task under `ANY`; `asked` are
+    the `extract` rows that answer a question. Follow-ups come after `turns` random first turns each.
     """
     rng = random.Random(seed)
     rows = {label: router.probabilities(vectors) for label, vectors in valid.items()}

@@ -17,7 +17,7 @@ from tools.data import TASKS, canonical, load, load_base, read_jsonl, worded
 
 LABELS = tuple(sorted((*TASKS, BASE)))
 
-ROWS = {"shell": 4000, "sql": 2000, "describe": 1500, "extract": 7500, "banking": 5000, "dates": 2000, BASE: 13_000}
+ROWS = {"shell": 4000, "sql": 2000, "describe": 1500, "extract": 7500, "banking": 5000, "dates": 2000, BASE: 11_000}
 """Training messages of each label, at most: more for those that could be taken for one another."""
 
 PERSON_SHARE = 0.5
@@ -75,7 +75,7 @@ SMALL_TALK = (
     "is this private?", "how does the routing work?", "what is a LoRA adapter?", "what is 5 plus 3?", "what is 12 / 4?",
     "how much is 9 times 9?", "who wrote Hamlet?", "what is the capital of Italy?", "who is the queen of Denmark?",
     "how far away is the moon?", "why do cats purr?", "explain gravity", "write a story about a dragon",
-    "write an essay about freedom", "summarise this text", "translate hello into French", "how do you say bread in Spanish?",
+    "write an essay about freedom", "summarise this text", "translate hello into French", "say bread in Spanish",
     "tell me something interesting", "give me a riddle", "sing a song", "what should I cook tonight?", "I am bored",
     "I feel sad today", "you are funny", "you are wrong", "I do not understand", "what do you mean?", "why?", "really?",
 )  # fmt: skip
@@ -98,7 +98,8 @@ HELD_OUT_TASK_FOLLOW_UPS: dict[str, tuple[str, ...]] = {
     ),
     "describe": (
         "now make it expensive", "say that children are welcome", "but with a rating of 1 out of 5",
-        "the same one, only French", "let it be near the cinema", "phrase it differently", "and a coffee shop this time",
+        "the same one, only French", "let it be near the cinema", "phrase it differently",
+        "and a coffee shop this time",
     ),
     "extract": (
         "make it six people", "actually half past seven", "Thursday would be better", "we are four now",

@@ -136,7 +136,8 @@ def train(folder: Path, backbone: Path, out: Path, task: str, plan: Plan, log_ev
         return
     out.mkdir(parents=True, exist_ok=True)
     tokenizer = Tokenizer.from_file(str(backbone / "tokenizer.json"))
-    model = add_adapter(LlamaForCausalLM.from_pretrained(backbone), [tokenizer.token_to_id(USER)], plan)
+    invocation = tokenizer.encode(USER).ids
+    model = add_adapter(LlamaForCausalLM.from_pretrained(backbone), invocation, plan)
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=plan.lr, weight_decay=0.01, betas=(0.9, 0.98))
     batches = Examples(folder, task, tokenizer, plan).batches()

@@ -14,6 +14,7 @@ import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -84,7 +85,8 @@ def pack(encoded: list[list[int]], length: int) -> torch.Tensor:
 
     Returns an int64 tensor of shape (blocks, length); every block starts at the start of a document.
     """
-    blocks, block = [], []
+    blocks: list[list[int]] = []
+    block: list[int] = []
     for ids in encoded:
         block += ids[: length - len(block)]
         if len(block) == length:
@@ -133,7 +135,7 @@ def optimizers(model: LlamaForCausalLM, plan: Plan) -> list[torch.optim.Optimize
     ]
 
 
-def save_checkpoint(path: Path, state: dict) -> None:
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Writes a checkpoint aside and renames it, so that a cut never leaves half a file."""
     part = path.with_suffix(".part")
     torch.save(state, part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, takewhile
@@ -133,20 +134,20 @@ class Engine:
         split = 1 if messages[0].role == "system" else 0
         system, body = messages[:split], messages[split:]
         starts = [i for i, message in enumerate(body) if message.role == "user"]
-        lengths = [self._prompts.length(message) for message in messages]
-        # The contents alone are less than the whole: what they rule out need not be rendered.
-        dropped = next(k for k, i in enumerate(starts) if i == starts[-1] or sum(lengths[split + i :]) <= room)
-        while True:
-            fitted = [*system, *body[starts[dropped] :]] if dropped else list(messages)
-            size = len(self._prompts.tokens(fitted, answer=True))
-            if size <= room:
-                return fitted, dropped
-            dropped += 1
-            if dropped == len(starts):
-                raise InputError(
-                    f"the message is too long: {size} tokens, and {room} fit the context of {self.context_size}. "
-                    "Shorten it, or use a backbone with a larger context."
-                )
+
+        def without(turns: int) -> list[Message]:
+            return [*system, *body[starts[turns] :]] if turns else list(messages)
+
+        def size(turns: int) -> int:
+            return len(self._prompts.tokens(without(turns), answer=True))
+
+        dropped = bisect_left(range(len(starts)), True, key=lambda turns: size(turns) <= room)
+        if dropped == len(starts):
+            raise InputError(
+                f"the message is too long: {size(dropped - 1)} tokens, and {room} fit the context of "
+                f"{self.context_size}. Shorten it, or use a backbone with a larger context."
+            )
+        return without(dropped), dropped
 
     def settle(self, history: Sequence[Message]) -> None:
         """Computes a finished conversation onto the spine, so that the next message does not wait for it.

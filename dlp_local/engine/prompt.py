@@ -47,10 +47,6 @@ class PromptBuilder:
             ids = [*self._opening, *ids]
         return tuple(ids)
 
-    def length(self, message: Message) -> int:
-        """Tokens of a message's content alone."""
-        return len(self._tokenize(message.content, False))
-
     def _rendered(self, messages: Sequence[Message], answer: bool) -> str:
         turns = [{"role": m.role, "content": f"{_OPEN}{i}{_CLOSE}"} for i, m in enumerate(messages)]
         try:

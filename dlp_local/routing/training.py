@@ -13,6 +13,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def train_router(
         x_held, y_held = np.asarray(held_out[0], np.float32), np.asarray(held_out[1])
     names = np.unique(y)
     sizes = [x.shape[1], *hidden, len(names)]
-    parameters = sum((rows + 1) * columns for rows, columns in zip(sizes, sizes[1:], strict=False))
+    parameters = sum((rows + 1) * columns for rows, columns in pairwise(sizes))
     if parameters > MAX_PARAMETERS or len(names) < 2:
         raise ValueError(f"router: {parameters:,} parameters for {len(names)} labels; at most 5 M, at least 2 labels")
     classifier = MLPClassifier(
