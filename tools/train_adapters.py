@@ -17,7 +17,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import peft.tuners.lora.variants as lora_variants
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from tokenizers import Tokenizer
@@ -47,12 +49,12 @@ class Plan:
 
 
 PLANS = {
-    "shell": Plan(steps=2200),
-    "sql": Plan(steps=1650),
-    "describe": Plan(steps=400, dropout=0.05),
-    "extract": Plan(steps=1450, dropout=0.1),
-    "banking": Plan(steps=1800, dropout=0.1),
-    "dates": Plan(steps=1500),
+    "shell": Plan(steps=1900),
+    "sql": Plan(steps=1500),
+    "describe": Plan(steps=350, dropout=0.05),
+    "extract": Plan(steps=1600, dropout=0.1),
+    "banking": Plan(steps=1900, dropout=0.1),
+    "dates": Plan(steps=1000),
 }
 
 
@@ -106,6 +108,25 @@ def _pad(group: list[tuple[list[int], list[int]]]) -> tuple[torch.Tensor, torch.
     return ids, labels
 
 
+def _activated_everywhere_then_masked(
+    module: Any, active_adapter: str, x: torch.Tensor, result: torch.Tensor, alora_offsets: Any = None, **_: Any
+) -> torch.Tensor:
+    """PEFT's activated LoRA layer with a mask in place of its gathers: the same numbers, a fifth faster on a CPU.
+
+    `x` (batch, length, inputs), `result` (batch, length, outputs); `alora_offsets` counts, from the end of each row,
+    the positions at which the adapter is on (None: nowhere).
+    """
+    if alora_offsets is None:
+        return result
+    dropped = module.lora_dropout[active_adapter](x)
+    delta = module.lora_B[active_adapter](module.lora_A[active_adapter](dropped)) * module.scaling[active_adapter]
+    length = result.shape[1]
+    starts = torch.tensor([length - min(offset or 0, length) for offset in alora_offsets])
+    if starts.any():
+        delta = delta * (torch.arange(length) >= starts[:, None])[..., None]
+    return result + delta
+
+
 def add_adapter(backbone: LlamaForCausalLM, invocation: list[int], plan: Plan) -> PeftModel:
     """The backbone with a fresh adapter that is on from the last `invocation` tokens."""
     torch.manual_seed(plan.seed)
@@ -151,6 +172,7 @@ def train(folder: Path, backbone: Path, out: Path, task: str, plan: Plan, log_ev
             next(batches)
         print(f"{task}: going on from step {first}")
 
+    lora_variants.ALoraLinearVariant.forward = staticmethod(_activated_everywhere_then_masked)
     model.train()
     started, tokens, losses = time.monotonic(), 0, []
     for step in range(first, plan.steps):
