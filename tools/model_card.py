@@ -95,5 +95,6 @@ def _router_lines(figures: dict[str, Any]) -> list[str]:
         f"Router: {figures['parameters']:,} parameters. Top-1 on valid rows: {percent(figures['top1_all_tasks'])} over "
         f"the six tasks ({top1}; sql on {figures['rows']['sql']:,} rows). {percent(figures['base'])} of `intents` "
         f"messages and small talk go to base ({percent(figures['base_small_talk'])} of the small talk alone, in "
-        f"wordings that were not trained on). Expected calibration error {percent(figures['calibration_error_valid'])}.",
+        f"wordings that were not trained on). Expected calibration error "
+        f"{percent(figures['calibration_error_valid'])}.",
     ]
