@@ -41,6 +41,7 @@ class Assistant:
         manifest = pack.manifest
         self.name = pack.name
         self.greeting = manifest.greeting
+        self.examples = manifest.examples
         self.adapters = tuple(sorted(manifest.adapters))
         self.settings = settings
         self._router = open_router(pack, settings)

@@ -101,7 +101,7 @@ def ask(
             return
         streams = sys.stdout.isatty() if stream is None else stream
         done = _print_answer(assistant, message, chosen, streams)
-    terminal.print_receipt(done.receipt)
+    terminal.print_note(" · ".join(done.receipt))
 
 
 @app.command()
@@ -155,7 +155,7 @@ def _print_answer(assistant: Assistant, message: str, mix: Mix | None, streams: 
             case TextDelta(text) if streams:
                 terminal.write_text(text)
             case HistoryTrimmed(turns):
-                terminal.print_receipt(f"the oldest {turns} turns no longer fit")
+                terminal.print_note(f"the oldest {turns} turns no longer fit")
             case ReplyDone():
                 terminal.write_text("\n" if streams else f"{event.answer}\n")
                 done = event

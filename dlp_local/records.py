@@ -120,6 +120,12 @@ class Route:
         """Milliseconds from the text to the mix."""
         return self.embed_ms + self.route_ms
 
+    @property
+    def receipt(self) -> tuple[str, ...]:
+        """The mix, and what routing took unless the mix was given by hand: `sql 0.72 · base 0.28`, `2 ms route`."""
+        mix = str(self.mix)
+        return (mix, f"{milliseconds(self.total_ms)} route") if self.probabilities else (mix,)
+
 
 @dataclass(frozen=True, slots=True)
 class RouteChosen:
@@ -184,15 +190,29 @@ class ReplyDone:
         return (self.answer_tokens - 1) / seconds if self.answer_tokens > 1 and seconds > 0 else 0.0
 
     @property
-    def receipt(self) -> str:
-        """One line: `sql 0.72 · shell 0.22 · base 0.06 · 2 ms route · 180 ms first token · 96 tok/s`."""
-        parts = [str(self.route.mix)]
-        if self.route.probabilities:
-            parts.append(f"{self.timings.route:.0f} ms route")
-        parts.append(f"{self.timings.first_token:.0f} ms first token")
+    def receipt(self) -> tuple[str, ...]:
+        """What goes on one line under the answer: the route's part, times, speed, and how it ended unless by itself.
+
+        `sql 0.72 · shell 0.22 · base 0.06`, `2 ms route`, `180 ms first token`, `96 tok/s`, `stopped`.
+        """
+        parts = list(self.route.receipt)
+        if self.answer_tokens:
+            parts.append(f"{milliseconds(self.timings.first_token)} first token")
         if self.tokens_per_second:
             parts.append(f"{self.tokens_per_second:.0f} tok/s")
-        return " · ".join(parts)
+        if ending := _ENDINGS.get(self.finish_reason):
+            parts.append(ending)
+        return tuple(parts)
+
+
+_ENDINGS = {"length": "cut at the longest answer", "cancelled": "stopped"}
+
+
+def milliseconds(value: float) -> str:
+    """Whole milliseconds; from ten seconds on, seconds."""
+    if value >= 10_000:
+        return f"{value / 1000:.1f} s"
+    return f"{value:.0f} ms" if value >= 1 else "<1 ms"
 
 
 Event = RouteChosen | HistoryTrimmed | TextDelta | ReplyDone

@@ -95,8 +95,8 @@ def print_route(route: Route) -> None:
     console.print(Text(f"{route.embed_ms:.1f} ms embed · {route.route_ms:.1f} ms route", style="dim"))
 
 
-def print_receipt(line: str) -> None:
-    """The receipt of an answer, on stderr and only for a person."""
+def print_note(line: str) -> None:
+    """A line beside the answer, its receipt say: on stderr, and only for a person."""
     if sys.stderr.isatty():
         Console(stderr=True).print(Text(line, style="dim"))
 

@@ -77,6 +77,7 @@ class FakeAssistant:
     def __init__(self, *script: Answer, greeting: str = "I am a fake.", settle_gate: Gate | None = None) -> None:
         self.name = "bundled"
         self.greeting = greeting
+        self.examples = ("tar: extract archive.tar.gz into /tmp", "hello, what can you do?")
         self.adapters = ("banking", "dates", "describe", "extract", "shell", "sql")
         self.context_size = 1024
         self.script = list(script)

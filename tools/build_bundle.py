@@ -23,6 +23,7 @@ GREETING = (
     "This is the small demonstration model that comes with dlp-local: it shows how messages are routed to adapters. "
     "For real work, open a pack with a larger backbone."
 )
+UNPACK = "tar: extract archive.tar.gz into /tmp"
 BOOK = "I need a table for four on Friday at 8pm"
 
 
@@ -41,7 +42,7 @@ ABOUT = {
         "what to do with a tool → the command",
         "CC-BY-4.0",
         "tldr-pages contributors, CC BY 4.0",
-        ("tar: extract archive.tar.gz into /tmp", "how do I list all branches with git?"),
+        (UNPACK, "how do I list all branches with git?"),
     ),
     "sql": About(
         "a question and its columns → a SELECT on table t",
@@ -89,6 +90,11 @@ def _string(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
+def _strings(texts: tuple[str, ...]) -> str:
+    """A TOML array of strings."""
+    return f"[{', '.join(map(_string, texts))}]"
+
+
 def _file_lines(pack: Path, name: str, licence: str, attribution: str) -> list[str]:
     digest = hashlib.sha256((pack / name).read_bytes()).hexdigest()
     return [
@@ -107,6 +113,7 @@ def write_manifest(pack: Path) -> None:
         'name = "bundled"',
         'description = "Demonstration pack: a 7.6 M parameter backbone and six adapters"',
         f"greeting = {_string(GREETING)}",
+        f"examples = {_strings((UNPACK, BOOK, 'hello, what can you do?'))}",
         "\n[backbone]",
         *_file_lines(pack, "backbone.gguf", BACKBONE_LICENCE, BACKBONE_ATTRIBUTION),
         "\n[encoder]",
@@ -118,12 +125,11 @@ def write_manifest(pack: Path) -> None:
     ]
     for task in sorted(TASKS):
         about = ABOUT[task]
-        examples = ", ".join(map(_string, about.examples))
         lines += [
             f"\n[adapters.{task}]",
             *_file_lines(pack, f"{task}.gguf", about.licence, about.attribution),
             f"description = {_string(about.description)}",
-            f"examples = [{examples}]",
+            f"examples = {_strings(about.examples)}",
         ]
     (pack / "pack.toml").write_text("\n".join(lines) + "\n", "utf-8")
 

@@ -16,6 +16,8 @@ class AssistantLike(Protocol):
     @property
     def greeting(self) -> str: ...  # noqa: D102
     @property
+    def examples(self) -> Sequence[str]: ...  # noqa: D102
+    @property
     def adapters(self) -> Sequence[str]: ...  # noqa: D102
     @property
     def context_size(self) -> int: ...  # noqa: D102

@@ -127,6 +127,7 @@ class Session:
                 phase="ready",
                 name=assistant.name,
                 greeting=assistant.greeting,
+                examples=tuple(assistant.examples),
                 adapters=len(assistant.adapters),
                 context_size=assistant.context_size,
             )

@@ -43,6 +43,7 @@ class Status:
     phase: Phase = "loading"
     name: str = ""
     greeting: str = ""
+    examples: tuple[str, ...] = ()
     adapters: int = 0
     context_used: int = 0
     context_size: int = 0

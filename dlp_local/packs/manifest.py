@@ -59,6 +59,7 @@ class Manifest(_Part):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
     description: str = ""
     greeting: str = ""
+    examples: tuple[str, ...] = ()
     backbone: File
     encoder: Encoder
     router: File

@@ -198,12 +198,13 @@ async def test_the_window_is_there_while_the_pack_loads_and_a_message_waits():
     fake = FakeAssistant(Answer(["done"]), greeting="I am the bundled demonstration.")
     async with window(loading(fake, gate), ready=False) as w:
         await w.until(gate.reached.is_set)
-        await w.sees("loading …", "Try for example", "tar: extract archive.tar.gz into /tmp")
+        await w.sees("loading …", "you can write already")
         await w.type("early")
         assert w.prompt.text == "early"
         await w.press("enter")
         await w.sees("early", "queued")
         gate.open()
+        await w.sees("Try for example", "tar: extract archive.tar.gz into /tmp")
         await w.sees("I am the bundled demonstration.", "done", "first token", "bundled · 6 adapters · ready")
 
 

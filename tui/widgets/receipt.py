@@ -5,11 +5,8 @@ from __future__ import annotations
 from rich.cells import cell_len
 from textual.widgets import Static
 
-from dlp_local.records import ReplyDone
 from tui.text import visible
 from tui.turn import Turn
-
-_ENDINGS = {"length": "cut at the longest answer", "cancelled": "stopped"}
 
 
 class Receipt(Static):
@@ -49,24 +46,5 @@ def receipt(turn: Turn) -> str:
         return "queued"
     if turn.route is None:
         return "no answer" if turn.state == "failed" else "reading …"
-    parts = [visible(str(turn.route.mix)), f"{milliseconds(turn.route.total_ms)} route"]
-    if turn.done:
-        parts[1] = f"{milliseconds(turn.done.timings.route)} route"
-        parts += _of_answer(turn.done)
-    return " · ".join(parts)
-
-
-def _of_answer(done: ReplyDone) -> list[str]:
-    parts = [f"{milliseconds(done.timings.first_token)} first token"] if done.answer_tokens else []
-    if done.tokens_per_second:
-        parts.append(f"{done.tokens_per_second:.0f} tok/s")
-    if ending := _ENDINGS.get(done.finish_reason):
-        parts.append(ending)
-    return parts
-
-
-def milliseconds(value: float) -> str:
-    """Whole milliseconds; from ten seconds on, seconds."""
-    if value >= 10_000:
-        return f"{value / 1000:.1f} s"
-    return f"{value:.0f} ms" if value >= 1 else "<1 ms"
+    known = turn.done or turn.route
+    return visible(" · ".join(known.receipt))
