@@ -33,10 +33,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+DEFAULTS = Settings.model_construct()
+
 PackOption = Annotated[Path | None, typer.Option("--pack", help="Folder of the pack; the bundled one by default.")]
 SystemOption = Annotated[str | None, typer.Option("--system", help="System prompt.")]
 TopPOption = Annotated[
-    float | None, typer.Option("--top-p", help="Keep the most probable adapters up to this sum.", show_default="0.9")
+    float | None,
+    typer.Option(
+        "--top-p", help="Keep the most probable adapters up to this sum.", show_default=str(DEFAULTS.routing.top_p)
+    ),
 ]
 NormaliseOption = Annotated[
     str | None,
@@ -56,6 +61,8 @@ def options(version: Annotated[bool, typer.Option("--version", help="Print the v
 @app.command()
 def chat(pack: PackOption = None, system: SystemOption = None) -> None:
     """Chat in the terminal; F1 shows the keys."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise InputError("chat needs a terminal. Use `dlp-local ask` in scripts and pipes.")
     from tui import run_chat
 
     raise typer.Exit(run_chat(load_settings(pack=pack, system=system)))
@@ -69,9 +76,12 @@ def ask(
         str | None, typer.Option("--mix", help="Adapters by hand instead of routing: sql=0.7,shell=0.3 or base.")
     ] = None,
     system: SystemOption = None,
-    max_tokens: Annotated[int | None, typer.Option("--max-tokens", help="Longest answer.", show_default="512")] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option("--max-tokens", help="Longest answer.", show_default=str(DEFAULTS.sampling.max_tokens))
+    ] = None,
     temperature: Annotated[
-        float | None, typer.Option("--temperature", help="0 is deterministic.", show_default="0")
+        float | None,
+        typer.Option("--temperature", help="0 is deterministic.", show_default=str(DEFAULTS.sampling.temperature)),
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="The same seed, the same answer.")] = None,
     as_json: JsonOption = False,
@@ -207,7 +217,7 @@ def _row_text(line: bytes, number: int) -> str:
 def main() -> NoReturn:
     """Runs the command line and turns every error that a user may meet into a message and an exit code."""
     try:
-        app()
+        app(prog_name="dlp-local")
     except DlpLocalError as error:
         terminal.print_error(str(error))
         sys.exit(error.exit_code)

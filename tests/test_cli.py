@@ -175,6 +175,17 @@ def test_a_damaged_pack_is_refused_with_code_3(run, pack_copy):
     refused(run("ask", "x", "--pack", pack_copy), 3, "shell.gguf: is damaged")
 
 
+def test_a_home_that_cannot_be_read_or_written_does_not_matter(run):
+    nowhere = os.devnull + "/home"
+    folders = ("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME")
+    process = run("ask", "to ISO: 4 July 1999", env={"DLP_LOCAL_CONFIG": "", **dict.fromkeys(folders, nowhere)})
+    assert process.stdout == b"1999-07-04\n", process.stderr
+
+
+def test_a_chat_without_a_terminal_is_refused(run):
+    refused(run("chat"), 2, "needs a terminal", "dlp-local ask")
+
+
 def test_settings_come_from_the_environment(run):
     answer = json.loads(
         run("ask", "hello, what can you do?", "--json", env={"DLP_LOCAL_SAMPLING__MAX_TOKENS": "3"}).stdout
