@@ -181,7 +181,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("models/bundled"))
     args = parser.parse_args()
     for task, figure in build_all(args.data, args.build, args.out).items():
-        print(f"{task:9} {figure['metric']:5} {figure['alone']:5.1f} alone, {figure['routed']:5.1f} routed")
+        print(f"{task:9} {figure['alone']:5.1f} alone, {figure['routed']:5.1f} routed ({figure['metric']})")
 
 
 if __name__ == "__main__":

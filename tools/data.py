@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools import dates
+from tools import augment, dates
 
 TASKS = ("shell", "sql", "describe", "extract", "banking", "dates")
 SHARED_DOMAINS = frozenset({"banking", "credit_cards", "kitchen_and_dining"})
@@ -160,14 +160,17 @@ WORDED_SHARE = {"shell": 0.4, "sql": 0.08, "describe": 0.1}
 
 
 def training_rows(data: Path, task: str, rng: random.Random) -> list[Row]:
-    """The training rows of a task, a share of them in a person's wording, shuffled."""
-    if task == "dates":
-        rows = load(data, task, "train")
-    else:
-        share = WORDED_SHARE.get(task, 0.0)
+    """The training rows of a task, shuffled; each call words and varies a share of them anew."""
+    rows = load(data, task, "train")
+    if task == "extract":
+        pool = augment.slot_values(row.answer for row in rows)
+        rows = [Row(*augment.vary_slots(row.message, row.answer, pool, rng)) for row in rows]
+    elif task == "banking":
+        rows = [Row(augment.vary_words(row.message, rng), row.answer) for row in rows]
+    elif task in WORDED_SHARE:
         rows = [
-            worded(task, row, rng) if rng.random() < share else canonical(task, row)
-            for row in read_jsonl(data / task / "train.jsonl.gz")
+            worded(task, raw, rng) if rng.random() < WORDED_SHARE[task] else row
+            for raw, row in zip(read_jsonl(data / task / "train.jsonl.gz"), rows, strict=True)
         ]
     rng.shuffle(rows)
     return rows

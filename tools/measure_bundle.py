@@ -3,7 +3,8 @@
     python -m tools.measure_bundle --data DATA --pack models/bundled --out build/figures.json
 
 `alone`: the task's adapter at weight 1. `routed`: the mix that the router chooses. `base`: the bare backbone.
-`describe` is scored by BLEU (sacrebleu, all references of a prompt), the others by exact match.
+`describe` is scored by BLEU (sacrebleu, all references of a prompt), the others by exact match: `extract` as JSON
+objects (`alone_as_text`: as characters, the order of keys included).
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import argparse
 import json
 import random
 from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +38,24 @@ def answer(assistant: Assistant, message: str, mix: Mix | None) -> str:
     return done.answer
 
 
-def exact(assistant: Assistant, rows: list[data.Row], mix: Mix | None) -> float:
+def same_text(given: str, wanted: str) -> bool:
+    """The same characters."""
+    return given.strip() == wanted.strip()
+
+
+def same_object(given: str, wanted: str) -> bool:
+    """The same JSON object; the order of its keys, which the data leaves to chance, does not count."""
+    try:
+        return bool(json.loads(given) == json.loads(wanted))
+    except ValueError:
+        return False
+
+
+def exact(
+    assistant: Assistant, rows: list[data.Row], mix: Mix | None, same: Callable[[str, str], bool] = same_text
+) -> float:
     """Percentage of rows that are answered exactly as the data has it."""
-    right = sum(answer(assistant, row.message, mix).strip() == row.answer.strip() for row in rows)
-    return 100 * right / len(rows)
+    return 100 * sum(same(answer(assistant, row.message, mix), row.answer) for row in rows) / len(rows)
 
 
 def bleu(assistant: Assistant, rows: list[data.Row], mix: Mix | None) -> float:
@@ -52,23 +69,32 @@ def bleu(assistant: Assistant, rows: list[data.Row], mix: Mix | None) -> float:
     return float(sacrebleu.corpus_bleu(answers, streams).score)
 
 
+SCORES: dict[str, Callable[[Assistant, list[data.Row], Mix | None], float]] = {
+    "describe": bleu,
+    "extract": partial(exact, same=same_object),
+}
+METRICS = {"describe": "BLEU, all references", "extract": "the same JSON object, %"}
+
+
 def measure(folder: Path, pack: Path) -> dict[str, dict[str, Any]]:
     """Figures of every task of a pack."""
     figures: dict[str, dict[str, Any]] = {}
     with Assistant.open(pack, load_settings()) as assistant:
         for task in data.TASKS:
             rows = data.load(folder, task, "valid")
-            score = bleu if task == "describe" else exact
+            score = SCORES.get(task, exact)
             if task != "describe" and len(rows) > ROWS:
                 rows = random.Random(0).sample(rows, ROWS)
             figures[task] = {
-                "metric": "BLEU" if task == "describe" else "exact",
+                "metric": METRICS.get(task, "exactly right, %"),
                 "rows": len(rows),
                 "alone": round(score(assistant, rows, Mix.of({task: 1.0})), 1),
                 "routed": round(score(assistant, rows, None), 1),
                 "base": round(score(assistant, rows[:BASE_ROWS], Mix()), 1),
                 "must": MUST[task],
             }
+            if task == "extract":
+                figures[task]["alone_as_text"] = round(exact(assistant, rows, Mix.of({task: 1.0})), 1)
             print(task, figures[task], flush=True)
     return figures
 

@@ -75,8 +75,10 @@ def write(pack: Path, figures: dict[str, dict[str, Any]], router_figures: Path) 
         "|---|---|---|---|---|---|",
     ]
     for task, f in figures.items():
-        metric = "BLEU, all references" if f["metric"] == "BLEU" else "exactly right, %"
-        lines.append(f"| {task} | {metric} | {f['rows']:,} | {f['alone']:.1f} | {f['routed']:.1f} | {f['base']:.1f} |")
+        lines.append(
+            f"| {task} | {f['metric']} | {f['rows']:,} | {f['alone']:.1f} | {f['routed']:.1f} | {f['base']:.1f} |"
+        )
+    lines += ["", f"`extract` as text, with the keys in the data's order: {figures['extract']['alone_as_text']:.1f} %."]
     lines += ["", *_router_lines(json.loads(router_figures.read_text("utf-8"))), ""]
     lines += ["## Files", "", "| file | size |", "|---|---|"]
     lines += [f"| {path.name} | {path.stat().st_size / 1e6:.2f} MB |" for path in files]

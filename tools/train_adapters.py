@@ -44,6 +44,7 @@ class Plan:
     rank: int = 16
     alpha: int = 32
     lr: float = 3e-3
+    weight_decay: float = 0.01
     history_share: float = 0.12
     seed: int = 0
 
@@ -52,8 +53,8 @@ PLANS = {
     "shell": Plan(steps=1900),
     "sql": Plan(steps=1500),
     "describe": Plan(steps=350, dropout=0.05),
-    "extract": Plan(steps=1600, dropout=0.1),
-    "banking": Plan(steps=1900, dropout=0.1),
+    "extract": Plan(steps=1800, dropout=0.15, weight_decay=0.1, history_share=0.06),
+    "banking": Plan(steps=2000, dropout=0.2, weight_decay=0.1, history_share=0.06),
     "dates": Plan(steps=1000),
 }
 
@@ -160,7 +161,7 @@ def train(folder: Path, backbone: Path, out: Path, task: str, plan: Plan, log_ev
     invocation = tokenizer.encode(USER).ids
     model = add_adapter(LlamaForCausalLM.from_pretrained(backbone), invocation, plan)
     parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=plan.lr, weight_decay=0.01, betas=(0.9, 0.98))
+    optimizer = torch.optim.AdamW(parameters, lr=plan.lr, weight_decay=plan.weight_decay, betas=(0.9, 0.98))
     batches = Examples(folder, task, tokenizer, plan).batches()
     checkpoint, first = out / f"{task}.pt", 0
     if checkpoint.exists():
