@@ -8,9 +8,10 @@ from pathlib import Path
 from types import TracebackType
 
 from dlp_local.engine import Engine
-from dlp_local.errors import InputError
+from dlp_local.errors import InputError, PackError
 from dlp_local.packs import Pack, bundled_pack, open_pack
 from dlp_local.records import (
+    BASE,
     Event,
     Generated,
     Message,
@@ -29,10 +30,13 @@ class Assistant:
     """A pack ready to answer.
 
     >>> with Assistant.open() as assistant:
-    ...     assistant.route("tar: list the contents of notes.tar").mix
+    ...     route = assistant.route("tar: list the contents of notes.tar")
     ...     for event in assistant.reply("to ISO: the 3rd of February 2021"):
     ...         if isinstance(event, TextDelta):
     ...             print(event.text, end="")
+    2021-02-03
+    >>> max(route.probabilities, key=route.probabilities.get)
+    'shell'
 
     All calls but `cancel` belong to one thread at a time.
     """
@@ -52,10 +56,11 @@ class Assistant:
     def open(cls, pack: Path | None = None, settings: Settings | None = None) -> Assistant:
         """Opens a pack's folder (none: the one of the settings, or the bundled one); raises `PackError`."""
         settings = settings or load_settings()
-        return cls(open_pack(pack or settings.pack or bundled_pack()), settings)
+        return cls(open_pack(pack or pack_folder(settings)), settings)
 
     def route(self, text: str, *, previous: Route | None = None) -> Route:
         """The router's decision about a message, given the route of the turn before it."""
+        check_message(text)
         carried = previous.probabilities if previous else None
         return self._router.route(text, self.settings.routing, carried)
 
@@ -73,18 +78,14 @@ class Assistant:
 
         A `mix` given by hand leaves the router out. Raises `InputError` for what cannot be answered.
         """
-        if not text.strip():
-            raise InputError("the message is empty. Write something to answer.")
+        check_message(text)
         self._engine.resume()
         route = self.route(text, previous=previous) if mix is None else Route(text, {}, mix)
         yield RouteChosen(route)
-        instructions = self.settings.system if system is None else system
-        opening = [Message("system", instructions)] if instructions else []
+        messages = [*self._opening(system), *history, Message("user", text)]
         answer: list[str] = []
         try:
-            for event in self._engine.generate(
-                [*opening, *history, Message("user", text)], route.mix, seeded(sampling or self.settings.sampling)
-            ):
+            for event in self._engine.generate(messages, route.mix, seeded(sampling or self.settings.sampling)):
                 if isinstance(event, TextDelta):
                     answer.append(event.text)
                 yield self._receipt(route, "".join(answer), event) if isinstance(event, Generated) else event
@@ -106,9 +107,11 @@ class Assistant:
 
     def settle(self, history: Sequence[Message], *, system: str | None = None) -> None:
         """Prepares for the next message in idle time; ends early on `cancel`."""
+        self._engine.settle([*self._opening(system), *history], self.settings.sampling.max_tokens)
+
+    def _opening(self, system: str | None) -> list[Message]:
         instructions = self.settings.system if system is None else system
-        opening = [Message("system", instructions)] if instructions else []
-        self._engine.settle([*opening, *history])
+        return [Message("system", instructions)] if instructions else []
 
     def cancel(self) -> None:
         """Ends the running reply within a token, or a running `settle`; from any thread."""
@@ -125,15 +128,34 @@ class Assistant:
         self.close()
 
 
+def check_message(text: str) -> None:
+    """Raises `InputError` for a message that cannot be answered."""
+    if not text.strip():
+        raise InputError("the message is empty. Write something.")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise InputError("the message is not valid Unicode (it holds half a character). Convert it to UTF-8.")
+
+
+def pack_folder(settings: Settings) -> Path:
+    """The pack that the settings name, or the bundled one."""
+    return settings.pack or bundled_pack()
+
+
 def open_router(pack: Pack, settings: Settings) -> MessageRouter:
-    """The encoder and the router of a pack, without its backbone."""
+    """The encoder and the router of a pack, without its backbone; raises `PackError` where they do not fit the pack."""
     manifest = pack.manifest
-    return MessageRouter(
+    router = MessageRouter(
         encoder=pack.path(manifest.encoder),
         tokenizer=pack.path(manifest.encoder.tokenizer),
         router=pack.path(manifest.router),
         threads=settings.routing.encoder_threads,
     )
+    if unknown := sorted(set(router.labels) - set(manifest.adapters) - {BASE}):
+        raise PackError(
+            f"pack '{pack.name}': its router sends messages to {', '.join(unknown)}, which it has no adapter for. "
+            "Add the adapter to pack.toml or train the router again."
+        )
+    return router
 
 
 def open_assistant(settings: Settings) -> Assistant:

@@ -1,14 +1,12 @@
-"""The command line: chat, ask, route.
-
-Exit codes: 0 all well; 1 some rows of --jsonl failed; 2 wrong usage or input; 3 a damaged or missing pack; 4 the
-engine failed; 130 interrupted.
-"""
+"""The command line: chat, ask, route."""
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -16,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from dlp_local import __version__, terminal
-from dlp_local.errors import DlpLocalError, ExitCode, InputError
+from dlp_local.errors import DlpLocalError, EngineError, ExitCode, InputError
 from dlp_local.records import HistoryTrimmed, Mix, ReplyDone, TextDelta
 from dlp_local.settings import Settings, load_settings
 
@@ -108,10 +106,10 @@ def ask(
     with _open(settings) as assistant:
         if as_json:
             terminal.write_json(_answer_json(_finish(assistant, message, chosen)))
-            return
-        streams = sys.stdout.isatty() if stream is None else stream
-        done = _print_answer(assistant, message, chosen, streams)
-    terminal.print_note(" · ".join(done.receipt))
+        else:
+            streams = sys.stdout.isatty() if stream is None else stream
+            done = _print_answer(assistant, message, chosen, streams)
+            terminal.print_note(" · ".join(done.receipt))
 
 
 @app.command()
@@ -124,11 +122,12 @@ def route(
 ) -> None:
     """Show which adapters a message would get, without answering it."""
     settings = load_settings(pack=pack, routing={"top_p": top_p, "normalise": normalise})
-    from dlp_local.assistant import open_router
-    from dlp_local.packs import bundled_pack, open_pack
+    from dlp_local.assistant import check_message, open_router, pack_folder
+    from dlp_local.packs import open_pack
 
-    router = open_router(open_pack(settings.pack or bundled_pack()), settings)
+    router = open_router(open_pack(pack_folder(settings), only_routing=True), settings)
     for message in _messages(text):
+        check_message(message)
         decision = router.route(message, settings.routing)
         if as_json:
             terminal.write_json(terminal.route_json(decision))
@@ -137,13 +136,11 @@ def route(
 
 
 def _messages(text: str) -> Iterator[str]:
-    if text == "-":
-        for number, line in enumerate(terminal.raw_lines("-"), start=1):
-            yield terminal.decode(line, f"stdin, message {number}").rstrip("\r\n")
-    elif text.strip():
+    if text != "-":
         yield text
-    else:
-        raise InputError("the message is empty. Write something to route.")
+        return
+    for number, line in terminal.numbered_lines("-"):
+        yield terminal.decode(line, f"stdin, line {number}").rstrip("\r\n")
 
 
 def _open(settings: Settings) -> Assistant:
@@ -152,23 +149,43 @@ def _open(settings: Settings) -> Assistant:
     return open_assistant(settings)
 
 
+@contextlib.contextmanager
+def _ended_by_ctrl_c(assistant: Assistant) -> Iterator[None]:
+    """Ctrl+C ends the running answer and is raised after it; raised in the middle, it would be lost in llama.cpp."""
+    pressed = threading.Event()
+
+    def end(*_: object) -> None:
+        pressed.set()
+        assistant.cancel()
+
+    before = signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed.is_set():
+        raise KeyboardInterrupt
+
+
 def _finish(assistant: Assistant, message: str, mix: Mix | None) -> ReplyDone:
     """Runs a turn to its end."""
-    *_, done = assistant.reply(message, mix=mix)
+    with _ended_by_ctrl_c(assistant):
+        *_, done = assistant.reply(message, mix=mix)
     assert isinstance(done, ReplyDone)
     return done
 
 
 def _print_answer(assistant: Assistant, message: str, mix: Mix | None, streams: bool) -> ReplyDone:
-    for event in assistant.reply(message, mix=mix):
-        match event:
-            case TextDelta(text) if streams:
-                terminal.write_text(text)
-            case HistoryTrimmed(turns):
-                terminal.print_note(f"the oldest {turns} turns no longer fit")
-            case ReplyDone():
-                terminal.write_text("\n" if streams else f"{event.answer}\n")
-                done = event
+    with _ended_by_ctrl_c(assistant):
+        for event in assistant.reply(message, mix=mix):
+            match event:
+                case TextDelta(text) if streams:
+                    terminal.write_text(text)
+                case HistoryTrimmed(turns):
+                    terminal.print_note(f"the oldest {turns} turns no longer fit")
+                case ReplyDone():
+                    terminal.write_text("\n" if streams else f"{event.answer}\n")
+                    done = event
     return done
 
 
@@ -192,12 +209,11 @@ def _answer_json(done: ReplyDone) -> dict[str, Any]:
 def _ask_rows(source: str, mix: Mix | None, settings: Settings) -> None:
     """Answers each row on its own, in order; a bad row gives a line with `error`, and the rest goes on."""
     failed = 0
-    rows = terminal.raw_lines(source)
     with _open(settings) as assistant:
-        for number, line in enumerate(rows, start=1):
+        for number, line in terminal.numbered_lines(source):
             try:
                 terminal.write_json(_answer_json(_finish(assistant, _row_text(line, number), mix)))
-            except InputError as error:
+            except (InputError, EngineError) as error:
                 failed += 1
                 terminal.write_json({"row": number, "error": str(error)})
     if failed:
@@ -207,7 +223,7 @@ def _ask_rows(source: str, mix: Mix | None, settings: Settings) -> None:
 def _row_text(line: bytes, number: int) -> str:
     try:
         row = json.loads(terminal.decode(line, f"row {number}"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"row {number}: is not JSON ({error}). Write one object a line.") from None
     if not isinstance(row, dict) or not isinstance(row.get("text"), str):
         raise InputError(f'row {number}: has no text. Write {{"text": "…"}}.')
@@ -216,15 +232,10 @@ def _row_text(line: bytes, number: int) -> str:
 
 def main() -> NoReturn:
     """Runs the command line and turns every error that a user may meet into a message and an exit code."""
+    terminal.use_utf8()
     try:
         app(prog_name="dlp-local")
     except DlpLocalError as error:
         terminal.print_error(str(error))
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        # The reader went away; what is still buffered has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(ExitCode.FAILURE)
     sys.exit(ExitCode.OK)

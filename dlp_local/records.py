@@ -76,11 +76,6 @@ class Mix:
         return cls.of(weights)
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The adapters of the mix."""
-        return tuple(name for name, _ in self.weights)
-
-    @property
     def base(self) -> float:
         """The weight that no adapter gets."""
         return 1.0 - sum(weight for _, weight in self.weights)
@@ -205,7 +200,7 @@ class ReplyDone:
         return tuple(parts)
 
 
-_ENDINGS = {"length": "cut at the longest answer", "cancelled": "stopped"}
+_ENDINGS = {"length": "cut off at the limit", "cancelled": "stopped"}
 
 
 def milliseconds(value: float) -> str:

@@ -12,7 +12,13 @@ from typing import Any, Literal
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
 
 from dlp_local.errors import InputError
 
@@ -27,7 +33,7 @@ class Routing(_Group):
     """How probabilities become a mix."""
 
     top_p: float = Field(0.9, gt=0, le=1, description="keep the most probable entries until they reach this sum")
-    max_adapters: int = Field(4, ge=1, le=64, description="mix at most so many entries")
+    max_adapters: int = Field(4, ge=1, le=32, description="mix at most so many entries")
     normalise: Literal["proportional", "softmax"] = Field("proportional", description="weights of what was kept")
     encoder_threads: int = Field(1, ge=1, le=256, description="threads of the encoder and the router")
 
@@ -102,5 +108,7 @@ def load_settings(**flags: Any) -> Settings:
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
         raise InputError(f"settings: {problems}. Look at the flags, DLP_LOCAL_* and {config_file()}.") from None
+    except SettingsError as error:
+        raise InputError(f"settings: {error}. Look at DLP_LOCAL_* in the environment.") from None
     except (ValueError, OSError) as error:
         raise InputError(f"settings: {config_file()} cannot be read: {error}. Mend or remove the file.") from None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import sys
-import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dlp_local.display import visible
 from dlp_local.errors import InputError
 from dlp_local.records import Route
 
 BAR_WIDTH = 24
-_KEPT_CONTROLS = "\n\t"
-
-
-def printable(text: str) -> str:
-    """Text without control characters but newline and tab: what a model repeats must not steer the terminal."""
-    return "".join(c for c in text if c in _KEPT_CONTROLS or unicodedata.category(c) != "Cc")
 
 
 def decode(raw: bytes, name: str) -> str:
@@ -38,14 +34,18 @@ def read_stdin() -> str:
     return decode(sys.stdin.buffer.read(), "stdin")
 
 
-def raw_lines(source: str) -> Iterator[bytes]:
-    """The lines of a file, or of stdin for `-`, as they come; blank ones are left out."""
-    if source == "-":
-        yield from (line for line in sys.stdin.buffer if line.strip())
-        return
+def use_utf8() -> None:
+    """Lets stdout and stderr write any text, also into a pipe on Windows."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+
+
+def numbered_lines(source: str) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file, or of stdin for `-`, as they come, with their numbers; blank ones are left out."""
     try:
-        with Path(source).open("rb") as file:
-            yield from (line for line in file if line.strip())
+        with contextlib.nullcontext(sys.stdin.buffer) if source == "-" else Path(source).open("rb") as file:
+            yield from ((number, line) for number, line in enumerate(file, start=1) if line.strip())
     except OSError as error:
         raise InputError(f"{source}: cannot be read ({error.strerror}). Check the path.") from None
 
@@ -56,8 +56,8 @@ def write_json(value: Any) -> None:
 
 
 def write_text(text: str) -> None:
-    """A piece of an answer, at once; without control characters on a terminal."""
-    sys.stdout.write(printable(text) if sys.stdout.isatty() else text)
+    """A piece of an answer, at once; on a terminal with visible signs for control characters."""
+    sys.stdout.write(visible(text) if sys.stdout.isatty() else text)
     sys.stdout.flush()
 
 
@@ -90,7 +90,7 @@ def print_route(route: Route) -> None:
         weight = f"{weights[name]:.2f}" if name in weights else "-"
         table.add_row(name, f"{p:.3f}", Text(bar, style="cyan" if name in weights else "dim"), weight)
     console = Console()
-    console.print(Text(printable(route.text), style="bold"))
+    console.print(Text(visible(route.text), style="bold"))
     console.print(table)
     console.print(Text(f"{route.embed_ms:.1f} ms embed · {route.route_ms:.1f} ms route", style="dim"))
 
@@ -103,4 +103,4 @@ def print_note(line: str) -> None:
 
 def print_error(message: str) -> None:
     """An error, on stderr."""
-    print(f"dlp-local: {printable(message)}", file=sys.stderr)
+    print(f"dlp-local: {visible(message)}", file=sys.stderr)

@@ -6,9 +6,9 @@ import json
 import pytest
 
 import dlp_local.assistant
-from dlp_local import HistoryTrimmed, Message, Mix, ReplyDone, RouteChosen, TextDelta
-from dlp_local.errors import InputError
-from dlp_local.settings import Sampling
+from dlp_local import Assistant, HistoryTrimmed, Message, Mix, ReplyDone, RouteChosen, TextDelta
+from dlp_local.errors import InputError, PackError
+from dlp_local.settings import Sampling, Settings
 from tests.prompts import PROMPTS, SMALL_TALK
 
 
@@ -90,9 +90,23 @@ def test_an_empty_message_is_refused(assistant, text):
         list(assistant.reply(text))
 
 
-@pytest.mark.parametrize("text", ["\x00", "a\x00b\x1b[31m\x07", "\ud83d\ude00 emoji", "‮ right to left", "x" * 2000])
+@pytest.mark.parametrize("text", ["\x00", "a\x00b\x1b[31m\x07", "😀 emoji", "‮ right to left", "x" * 2000])
 def test_odd_characters_are_answered_like_any_other(assistant, text):
     assert finish(assistant, text, sampling=Sampling(max_tokens=8)).finish_reason in ("stop", "length")
+
+
+def test_half_a_character_is_refused(assistant):
+    with pytest.raises(InputError, match="not valid Unicode"):
+        list(assistant.reply("a \ud83d b"))
+
+
+def test_a_router_for_adapters_that_the_pack_lacks_is_refused(pack_copy):
+    manifest = pack_copy / "pack.toml"
+    text = manifest.read_text("utf-8")
+    start = text.index("[adapters.shell]")
+    manifest.write_text(text[:start] + text[text.index("[adapters.sql]") :], "utf-8")
+    with pytest.raises(PackError, match="router sends messages to shell"):
+        Assistant.open(pack_copy, Settings())
 
 
 def test_cancelling_keeps_the_part(assistant):

@@ -1,7 +1,9 @@
 """The command line as a user calls it: a process of its own, its output and its exit code."""
 
+import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -73,13 +75,14 @@ def test_a_mix_by_hand_is_used_as_given(run):
 
 def test_rows_are_answered_in_order_and_a_bad_row_does_not_end_the_rest(run, tmp_path):
     good = b'{"text": "to ISO: 4 July 1999"}\n', b'{"text": "to ISO: 1 May 2020"}\n'
-    rows = good[0] + b'not json\n{"other": 1}\n\n{"text": ""}\n\xff\xfe\n' + good[1]
+    odd = b'{"text": "\\ud83d half"}\n' + b"[" * 100_000 + b"\n"
+    rows = good[0] + b'not json\n{"other": 1}\n\n{"text": ""}\n\xff\xfe\n' + odd + good[1]
     path = tmp_path / "rows.jsonl"
     path.write_bytes(rows)
     for process in (run("ask", "--jsonl", path), run("ask", "--jsonl", "-", stdin=rows)):
         results = [json.loads(line) for line in process.stdout.splitlines()]
-        assert [result.get("answer") for result in results] == ["1999-07-04", None, None, None, None, "2020-05-01"]
-        assert [result["row"] for result in results if "error" in result] == [2, 3, 4, 5]
+        assert [result.get("answer") for result in results] == ["1999-07-04", *[None] * 6, "2020-05-01"]
+        assert [result["row"] for result in results if "error" in result] == [2, 3, 5, 6, 7, 8]
         refused(process, 1)
 
 
@@ -168,6 +171,40 @@ def test_wrong_usage_is_refused_with_code_2(run, args, words):
 def test_a_missing_pack_is_refused_with_code_3(run, tmp_path):
     for command in ("ask", "route"):
         refused(run(command, "x", "--pack", tmp_path / "none"), 3, "pack.toml: cannot be read", "--pack")
+
+
+def test_a_model_that_is_no_gguf_is_refused_with_code_3(run, pack_copy):
+    manifest = pack_copy / "pack.toml"
+    old = hashlib.sha256((pack_copy / "backbone.gguf").read_bytes()).hexdigest()
+    (pack_copy / "backbone.gguf").write_bytes(b"PK no model")
+    new = hashlib.sha256(b"PK no model").hexdigest()
+    manifest.write_text(manifest.read_text("utf-8").replace(old, new), "utf-8")
+    refused(run("ask", "x", "--pack", pack_copy), 3, "backbone.gguf: is not a GGUF file")
+
+
+def test_any_text_can_be_printed_whatever_the_encoding_of_the_pipe(run):
+    process = run("route", "漢字", env={"PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0"})
+    assert process.returncode == 0
+    assert "漢字" in process.stdout.decode("utf-8")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for a single process")
+def test_ctrl_c_ends_the_answer_with_code_130(bundled):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dlp_local", "ask", "--jsonl", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    row = json.dumps({"text": "word " * 600}).encode() + b"\n"
+    process.stdin.write(row)
+    process.stdin.flush()
+    assert b'"answer"' in process.stdout.readline()
+    process.stdin.write(row * 18)
+    process.stdin.flush()
+    assert b'"answer"' in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    rest = process.stdout.read()
+    process.stdin.close()
+    assert process.wait(timeout=60) == 130
+    assert rest.count(b"\n") < 17
 
 
 def test_a_damaged_pack_is_refused_with_code_3(run, pack_copy):

@@ -143,3 +143,38 @@ def test_an_exported_peft_adapter_computes_what_torch_does(small_llama, tmp_path
             expected = torch_logits(model, ids)
             assert np.abs(backbone.logits() - expected).max() <= 1e-3 * np.abs(expected).max()
             assert not np.allclose(expected, torch_logits(plain, ids), atol=1e-2)
+
+
+def test_the_training_shortcut_computes_what_pefts_own_activated_layer_does(small_llama, monkeypatch):
+    torch = pytest.importorskip("torch", reason="needs the train extra")
+    variants = pytest.importorskip("peft.tuners.lora.variants", reason="needs the train extra")
+    from tokenizers import Tokenizer
+    from transformers import LlamaForCausalLM
+
+    from tools import train_adapters
+
+    tokenizer = Tokenizer.from_file(str(small_llama / "tokenizer.json"))
+    user, pad = tokenizer.token_to_id("<|user|>"), tokenizer.token_to_id("<|end|>")
+    plan = train_adapters.Plan(steps=1)
+    model = train_adapters.add_adapter(LlamaForCausalLM.from_pretrained(small_llama), [user], plan)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(0, 0.1)
+    turn = "<|user|>hello<|end|><|assistant|>"
+    rows = [tokenizer.encode(text).ids for text in (turn, turn + "three<|end|>" + turn, "no turn at all")]
+    ids = torch.tensor([row + [pad] * (max(map(len, rows)) - len(row)) for row in rows])
+
+    def gradients():
+        model.zero_grad()
+        logits = model(input_ids=ids).logits
+        logits.square().mean().backward()
+        return logits.detach(), [p.grad.clone() for p in model.parameters() if p.grad is not None]
+
+    logits, grads = gradients()
+    monkeypatch.setattr(
+        variants.ALoraLinearVariant, "forward", staticmethod(train_adapters._activated_everywhere_then_masked)
+    )
+    other_logits, other_grads = gradients()
+    assert torch.allclose(logits, other_logits, atol=1e-4)
+    assert all(torch.allclose(a, b, rtol=1e-3, atol=1e-4) for a, b in zip(grads, other_grads, strict=True))

@@ -67,7 +67,7 @@ def test_every_wrong_field_of_a_manifest_is_listed(pack_copy):
         open_pack(pack_copy)
 
 
-@pytest.mark.parametrize("path", ["../secret.gguf", "/etc/passwd", "a/../../b", "..\\\\b", ""])
+@pytest.mark.parametrize("path", ["../secret.gguf", "/etc/passwd", "a/../../b", "..\\\\b", "", "C:/x", "a\\u0000b"])
 def test_a_manifest_cannot_name_files_outside_its_folder(pack_copy, path):
     edit(pack_copy, 'file = "sql.gguf"', f'file = "{path}"')
     with pytest.raises(PackError, match="must be a file inside the pack's folder"):
@@ -84,6 +84,14 @@ def test_an_adapter_called_base_is_refused(pack_copy):
     edit(pack_copy, "[adapters.sql]", "[adapters.base]")
     with pytest.raises(PackError, match="no adapter may be called 'base'"):
         open_pack(pack_copy)
+
+
+def test_routing_alone_needs_only_its_own_files(pack_copy):
+    (pack_copy / "backbone.gguf").unlink()
+    assert open_pack(pack_copy, only_routing=True).name == "bundled"
+    (pack_copy / "router.onnx").unlink()
+    with pytest.raises(PackError, match=r"router\.onnx: cannot be read"):
+        open_pack(pack_copy, only_routing=True)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read every file")

@@ -37,6 +37,12 @@ def test_all_wrong_values_are_reported_together(monkeypatch):
         load_settings(sampling={"max_tokens": 0})
 
 
+def test_an_environment_variable_of_the_wrong_kind_is_named(monkeypatch):
+    monkeypatch.setenv("DLP_LOCAL_ROUTING", "x")
+    with pytest.raises(InputError, match=r"routing.*environment"):
+        load_settings()
+
+
 def test_an_unknown_setting_in_the_file_is_named(config):
     config.write_text("[routing]\ntop_q = 0.5\n", "utf-8")
     with pytest.raises(InputError, match=r"routing\.top_q"):

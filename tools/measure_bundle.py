@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import sys
 from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
@@ -21,7 +22,7 @@ from typing import Any
 import sacrebleu
 
 from dlp_local import Assistant, Mix, ReplyDone
-from dlp_local.settings import load_settings
+from dlp_local.settings import Settings
 from tools import data
 
 ROWS = 2000
@@ -79,7 +80,7 @@ METRICS = {"describe": "BLEU, all references", "extract": "the same JSON object,
 def measure(folder: Path, pack: Path) -> dict[str, dict[str, Any]]:
     """Figures of every task of a pack."""
     figures: dict[str, dict[str, Any]] = {}
-    with Assistant.open(pack, load_settings()) as assistant:
+    with Assistant.open(pack, Settings.model_construct()) as assistant:
         for task in data.TASKS:
             rows = data.load(folder, task, "valid")
             score = SCORES.get(task, exact)
@@ -106,7 +107,10 @@ def main() -> None:
     parser.add_argument("--pack", type=Path, default=Path("models/bundled"))
     parser.add_argument("--out", type=Path, default=Path("build/figures.json"))
     args = parser.parse_args()
-    args.out.write_text(json.dumps(measure(args.data, args.pack), indent=1), "utf-8")
+    figures = measure(args.data, args.pack)
+    args.out.write_text(json.dumps(figures, indent=1), "utf-8")
+    if short := [task for task, figure in figures.items() if figure["alone"] < figure["must"]]:
+        sys.exit(f"below the target: {', '.join(short)}")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ worker thread loads it, after the first paint.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,5 +28,9 @@ def run_chat(settings: Settings) -> int:
     try:
         app.run()
     finally:
-        app.session.close()
-    return app.return_code or 0
+        ended = app.session.close()
+    code = app.return_code or 0
+    if not ended:
+        # The worker sits in native code, loading a model say; the interpreter cannot be taken down around it.
+        os._exit(code)
+    return code

@@ -94,10 +94,10 @@ class Session:
             self._conversation = Conversation()
             self._set_status(context_used=0)
 
-    def close(self, timeout: float = 3.0) -> None:
-        """Ends the worker; gives up on it after `timeout` seconds (it is a daemon and holds nothing to save).
+    def close(self, timeout: float = 3.0) -> bool:
+        """Ends the worker; False where it goes on: in an answer for `timeout` seconds, or with a pack still loading.
 
-        A pack that is still loading is not waited for: nothing can end that early.
+        A load is not waited for: nothing can end it early.
         """
         with self._wake:
             self._closing = True
@@ -107,6 +107,7 @@ class Session:
             self._wake.notify()
         if self._assistant and self._thread.is_alive():
             self._thread.join(timeout)
+        return not self._thread.is_alive()
 
     def _interrupt(self, *, settle: bool = False) -> None:
         if self._assistant and (self._stopping or (settle and self._settling)):

@@ -35,11 +35,16 @@ class KVCache:
         """
         kept = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(self._turns, turns, strict=False)))
         self._cut(kept)
-        for turn in turns[kept:]:
+        for turn in turns[len(self._turns) :]:
             self._backbone.set_adapters(())
             position = self.length
-            if not self._backbone.decode(turn, position, SPINE):
-                self._drop_from(position)
+            computed = False
+            try:
+                computed = self._backbone.decode(turn, position, SPINE)
+            finally:
+                if not computed:
+                    self._drop_from(position)
+            if not computed:
                 return False
             self._turns.append(turn)
         return True

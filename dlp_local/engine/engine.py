@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, takewhile
+from itertools import pairwise
 from pathlib import Path
 
 from dlp_local import settings
@@ -28,7 +27,6 @@ class _Progress:
 
     finish_reason: FinishReason = "stop"
     answer_tokens: int = 0
-    position: int = 0
     first_token_at: float = 0.0
 
 
@@ -40,10 +38,15 @@ class Engine:
 
     def __init__(self, backbone: Path, adapters: Sequence[AdapterFile], options: settings.Engine) -> None:
         self._backbone = Backbone(backbone, options)
+        try:
+            self._prompts = PromptBuilder(self._backbone)
+        except BaseException:
+            self._backbone.close()
+            raise
         self._mixer = Mixer(self._backbone, {adapter.name: adapter for adapter in adapters})
         self._cache = KVCache(self._backbone)
-        self._prompts = PromptBuilder(self._backbone)
         self._cancelled = False
+        self._running: _Progress | None = None
 
     @property
     def context_size(self) -> int:
@@ -55,20 +58,23 @@ class Engine:
     ) -> Iterator[HistoryTrimmed | TextDelta | Generated]:
         """Answers a conversation that ends with a user's message; the last event is `Generated`.
 
+        An answer that is still open when the next one starts ends there, as if it had been cancelled.
+
         Raises `InputError` for an unknown adapter and for a message that does not fit the context.
         """
+        self._backbone.check_open()
         started = time.perf_counter()
-        fitted, dropped = self._fit(messages, sampling.max_tokens)
+        progress = self._running = _Progress()
+        turns, dropped = self._fit(messages, sampling.max_tokens)
         if dropped:
             yield HistoryTrimmed(dropped)
-        progress = _Progress()
-        prompt = self._prompts.tokens(fitted, answer=True)
+        prompt_tokens = sum(map(len, turns))
         stops = StopStrings(sampling.stop)
         try:
-            if not self._compute(fitted, prompt, mix):
+            if not self._compute(turns, mix):
                 progress.finish_reason = "cancelled"
             else:
-                pieces = map(self._backbone.piece, self._sample(len(prompt), sampling, progress))
+                pieces = map(self._backbone.piece, self._sample(prompt_tokens, sampling, progress))
                 for text in whole_characters(pieces):
                     if safe := stops.feed(text):
                         yield TextDelta(safe)
@@ -78,33 +84,30 @@ class Engine:
             if rest := stops.rest():
                 yield TextDelta(rest)
         finally:
-            self._cache.close_branch()
+            if self._running is progress:
+                self._cache.close_branch()
         now = time.perf_counter()
         yield Generated(
             finish_reason=progress.finish_reason,
-            prompt_tokens=len(prompt),
+            prompt_tokens=prompt_tokens,
             answer_tokens=progress.answer_tokens,
-            context_used=len(prompt) + progress.answer_tokens,
+            context_used=prompt_tokens + progress.answer_tokens,
             first_token_ms=((progress.first_token_at or now) - started) * 1000,
             total_ms=(now - started) * 1000,
         )
 
-    def _compute(self, messages: Sequence[Message], prompt: tuple[int, ...], mix: Mix) -> bool:
+    def _compute(self, turns: Sequence[tuple[int, ...]], mix: Mix) -> bool:
         """Brings the spine up to the history and computes the last turn on a new branch; False where cancelled."""
-        turns = self._prompts.turns(messages[:-1])
-        history = tuple(token for turn in turns for token in turn)
-        shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(history, prompt, strict=False)))
-        while sum(map(len, turns)) > shared:
-            turns.pop()
-        places = self._mixer.switch_on(mix, prompt, shared)
-        if not self._cache.commit(turns):
+        prompt = tuple(token for turn in turns for token in turn)
+        start = len(prompt) - len(turns[-1])
+        places = self._mixer.switch_on(mix, prompt, start)
+        if not self._cache.commit(turns[:-1]):
             return False
         self._cache.open_branch()
-        start = self._cache.length
         cuts = sorted({start, *(place for place, _, _ in places if place > start), len(prompt)})
-        for start, end in pairwise(cuts):
-            self._mixer.set({name: weight for place, name, weight in places if place <= start})
-            if not self._backbone.decode(prompt[start:end], start, BRANCH):
+        for begin, end in pairwise(cuts):
+            self._mixer.set({name: weight for place, name, weight in places if place <= begin})
+            if not self._backbone.decode(prompt[begin:end], begin, BRANCH):
                 return False
         return True
 
@@ -112,51 +115,62 @@ class Engine:
         """Tokens of the answer until its end, a limit or `cancel`."""
         sampler = self._backbone.sampler(sampling, sampling.seed or 0)
         try:
-            while not self._cancelled:
+            while True:
                 token = sampler.next_token()
                 progress.first_token_at = progress.first_token_at or time.perf_counter()
                 if self._backbone.is_end(token):
                     return
                 progress.answer_tokens += 1
                 yield token
+                if self._cancelled or self._running is not progress:
+                    progress.finish_reason = "cancelled"
+                    return
                 if progress.answer_tokens >= sampling.max_tokens or position >= self.context_size:
                     progress.finish_reason = "length"
                     return
                 self._backbone.decode((token,), position, BRANCH)
                 position += 1
-            progress.finish_reason = "cancelled"
         finally:
             sampler.close()
 
-    def _fit(self, messages: Sequence[Message], max_tokens: int) -> tuple[list[Message], int]:
-        """Leaves out the oldest turns until prompt and answer fit; returns the rest and how many turns went."""
+    def _fit(self, messages: Sequence[Message], max_tokens: int) -> tuple[list[tuple[int, ...]], int]:
+        """The tokens of each turn that fits beside the answer, and how many of the oldest turns were left out.
+
+        Followed from its start, a conversation that outgrows the room loses its oldest turns down to half of it: so
+        the turns after that find their history on the spine. What goes depends on the messages alone.
+        """
         room = self.context_size - min(max_tokens, self.context_size // ANSWER_SHARE)
         split = 1 if messages[0].role == "system" else 0
-        system, body = messages[:split], messages[split:]
+        body = messages[split:]
         starts = [i for i, message in enumerate(body) if message.role == "user"]
+        ends = [*starts[1:], len(body)]
+        lengths = [sum(map(self._prompts.length, body[a:b])) for a, b in zip(starts, ends, strict=True)]
+        dropped, used = 0, sum(map(self._prompts.length, messages[:split]))
+        for last, length in enumerate(lengths):
+            used += length
+            if used > room:
+                while dropped < last and used > room // 2:
+                    used -= lengths[dropped]
+                    dropped += 1
+        for first in range(dropped, len(starts)):
+            kept = [*messages[:split], *body[starts[first] :]] if first else messages
+            turns = self._prompts.turns(kept)
+            size = sum(map(len, turns))
+            if size <= room:
+                return turns, first
+        raise InputError(
+            f"the message is too long: {size} tokens, and {room} fit the context of {self.context_size}. "
+            "Shorten it, or use a backbone with a larger context."
+        )
 
-        def without(turns: int) -> list[Message]:
-            return [*system, *body[starts[turns] :]] if turns else list(messages)
-
-        def size(turns: int) -> int:
-            return len(self._prompts.tokens(without(turns), answer=True))
-
-        dropped = bisect_left(range(len(starts)), True, key=lambda turns: size(turns) <= room)
-        if dropped == len(starts):
-            raise InputError(
-                f"the message is too long: {size(dropped - 1)} tokens, and {room} fit the context of "
-                f"{self.context_size}. Shorten it, or use a backbone with a larger context."
-            )
-        return without(dropped), dropped
-
-    def settle(self, history: Sequence[Message]) -> None:
+    def settle(self, history: Sequence[Message], max_tokens: int) -> None:
         """Computes a finished conversation onto the spine, so that the next message does not wait for it.
 
-        Ends early on `cancel`. A history that no longer fits is left to the next answer.
+        Ends early on `cancel`.
         """
-        turns = self._prompts.turns(history)
-        if sum(map(len, turns)) < self.context_size:
-            self._cache.commit(turns)
+        self._backbone.check_open()
+        turns, _ = self._fit([*history, Message("user", "")], max_tokens)
+        self._cache.commit(turns[:-1])
 
     def cancel(self) -> None:
         """Ends the running answer within a token and a running `settle` at once; from any thread, until `resume`."""

@@ -17,6 +17,7 @@ from types import TracebackType
 import llama_cpp.llama_cpp as lib
 import numpy as np
 import psutil
+from jinja2 import TemplateError
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 from numpy.typing import NDArray
 
@@ -28,11 +29,13 @@ SEQUENCES = 2
 """The spine and one branch."""
 
 _LOG: deque[str] = deque(maxlen=20)
-_LOG_WARN = 3
+_LOG_ERROR = 4
+_NOTHING_NEW = "failed to load model"
+"""llama.cpp's last words over any broken file; the reason stands in the line before."""
 
 
 def _keep_log(level: int, text: bytes, _: object) -> None:
-    if level >= _LOG_WARN and (line := text.decode("utf-8", "replace").strip()):
+    if level == _LOG_ERROR and (line := text.decode("utf-8", "replace").strip()):
         _LOG.append(line)
 
 
@@ -41,8 +44,8 @@ _LOG_CALLBACK = lib.llama_log_callback(_keep_log)
 
 
 def _last_log() -> str:
-    """What llama.cpp last complained about, or an empty text."""
-    return _LOG[-1] if _LOG else ""
+    """What llama.cpp last complained about."""
+    return next((line for line in reversed(_LOG) if _NOTHING_NEW not in line), "it gives no reason")
 
 
 _started = threading.Lock()
@@ -112,6 +115,7 @@ class Backbone:
         check_gguf(path)
         _start_library()
         self.path = path
+        self.closed = False
         _LOG.clear()
         self._stack = contextlib.ExitStack()
         try:
@@ -189,7 +193,10 @@ class Backbone:
         return [lib.llama_vocab_bos(self._vocab)] if lib.llama_vocab_get_add_bos(self._vocab) else []
 
     def chat_formatter(self) -> Callable[..., str] | None:
-        """The header's chat template as `format(messages, add_generation_prompt)`, sandboxed; None without one."""
+        """The header's chat template as `format(messages, add_generation_prompt)`, sandboxed; None without one.
+
+        Raises `PackError` for a template that is no Jinja.
+        """
         template = lib.llama_model_chat_template(self._model, None)
         if not template:
             return None
@@ -199,10 +206,13 @@ class Backbone:
             formatter = formatters[add_generation_prompt]
             return str(formatter(messages=messages).prompt)
 
-        formatters = {
-            flag: Jinja2ChatFormatter(template.decode("utf-8"), eos, bos, add_generation_prompt=flag)
-            for flag in (False, True)
-        }
+        try:
+            source = template.decode("utf-8")
+            formatters = {
+                flag: Jinja2ChatFormatter(source, eos, bos, add_generation_prompt=flag) for flag in (False, True)
+            }
+        except (TemplateError, UnicodeDecodeError) as error:
+            raise PackError(f"{self.path}: its chat template cannot be read ({error}). Use another file.") from None
         return render
 
     def _token_text(self, token: int) -> str:
@@ -244,7 +254,9 @@ class Backbone:
         """Computes tokens onto a sequence, the first at `position`; logits are kept for the last one.
 
         Returns False where `interrupt` ended it early; the sequence then holds an unknown part of the tokens.
+        Raises `EngineError` where llama.cpp fails, and once the backbone is closed.
         """
+        self.check_open()
         for start in range(0, len(tokens), self.batch_size):
             chunk = tokens[start : start + self.batch_size]
             if not self._decode_batch(chunk, position + start, sequence, start + len(chunk) == len(tokens)):
@@ -291,7 +303,7 @@ class Backbone:
 
     def drop(self, sequence: int, start: int = 0) -> bool:
         """Forgets a sequence from a position on; False where the model's memory cannot do that."""
-        return bool(lib.llama_memory_seq_rm(self._memory, sequence, start, -1))
+        return self.closed or bool(lib.llama_memory_seq_rm(self._memory, sequence, start, -1))
 
     def sampler(self, options: settings.Sampling, seed: int) -> Sampler:
         """A new sampler chain; the repeat penalty sees the answer alone, not the prompt."""
@@ -318,8 +330,16 @@ class Backbone:
 
     # ---- end ----
 
+    def check_open(self) -> None:
+        """Raises `EngineError` once the backbone is closed."""
+        if self.closed:
+            raise EngineError("the engine is closed. Open the assistant again.")
+
     def close(self) -> None:
-        """Frees the adapters, the context and the model."""
+        """Frees the adapters, the context and the model; what still runs on them ends with an error."""
+        if self.closed:
+            return
+        self.closed = True
         if self._adapters:
             self.set_adapters(())
         for adapter in list(self._adapters):

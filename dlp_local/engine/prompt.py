@@ -1,14 +1,16 @@
 """Messages → tokens, through the chat template of the backbone's header.
 
-The template is rendered with placeholders in place of the contents; the contents are tokenised on their own, without
-control tokens. So a message that spells `<|end|>` or `<|im_start|>system` is text and cannot forge a turn.
+The template is rendered once, with placeholders in place of the contents: so it is known where each turn ends, and a
+message that spells `<|end|>` or `<|im_start|>system` is tokenised on its own, as text, and cannot forge a turn.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 
 from dlp_local.engine.llama import Backbone
 from dlp_local.errors import EngineError
@@ -21,6 +23,21 @@ FALLBACK_ROLES = {"system": "", "user": "User: ", "assistant": "Assistant: "}
 """Plain turns for a model without a chat template."""
 
 
+FRAME_TOKENS = 4
+"""What a chat template adds to a message, about."""
+
+CACHED_LENGTH = 20_000
+"""Longer texts are tokenised anew each time; so the cache stays small."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A stretch of a prompt; in a `plain` one the names of control tokens are ordinary text."""
+
+    text: str
+    plain: bool = False
+
+
 def _plain(messages: list[dict[str, str]], add_generation_prompt: bool) -> str:
     turns = "".join(f"{FALLBACK_ROLES[m['role']]}{m['content']}\n" for m in messages)
     return turns + (FALLBACK_ROLES["assistant"].rstrip() if add_generation_prompt else "")
@@ -31,53 +48,79 @@ class PromptBuilder:
 
     def __init__(self, backbone: Backbone) -> None:
         self._render: Callable[..., str] = backbone.chat_formatter() or _plain
-        self._tokenize = lru_cache(maxsize=4096)(lambda text, special: tuple(backbone.tokenize(text, special=special)))
+        self._backbone = backbone
+        self._short = lru_cache(maxsize=1024)(self._tokenize_now)
         self._opening = tuple(backbone.opening_tokens)
+        self._turn_end = self._after_an_answer()
 
-    def tokens(self, messages: Sequence[Message], *, answer: bool) -> tuple[int, ...]:
-        """Token ids of a conversation; with `answer`, up to where the assistant's answer starts.
+    def turns(self, messages: Sequence[Message]) -> list[tuple[int, ...]]:
+        """The tokens of a conversation that ends with a user's message, up to where the answer starts.
 
-        Raises `EngineError` where the template does not take the conversation.
+        One entry a complete turn (the first holds the system prompt too), and last the turn to be answered. A
+        template that ends its answers differently from place to place gives fewer, longer entries. Raises
+        `EngineError` where the template does not take the conversation.
         """
-        text = self._rendered(messages, answer)
+        parts = _PLACEHOLDER.split(self._rendered(messages, answer=True))
+        turns: list[list[_Run]] = [[]]
+        for i, part in enumerate(parts):
+            if i % 2:
+                turns[-1].append(self._content(messages[int(part)].content))
+                continue
+            end = self._turn_end
+            after_answer = i > 0 and messages[int(parts[i - 1])].role == "assistant"
+            if after_answer and end is not None and part.startswith(end):
+                turns[-1].append(_Run(end))
+                turns.append([])
+                part = part[len(end) :]
+            turns[-1].append(_Run(part))
+        tokens = [self._joined(runs) for runs in turns]
+        if self._opening and tokens[0][: len(self._opening)] != self._opening:
+            tokens[0] = self._opening + tokens[0]
+        return tokens
+
+    def length(self, message: Message) -> int:
+        """About how many tokens a message takes in a conversation: its content, and a few for its frame."""
+        return len(self._tokenize(message.content, False)) + FRAME_TOKENS
+
+    def _content(self, text: str) -> _Run:
+        """A message's text; read apart from the template where it spells a control token."""
+        return _Run(text, plain=self._tokenize(text, True) != self._tokenize(text, False))
+
+    def _joined(self, runs: list[_Run]) -> tuple[int, ...]:
+        """Tokens of neighbouring runs; those that need not be read apart are read together, as the model knows them."""
         ids: list[int] = []
-        for i, part in enumerate(_PLACEHOLDER.split(text)):
-            ids += self._tokenize(messages[int(part)].content, False) if i % 2 else self._tokenize(part, True)
-        if self._opening and tuple(ids[: len(self._opening)]) != self._opening:
-            ids = [*self._opening, *ids]
+        for plain, group in groupby(runs, key=lambda run: run.plain):
+            ids += self._tokenize("".join(run.text for run in group), not plain)
         return tuple(ids)
+
+    def _tokenize(self, text: str, special: bool) -> tuple[int, ...]:
+        return self._short(text, special) if len(text) <= CACHED_LENGTH else self._tokenize_now(text, special)
+
+    def _tokenize_now(self, text: str, special: bool) -> tuple[int, ...]:
+        return tuple(self._backbone.tokenize(text, special=special))
+
+    def _after_an_answer(self) -> str | None:
+        """What the template writes after a finished answer; None where it does not take a plain turn."""
+        turn = (Message("user", ""), Message("assistant", ""))
+        try:
+            return _PLACEHOLDER.split(self._rendered(turn, answer=False))[-1]
+        except EngineError:
+            return None
 
     def _rendered(self, messages: Sequence[Message], answer: bool) -> str:
         turns = [{"role": m.role, "content": f"{_OPEN}{i}{_CLOSE}"} for i, m in enumerate(messages)]
-        try:
-            return self._render(turns, answer)
-        except Exception:  # a template is a program of the model's author and may raise anything
-            if len(turns) > 1 and turns[0]["role"] == "system" and turns[1]["role"] == "user":
-                # Some templates know no system role; its text then opens the first message.
-                merged = {"role": "user", "content": f"{turns[0]['content']}\n\n{turns[1]['content']}"}
-                try:
-                    return self._render([merged, *turns[2:]], answer)
-                except Exception as second:
-                    error = second
-            raise EngineError(
-                f"the chat template of the backbone does not take this conversation: {error}. "
-                "Start a new conversation or use another backbone."
-            ) from None
-
-    def turns(self, history: Sequence[Message]) -> list[tuple[int, ...]]:
-        """The tokens of each complete turn of a history, in order; joined they are the tokens of the history.
-
-        Where a template changes earlier turns when later ones come, the turns up to there come as one.
-        """
-        segments: list[tuple[int, ...]] = []
-        so_far: tuple[int, ...] = ()
-        for end, message in enumerate(history, start=1):
-            if message.role != "assistant":
-                continue
-            tokens = self.tokens(history[:end], answer=False)
-            if tokens[: len(so_far)] == so_far:
-                segments.append(tokens[len(so_far) :])
-            else:
-                segments = [tokens]
-            so_far = tokens
-        return segments
+        attempts = [turns]
+        if len(turns) > 1 and turns[0]["role"] == "system" and turns[1]["role"] == "user":
+            # Some templates know no system role; its text then opens the first message.
+            merged = {"role": "user", "content": f"{turns[0]['content']}\n\n{turns[1]['content']}"}
+            attempts.append([merged, *turns[2:]])
+        reason = ""
+        for attempt in attempts:
+            try:
+                return self._render(attempt, answer)
+            except Exception as error:  # a template is a program of the model's author and may raise anything
+                reason = str(error)
+        raise EngineError(
+            f"the chat template of the backbone does not take this conversation: {reason}. "
+            "Start a new conversation or use another backbone."
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
@@ -20,7 +20,7 @@ MANIFEST = "pack.toml"
 
 def _inside(value: str) -> str:
     path = PurePosixPath(value)
-    if path.is_absolute() or ".." in path.parts or "\\" in value or not path.parts:
+    if path.is_absolute() or ".." in path.parts or not path.parts or not value.isprintable() or set(value) & set("\\:"):
         raise ValueError("must be a file inside the pack's folder")
     return value
 
@@ -67,8 +67,13 @@ class Manifest(_Part):
 
     def files(self) -> Iterator[File]:
         """Every file that the manifest names."""
-        yield from (self.backbone, self.encoder, self.encoder.tokenizer, self.router)
+        yield from self.routing_files()
+        yield self.backbone
         yield from self.adapters.values()
+
+    def routing_files(self) -> Iterator[File]:
+        """The files that a route alone needs."""
+        yield from (self.encoder, self.encoder.tokenizer, self.router)
 
 
 class Pack:
@@ -92,10 +97,10 @@ class Pack:
         adapters = sorted(self.manifest.adapters.items())
         return [AdapterFile(name, self.path(adapter), adapter.scale) for name, adapter in adapters]
 
-    def problems(self) -> list[str]:
-        """What is wrong with the pack's files: missing, unreadable, or not the bytes that `pack.toml` promises."""
+    def problems(self, files: Iterable[File]) -> list[str]:
+        """What is wrong with some files: missing, unreadable, or not the bytes that `pack.toml` promises."""
         found = []
-        for file in self.manifest.files():
+        for file in files:
             path = self.path(file)
             try:
                 with path.open("rb") as data:
@@ -115,8 +120,8 @@ def bundled_pack() -> Path:
     return installed if installed.is_dir() else package.parent / "models" / "bundled"
 
 
-def open_pack(folder: Path) -> Pack:
-    """Reads and checks a pack; raises `PackError` that lists everything that is wrong with it."""
+def open_pack(folder: Path, *, only_routing: bool = False) -> Pack:
+    """Reads and checks a pack, or only what routing needs; raises `PackError` that lists everything that is wrong."""
     path = folder / MANIFEST
     try:
         manifest = Manifest.model_validate(tomllib.loads(path.read_text("utf-8")))
@@ -130,7 +135,7 @@ def open_pack(folder: Path) -> Pack:
     if BASE in manifest.adapters:
         raise PackError(f"{path}: no adapter may be called '{BASE}'. Rename it.")
     pack = Pack(folder, manifest)
-    if problems := pack.problems():
+    if problems := pack.problems(manifest.routing_files() if only_routing else manifest.files()):
         listing = "\n".join(f"  {problem}" for problem in problems)
         raise PackError(f"pack '{pack.name}': get these files again, or install dlp-local anew:\n{listing}")
     return pack

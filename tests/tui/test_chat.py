@@ -115,7 +115,7 @@ async def test_ctrl_c_stops_and_when_idle_quits():
 
 async def test_an_answer_that_reached_the_limit_says_so():
     async with window(FakeAssistant(Answer(finish_reason="length"))) as w:
-        await w.say_and_wait("long", "cut at the longest answer")
+        await w.say_and_wait("long", "cut off at the limit")
 
 
 async def test_messages_sent_while_busy_wait_their_turn():

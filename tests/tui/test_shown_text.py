@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from textual.widgets import Markdown
 
+from dlp_local.display import visible
 from tests.fakes import Answer, FakeAssistant
 from tests.tui.window import READY, window
-from tui.text import has_structure, visible
+from tui.text import has_structure
 from tui.widgets.answer import Answer as Answered
 from tui.widgets.transcript import Transcript
 

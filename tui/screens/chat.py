@@ -10,9 +10,9 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widgets import Static
 
+from dlp_local.display import visible
 from tui.screens.help import HelpScreen
 from tui.session import Session
-from tui.text import visible
 from tui.turn import Status, StatusChanged, TurnChanged
 from tui.widgets.greeting import Greeting
 from tui.widgets.message import TurnView

@@ -6,7 +6,8 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Markdown, Static
 
-from tui.text import has_structure, markdown_parser, visible
+from dlp_local.display import visible
+from tui.text import has_structure, markdown_parser
 
 
 class Answer(Vertical):

@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from tui.text import visible
+from dlp_local.display import visible
 from tui.turn import Turn
 from tui.widgets.answer import Answer
 from tui.widgets.receipt import Receipt

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.cells import cell_len
 from textual.widgets import Static
 
-from tui.text import visible
+from dlp_local.display import visible
 from tui.turn import Turn
 
 

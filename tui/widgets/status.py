@@ -6,7 +6,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widgets import Static
 
-from tui.text import visible
+from dlp_local.display import visible
 from tui.turn import Status
 
 BAR = 10

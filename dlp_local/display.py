@@ -1,0 +1,23 @@
+"""Text as it may be shown: nothing that a model or a user wrote steers the terminal."""
+
+from __future__ import annotations
+
+import re
+
+_HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    """`text` with nothing in it that a terminal would obey: escapes and their like become a visible sign.
+
+    Line ends become newlines; tabs stay; marks that reorder text (bidirectional overrides) and halves of surrogate
+    pairs, which cannot be printed, become U+FFFD.
+    """
+    return _HIDDEN.sub(_sign, text.replace("\r\n", "\n"))
+
+
+def _sign(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "\u2421" if code == 0x7F else "\ufffd"
