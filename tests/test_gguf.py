@@ -74,7 +74,7 @@ def small_llama(tmp_path_factory) -> Path:
     model = train_backbone.build_model(plan)
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.normal_(0, 0.3) if parameter.ndim == 2 else parameter.uniform_(0.5, 1.5)
+            parameter.normal_(0, 0.1) if parameter.ndim == 2 else parameter.uniform_(0.5, 1.5)
     model.save_pretrained(folder)
     return folder
 
@@ -123,7 +123,7 @@ def test_an_exported_peft_adapter_computes_what_torch_does(small_llama, tmp_path
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "lora_B" in name:
-                parameter.normal_(0, 0.1)
+                parameter.normal_(0, 0.05)
     model.save_pretrained(tmp_path / "peft")
     gguf_export.export_backbone(small_llama, tmp_path / "b.gguf", {"name": "test"}, quantise=False)
     gguf_export.export_adapter(tmp_path / "peft", small_llama, tmp_path / "a.gguf", {"name": "test"}, dtype=np.float32)
