@@ -56,7 +56,7 @@ PLANS = {
     "describe": Plan(steps=350, dropout=0.05),
     "extract": Plan(steps=1700, dropout=0.15, weight_decay=0.1, history_share=0.06),
     "banking": Plan(steps=2000, restart=1000, dropout=0.2, weight_decay=0.1, history_share=0.06),
-    "dates": Plan(steps=900),
+    "dates": Plan(steps=1000),
 }
 
 
