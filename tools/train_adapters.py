@@ -39,7 +39,6 @@ class Plan:
     """Everything that decides the result of one adapter's training."""
 
     steps: int
-    restart: int = 0
     dropout: float = 0.0
     batch: int = 32
     rank: int = 16
@@ -55,7 +54,7 @@ PLANS = {
     "sql": Plan(steps=1500),
     "describe": Plan(steps=350, dropout=0.05),
     "extract": Plan(steps=1700, dropout=0.15, weight_decay=0.1, history_share=0.06),
-    "banking": Plan(steps=2000, restart=1000, dropout=0.2, weight_decay=0.1, history_share=0.06),
+    "banking": Plan(steps=2000, dropout=0.2, weight_decay=0.1, history_share=0.06),
     "dates": Plan(steps=1000),
 }
 
@@ -144,12 +143,7 @@ def add_adapter(backbone: LlamaForCausalLM, invocation: list[int], plan: Plan) -
 
 
 def learning_rate(step: int, plan: Plan) -> float:
-    """The share of the peak rate at a step: linear warm-up over 3 %, then a cosine to 0.
-
-    `restart` more steps begin again at half the peak (SGDR, Loshchilov & Hutter 2017, arXiv 1608.03983).
-    """
-    if step >= plan.steps:
-        return 0.25 * (1 + math.cos(math.pi * (step - plan.steps) / plan.restart))
+    """The share of the peak rate at a step: linear warm-up over 3 %, then a cosine to 0."""
     warmup = max(1, plan.steps * 3 // 100)
     if step < warmup:
         return (step + 1) / warmup
@@ -182,8 +176,7 @@ def train(folder: Path, backbone: Path, out: Path, task: str, plan: Plan, log_ev
     lora_variants.ALoraLinearVariant.forward = staticmethod(_activated_everywhere_then_masked)
     model.train()
     started, tokens, losses = time.monotonic(), 0, []
-    total = plan.steps + plan.restart
-    for step in range(first, total):
+    for step in range(first, plan.steps):
         ids, labels = next(batches)
         for group in optimizer.param_groups:
             group["lr"] = plan.lr * learning_rate(step, plan)
@@ -202,7 +195,7 @@ def train(folder: Path, backbone: Path, out: Path, task: str, plan: Plan, log_ev
         if (step + 1) % log_every == 0:
             speed = tokens / (time.monotonic() - started)
             mean = sum(losses[-log_every:]) / log_every
-            print(f"{task}: step {step + 1}/{total} loss {mean:.4f} {speed:,.0f} tokens/s", flush=True)
+            print(f"{task}: step {step + 1}/{plan.steps} loss {mean:.4f} {speed:,.0f} tokens/s", flush=True)
         if (step + 1) % 300 == 0:
             weights = get_peft_model_state_dict(model)
             save_checkpoint(checkpoint, {"model": weights, "optimizer": optimizer.state_dict(), "step": step + 1})
