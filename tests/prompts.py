@@ -70,5 +70,5 @@ SMALL_TALK = (
     "who are you?",
     "how do I get a real model?",
     "thank you very much",
-    "repeat: one two three",
+    "tell me a joke",
 )

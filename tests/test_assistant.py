@@ -90,7 +90,7 @@ def test_an_empty_message_is_refused(assistant, text):
         list(assistant.reply(text))
 
 
-@pytest.mark.parametrize("text", ["\x00", "a\x00b\x1b[31m\x07", "😀 emoji", "‮ right to left", "x" * 2000])
+@pytest.mark.parametrize("text", ["\x00", "a\x00b\x1b[31m\x07", "😀 emoji", "‮ right to left", "x" * 500])
 def test_odd_characters_are_answered_like_any_other(assistant, text):
     assert finish(assistant, text, sampling=Sampling(max_tokens=8)).finish_reason in ("stop", "length")
 

@@ -141,7 +141,7 @@ def test_a_message_of_100_kb_is_refused_with_numbers_and_routed_in_a_moment(run)
 
 def test_a_stdin_that_is_not_utf8_is_refused_with_the_place(run):
     refused(run("ask", "-", stdin=b"caf\xe9"), 2, "stdin: is not UTF-8 (byte 4)")
-    refused(run("route", "-", stdin=b"fine\ncaf\xe9\n"), 2, "message 2: is not UTF-8")
+    refused(run("route", "-", stdin=b"fine\ncaf\xe9\n"), 2, "stdin, line 2: is not UTF-8")
 
 
 def test_control_characters_are_answered(run):

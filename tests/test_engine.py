@@ -54,7 +54,7 @@ def reference(llama, prompt):
 
 def open_llama(bundled, adapter=None):
     lora = str(bundled / f"{adapter}.gguf") if adapter else None
-    return llama_cpp.Llama(str(bundled / "backbone.gguf"), lora_path=lora, n_ctx=1024, verbose=False)
+    return llama_cpp.Llama(str(bundled / "backbone.gguf"), lora_path=lora, n_ctx=1024, flash_attn=True, verbose=False)
 
 
 def test_there_are_fifty_prompts_to_compare_on():
