@@ -1,5 +1,8 @@
 """The conversation as a person has it: sending, reading, stopping, queueing, starting anew."""
 
+import itertools
+import time
+
 import pytest
 
 from dlp_local.errors import EngineError, InputError
@@ -278,3 +281,13 @@ async def test_a_long_receipt_breaks_between_its_parts():
         await w.say("hi")
         await w.sees("banking 0.41 · describe 0.31 · extract 0.19 · base 0.09 · 2 ms route", "96 tok/s")
         await w.sees("   180 ms first token · 96 tok/s")
+
+
+async def test_an_answer_is_drawn_though_the_machine_is_so_busy_that_timers_come_late(monkeypatch):
+    # Textual leaves out a timer's call that is late already when the timer starts.
+    ticks = itertools.count()
+    monkeypatch.setattr("textual.timer._time.get_time", lambda: time.monotonic() + next(ticks) * 0.005)
+    async with window(FakeAssistant()) as w:
+        for _ in range(3):
+            await w.say_and_wait("hello", "a fine answer")
+            await w.sees("96 tok/s")

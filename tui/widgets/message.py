@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from time import monotonic
 
 from textual.app import ComposeResult
@@ -39,7 +40,9 @@ class TurnView(Vertical):
         self._turn = turn
         if not self._waiting:
             self._waiting = True
-            self.set_timer(max(0.001, self._drawn_at + FRAME - monotonic()), self._draw)
+            delay = max(0.0, self._drawn_at + FRAME - monotonic())
+            # Not by `set_timer`: on a busy machine textual leaves out a call that is late when its timer starts.
+            asyncio.get_running_loop().call_later(delay, self.call_next, self._draw)
 
     async def _draw(self) -> None:
         self._waiting = False
