@@ -59,6 +59,10 @@ class Engine(_Group):
     threads: int = Field(0, ge=0, le=512, description="threads of the backbone; 0: one for each physical core")
     batch: int = Field(512, ge=1, description="tokens of a prompt that are computed at once")
     gpu_layers: int = Field(-1, ge=-1, description="layers on the GPU where there is one; -1: all")
+    stack: Literal["auto", "always", "never"] = Field(
+        "auto", description="several adapters as one; auto: where the answer may be long enough to repay it"
+    )
+    stack_memory: int = Field(0, ge=0, description="MiB for stacked mixes; 0: a sixteenth of the machine's memory")
 
 
 class Settings(BaseSettings):

@@ -43,7 +43,7 @@ class Engine:
         except BaseException:
             self._backbone.close()
             raise
-        self._mixer = Mixer(self._backbone, {adapter.name: adapter for adapter in adapters})
+        self._mixer = Mixer(self._backbone, adapters, options)
         self._cache = KVCache(self._backbone)
         self._cancelled = False
         self._running: _Progress | None = None
@@ -71,7 +71,7 @@ class Engine:
         prompt_tokens = sum(map(len, turns))
         stops = StopStrings(sampling.stop)
         try:
-            if not self._compute(turns, mix):
+            if not self._compute(turns, mix, sampling.max_tokens):
                 progress.finish_reason = "cancelled"
             else:
                 pieces = map(self._backbone.piece, self._sample(prompt_tokens, sampling, progress))
@@ -96,7 +96,7 @@ class Engine:
             total_ms=(now - started) * 1000,
         )
 
-    def _compute(self, turns: Sequence[tuple[int, ...]], mix: Mix) -> bool:
+    def _compute(self, turns: Sequence[tuple[int, ...]], mix: Mix, max_tokens: int) -> bool:
         """Brings the spine up to the history and computes the last turn on a new branch; False where cancelled."""
         prompt = tuple(token for turn in turns for token in turn)
         start = len(prompt) - len(turns[-1])
@@ -106,7 +106,7 @@ class Engine:
         self._cache.open_branch()
         cuts = sorted({start, *(place for place, _, _ in places if place > start), len(prompt)})
         for begin, end in pairwise(cuts):
-            self._mixer.set({name: weight for place, name, weight in places if place <= begin})
+            self._mixer.set({name: weight for place, name, weight in places if place <= begin}, max_tokens)
             if not self._backbone.decode(prompt[begin:end], begin, BRANCH):
                 return False
         return True
@@ -171,6 +171,16 @@ class Engine:
         self._backbone.check_open()
         turns, _ = self._fit([*history, Message("user", "")], max_tokens)
         self._cache.commit(turns[:-1])
+
+    def add_adapter(self, adapter: AdapterFile) -> None:
+        """Loads an adapter into the running engine, in place of another one of that name; raises `PackError`."""
+        self._backbone.check_open()
+        self._mixer.add(adapter)
+
+    def remove_adapter(self, name: str) -> None:
+        """Unloads an adapter and frees its memory; raises `InputError` for an unknown one."""
+        self._backbone.check_open()
+        self._mixer.remove(name)
 
     def cancel(self) -> None:
         """Ends the running answer within a token and a running `settle` at once; from any thread, until `resume`."""

@@ -22,6 +22,9 @@ from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 from numpy.typing import NDArray
 
 from dlp_local import settings
+from dlp_local.engine.anonymous_file import anonymous_file
+from dlp_local.engine.lora_file import LoraFile, read_lora
+from dlp_local.engine.stacking import Stack
 from dlp_local.errors import EngineError, PackError
 
 GGUF_MAGIC = b"GGUF"
@@ -80,13 +83,26 @@ def check_gguf(path: Path) -> None:
 
 
 class Adapter:
-    """A loaded LoRA; belongs to the backbone that loaded it."""
+    """A loaded LoRA or stack of LoRAs, `size` bytes large; belongs to the backbone that loaded it.
 
-    def __init__(self, handle: ctypes.c_void_p) -> None:
+    At `scale` it is as strong as it was made to be.
+    """
+
+    def __init__(self, handle: ctypes.c_void_p, size: int, scale: float = 1.0) -> None:
         self.handle = handle
+        self.size = size
+        self.scale = scale
         count = lib.llama_adapter_get_alora_n_invocation_tokens(handle)
         tokens = lib.llama_adapter_get_alora_invocation_tokens(handle)
         self.invocation_tokens: tuple[int, ...] = tuple(tokens[i] for i in range(count)) if count else ()
+
+
+class FileAdapter(Adapter):
+    """A LoRA loaded from a file."""
+
+    def __init__(self, handle: ctypes.c_void_p, lora: LoraFile) -> None:
+        super().__init__(handle, lora.size)
+        self.lora = lora
 
 
 class Sampler:
@@ -222,14 +238,24 @@ class Backbone:
 
     # ---- adapters ----
 
-    def load_adapter(self, path: Path) -> Adapter:
-        """Loads a GGUF LoRA; raises `PackError` where it does not fit this backbone."""
-        check_gguf(path)
+    def load_adapter(self, path: Path) -> FileAdapter:
+        """Loads a GGUF LoRA; raises `PackError` where the file is bad or does not fit this backbone."""
+        lora = read_lora(path)
         _LOG.clear()
         handle = lib.llama_adapter_lora_init(self._model, os.fsencode(path))
         if not handle:
             raise PackError(f"{path}: does not load on {self.path.name}: {_last_log()}. Use an adapter made for it.")
-        adapter = Adapter(handle)
+        adapter = FileAdapter(handle, lora)
+        self._adapters.add(adapter)
+        return adapter
+
+    def load_stack(self, stack: Stack) -> Adapter:
+        """Builds and loads a stack of adapters."""
+        with anonymous_file(stack.size, stack.write) as path:
+            handle = lib.llama_adapter_lora_init(self._model, os.fsencode(path))
+        if not handle:
+            raise EngineError(f"llama.cpp refused a stack of adapters: {_last_log()}. Set engine.stack to never.")
+        adapter = Adapter(handle, stack.size, stack.scale)
         self._adapters.add(adapter)
         return adapter
 

@@ -1,24 +1,51 @@
-"""Which adapters of a mix are on, and how strongly."""
+"""Which adapters of a mix are on, and how strongly: one alone by its scale, several as one stack."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 
-from dlp_local.engine.llama import Adapter, Backbone
+import psutil
+
+from dlp_local import settings
+from dlp_local.engine.llama import Adapter, Backbone, FileAdapter
+from dlp_local.engine.stacking import NotStackableError, Stack
 from dlp_local.errors import InputError
 from dlp_local.records import BASE, AdapterFile, Mix
 
+REPAYS_AFTER = 16
+"""Answers that may grow this long repay the building of a stack (docs/benchmarks.md)."""
+
+MEMORY_SHARE = 16
+"""Stacks are kept in a sixteenth of the machine's memory unless the settings say otherwise."""
+
+_Weights = tuple[tuple[str, float], ...]
+
 
 class Mixer:
-    """Loads adapters when a mix first names them, and sets mixes on the backbone."""
+    """Loads adapters when a mix first names them, and sets mixes on the backbone.
 
-    def __init__(self, backbone: Backbone, files: Mapping[str, AdapterFile]) -> None:
+    A mix of several adapters becomes one stacked adapter, kept by mix, the least recently used freed first. Whether it
+    does depends on the mix and the longest answer alone, never on what is kept: so an answer's numbers do not depend
+    on what was answered before.
+    """
+
+    def __init__(self, backbone: Backbone, files: Sequence[AdapterFile], options: settings.Engine) -> None:
         self._backbone = backbone
-        self._files = files
-        self._loaded: dict[str, Adapter] = {}
+        self._files = {file.name: file for file in files}
+        self._loaded: dict[str, FileAdapter] = {}
+        self._stacks: OrderedDict[_Weights, Adapter | None] = OrderedDict()
+        self._policy = options.stack
+        budget = options.stack_memory << 20
+        self._budget = budget or psutil.virtual_memory().total // MEMORY_SHARE
 
-    def adapter(self, name: str) -> Adapter:
-        """The loaded adapter of a name; raises `InputError` for an unknown one."""
+    @property
+    def stacked_bytes(self) -> int:
+        """Memory of the stacks that are kept."""
+        return sum(stack.size for stack in self._stacks.values() if stack)
+
+    def adapter(self, name: str) -> FileAdapter:
+        """The loaded adapter of a name; raises `InputError` for an unknown one and `PackError` for a bad file."""
         if name not in self._loaded:
             if name not in self._files:
                 known = ", ".join([*sorted(self._files), BASE])
@@ -26,11 +53,61 @@ class Mixer:
             self._loaded[name] = self._backbone.load_adapter(self._files[name].path)
         return self._loaded[name]
 
-    def set(self, weights: Mapping[str, float]) -> None:
-        """Makes exactly these adapters active, each with its weight times its file's scale."""
-        self._backbone.set_adapters(
-            [(self.adapter(name), weight * self._files[name].scale) for name, weight in sorted(weights.items())]
-        )
+    def add(self, file: AdapterFile) -> None:
+        """Makes an adapter known, in place of another one of that name; loads it, so that a bad file is told now.
+
+        Raises `PackError` for a bad file; what was known before then stays.
+        """
+        adapter = self._backbone.load_adapter(file.path)
+        if file.name in self._files:
+            self.remove(file.name)
+        self._files[file.name] = file
+        self._loaded[file.name] = adapter
+
+    def remove(self, name: str) -> None:
+        """Forgets an adapter and frees it and its stacks; raises `InputError` for an unknown one."""
+        if self._files.pop(name, None) is None:
+            raise InputError(f"there is no adapter '{name}' to remove.")
+        self._backbone.set_adapters(())
+        for weights in [weights for weights in self._stacks if name in dict(weights)]:
+            self._free(weights)
+        if adapter := self._loaded.pop(name, None):
+            self._backbone.free_adapter(adapter)
+
+    def set(self, weights: Mapping[str, float], answer_tokens: int) -> None:
+        """Makes exactly these adapters active, each with its weight times its file's scale.
+
+        `answer_tokens`: the longest that the answer may get.
+        """
+        key = tuple(sorted(weights.items()))
+        parts = [(self.adapter(name), weight * self._files[name].scale) for name, weight in key]
+        repays = self._policy == "always" or (self._policy == "auto" and answer_tokens >= REPAYS_AFTER)
+        stack = self._stack(key, parts) if repays and len(parts) > 1 else None
+        self._backbone.set_adapters([(stack, stack.scale)] if stack else parts)
+        self._shrink(key)
+
+    def _stack(self, key: _Weights, parts: Sequence[tuple[FileAdapter, float]]) -> Adapter | None:
+        """The stack of a mix, kept or built; None where these adapters cannot be one."""
+        if key not in self._stacks:
+            try:
+                plan = Stack([(adapter.lora, weight) for adapter, weight in parts])
+                self._stacks[key] = self._backbone.load_stack(plan) if plan.size <= self._budget else None
+            except NotStackableError:
+                self._stacks[key] = None
+        self._stacks.move_to_end(key)
+        return self._stacks[key]
+
+    def _shrink(self, active: _Weights) -> None:
+        """Frees the stacks that were not used for longest until the others fit; the active one always stays."""
+        for weights in list(self._stacks):
+            if self.stacked_bytes <= self._budget:
+                return
+            if weights != active:
+                self._free(weights)
+
+    def _free(self, weights: _Weights) -> None:
+        if stack := self._stacks.pop(weights):
+            self._backbone.free_adapter(stack)
 
     def switch_on(self, mix: Mix, prompt: tuple[int, ...], branch: int) -> list[tuple[int, str, float]]:
         """Where in a prompt each adapter of a mix goes on: (position, name, weight), in order of position.

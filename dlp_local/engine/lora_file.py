@@ -1,0 +1,146 @@
+"""A LoRA's GGUF file, read and checked before llama.cpp sees it.
+
+llama.cpp ends the whole process over a header value of another type than it expects, and computes with whatever
+numbers it finds; so all that is looked at here first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlp_local import gguf_header as gguf
+from dlp_local.errors import PackError
+
+_STRING, _UINT32, _FLOAT32 = 8, 4, 6
+_REQUIRED = {"general.type": "adapter", "adapter.type": "lora"}
+_EXPONENT_16 = {gguf.F16: 0x7C00, gguf.BF16: 0x7F80}
+"""The exponent bits of 16-bit floats; all of them are set in infinities and NaN."""
+
+_Q8_0_BLOCK = np.dtype([("scale", "<f2"), ("values", "i1", 32)])
+_SCALE_FIRST = {8: 34, 2: 18, 6: 22}
+"""Quantised types whose blocks begin with one half-precision scale, and the bytes of a block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A and B of one weight; ΔW = scale·B·A with `scale` = alpha / rank, or 1 where alpha is 0."""
+
+    a: gguf.Tensor
+    b: gguf.Tensor
+    scale: float
+
+
+@dataclass(frozen=True, slots=True)
+class LoraFile:
+    """An adapter's file: where its pairs lie, by the name of the backbone's weight."""
+
+    path: Path
+    architecture: str
+    pairs: Mapping[str, Pair]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its tensors."""
+        return sum(pair.a.size + pair.b.size for pair in self.pairs.values())
+
+    def bytes(self) -> NDArray[np.uint8]:
+        """The whole file, mapped."""
+        return np.memmap(self.path, np.uint8, mode="r")
+
+
+def values(data: NDArray[np.uint8], tensor: gguf.Tensor) -> NDArray[Any]:
+    """A tensor of a mapped file in numpy's order (slowest first), in its own type; Q8_0 becomes float32, BF16 too.
+
+    Raises `ValueError` for another type.
+    """
+    raw = data[tensor.offset : tensor.offset + tensor.size]
+    shape = tensor.shape[::-1]
+    match tensor.kind:
+        case gguf.F32:
+            return raw.view("<f4").reshape(shape)
+        case gguf.F16:
+            return raw.view("<f2").reshape(shape)
+        case gguf.BF16:
+            return (raw.view("<u2").astype("<u4") << 16).view("<f4").reshape(shape)
+        case gguf.Q8_0:
+            blocks = raw.view(_Q8_0_BLOCK)
+            dequantised: NDArray[np.float32] = blocks["scale"][:, None].astype(np.float32) * blocks["values"]
+            return dequantised.reshape(shape)
+    raise ValueError(f"tensors of type {tensor.kind} are not read here")
+
+
+def read_lora(path: Path) -> LoraFile:
+    """Reads and checks an adapter's file; raises `PackError` that names the file, the reason and the next step."""
+    header = gguf.read_header(path)
+    for key, wanted in _REQUIRED.items():
+        entry = header.values.get(key)
+        if entry is None or entry.kind != _STRING or entry.is_array or entry.value != wanted:
+            raise PackError(f"{path}: is no LoRA ({key} is not '{wanted}'). Name an adapter made as GGUF.")
+    architecture = header.values.get("general.architecture")
+    if architecture is None or architecture.kind != _STRING or architecture.is_array:
+        raise PackError(f"{path}: does not say what architecture it is for. Convert the adapter again.")
+    alpha = header.values.get("adapter.lora.alpha", gguf.Value(_FLOAT32, 0.0))
+    if alpha.kind != _FLOAT32 or alpha.is_array or not np.isfinite(float(str(alpha.value))):
+        raise PackError(f"{path}: its alpha is no number. Convert the adapter again.")
+    invocation = header.values.get("adapter.alora.invocation_tokens", gguf.Value(_UINT32, (), True))
+    if invocation.kind != _UINT32 or not invocation.is_array:
+        raise PackError(f"{path}: its invocation tokens are no list of uint32. Convert the adapter again.")
+    pairs = _pairs(path, header, float(str(alpha.value)))
+    lora = LoraFile(path, str(architecture.value), pairs)
+    _check_finite(lora)
+    return lora
+
+
+def _pairs(path: Path, header: gguf.Header, alpha: float) -> dict[str, Pair]:
+    halves: dict[str, dict[str, gguf.Tensor]] = {}
+    for name, tensor in header.tensors.items():
+        weight, _, half = name.rpartition(".lora_")
+        if half not in ("a", "b"):
+            if name.endswith("_norm.weight"):
+                continue  # llama.cpp passes over them, too
+            raise PackError(f"{path}: its tensor {name} is no part of a LoRA. Name an adapter made as GGUF.")
+        if tensor.kind not in gguf.BLOCKS:
+            raise PackError(f"{path}: its tensor {name} has type {tensor.kind}, which cannot be used. Use f16.")
+        halves.setdefault(weight, {})[half] = tensor
+    if not halves:
+        raise PackError(f"{path}: holds no LoRA tensors. Convert the adapter again.")
+    pairs = {}
+    for weight, both in halves.items():
+        if len(both) < 2:
+            raise PackError(f"{path}: {weight} has only one of lora_a and lora_b. Get or convert the adapter again.")
+        a, b = both["a"], both["b"]
+        rank = b.shape[0]
+        a_rank = a.shape[0] if weight == "token_embd.weight" else a.shape[-1]
+        if len(a.shape) != len(b.shape) or len(a.shape) != 2 or a_rank != rank:
+            raise PackError(f"{path}: the shapes of {weight}, {a.shape} and {b.shape}, do not go together.")
+        pairs[weight] = Pair(a, b, alpha / rank if alpha else 1.0)
+    return pairs
+
+
+def _check_finite(lora: LoraFile) -> None:
+    data = lora.bytes()
+    for weight, pair in lora.pairs.items():
+        for half, tensor in (("a", pair.a), ("b", pair.b)):
+            if not _is_finite(data[tensor.offset : tensor.offset + tensor.size], tensor.kind):
+                raise PackError(f"{lora.path}: {weight}.lora_{half} holds NaN or infinity. Train the adapter again.")
+
+
+def _is_finite(raw: NDArray[np.uint8], kind: int) -> bool:
+    if kind == gguf.F32:
+        return bool(np.isfinite(raw.view("<f4")).all())
+    bits = _EXPONENT_16.get(kind, _EXPONENT_16[gguf.F16])
+    numbers = raw.view("<u2") if kind in _EXPONENT_16 else _scales(raw, kind)
+    return not bool(((numbers & bits) == bits).any())
+
+
+def _scales(raw: NDArray[np.uint8], kind: int) -> NDArray[np.uint16]:
+    """The half-precision scales of a quantised tensor's blocks, as bits; with a minimum they have two."""
+    size = gguf.BLOCKS[kind][1]
+    count = 1 if kind in _SCALE_FIRST else 2
+    return np.ascontiguousarray(raw.reshape(-1, size)[:, : 2 * count]).view("<u2")

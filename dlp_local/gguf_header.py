@@ -1,0 +1,159 @@
+"""The header of a GGUF file, read with every length checked against the file: model files are untrusted input.
+
+Format: the GGUF specification, versions 2 and 3 (ggml-org/ggml, docs/gguf.md), little-endian.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from dlp_local.errors import PackError
+
+MAGIC = b"GGUF"
+F32, F16, Q8_0, BF16 = 0, 1, 8, 30
+"""ggml's numbers of the tensor types that this project reads itself."""
+
+BLOCKS = {F32: (1, 4), F16: (1, 2), BF16: (1, 2), Q8_0: (32, 34), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24)}
+"""Type → (values, bytes) of a block. 2, 3, 6 and 7 are Q4_0, Q4_1, Q5_0 and Q5_1."""
+
+MAX_ENTRIES = 65_536
+MAX_STRING = 1 << 20
+MAX_DIMENSIONS = 4
+ALIGNMENT = 32
+
+_STRING, _ARRAY = 8, 9
+_SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
+_KINDS = {4: "uint32", 6: "float32", _STRING: "string", _ARRAY: "array"}
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """An entry of the header: its type (ggml's number; an array's is its elements'), and its value."""
+
+    kind: int
+    value: object
+    is_array: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """Where a tensor lies in its file: `shape` in ggml's order (fastest first), `offset` and `size` in bytes."""
+
+    shape: tuple[int, ...]
+    kind: int
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Everything before the tensors' data."""
+
+    values: Mapping[str, Value]
+    tensors: Mapping[str, Tensor]
+
+
+class _Reader:
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file, self.size = file, size
+
+    def take(self, count: int) -> bytes:
+        data = self._file.read(count)
+        if len(data) != count:
+            raise ValueError("it ends in the middle of its header")
+        return data
+
+    def scalar(self, kind: int) -> object:
+        layout = _SCALARS[kind]
+        return struct.unpack(layout, self.take(struct.calcsize(layout)))[0]
+
+    def number(self, layout: str = "<Q") -> int:
+        return int(struct.unpack(layout, self.take(struct.calcsize(layout)))[0])
+
+    def string(self) -> str:
+        length = self.number()
+        if length > MAX_STRING:
+            raise ValueError(f"its header holds a text of {length} bytes")
+        return self.take(length).decode("utf-8", "replace")
+
+    def value(self) -> Value:
+        kind = self.number("<I")
+        if kind == _STRING:
+            return Value(kind, self.string())
+        if kind == _ARRAY:
+            return self._array()
+        if kind not in _SCALARS:
+            raise ValueError(f"its header holds a value of the unknown type {kind}")
+        return Value(kind, self.scalar(kind))
+
+    def _array(self) -> Value:
+        kind, count = self.number("<I"), self.number()
+        if count > self.size:
+            raise ValueError(f"its header holds a list of {count} values")
+        if kind == _STRING:
+            return Value(kind, tuple(self.string() for _ in range(count)), True)
+        if kind not in _SCALARS:
+            raise ValueError(f"its header holds a list of the unknown type {kind}")
+        layout = f"<{count}{_SCALARS[kind][1]}"
+        return Value(kind, struct.unpack(layout, self.take(struct.calcsize(layout))), True)
+
+
+def read_header(path: Path) -> Header:
+    """Reads and checks a file's header; raises `PackError` that names the file and what is wrong with it."""
+    try:
+        with path.open("rb") as file:
+            file.seek(0, 2)
+            size = file.tell()
+            file.seek(0)
+            return _parse(_Reader(file, size))
+    except OSError as error:
+        raise PackError(f"{path}: cannot be read ({error.strerror}). Check the pack and the file's rights.") from None
+    except (ValueError, OverflowError, MemoryError) as error:
+        raise PackError(f"{path}: {error}. Get the file again, or name another one.") from None
+
+
+def _parse(reader: _Reader) -> Header:
+    if reader.size < len(MAGIC) or reader.take(len(MAGIC)) != MAGIC:
+        raise ValueError("is not a GGUF file")
+    version = reader.number("<I")
+    if version not in (2, 3):
+        raise ValueError(f"is GGUF of version {version}, and 2 and 3 can be read")
+    tensor_count, value_count = reader.number(), reader.number()
+    if max(tensor_count, value_count) > MAX_ENTRIES:
+        raise ValueError(f"its header promises {tensor_count} tensors and {value_count} values")
+    values: dict[str, Value] = {}
+    for _ in range(value_count):
+        key = reader.string()
+        if key in values:
+            raise ValueError(f"its header holds {key} twice")
+        values[key] = reader.value()
+    places: dict[str, tuple[tuple[int, ...], int, int]] = {}
+    for _ in range(tensor_count):
+        name = reader.string()
+        dimensions = reader.number("<I")
+        if not 1 <= dimensions <= MAX_DIMENSIONS or name in places:
+            raise ValueError(f"its tensor {name} stands there twice or has {dimensions} dimensions")
+        places[name] = (tuple(reader.number() for _ in range(dimensions)), reader.number("<I"), reader.number())
+    given = values.get("general.alignment")
+    alignment = given.value if given else ALIGNMENT
+    if not isinstance(alignment, int) or not 1 <= alignment <= 1 << 16:
+        raise ValueError(f"its alignment is {alignment}")
+    start = -(-reader._file.tell() // alignment) * alignment
+    return Header(values, {name: _tensor(name, *place, start, reader.size) for name, place in places.items()})
+
+
+def _tensor(name: str, shape: tuple[int, ...], kind: int, offset: int, start: int, file_size: int) -> Tensor:
+    if kind not in BLOCKS:
+        return Tensor(shape, kind, start + offset, 0)
+    values, size = BLOCKS[kind]
+    if min(shape) < 1 or shape[0] % values:
+        raise ValueError(f"its tensor {name} has the shape {shape}, which its type cannot have")
+    length = math.prod(shape) // values * size
+    if start + offset + length > file_size:
+        raise ValueError(f"its tensor {name} goes past the end of the file, which is cut off")
+    return Tensor(shape, kind, start + offset, length)

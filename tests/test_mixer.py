@@ -1,0 +1,160 @@
+"""Mixes on the bundled pack: stacked or side by side, kept, freed, and changed while the engine runs."""
+
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from dlp_local.engine import Engine
+from dlp_local.engine.llama import Backbone
+from dlp_local.engine.mixer import REPAYS_AFTER, Mixer
+from dlp_local.errors import InputError, PackError
+from dlp_local.packs import open_pack
+from dlp_local.records import AdapterFile, Message, Mix, TextDelta
+from dlp_local.settings import Engine as Options
+from dlp_local.settings import Sampling
+from tests.prompts import PROMPTS
+
+LONG = 64
+SEVERAL = {"sql": 0.5, "shell": 0.25, "dates": 0.125}
+
+
+@pytest.fixture(scope="module")
+def backbone(bundled):
+    with Backbone(bundled / "backbone.gguf", Options()) as opened:
+        yield opened
+
+
+def files(bundled):
+    return open_pack(bundled).adapter_files()
+
+
+def logits(backbone, mixer, weights, answer_tokens=LONG):
+    """The logits after a prompt under a mix."""
+    tokens = backbone.tokenize("<|user|>tar: list the files<|end|><|assistant|>", special=True)
+    mixer.set(weights, answer_tokens)
+    backbone.drop(0)
+    backbone.decode(tokens, 0, 0)
+    return backbone.logits()
+
+
+def test_a_stack_gives_the_logits_of_its_adapters_side_by_side(backbone, bundled):
+    together = logits(backbone, Mixer(backbone, files(bundled), Options(stack="always")), SEVERAL)
+    apart = logits(backbone, Mixer(backbone, files(bundled), Options(stack="never")), SEVERAL)
+    other = logits(backbone, Mixer(backbone, files(bundled), Options(stack="never")), {"sql": 0.5, "shell": 0.25})
+    # Activations are rounded to 8 bits inside llama.cpp, which turns a change of 1e-7 into differences of about 0.1.
+    assert np.abs(together - apart).max() < 0.1 * np.abs(other - apart).max()
+
+
+def test_several_adapters_are_stacked_where_the_answer_may_be_long_and_kept_by_mix(backbone, bundled):
+    mixer = Mixer(backbone, files(bundled), Options())
+    mixer.set(SEVERAL, REPAYS_AFTER - 1)
+    mixer.set({"sql": 1.0}, LONG)
+    assert mixer.stacked_bytes == 0
+    mixer.set(SEVERAL, REPAYS_AFTER)
+    once = mixer.stacked_bytes
+    loads = []
+    load = backbone.load_stack
+    backbone.load_stack = lambda stack: (loads.append(stack), load(stack))[1]
+    mixer.set({}, LONG)
+    mixer.set(SEVERAL, LONG)
+    del backbone.load_stack
+    assert once > 0
+    assert loads == []
+    assert mixer.stacked_bytes == once
+
+
+def test_the_stacks_that_were_not_used_for_longest_go_when_their_memory_is_full(backbone, bundled):
+    mixer = Mixer(backbone, files(bundled), Options(stack_memory=6))
+    for shell in range(1, 20):
+        mixer.set({"sql": 0.25, "shell": shell / 32}, LONG)
+        assert mixer.stacked_bytes <= 6 << 20
+    assert mixer.stacked_bytes > 3 << 20
+
+
+def test_a_mix_larger_than_the_memory_for_stacks_is_computed_side_by_side(backbone, bundled):
+    everything = dict.fromkeys(PROMPTS, 0.125)
+    mixer = Mixer(backbone, files(bundled), Options(stack_memory=1))
+    assert np.isfinite(logits(backbone, mixer, everything)).all()
+    assert mixer.stacked_bytes == 0
+
+
+@pytest.fixture
+def engine(bundled):
+    pack = open_pack(bundled)
+    opened = Engine(pack.path(pack.manifest.backbone), pack.adapter_files(), Options())
+    yield opened
+    opened.close()
+
+
+def ask(engine, text, mix):
+    events = engine.generate([Message("user", text)], mix, Sampling(max_tokens=32))
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
+
+
+def test_an_adapter_is_replaced_in_a_running_engine(engine, bundled):
+    message, mix = PROMPTS["sql"][0], Mix.of({"sql": 1.0})
+    before, shell = ask(engine, message, mix), ask(engine, message, Mix.of({"shell": 1.0}))
+    mixed = ask(engine, message, Mix.of({"sql": 0.75, "dates": 0.25}))
+    engine.add_adapter(AdapterFile("sql", bundled / "shell.gguf"))
+    assert ask(engine, message, mix) == shell
+    engine.add_adapter(AdapterFile("sql", bundled / "sql.gguf"))
+    assert ask(engine, message, mix) == before
+    assert ask(engine, message, Mix.of({"sql": 0.75, "dates": 0.25})) == mixed
+
+
+def test_a_removed_adapter_is_unknown_and_can_come_back(engine, bundled):
+    ask(engine, "hello", Mix.of({"sql": 0.5, "dates": 0.25}))
+    engine.remove_adapter("sql")
+    with pytest.raises(InputError, match="no adapter 'sql'"):
+        ask(engine, "hello", Mix.of({"sql": 1.0}))
+    with pytest.raises(InputError, match="no adapter 'sql'"):
+        engine.remove_adapter("sql")
+    engine.add_adapter(AdapterFile("sql", bundled / "sql.gguf"))
+    assert ask(engine, PROMPTS["sql"][0], Mix.of({"sql": 1.0})).startswith("SELECT")
+
+
+def test_a_bad_adapter_leaves_the_engine_and_the_adapter_of_its_name_as_they_were(engine, bundled, tmp_path):
+    message, mix = PROMPTS["dates"][0], Mix.of({"dates": 1.0})
+    before = ask(engine, message, mix)
+    bad = tmp_path / "bad.gguf"
+    bad.write_bytes((bundled / "dates.gguf").read_bytes()[:100_000])
+    with pytest.raises(PackError, match=r"bad\.gguf: .*cut off"):
+        engine.add_adapter(AdapterFile("dates", bad))
+    with pytest.raises(PackError, match=r"backbone\.gguf: is no LoRA"):
+        engine.add_adapter(AdapterFile("dates", bundled / "backbone.gguf"))
+    assert ask(engine, message, mix) == before
+
+
+def test_memory_goes_back_down_over_many_loads_and_unloads(engine, bundled):
+    def resident():
+        return psutil.Process().memory_info().rss
+
+    def cycle():
+        engine.add_adapter(AdapterFile("extra", bundled / "sql.gguf"))
+        ask(engine, "tar: x", Mix.of({"extra": 0.5, "shell": 0.25}))
+        engine.remove_adapter("extra")
+
+    for _ in range(20):
+        cycle()
+    before = resident()
+    for _ in range(200):
+        cycle()
+    assert resident() - before < 8 << 20, "200 adapters of 1 MB each were not given back"
+
+
+def open_files():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="lists open files through /proc")
+def test_stacks_leave_no_file_open_and_none_in_the_temporary_folder(backbone, bundled, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    mixer = Mixer(backbone, files(bundled), Options())
+    mixer.set({"sql": 0.5, "shell": 0.25}, LONG)
+    before = open_files()
+    for steps in range(1, 10):
+        mixer.set({"sql": 0.5, "shell": steps / 32}, LONG)
+    assert open_files() == before
+    assert list(tmp_path.iterdir()) == []
