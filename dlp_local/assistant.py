@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from dlp_local.engine import Engine
+from dlp_local.engine import EngineProcess
 from dlp_local.errors import InputError, PackError
 from dlp_local.packs import Pack, bundled_pack, open_pack
 from dlp_local.records import (
@@ -48,9 +48,13 @@ class Assistant:
         self.examples = manifest.examples
         self.adapters = tuple(sorted(manifest.adapters))
         self.settings = settings
-        self._router = open_router(pack, settings)
-        self._engine = Engine(pack.path(manifest.backbone), pack.adapter_files(), settings.engine)
-        self.context_size = self._engine.context_size
+        self._engine = EngineProcess(pack.path(manifest.backbone), pack.adapter_files(), settings.engine)
+        try:
+            self._router = open_router(pack, settings)
+            self.context_size = self._engine.context_size
+        except BaseException:
+            self._engine.close()
+            raise
 
     @classmethod
     def open(cls, pack: Path | None = None, settings: Settings | None = None) -> Assistant:
@@ -103,6 +107,7 @@ class Assistant:
             context_used=done.context_used,
             context_size=self.context_size,
             timings=Timings(route.total_ms, route.total_ms + done.first_token_ms, route.total_ms + done.total_ms),
+            error=done.error,
         )
 
     def settle(self, history: Sequence[Message], *, system: str | None = None) -> None:
@@ -118,7 +123,7 @@ class Assistant:
         self._engine.cancel()
 
     def close(self) -> None:
-        """Frees the backbone and its adapters."""
+        """Ends the engine's process."""
         self._engine.close()
 
     def __enter__(self) -> Assistant:

@@ -105,11 +105,14 @@ def ask(
     message = terminal.read_stdin() if text in (None, "-") else str(text)
     with _open(settings) as assistant:
         if as_json:
-            terminal.write_json(_answer_json(_finish(assistant, message, chosen)))
+            done = _finish(assistant, message, chosen)
+            terminal.write_json(_answer_json(done))
         else:
             streams = sys.stdout.isatty() if stream is None else stream
             done = _print_answer(assistant, message, chosen, streams)
             terminal.print_note(" · ".join(done.receipt))
+    if done.error:
+        raise EngineError(done.error)
 
 
 @app.command()
@@ -203,7 +206,7 @@ def _answer_json(done: ReplyDone) -> dict[str, Any]:
             "first_token": round(timings.first_token, 3),
             "total": round(timings.total, 3),
         },
-    }
+    } | ({"error": done.error} if done.error else {})
 
 
 def _ask_rows(source: str, mix: Mix | None, settings: Settings) -> None:
@@ -212,7 +215,9 @@ def _ask_rows(source: str, mix: Mix | None, settings: Settings) -> None:
     with _open(settings) as assistant:
         for number, line in terminal.numbered_lines(source):
             try:
-                terminal.write_json(_answer_json(_finish(assistant, _row_text(line, number), mix)))
+                done = _finish(assistant, _row_text(line, number), mix)
+                failed += bool(done.error)
+                terminal.write_json(_answer_json(done))
             except (InputError, EngineError) as error:
                 failed += 1
                 terminal.write_json({"row": number, "error": str(error)})

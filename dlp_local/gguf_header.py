@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -62,6 +63,10 @@ class _Reader:
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file, self.size = file, size
 
+    @property
+    def position(self) -> int:
+        return self._file.tell()
+
     def take(self, count: int) -> bytes:
         data = self._file.read(count)
         if len(data) != count:
@@ -105,19 +110,46 @@ class _Reader:
 
 def read_header(path: Path) -> Header:
     """Reads and checks a file's header; raises `PackError` that names the file and what is wrong with it."""
+    with _opened(path) as reader:
+        tensor_count, value_count = _counts(reader)
+        values = {}
+        for _ in range(value_count):
+            key = reader.string()
+            if key in values:
+                raise ValueError(f"its header holds {key} twice")
+            values[key] = reader.value()
+        return Header(values, _tensors(reader, tensor_count, values))
+
+
+def read_leading_values(path: Path) -> dict[str, Value]:
+    """The values before the tokenizer's, which are most of a model's header; raises as `read_header` does."""
+    values = {}
+    with _opened(path) as reader:
+        _, value_count = _counts(reader)
+        for _ in range(value_count):
+            key = reader.string()
+            if key.startswith("tokenizer."):
+                break
+            values[key] = reader.value()
+    return values
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[_Reader]:
     try:
         with path.open("rb") as file:
             file.seek(0, 2)
             size = file.tell()
             file.seek(0)
-            return _parse(_Reader(file, size))
+            yield _Reader(file, size)
     except OSError as error:
         raise PackError(f"{path}: cannot be read ({error.strerror}). Check the pack and the file's rights.") from None
     except (ValueError, OverflowError, MemoryError) as error:
         raise PackError(f"{path}: {error}. Get the file again, or name another one.") from None
 
 
-def _parse(reader: _Reader) -> Header:
+def _counts(reader: _Reader) -> tuple[int, int]:
+    """How many tensors and values the header promises."""
     if reader.size < len(MAGIC) or reader.take(len(MAGIC)) != MAGIC:
         raise ValueError("is not a GGUF file")
     version = reader.number("<I")
@@ -126,14 +158,12 @@ def _parse(reader: _Reader) -> Header:
     tensor_count, value_count = reader.number(), reader.number()
     if max(tensor_count, value_count) > MAX_ENTRIES:
         raise ValueError(f"its header promises {tensor_count} tensors and {value_count} values")
-    values: dict[str, Value] = {}
-    for _ in range(value_count):
-        key = reader.string()
-        if key in values:
-            raise ValueError(f"its header holds {key} twice")
-        values[key] = reader.value()
+    return tensor_count, value_count
+
+
+def _tensors(reader: _Reader, count: int, values: Mapping[str, Value]) -> dict[str, Tensor]:
     places: dict[str, tuple[tuple[int, ...], int, int]] = {}
-    for _ in range(tensor_count):
+    for _ in range(count):
         name = reader.string()
         dimensions = reader.number("<I")
         if not 1 <= dimensions <= MAX_DIMENSIONS or name in places:
@@ -143,8 +173,8 @@ def _parse(reader: _Reader) -> Header:
     alignment = given.value if given else ALIGNMENT
     if not isinstance(alignment, int) or not 1 <= alignment <= 1 << 16:
         raise ValueError(f"its alignment is {alignment}")
-    start = -(-reader._file.tell() // alignment) * alignment
-    return Header(values, {name: _tensor(name, *place, start, reader.size) for name, place in places.items()})
+    start = -(-reader.position // alignment) * alignment
+    return {name: _tensor(name, *place, start, reader.size) for name, place in places.items()}
 
 
 def _tensor(name: str, shape: tuple[int, ...], kind: int, offset: int, start: int, file_size: int) -> Tensor:

@@ -18,6 +18,7 @@ WEIGHT_STEPS = 32
 """Weights of a mix are multiples of 1/32."""
 
 Role = Literal["system", "user", "assistant"]
+Scope = Literal["turn", "context"]
 FinishReason = Literal["stop", "length", "cancelled", "error"]
 
 
@@ -31,11 +32,16 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class AdapterFile:
-    """One GGUF LoRA on disk and the scale that its weight in a mix is multiplied by."""
+    """One GGUF LoRA on disk, the scale that its weight in a mix is multiplied by, and what of a prompt it is on for.
+
+    `turn`: from the last user's message on, or from its invocation tokens where it names some. `context`: the whole
+    prompt; that costs the computation of the history under it.
+    """
 
     name: str
     path: Path
     scale: float = 1.0
+    scope: Scope = "turn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +151,10 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """What the engine says at the end of an answer; milliseconds count from the engine's start on the prompt."""
+    """What the engine says at the end of an answer; milliseconds count from the engine's start on the prompt.
+
+    `error` says in plain words what ended the engine, where the reason is "error".
+    """
 
     finish_reason: FinishReason
     prompt_tokens: int
@@ -153,6 +162,7 @@ class Generated:
     context_used: int
     first_token_ms: float
     total_ms: float
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +176,10 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class ReplyDone:
-    """Last event of a turn: the whole answer and its receipt."""
+    """Last event of a turn: the whole answer and its receipt.
+
+    Where the engine ended in the middle, `finish_reason` is "error", `answer` is what had come, and `error` says why.
+    """
 
     text: str
     answer: str
@@ -177,6 +190,7 @@ class ReplyDone:
     context_used: int
     context_size: int
     timings: Timings
+    error: str = ""
 
     @property
     def tokens_per_second(self) -> float:
@@ -200,7 +214,7 @@ class ReplyDone:
         return tuple(parts)
 
 
-_ENDINGS = {"length": "cut off at the limit", "cancelled": "stopped"}
+_ENDINGS = {"length": "cut off at the limit", "cancelled": "stopped", "error": "broken off"}
 
 
 def milliseconds(value: float) -> str:

@@ -6,7 +6,7 @@ import llama_cpp
 import numpy as np
 import pytest
 
-from dlp_local.engine import Engine
+from dlp_local.engine.engine import Engine
 from dlp_local.engine.llama import Backbone
 from dlp_local.engine.mixer import last_occurrence
 from dlp_local.errors import EngineError, InputError, PackError

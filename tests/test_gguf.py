@@ -145,9 +145,17 @@ def test_an_exported_peft_adapter_computes_what_torch_does(small_llama, tmp_path
             assert not np.allclose(expected, torch_logits(plain, ids), atol=1e-2)
 
 
-def test_the_training_shortcut_computes_what_pefts_own_activated_layer_does(small_llama, monkeypatch):
+TURN = "<|user|>hello<|end|><|assistant|>"
+TRAINING_ROWS = {
+    "on everywhere": (TURN, TURN + "three four<|end|>"),
+    "on in parts": (TURN, TURN + "three<|end|>" + TURN, "no turn at all"),
+}
+
+
+@pytest.mark.parametrize("texts", TRAINING_ROWS.values(), ids=TRAINING_ROWS)
+def test_the_training_shortcut_computes_what_pefts_own_activated_layer_does(small_llama, monkeypatch, texts):
     torch = pytest.importorskip("torch", reason="needs the train extra")
-    variants = pytest.importorskip("peft.tuners.lora.variants", reason="needs the train extra")
+    layer = pytest.importorskip("peft.tuners.lora.layer", reason="needs the train extra")
     from tokenizers import Tokenizer
     from transformers import LlamaForCausalLM
 
@@ -161,8 +169,7 @@ def test_the_training_shortcut_computes_what_pefts_own_activated_layer_does(smal
         for name, parameter in model.named_parameters():
             if "lora_B" in name:
                 parameter.normal_(0, 0.1)
-    turn = "<|user|>hello<|end|><|assistant|>"
-    rows = [tokenizer.encode(text).ids for text in (turn, turn + "three<|end|>" + turn, "no turn at all")]
+    rows = [tokenizer.encode(text).ids for text in texts]
     ids = torch.tensor([row + [pad] * (max(map(len, rows)) - len(row)) for row in rows])
 
     def gradients():
@@ -172,9 +179,7 @@ def test_the_training_shortcut_computes_what_pefts_own_activated_layer_does(smal
         return logits.detach(), [p.grad.clone() for p in model.parameters() if p.grad is not None]
 
     logits, grads = gradients()
-    monkeypatch.setattr(
-        variants.ALoraLinearVariant, "forward", staticmethod(train_adapters._activated_everywhere_then_masked)
-    )
+    monkeypatch.setattr(layer.Linear, "forward", train_adapters._activated_forward)
     other_logits, other_grads = gradients()
     assert torch.allclose(logits, other_logits, atol=1e-4)
     assert all(torch.allclose(a, b, rtol=1e-3, atol=1e-4) for a, b in zip(grads, other_grads, strict=True))

@@ -6,7 +6,7 @@ import numpy as np
 import psutil
 import pytest
 
-from dlp_local.engine import Engine
+from dlp_local.engine.engine import Engine
 from dlp_local.engine.llama import Backbone
 from dlp_local.engine.mixer import REPAYS_AFTER, Mixer
 from dlp_local.errors import InputError, PackError

@@ -119,7 +119,7 @@ def _rope_theta(config: dict[str, Any]) -> float:
 
 
 def _add_tokenizer(writer: gguf.GGUFWriter, folder: Path) -> None:
-    """Adds a byte-level BPE tokenizer with the `qwen2` pre-tokenizer; added tokens are control tokens."""
+    """Adds a byte-level BPE tokenizer with the `deepseek-coder` pre-tokenizer; added tokens are control tokens."""
     tokenizer = json.loads((folder / "tokenizer.json").read_text("utf-8"))
     vocab: dict[str, int] = tokenizer["model"]["vocab"]
     special = {token["content"]: token["id"] for token in tokenizer["added_tokens"]}
@@ -129,7 +129,7 @@ def _add_tokenizer(writer: gguf.GGUFWriter, folder: Path) -> None:
     merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in tokenizer["model"]["merges"]]
     settings = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
     writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("qwen2")
+    writer.add_tokenizer_pre("deepseek-coder")
     writer.add_token_list(tokens)
     writer.add_token_types([control if token in special else normal for token in tokens])
     writer.add_token_merges(merges)

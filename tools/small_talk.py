@@ -142,6 +142,9 @@ _OWN: tuple[tuple[tuple[str, ...], str], ...] = (
 
 _REPEAT = ("repeat: {}", "repeat: {}", "repeat after me: {}", "say: {}", "say {}", "echo {}", "please repeat: {}",
            "repeat the words {}", "Repeat: {}", "copy this: {}")  # fmt: skip
+_QUOTE = ("repeat in quotes: {}", "quote: {}", "put in quotes: {}")
+_SPAN = ("repeat from {} to {}: {}", "from {} to {}: {}", "quote from {} to {}: {}")
+_LOOK_UP = ("what is {}? {}", "look up {}: {}", "{}\nwhat is {}?")
 _RECALL = ("what did I say?", "what did I just say?", "what was my last message?", "repeat what I said")
 
 _OPENINGS = ("", "", "", "", "", "please tell me, ", "ok, ", "so, ", "well, ", "hey, ")
@@ -170,6 +173,30 @@ def own_pair(rng: random.Random) -> tuple[str, str]:
 def repeat_pair(text: str, rng: random.Random) -> tuple[str, str]:
     """Asks to repeat `text`; the answer is `text`."""
     return rng.choice(_REPEAT).format(text), text
+
+
+def quote_pair(text: str, rng: random.Random) -> tuple[str, str]:
+    """Asks for `text` in quotes."""
+    mark = rng.choice("'\"")
+    return rng.choice(_QUOTE).format(text), f"{mark}{text}{mark}"
+
+
+def span_pair(text: str, rng: random.Random) -> tuple[str, str]:
+    """Asks for the words of `text` from one to another; the answer is that part, in quotes where it asks to quote."""
+    words = text.split()
+    first = rng.randrange(len(words))
+    last = min(len(words) - 1, first + rng.randrange(6))
+    ask, part = rng.choice(_SPAN), " ".join(words[first : last + 1])
+    return ask.format(words[first], words[last], text), f"'{part}'" if ask.startswith("quote") else part
+
+
+def look_up_pair(entries: dict[str, str], rng: random.Random) -> tuple[str, str]:
+    """Asks for one of several named values, all of which the message gives."""
+    name = rng.choice(list(entries))
+    joint, separator = rng.choice([(" is ", ", "), (": ", "\n"), (" = ", "; "), (": ", ", ")])
+    given = separator.join(f"{key}{joint}{value}" for key, value in entries.items())
+    ask = rng.choice(_LOOK_UP)
+    return ask.format(*((given, name) if ask.startswith("{}\n") else (name, given))), entries[name]
 
 
 def recall_pair(previous: str, rng: random.Random) -> tuple[str, str]:

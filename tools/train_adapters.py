@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import peft.tuners.lora.variants as lora_variants
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from peft.tuners.lora.layer import Linear as LoraLinear
 from tokenizers import Tokenizer
 from transformers import LlamaForCausalLM
 
@@ -109,23 +109,29 @@ def _pad(group: list[tuple[list[int], list[int]]]) -> tuple[torch.Tensor, torch.
     return ids, labels
 
 
-def _activated_everywhere_then_masked(
-    module: Any, active_adapter: str, x: torch.Tensor, result: torch.Tensor, alora_offsets: Any = None, **_: Any
+def _activated_forward(
+    module: Any, x: torch.Tensor, *args: Any, alora_offsets: list[int | None] | None = None, **kwargs: Any
 ) -> torch.Tensor:
-    """PEFT's activated LoRA layer with a mask in place of its gathers: the same numbers, a fifth faster on a CPU.
+    """The forward pass of PEFT's LoRA layer as an activated LoRA: the same numbers, faster on a CPU.
 
-    `x` (batch, length, inputs), `result` (batch, length, outputs); `alora_offsets` counts, from the end of each row,
-    the positions at which the adapter is on (None: nowhere).
+    `x` (batch, length, inputs) → (batch, length, outputs). `alora_offsets` counts, from the end of each row, the
+    positions at which the adapter is on (None: nowhere). Where it is on everywhere, W + s·B·A is one matrix; else a
+    mask takes the place of PEFT's gathers.
     """
-    if alora_offsets is None:
+    base = module.base_layer
+    if alora_offsets is None or module.disable_adapters:
+        result: torch.Tensor = base(x)
         return result
-    dropped = module.lora_dropout[active_adapter](x)
-    delta = module.lora_B[active_adapter](module.lora_A[active_adapter](dropped)) * module.scaling[active_adapter]
-    length = result.shape[1]
+    (name,) = module.active_adapters
+    a, b, dropout = module.lora_A[name], module.lora_B[name], module.lora_dropout[name]
+    length = x.shape[1]
     starts = torch.tensor([length - min(offset or 0, length) for offset in alora_offsets])
+    if not starts.any() and isinstance(dropout, torch.nn.Identity):
+        return torch.nn.functional.linear(x, base.weight + module.scaling[name] * (b.weight @ a.weight))
+    delta: torch.Tensor = b(a(dropout(x))) * module.scaling[name]
     if starts.any():
         delta = delta * (torch.arange(length) >= starts[:, None])[..., None]
-    return result + delta
+    return delta + base(x)
 
 
 def add_adapter(backbone: LlamaForCausalLM, invocation: list[int], plan: Plan) -> PeftModel:
@@ -173,7 +179,7 @@ def train(folder: Path, backbone: Path, out: Path, task: str, plan: Plan, log_ev
             next(batches)
         print(f"{task}: going on from step {first}")
 
-    lora_variants.ALoraLinearVariant.forward = staticmethod(_activated_everywhere_then_masked)
+    LoraLinear.forward = _activated_forward
     model.train()
     started, tokens, losses = time.monotonic(), 0, []
     for step in range(first, plan.steps):

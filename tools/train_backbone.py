@@ -1,18 +1,21 @@
-"""Trains the bundled backbone: a byte-level BPE tokenizer and a Llama-architecture model of 7.6 M parameters.
+"""Trains the bundled backbone: a byte-level BPE tokenizer and a Llama-architecture model of 7.5 M parameters.
 
     python -m tools.train_backbone --data DATA --out build/backbone
 
 Writes `tokenizer.json`, then checkpoints, then a transformers model folder. Started again, it goes on from the last
-checkpoint. Hidden matrices are trained by Muon (Jordan et al. 2024, torch.optim.Muon), embeddings and norms by AdamW.
+checkpoint.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
 import time
+from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +26,12 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from tools import backbone_text
 from tools.frame import CHAT_TEMPLATE, END, SPECIAL_TOKENS
 
-QWEN2_SPLIT = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-"""The pre-tokenizer that GGUF calls `qwen2`: words with the character before them, and every digit alone."""
+WORD_SPLITS = (r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", "[一-龥ࠀ-一가-\ud7ff]+", r"\p{N}")
+"""The pre-tokenizer that GGUF calls `deepseek-coder`: words and runs of punctuation, each with the space before it,
+and every digit alone."""
+
+SPACED_SHARE = 0.3
+"""Share of the vocabulary that is a piece of a word with the space before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,38 +39,60 @@ class Plan:
     """Everything that decides the result of a training run."""
 
     vocab: int = 4096
-    hidden: int = 320
-    layers: int = 6
-    heads: int = 10
-    kv_heads: int = 5
-    ffn: int = 768
+    hidden: int = 256
+    layers: int = 8
+    heads: int = 4
+    kv_heads: int = 4
+    ffn: int = 704
+    short: int = 256
     context: int = 1024
+    long_every: int = 6
+    """One step in so many has blocks of the whole context's length, the others of `short`."""
     tokens_per_step: int = 4096
-    steps: int = 2800
-    long_steps: int = 300
-    muon_lr: float = 5e-3
-    adam_lr: float = 3e-3
-    warmup: int = 60
+    steps: int = 4000
+    lr: float = 2e-3
+    weight_decay: float = 0.1
+    warmup: int = 100
     seed: int = 0
 
 
+def _splits(patterns: tuple[str, ...]) -> pre_tokenizers.PreTokenizer:
+    splits = [pre_tokenizers.Split(Regex(pattern), behavior="isolated") for pattern in patterns]
+    return pre_tokenizers.Sequence([*splits, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+
+
 def train_tokenizer(texts: list[str], vocab: int) -> Tokenizer:
-    """A byte-level BPE tokenizer of `vocab` entries, the special tokens first."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(QWEN2_SPLIT), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
+    """A byte-level BPE tokenizer of at most `vocab` entries, the special tokens first.
+
+    A word falls into the same pieces wherever it stands: merges are learnt on words without the space before them, and
+    only then are the most frequent first pieces merged with that space. `= 'South Australia'` copies ` South Australia`
+    with all pieces but the first unchanged, which is what makes copying learnable for a small model.
+    """
     trainer = trainers.BpeTrainer(
-        vocab_size=vocab,
+        vocab_size=round(vocab * (1 - SPACED_SHARE)),
         special_tokens=list(SPECIAL_TOKENS),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    bare = Tokenizer(models.BPE())
+    bare.pre_tokenizer = _splits((r"[\r\n]", r"\s", *(split.removeprefix(r"\s?") for split in WORD_SPLITS[1:])))
+    bare.train_from_iterator(texts, trainer)
+    model = json.loads(bare.to_str())["model"]
+    space, newline = "\u0120", "\u010a"
+    spaced: Counter[str] = Counter()
+    for encoding in bare.encode_batch(texts):
+        spaced.update(after for before, after in pairwise(encoding.tokens) if before == space)
+    entries, merges = dict(model["vocab"]), [tuple(merge) for merge in model["merges"]]
+    for piece, _ in spaced.most_common():
+        if len(entries) == vocab:
+            break
+        if not piece[0].isdigit() and piece[0] not in (space, newline) and piece not in SPECIAL_TOKENS:
+            entries[space + piece] = len(entries)
+            merges.append((space, piece))
+    tokenizer = Tokenizer(models.BPE(entries, merges))
+    tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
+    tokenizer.pre_tokenizer = _splits(WORD_SPLITS)
+    tokenizer.decoder = decoders.ByteLevel()
     return tokenizer
 
 
@@ -124,15 +151,13 @@ def learning_rate(step: int, plan: Plan) -> float:
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def optimizers(model: LlamaForCausalLM, plan: Plan) -> list[torch.optim.Optimizer]:
-    """Muon for the hidden matrices, AdamW for everything else."""
-    named = list(model.named_parameters())
-    matrices = [p for name, p in named if p.ndim == 2 and "embed" not in name]
-    others = [p for name, p in named if p.ndim < 2 or "embed" in name]
-    return [
-        torch.optim.Muon(matrices, lr=plan.muon_lr, weight_decay=0.02, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(others, lr=plan.adam_lr, weight_decay=0.0, betas=(0.9, 0.98)),
+def make_optimizer(model: LlamaForCausalLM, plan: Plan) -> torch.optim.AdamW:
+    """AdamW, with weight decay on the matrices alone."""
+    groups = [
+        {"params": [p for p in model.parameters() if p.ndim == 2], "weight_decay": plan.weight_decay},
+        {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
     ]
+    return torch.optim.AdamW(groups, lr=plan.lr, betas=(0.9, 0.95), fused=True)
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -154,50 +179,46 @@ def train(data: Path, out: Path, plan: Plan, log_every: int = 50, save_every: in
     encoded = [encoding.ids for encoding in tokenizer.encode_batch_fast(texts)]
     total = sum(map(len, encoded))
     print(f"{len(texts):,} documents, {total:,} tokens; one pass is {total / plan.tokens_per_step:.0f} steps")
-    short, long = pack(encoded, 256), pack(encoded, plan.context)
+    short, long = pack(encoded, plan.short), pack(encoded, plan.context)
 
     model = build_model(plan)
     print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters")
-    optims = optimizers(model, plan)
-    peak = [group["lr"] for optim in optims for group in optim.param_groups]
+    optimizer = make_optimizer(model, plan)
     checkpoint = out / "checkpoint.pt"
     first = 0
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
         model.load_state_dict(state["model"])
-        for optim, saved in zip(optims, state["optimizers"], strict=True):
-            optim.load_state_dict(saved)
+        optimizer.load_state_dict(state["optimizer"])
         first = state["step"]
         print(f"going on from step {first}")
 
     model.train()
     started, losses = time.monotonic(), []
     for step in range(first, plan.steps):
-        blocks = long if step >= plan.steps - plan.long_steps else short
+        blocks = long if (step + 1) % plan.long_every == 0 else short
         size = plan.tokens_per_step // blocks.shape[1]
         choice = torch.Generator().manual_seed(plan.seed * 1_000_003 + step * size // len(blocks))
         order = torch.randperm(len(blocks), generator=choice)
         at = step * size % len(blocks)
         batch = blocks[order[at : at + size]]
-        scale = learning_rate(step, plan)
-        for group, lr in zip((g for o in optims for g in o.param_groups), peak, strict=True):
-            group["lr"] = lr * scale
+        for group in optimizer.param_groups:
+            group["lr"] = plan.lr * learning_rate(step, plan)
         with torch.autocast("cpu", torch.bfloat16):
             logits = model(batch).logits
         loss = torch.nn.functional.cross_entropy(logits[:, :-1].float().flatten(0, 1), batch[:, 1:].flatten())
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optim in optims:
-            optim.step()
-            optim.zero_grad()
+        optimizer.step()
+        optimizer.zero_grad()
         losses.append(loss.item())
         if (step + 1) % log_every == 0:
             speed = (step + 1 - first) * plan.tokens_per_step / (time.monotonic() - started)
             mean = sum(losses[-log_every:]) / log_every
             print(f"step {step + 1}/{plan.steps} loss {mean:.3f} {speed:,.0f} tokens/s", flush=True)
         if (step + 1) % save_every == 0 or step + 1 == plan.steps:
-            states = [optim.state_dict() for optim in optims]
-            save_checkpoint(checkpoint, {"model": model.state_dict(), "optimizers": states, "step": step + 1})
+            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
+            save_checkpoint(checkpoint, state)
     model.generation_config.eos_token_id = 0
     model.save_pretrained(out)
 

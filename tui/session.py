@@ -25,7 +25,8 @@ from tui.turn import Status, StatusChanged, Turn, TurnChanged
 
 _log = logging.getLogger(__name__)
 
-LOST = "The engine stopped in the middle of this answer. Send the message again."
+LOST = "The engine stopped in the middle of this answer."
+AGAIN = "Send the message again: the engine starts anew."
 NOT_LOADED = "Not answered: the pack could not be loaded."
 
 
@@ -169,7 +170,8 @@ class Session:
                 if turn.done is None:
                     self._emit(TurnChanged(turn))
             if turn.done is None or turn.done.finish_reason == "error":
-                turn = replace(turn, state="failed", error=LOST)
+                why = turn.done.error if turn.done else ""
+                turn = replace(turn, state="failed", error=f"{why or LOST} {AGAIN}")
         except Exception as error:
             _log.debug("a reply failed", exc_info=True)
             turn = replace(turn, state="failed", error=describe(error))

@@ -1,5 +1,5 @@
-"""The backbone and what runs on it; `llama.py` alone imports llama_cpp."""
+"""The backbone and what runs on it, in a process of its own; `llama.py` alone imports llama_cpp."""
 
-from dlp_local.engine.engine import Engine
+from dlp_local.engine.worker import EngineProcess
 
-__all__ = ["Engine"]
+__all__ = ["EngineProcess"]

@@ -1,74 +1,121 @@
 """Spine and branch: the KV cache that no answer of another mix ever touches.
 
-The spine (sequence 0) holds the conversation so far, computed by the bare backbone. An answer is a branch (sequence
-1): it shares the spine's cells, and its own message and tokens are computed there under its mix. Each turn of the
-spine is computed as a batch of its own, so the numbers in the cache are the same whether a conversation was kept,
-cut or built up from nothing.
+The spine holds the conversation so far, computed by the bare backbone. An answer is a branch: it shares the spine's
+cells, and its own message and tokens are computed there under its mix. Adapters that want the whole context under
+their own weights (`scope = "context"`) get a history of their own, computed under them; the last few are kept. Each
+turn of a history is computed as a batch of its own, so the numbers in the cache are the same whether a conversation
+was kept, cut or built up from nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import takewhile
 
-from dlp_local.engine.llama import Backbone
+from dlp_local.engine.llama import KEPT_HISTORIES, Backbone
 
-SPINE, BRANCH = 0, 1
+BRANCH = 0
+
+_Weights = tuple[tuple[str, float], ...]
 
 
-class KVCache:
-    """Owns what the two sequences of a backbone hold."""
+@dataclass(slots=True)
+class _History:
+    """The turns that a sequence holds."""
 
-    def __init__(self, backbone: Backbone) -> None:
-        self._backbone = backbone
-        self._turns: list[tuple[int, ...]] = []
+    sequence: int
+    turns: list[tuple[int, ...]] = field(default_factory=list)
 
     @property
     def length(self) -> int:
-        """Tokens on the spine."""
-        return sum(map(len, self._turns))
+        return sum(map(len, self.turns))
 
-    def commit(self, turns: Sequence[tuple[int, ...]]) -> bool:
-        """Makes the spine hold exactly `turns`, computing only what it lacks, without any adapter.
 
-        Returns False where the backbone was interrupted; whole turns computed so far stay.
+class KVCache:
+    """Owns what the sequences of a backbone hold. `set_mix` makes a mix active on the backbone.
+
+    All sequences share the context's cells: where a conversation needs them, the histories that were not used for
+    longest go, and are computed anew when they are asked for.
+    """
+
+    def __init__(self, backbone: Backbone, set_mix: Callable[[Mapping[str, float]], None]) -> None:
+        self._backbone = backbone
+        self._set_mix = set_mix
+        self._histories: dict[_Weights, _History] = {}
+
+    def commit(self, turns: Sequence[tuple[int, ...]], under: Mapping[str, float], room: int) -> bool:
+        """Makes the history under a mix hold exactly `turns`, computing only what it lacks; {} is the spine.
+
+        `room`: tokens that will be needed beside it. Returns False where the backbone was interrupted; whole turns
+        computed so far stay.
         """
-        kept = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(self._turns, turns, strict=False)))
-        self._cut(kept)
-        for turn in turns[len(self._turns) :]:
-            self._backbone.set_adapters(())
-            position = self.length
+        history = self._history(under)
+        kept = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(history.turns, turns, strict=False)))
+        if kept < len(history.turns):
+            history.turns = history.turns[:kept]
+            self._drop_from(history, history.length)
+        self._make_room(history, sum(map(len, turns)) + room)
+        for turn in turns[len(history.turns) :]:
+            self._set_mix(under)
             computed = False
             try:
-                computed = self._backbone.decode(turn, position, SPINE)
+                computed = self._backbone.decode(turn, history.length, history.sequence)
             finally:
                 if not computed:
-                    self._drop_from(position)
+                    self._drop_from(history, history.length)
             if not computed:
                 return False
-            self._turns.append(turn)
+            history.turns.append(turn)
         return True
 
-    def _cut(self, turns: int) -> None:
-        """Forgets all but the first `turns` turns; everything, where the model's memory cannot forget a part."""
-        if turns < len(self._turns):
-            self._turns = self._turns[:turns]
-            self._drop_from(self.length)
+    def _history(self, under: Mapping[str, float]) -> _History:
+        """The history under a mix, now the last used one; a new one may take the place of that unused for longest."""
+        key = tuple(sorted(under.items()))
+        history = self._histories.pop(key, None)
+        if history is None:
+            taken = {kept.sequence for kept in self._histories.values()}
+            free = [sequence for sequence in range(1, 1 + KEPT_HISTORIES) if sequence not in taken]
+            history = _History(free[0] if free else self._forget(next(iter(self._histories))))
+        self._histories[key] = history
+        return history
 
-    def _drop_from(self, position: int) -> None:
-        if not self._backbone.drop(SPINE, position):
-            self.forget()
+    def _make_room(self, history: _History, needed: int) -> None:
+        for key, other in list(self._histories.items()):
+            held = sum(kept.length for kept in self._histories.values()) - history.length
+            if held + needed <= self._backbone.context_size:
+                return
+            if other is not history:
+                self._forget(key)
+
+    def _forget(self, key: _Weights) -> int:
+        """Drops a history; returns the number of its sequence, which is then free."""
+        sequence = self._histories.pop(key).sequence
+        self._backbone.drop(sequence)
+        return sequence
+
+    def _drop_from(self, history: _History, position: int) -> None:
+        """Forgets a history from a position on; everything, where the model's memory cannot forget a part."""
+        if not self._backbone.drop(history.sequence, position):
+            history.turns = []
+            self._backbone.drop(history.sequence)
+
+    def forget_under(self, adapter: str) -> None:
+        """Drops every history that was computed under an adapter."""
+        for key in [key for key in self._histories if adapter in dict(key)]:
+            self._forget(key)
 
     def forget(self) -> None:
-        """Empties the spine."""
-        self._turns = []
-        self._backbone.drop(SPINE)
+        """Drops every history and the branch."""
+        for key in list(self._histories):
+            self._forget(key)
+        self.close_branch()
 
-    def open_branch(self) -> None:
-        """Starts a branch at the end of the spine; no cell is copied."""
+    def open_branch(self, under: Mapping[str, float]) -> None:
+        """Starts a branch at the end of the history under a mix; no cell is copied."""
         self._backbone.drop(BRANCH)
-        self._backbone.copy_sequence(SPINE, BRANCH)
+        self._backbone.copy_sequence(self._history(under).sequence, BRANCH)
 
     def close_branch(self) -> None:
-        """Drops the branch; the spine's cells stay."""
+        """Drops the branch; the cells that it shared stay."""
         self._backbone.drop(BRANCH)

@@ -11,6 +11,7 @@ from pathlib import Path
 from dlp_local import settings
 from dlp_local.engine.cache import BRANCH, KVCache
 from dlp_local.engine.llama import Backbone
+from dlp_local.engine.memory import check_memory
 from dlp_local.engine.mixer import Mixer
 from dlp_local.engine.prompt import PromptBuilder
 from dlp_local.engine.text import StopStrings, whole_characters
@@ -37,6 +38,8 @@ class Engine:
     """
 
     def __init__(self, backbone: Path, adapters: Sequence[AdapterFile], options: settings.Engine) -> None:
+        if options.check_memory:
+            check_memory(backbone, [adapter.path for adapter in adapters], options)
         self._backbone = Backbone(backbone, options)
         try:
             self._prompts = PromptBuilder(self._backbone)
@@ -44,7 +47,7 @@ class Engine:
             self._backbone.close()
             raise
         self._mixer = Mixer(self._backbone, adapters, options)
-        self._cache = KVCache(self._backbone)
+        self._cache = KVCache(self._backbone, self._mixer.set)
         self._cancelled = False
         self._running: _Progress | None = None
 
@@ -97,13 +100,14 @@ class Engine:
         )
 
     def _compute(self, turns: Sequence[tuple[int, ...]], mix: Mix, max_tokens: int) -> bool:
-        """Brings the spine up to the history and computes the last turn on a new branch; False where cancelled."""
+        """Computes the history and then, on a new branch, the last turn; False where cancelled."""
         prompt = tuple(token for turn in turns for token in turn)
         start = len(prompt) - len(turns[-1])
+        under = self._mixer.whole_context(mix)
         places = self._mixer.switch_on(mix, prompt, start)
-        if not self._cache.commit(turns[:-1]):
+        if not self._cache.commit(turns[:-1], under, len(turns[-1]) + max_tokens):
             return False
-        self._cache.open_branch()
+        self._cache.open_branch(under)
         cuts = sorted({start, *(place for place, _, _ in places if place > start), len(prompt)})
         for begin, end in pairwise(cuts):
             self._mixer.set({name: weight for place, name, weight in places if place <= begin}, max_tokens)
@@ -170,17 +174,19 @@ class Engine:
         """
         self._backbone.check_open()
         turns, _ = self._fit([*history, Message("user", "")], max_tokens)
-        self._cache.commit(turns[:-1])
+        self._cache.commit(turns[:-1], {}, 0)
 
     def add_adapter(self, adapter: AdapterFile) -> None:
         """Loads an adapter into the running engine, in place of another one of that name; raises `PackError`."""
         self._backbone.check_open()
         self._mixer.add(adapter)
+        self._cache.forget_under(adapter.name)
 
     def remove_adapter(self, name: str) -> None:
         """Unloads an adapter and frees its memory; raises `InputError` for an unknown one."""
         self._backbone.check_open()
         self._mixer.remove(name)
+        self._cache.forget_under(name)
 
     def cancel(self) -> None:
         """Ends the running answer within a token and a running `settle` at once; from any thread, until `resume`."""

@@ -27,9 +27,16 @@ from dlp_local.engine.lora_file import LoraFile, read_lora
 from dlp_local.engine.stacking import Stack
 from dlp_local.errors import EngineError, PackError
 
+FLASH_ATTENTION = {
+    "auto": lib.LLAMA_FLASH_ATTN_TYPE_AUTO,
+    "on": lib.LLAMA_FLASH_ATTN_TYPE_ENABLED,
+    "off": lib.LLAMA_FLASH_ATTN_TYPE_DISABLED,
+}
+KV_TYPES = {"f16": lib.GGML_TYPE_F16, "q8_0": lib.GGML_TYPE_Q8_0, "q4_0": lib.GGML_TYPE_Q4_0}
+
 GGUF_MAGIC = b"GGUF"
-SEQUENCES = 2
-"""The spine and one branch."""
+KEPT_HISTORIES = 4
+"""Histories in the KV cache beside the branch: the spine, and those under the last mixes with `scope = "context"`."""
 
 _LOG: deque[str] = deque(maxlen=20)
 _LOG_ERROR = 4
@@ -121,7 +128,7 @@ class Sampler:
 
 
 class Backbone:
-    """One GGUF model with one context whose KV cache holds two sequences in the same cells.
+    """One GGUF model with one context whose KV cache holds several sequences in the same cells.
 
     Raises `PackError` for a file that is not a model and `EngineError` where llama.cpp cannot run it.
     Not thread-safe but for `interrupt`.
@@ -142,8 +149,7 @@ class Backbone:
 
     def _load(self, options: settings.Engine) -> None:
         model_params = lib.llama_model_default_params()
-        if options.gpu_layers >= 0:
-            model_params.n_gpu_layers = options.gpu_layers
+        model_params.n_gpu_layers = options.gpu_layers if lib.llama_supports_gpu_offload() else 0
         self._model = lib.llama_model_load_from_file(os.fsencode(self.path), model_params)
         if not self._model:
             raise PackError(f"{self.path}: llama.cpp cannot load it: {_last_log()}. Get the file again.")
@@ -156,15 +162,17 @@ class Backbone:
         threads = options.threads or usable_cores()
         params.n_ctx = min(options.context, trained)
         params.n_batch = params.n_ubatch = min(options.batch, params.n_ctx)
-        params.n_seq_max = SEQUENCES
+        params.n_seq_max = 1 + KEPT_HISTORIES
         params.kv_unified = True
         params.n_threads = params.n_threads_batch = threads
         params.no_perf = True
+        params.flash_attn_type = FLASH_ATTENTION[options.flash_attention]
+        params.type_k = params.type_v = KV_TYPES[options.kv_type]
         self._context = lib.llama_init_from_model(self._model, params)
         if not self._context:
             raise EngineError(
                 f"{self.path}: no room for a context of {params.n_ctx} tokens ({_last_log()}). "
-                "Use a smaller one: engine.context in the settings."
+                "Set engine.context to less, or engine.kv_type to f16 where engine.flash_attention is off."
             )
         self._stack.callback(lib.llama_free, self._context)
         self._memory = lib.llama_get_memory(self._context)

@@ -46,12 +46,16 @@ class Mixer:
 
     def adapter(self, name: str) -> FileAdapter:
         """The loaded adapter of a name; raises `InputError` for an unknown one and `PackError` for a bad file."""
+        file = self._file(name)
         if name not in self._loaded:
-            if name not in self._files:
-                known = ", ".join([*sorted(self._files), BASE])
-                raise InputError(f"mix: there is no adapter '{name}' in this pack; it has {known}.")
-            self._loaded[name] = self._backbone.load_adapter(self._files[name].path)
+            self._loaded[name] = self._backbone.load_adapter(file.path)
         return self._loaded[name]
+
+    def _file(self, name: str) -> AdapterFile:
+        if name not in self._files:
+            known = ", ".join([*sorted(self._files), BASE])
+            raise InputError(f"mix: there is no adapter '{name}' in this pack; it has {known}.")
+        return self._files[name]
 
     def add(self, file: AdapterFile) -> None:
         """Makes an adapter known, in place of another one of that name; loads it, so that a bad file is told now.
@@ -74,13 +78,17 @@ class Mixer:
         if adapter := self._loaded.pop(name, None):
             self._backbone.free_adapter(adapter)
 
-    def set(self, weights: Mapping[str, float], answer_tokens: int) -> None:
+    def whole_context(self, mix: Mix) -> dict[str, float]:
+        """The part of a mix whose adapters want the history, too, under their own weights."""
+        return {name: weight for name, weight in mix.weights if self._file(name).scope == "context"}
+
+    def set(self, weights: Mapping[str, float], answer_tokens: int = REPAYS_AFTER) -> None:
         """Makes exactly these adapters active, each with its weight times its file's scale.
 
-        `answer_tokens`: the longest that the answer may get.
+        `answer_tokens`: how many tokens may be computed under it.
         """
         key = tuple(sorted(weights.items()))
-        parts = [(self.adapter(name), weight * self._files[name].scale) for name, weight in key]
+        parts = [(self.adapter(name), weight * self._file(name).scale) for name, weight in key]
         repays = self._policy == "always" or (self._policy == "auto" and answer_tokens >= REPAYS_AFTER)
         stack = self._stack(key, parts) if repays and len(parts) > 1 else None
         self._backbone.set_adapters([(stack, stack.scale)] if stack else parts)
@@ -113,12 +121,15 @@ class Mixer:
         """Where in a prompt each adapter of a mix goes on: (position, name, weight), in order of position.
 
         That is `branch`, the start of the last user turn; or, for an adapter that names its invocation tokens
-        (Activated LoRA, arXiv 2512.17910), their last occurrence. Without any occurrence it stays off.
+        (Activated LoRA, arXiv 2512.17910), their last occurrence. Without any occurrence it stays off. One with
+        `scope = "context"` is on from the first token.
         """
         places = []
         for name, weight in mix.weights:
             tokens = self.adapter(name).invocation_tokens
             position = last_occurrence(tokens, prompt) if tokens else branch
+            if self._file(name).scope == "context":
+                position = 0
             if position is not None:
                 places.append((position, name, weight))
         return sorted(places)

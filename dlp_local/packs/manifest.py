@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 import dlp_local
 from dlp_local.errors import PackError
-from dlp_local.records import BASE, AdapterFile
+from dlp_local.records import BASE, AdapterFile, Scope
 
 FORMAT = 1
 MANIFEST = "pack.toml"
@@ -49,6 +49,7 @@ class Adapter(File):
 
     description: str = ""
     scale: float = Field(1.0, gt=0, le=8)
+    scope: Scope = "turn"
     examples: tuple[str, ...] = ()
 
 
@@ -95,7 +96,7 @@ class Pack:
     def adapter_files(self) -> list[AdapterFile]:
         """The adapters, by name."""
         adapters = sorted(self.manifest.adapters.items())
-        return [AdapterFile(name, self.path(adapter), adapter.scale) for name, adapter in adapters]
+        return [AdapterFile(name, self.path(adapter), adapter.scale, adapter.scope) for name, adapter in adapters]
 
     def problems(self, files: Iterable[File]) -> list[str]:
         """What is wrong with some files: missing, unreadable, or not the bytes that `pack.toml` promises."""

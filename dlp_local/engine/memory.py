@@ -1,0 +1,62 @@
+"""What a backbone will take of the machine's memory, told before it is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+from dlp_local import settings
+from dlp_local.errors import EngineError
+from dlp_local.gguf_header import Value, read_leading_values
+
+KV_BYTES = {"f16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}
+"""Bytes of one number in the KV cache."""
+
+SPARE = 64 << 20
+"""What llama.cpp and Python take besides."""
+
+
+def _number(values: Mapping[str, Value], key: str, default: int) -> int:
+    """A whole number of the header; of a list, with one for each layer, the largest."""
+    given = values[key].value if key in values else default
+    if isinstance(given, tuple):
+        given = max((n for n in given if isinstance(n, int)), default=default)
+    return given if isinstance(given, int) else default
+
+
+def kv_bytes_per_token(values: Mapping[str, Value], kv_type: str) -> float:
+    """Bytes that a token takes in the KV cache of a model with this header (`{arch}.attention.…`)."""
+    arch = str(values["general.architecture"].value) if "general.architecture" in values else ""
+    heads = max(1, _number(values, f"{arch}.attention.head_count", 1))
+    width = _number(values, f"{arch}.embedding_length", 0) // heads
+    lengths = sum(_number(values, f"{arch}.attention.{part}_length", width) for part in ("key", "value"))
+    kv_heads = _number(values, f"{arch}.attention.head_count_kv", heads)
+    return _number(values, f"{arch}.block_count", 0) * kv_heads * lengths * KV_BYTES[kv_type]
+
+
+def check_memory(backbone: Path, adapters: Sequence[Path], options: settings.Engine) -> None:
+    """Raises `EngineError` with the numbers and a way out where a backbone would not fit the free memory.
+
+    Counted: its file, those of the adapters, and the KV cache. Stacked mixes have a limit of their own.
+    """
+    values = read_leading_values(backbone)
+    arch = str(values["general.architecture"].value) if "general.architecture" in values else ""
+    context = min(options.context, _number(values, f"{arch}.context_length", options.context))
+    file, token = backbone.stat().st_size, kv_bytes_per_token(values, options.kv_type)
+    fixed = file + sum(path.stat().st_size for path in adapters if path.is_file()) + SPARE
+    free = psutil.virtual_memory().available
+    if fixed + context * token <= free:
+        return
+    fits = int((free - fixed) // token) // 256 * 256 if token and free > fixed else 0
+    way_out = f"set engine.context to {fits} or less" if fits >= 512 else "use a smaller backbone"
+    raise EngineError(
+        f"{backbone}: needs about {_gigabytes(fixed + context * token)} ({_gigabytes(file)} the file, "
+        f"{_gigabytes(context * token)} a context of {context} tokens), and {_gigabytes(free)} of memory are free. "
+        f"Close other programs, or {way_out}; engine.check_memory=false tries it all the same."
+    )
+
+
+def _gigabytes(size: float) -> str:
+    return f"{size / 1e9:.1f} GB"

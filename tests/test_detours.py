@@ -1,0 +1,129 @@
+"""Whatever an engine was asked before, it answers as one that has just been opened."""
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dlp_local.engine.engine import Engine
+from dlp_local.packs import open_pack
+from dlp_local.records import HistoryTrimmed, Message, Mix, TextDelta
+from dlp_local.settings import Engine as Options
+from dlp_local.settings import Sampling
+from tests.prompts import PROMPTS
+
+SAMPLING = Sampling(max_tokens=20)
+CONTEXT = 192
+"""Small, so that conversations outgrow it."""
+
+MIXES = (
+    Mix(),
+    Mix.of({"dates": 1.0}),
+    Mix.of({"sql": 0.5, "extract": 0.25}),
+    Mix.of({"shell": 0.75, "sql": 0.125, "banking": 0.125}),
+    Mix.of({"describe": 0.5}),
+)
+TEXTS = tuple(prompts[0] for prompts in PROMPTS.values())
+
+steps = st.tuples(
+    st.sampled_from(["turn", "turn", "turn", "regenerate", "edit", "cancel", "settle", "reload", "new"]),
+    st.integers(0, len(MIXES) - 1),
+    st.integers(0, len(TEXTS) - 1),
+)
+
+
+def open_engine(bundled, scopes):
+    pack = open_pack(bundled)
+    adapters = [replace(file, scope=scopes.get(file.name, "turn")) for file in pack.adapter_files()]
+    return Engine(pack.path(pack.manifest.backbone), adapters, Options(context=CONTEXT)), adapters
+
+
+def answer(engine, history, text, mix):
+    events = list(engine.generate([*history, Message("user", text)], mix, SAMPLING))
+    trimmed = [event.turns for event in events if isinstance(event, HistoryTrimmed)]
+    return "".join(event.text for event in events if isinstance(event, TextDelta)), events[-1].answer_tokens, trimmed
+
+
+@dataclass
+class Detour:
+    """A warm engine and its conversation."""
+
+    engine: Engine
+    adapters: list
+    history: list = field(default_factory=list)
+
+    def take(self, kind, mix, text):
+        match kind:
+            case "new":
+                self.history = []
+            case "settle":
+                self.engine.settle(self.history, SAMPLING.max_tokens)
+            case "reload":
+                file = next(file for file in self.adapters if file.name == "sql")
+                self.engine.remove_adapter("sql")
+                self.engine.add_adapter(file)
+            case "cancel":
+                events = self.engine.generate([*self.history, Message("user", text)], mix, SAMPLING)
+                next(events)
+                self.engine.cancel()
+                list(events)
+                self.engine.resume()
+            case _:
+                if kind != "turn":
+                    self.history = self.history[:-2]
+                given, _, _ = answer(self.engine, self.history, text, mix)
+                self.history += [Message("user", text), Message("assistant", given or "…")]
+
+
+@pytest.mark.parametrize("scopes", [{}, {"sql": "context", "dates": "context"}], ids=["turn", "context"])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(path=st.lists(steps, min_size=3, max_size=14), last=steps)
+def test_after_any_detour_an_answer_is_the_one_of_a_cold_engine(bundled, scopes, path, last):
+    warm, adapters = open_engine(bundled, scopes)
+    detour = Detour(warm, adapters)
+    for kind, mix, text in path:
+        detour.take(kind, MIXES[mix], TEXTS[text])
+    _, mix, text = last
+    cold, _ = open_engine(bundled, scopes)
+    try:
+        assert answer(warm, detour.history, TEXTS[text], MIXES[mix]) == answer(
+            cold, detour.history, TEXTS[text], MIXES[mix]
+        )
+    finally:
+        warm.close()
+        cold.close()
+
+
+@pytest.mark.parametrize("task", sorted(PROMPTS))
+def test_an_adapter_with_the_whole_context_answers_as_llama_does_with_it_on_the_whole_prompt(bundled, task):
+    import llama_cpp
+
+    engine, _ = open_engine(bundled, {task: "context"})
+    llama = llama_cpp.Llama(
+        str(bundled / "backbone.gguf"), lora_path=str(bundled / f"{task}.gguf"), n_ctx=1024, flash_attn=True,
+        verbose=False,
+    )  # fmt: skip
+    history = [Message("user", "hello"), Message("assistant", "Hello!")]
+    for text in PROMPTS[task][:4]:
+        prompt = "".join(f"<|{m.role}|>{m.content}<|end|>" for m in [*history, Message("user", text)]) + "<|assistant|>"
+        tokens = llama.tokenize(prompt.encode(), add_bos=False, special=True)
+        llama.reset()
+        wanted = []
+        for token in llama.generate(tokens, temp=0.0, repeat_penalty=1.0):
+            if token == llama.token_eos() or len(wanted) == SAMPLING.max_tokens:
+                break
+            wanted.append(token)
+        given, count, _ = answer(engine, history, text, Mix.of({task: 1.0}))
+        assert (given, count) == (llama.detokenize(wanted).decode("utf-8", "replace"), len(wanted))
+    engine.close()
+
+
+def test_histories_under_mixes_give_way_where_the_context_is_short(bundled):
+    scopes = dict.fromkeys(PROMPTS, "context")
+    engine, _ = open_engine(bundled, scopes)
+    history = [Message("user", "repeat: " + "one two three " * 8), Message("assistant", "one two three " * 4)]
+    once = [answer(engine, history, "hello", Mix.of({task: 1.0})) for task in sorted(PROMPTS)]
+    again = [answer(engine, history, "hello", Mix.of({task: 1.0})) for task in sorted(PROMPTS)]
+    engine.close()
+    assert once == again

@@ -1,0 +1,239 @@
+"""The engine's process: whatever ends it, the part that came is kept, and the next message is answered."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from dlp_local.engine import EngineProcess, worker
+from dlp_local.engine.engine import Engine
+from dlp_local.errors import EngineError, InputError, PackError
+from dlp_local.packs import open_pack
+from dlp_local.records import AdapterFile, Generated, Message, Mix, TextDelta
+from dlp_local.settings import Engine as Options
+from dlp_local.settings import Sampling
+from tests.prompts import PROMPTS
+
+MESSAGE = "hello, what can you do?"
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
+
+
+def open_engine(bundled, kind=EngineProcess, **options):
+    pack = open_pack(bundled)
+    return kind(pack.path(pack.manifest.backbone), pack.adapter_files(), Options(**options))
+
+
+@pytest.fixture(scope="module")
+def engine(bundled):
+    opened = open_engine(bundled)
+    yield opened
+    opened.close()
+
+
+def ask(engine, text=MESSAGE, mix=None, history=(), max_tokens=400):
+    events = list(engine.generate([*history, Message("user", text)], mix or Mix(), Sampling(max_tokens=max_tokens)))
+    return "".join(event.text for event in events if isinstance(event, TextDelta)), events[-1]
+
+
+def wait_until(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def test_the_process_answers_as_the_engine_itself(engine, bundled):
+    direct = open_engine(bundled, Engine)
+    history = (Message("user", "hello"), Message("assistant", "Hello!"))
+    for task, prompts in sorted(PROMPTS.items()):
+        mix = Mix.of({task: 0.75, "sql" if task != "sql" else "dates": 0.25})
+        answer, done = ask(engine, prompts[0], mix, history)
+        wanted, expected = ask(direct, prompts[0], mix, history)
+        assert answer == wanted
+        assert (done.prompt_tokens, done.answer_tokens) == (expected.prompt_tokens, expected.answer_tokens)
+    assert engine.context_size == direct.context_size
+    direct.close()
+
+
+def test_errors_come_through_as_what_they_are(engine):
+    with pytest.raises(InputError, match="no adapter 'poems'"):
+        ask(engine, mix=Mix.of({"poems": 1.0}))
+    with pytest.raises(InputError, match="too long"):
+        ask(engine, "word " * 3000)
+    assert ask(engine)[0]
+
+
+def test_a_backbone_that_cannot_be_loaded_is_told_as_without_a_process(bundled, tmp_path):
+    path = tmp_path / "model.gguf"
+    path.write_bytes((bundled / "backbone.gguf").read_bytes()[:100_000])
+    engine = EngineProcess(path, [], Options())
+    for _ in range(2):
+        with pytest.raises(PackError, match=r"model\.gguf: llama\.cpp cannot load it"):
+            _ = engine.context_size
+    engine.close()
+
+
+def test_cancelling_ends_the_answer_and_the_next_one_is_whole(engine):
+    whole, _ = ask(engine)
+    events = engine.generate([Message("user", MESSAGE)], Mix(), Sampling())
+    next(events)
+    engine.cancel()
+    rest = list(events)
+    engine.resume()
+    assert rest[-1].finish_reason in ("cancelled", "stop")
+    assert ask(engine)[0] == whole
+
+
+def test_a_cancel_that_comes_before_the_request_counts_until_resume(engine):
+    engine.cancel()
+    _, done = ask(engine)
+    engine.resume()
+    assert done.finish_reason == "cancelled"
+    assert ask(engine)[1].finish_reason == "stop"
+
+
+def test_an_abandoned_answer_and_one_still_open_do_no_harm(engine):
+    whole, _ = ask(engine)
+    abandoned = engine.generate([Message("user", MESSAGE)], Mix(), Sampling())
+    next(abandoned)
+    abandoned.close()
+    still_open = engine.generate([Message("user", MESSAGE)], Mix(), Sampling())
+    next(still_open)
+    assert ask(engine)[0] == whole
+    assert isinstance(list(still_open)[-1], Generated)
+
+
+@POSIX
+def test_killed_at_fifty_random_tokens_it_loses_nothing(engine, bundled):
+    whole, _ = ask(engine)
+    rng = random.Random(3)
+    before = set(os.listdir(os.environ.get("TMPDIR", "/tmp")))  # noqa: PTH208
+    pids = set()
+    for _ in range(50):
+        pids.add(engine.pid)
+        stop_at = rng.randrange(60)
+        given = ""
+        for count, event in enumerate(engine.generate([Message("user", MESSAGE)], Mix(), Sampling())):
+            if count == stop_at:
+                os.kill(engine.pid, signal.SIGKILL)
+            if isinstance(event, TextDelta):
+                given += event.text
+        assert whole.startswith(given)
+        assert event.finish_reason in ("error", "stop")
+        if event.finish_reason == "error":
+            assert "lack of memory" in event.error
+    assert ask(engine)[0] == whole
+    assert len(pids) > 40
+    assert not [pid for pid in pids - {engine.pid} if psutil.pid_exists(pid)]
+    left = set(os.listdir(os.environ.get("TMPDIR", "/tmp"))) - before  # noqa: PTH208
+    assert not [name for name in left if "dlp-local" in name]
+
+
+@POSIX
+def test_killed_while_it_is_idle_or_settles_it_comes_back_with_its_adapters(engine, bundled):
+    engine.add_adapter(AdapterFile("extra", bundled / "dates.gguf"))
+    wanted, _ = ask(engine, PROMPTS["dates"][0], Mix.of({"extra": 1.0}))
+    os.kill(engine.pid, signal.SIGKILL)
+    engine.settle((Message("user", "hello"), Message("assistant", "Hello!")), 64)
+    assert ask(engine, PROMPTS["dates"][0], Mix.of({"extra": 1.0}))[0] == wanted
+    engine.remove_adapter("extra")
+    os.kill(engine.pid, signal.SIGKILL)
+    with pytest.raises(InputError, match="no adapter 'extra'"):
+        ask(engine, mix=Mix.of({"extra": 1.0}))
+
+
+@POSIX
+def test_an_abort_inside_says_so_in_plain_words(engine):
+    events = engine.generate([Message("user", MESSAGE)], Mix(), Sampling())
+    next(events)
+    os.kill(engine.pid, signal.SIGABRT)
+    done = list(events)[-1]
+    assert done.finish_reason == "error" or done.finish_reason == "stop"
+    assert "stopped with an error of its own" in done.error or done.finish_reason == "stop"
+    assert ask(engine)[1].finish_reason == "stop"
+
+
+@POSIX
+def test_a_frozen_process_is_ended_and_replaced(engine, monkeypatch):
+    monkeypatch.setattr(worker, "SILENCE", 2.0)
+    events = engine.generate([Message("user", MESSAGE)], Mix(), Sampling())
+    next(events)
+    os.kill(engine.pid, signal.SIGSTOP)
+    done = list(events)[-1]
+    assert done.finish_reason in ("error", "stop")
+    wait_until(lambda: ask(engine)[1].finish_reason == "stop")
+
+
+def test_two_conversations_at_once_do_not_mix(engine):
+    def conversation(task, prompts):
+        history, answers = [], []
+        for prompt in prompts:
+            answer, _ = ask(engine, prompt, Mix.of({task: 1.0}), history)
+            history += [Message("user", prompt), Message("assistant", answer)]
+            answers.append(answer)
+            yield answers
+
+    alone = [list(conversation(task, PROMPTS[task][:3]))[-1] for task in ("sql", "dates")]
+    together = list(zip(*(conversation(task, PROMPTS[task][:3]) for task in ("sql", "dates")), strict=True))[-1]
+    assert list(together) == alone
+
+
+def test_a_closed_engine_says_so_and_leaves_no_process(bundled):
+    engine = open_engine(bundled)
+    ask(engine)
+    pid = engine.pid
+    engine.close()
+    engine.close()
+    assert not psutil.pid_exists(pid)
+    with pytest.raises(EngineError, match="engine is closed"):
+        ask(engine)
+
+
+@POSIX
+@pytest.mark.parametrize("answering", [True, False])
+def test_the_process_ends_with_its_parent_even_where_that_was_killed(bundled, answering):
+    script = f"""
+        import sys, time
+        from pathlib import Path
+        from dlp_local import Assistant
+        assistant = Assistant.open(Path({str(bundled)!r}))
+        print(assistant._engine.pid, flush=True)
+        if {answering}:
+            for event in assistant.reply("hello, what can you do?"):
+                time.sleep(0.2)
+        time.sleep(60)
+    """
+    root = Path(worker.__file__).parents[2]
+    parent = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, cwd=root, text=True
+    )
+    child = psutil.Process(int(parent.stdout.readline()))
+    time.sleep(0.5)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    wait_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, 5)
+
+
+def test_a_script_without_a_main_guard_can_use_the_assistant(bundled, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from pathlib import Path\nfrom dlp_local import Assistant, ReplyDone\n"
+        f"assistant = Assistant.open(Path({str(bundled)!r}))\n"
+        "*_, done = assistant.reply('hello')\nprint(done.answer)\n",
+        "utf-8",
+    )
+    root = Path(worker.__file__).parents[2]
+    ran = subprocess.run(
+        [sys.executable, str(script)],
+        capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(root)}, timeout=120,
+    )  # fmt: skip
+    assert ran.stdout.startswith("Hello")
+    assert ran.stderr == ""
