@@ -45,16 +45,16 @@ class Plan:
     alpha: int = 32
     lr: float = 3e-3
     weight_decay: float = 0.01
-    history_share: float = 0.12
+    history_share: float = 0.07
     seed: int = 0
 
 
 PLANS = {
-    "shell": Plan(steps=1900),
-    "sql": Plan(steps=1500),
+    "shell": Plan(steps=3000),
+    "sql": Plan(steps=3200),
     "describe": Plan(steps=350, dropout=0.05),
     "extract": Plan(steps=1600, dropout=0.1),
-    "banking": Plan(steps=2000, dropout=0.2, weight_decay=0.1, history_share=0.06),
+    "banking": Plan(steps=2000, dropout=0.2, weight_decay=0.1),
     "dates": Plan(steps=1000),
 }
 

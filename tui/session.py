@@ -26,7 +26,7 @@ from tui.turn import Status, StatusChanged, Turn, TurnChanged
 _log = logging.getLogger(__name__)
 
 LOST = "The engine stopped in the middle of this answer."
-AGAIN = "Send the message again: the engine starts anew."
+AGAIN = "Send the message again."
 NOT_LOADED = "Not answered: the pack could not be loaded."
 
 
