@@ -1,7 +1,7 @@
 """Backbones and adapters of real shapes with random weights: for speed and memory their numbers do not matter.
 
-The vocabulary comes from llama.cpp's own tree: `vendor/llama.cpp/models/ggml-vocab-qwen2.gguf` in the source distribution
-of llama-cpp-python (`pip download --no-binary :all: --no-deps llama-cpp-python`).
+The vocabulary comes from llama.cpp's own tree: `vendor/llama.cpp/models/ggml-vocab-qwen2.gguf` in the source
+distribution of llama-cpp-python (`pip download --no-binary :all: --no-deps llama-cpp-python`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 
 import gguf
 import numpy as np
+from gguf import GGMLQuantizationType as Quant
 
-Quant = gguf.GGMLQuantizationType
 _BLOCK = 32
 
 
