@@ -10,10 +10,11 @@ import pytest
 import dlp_local
 
 ROOT = Path(dlp_local.__file__).parent.parent
-GROUND = {"display", "errors", "gguf_header", "records", "settings"}
+GROUND = {"display", "errors", "files", "gguf_header", "records", "settings"}
 MAY_IMPORT = {
     "display": set(),
     "errors": set(),
+    "files": set(),
     "gguf_header": {"errors"},
     "records": {"errors"},
     "settings": {"errors"},

@@ -7,7 +7,6 @@ transformers rotates halves, so the rows of Q and K are permuted, in the backbon
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,8 @@ import gguf
 import numpy as np
 import torch
 from safetensors.torch import load_file
+
+from dlp_local.files import written_aside
 
 Array = np.ndarray
 
@@ -64,17 +65,14 @@ def tensor_name(name: str) -> str:
 
 
 def _write(path: Path, arch: str, fill: Callable[[gguf.GGUFWriter], None]) -> None:
-    """Writes a GGUF file aside, fsyncs it and renames it."""
-    part = path.with_suffix(".part")
-    writer = gguf.GGUFWriter(part, arch)
-    fill(writer)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    with part.open("rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(part, path)
+    """Writes a whole GGUF file."""
+    with written_aside(path) as part:
+        writer = gguf.GGUFWriter(part, arch)
+        fill(writer)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
 
 
 def export_backbone(folder: Path, path: Path, about: dict[str, str], quantise: bool = True) -> None:

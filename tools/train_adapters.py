@@ -25,9 +25,9 @@ from peft.tuners.lora.layer import Linear as LoraLinear
 from tokenizers import Tokenizer
 from transformers import LlamaForCausalLM
 
+from dlp_local.files import written_aside
 from tools import data, small_talk
 from tools.frame import ASSISTANT, END, USER, render
-from tools.train_backbone import save_checkpoint
 
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 IGNORED = -100
@@ -204,11 +204,13 @@ def train(folder: Path, backbone: Path, out: Path, task: str, plan: Plan, log_ev
             print(f"{task}: step {step + 1}/{plan.steps} loss {mean:.4f} {speed:,.0f} tokens/s", flush=True)
         if (step + 1) % 300 == 0:
             weights = get_peft_model_state_dict(model)
-            save_checkpoint(checkpoint, {"model": weights, "optimizer": optimizer.state_dict(), "step": step + 1})
-    part = out / f"{task}.part"
-    model.save_pretrained(part)
+            state = {"model": weights, "optimizer": optimizer.state_dict(), "step": step + 1}
+            with written_aside(checkpoint) as part:
+                torch.save(state, part)
+    aside = out / f"{task}.part"
+    model.save_pretrained(aside)
     shutil.rmtree(final, ignore_errors=True)
-    part.rename(final)
+    aside.rename(final)
 
 
 def main() -> None:

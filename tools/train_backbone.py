@@ -11,18 +11,17 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from dlp_local.files import written_aside
 from tools import backbone_text
 from tools.frame import CHAT_TEMPLATE, END, SPECIAL_TOKENS
 
@@ -160,13 +159,6 @@ def make_optimizer(model: LlamaForCausalLM, plan: Plan) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=plan.lr, betas=(0.9, 0.95), fused=True)
 
 
-def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Writes a checkpoint aside and renames it, so that a cut never leaves half a file."""
-    part = path.with_suffix(".part")
-    torch.save(state, part)
-    os.replace(part, path)
-
-
 def train(data: Path, out: Path, plan: Plan, log_every: int = 50, save_every: int = 250) -> None:
     """Trains a backbone into `out`, going on from its checkpoint where there is one."""
     out.mkdir(parents=True, exist_ok=True)
@@ -218,7 +210,8 @@ def train(data: Path, out: Path, plan: Plan, log_every: int = 50, save_every: in
             print(f"step {step + 1}/{plan.steps} loss {mean:.3f} {speed:,.0f} tokens/s", flush=True)
         if (step + 1) % save_every == 0 or step + 1 == plan.steps:
             state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
-            save_checkpoint(checkpoint, state)
+            with written_aside(checkpoint) as part:
+                torch.save(state, part)
     model.generation_config.eos_token_id = 0
     model.save_pretrained(out)
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dlp_local.files import written_aside
 from dlp_local.records import BASE
 from dlp_local.routing.encoder import Encoder
 from dlp_local.routing.router import Router
@@ -59,9 +59,8 @@ class Embeddings:
         if new:
             self._known |= {key: self._encoder.encode([message])[0] for key, message in new.items()}
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            part = self._file.with_suffix(".part.npz")
-            np.savez(part, keys=np.array(list(self._known)), vectors=np.stack(list(self._known.values())))
-            os.replace(part, self._file)
+            with written_aside(self._file) as part:
+                np.savez(part, keys=np.array(list(self._known)), vectors=np.stack(list(self._known.values())))
         return np.stack([self._known[key] for key in keys])
 
 
@@ -137,9 +136,8 @@ def train(data: Path, encoder: Path, out: Path, seed: int = 0) -> dict[str, Any]
     router = Router(out / "router.onnx", threads=1)
     figures |= {"follow_ups": measure_follow_ups(router, embeddings, valid, data)}
     figures |= measure(router, embeddings, valid)
-    part = out / "router_figures.part"
-    part.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(part, out / "router_figures.json")
+    with written_aside(out / "router_figures.json") as part:
+        part.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return figures
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,6 +18,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from dlp_local.files import written_aside
 
 MAX_PARAMETERS = 5_000_000
 """The paper's bound on the mini-MLP."""
@@ -126,10 +127,7 @@ def calibration_error(probabilities: npt.NDArray[Any], truth: npt.NDArray[np.int
 
 
 def export_router(trained: TrainedRouter, path: Path, encoder_name: str) -> None:
-    """Writes the router as ONNX: float32 (n, d) → `probabilities` (n, labels), labels and encoder in the metadata.
-
-    Written aside, flushed to disk and renamed, so that a cut never leaves half a file.
-    """
+    """Writes the router as ONNX: float32 (n, d) → `probabilities` (n, labels), labels and encoder in the metadata."""
     from onnx.helper import set_model_props
     from skl2onnx import to_onnx
     from skl2onnx.common.data_types import FloatTensorType
@@ -145,9 +143,5 @@ def export_router(trained: TrainedRouter, path: Path, encoder_name: str) -> None
     )
     model = select_model_inputs_outputs(model, "probabilities")
     set_model_props(model, {"labels": json.dumps(trained.labels), "encoder": encoder_name})
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        file.write(model.SerializeToString())
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
+    with written_aside(path) as part:
+        part.write_bytes(model.SerializeToString())

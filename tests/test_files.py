@@ -1,0 +1,30 @@
+"""A file is either whole or not there."""
+
+import pytest
+
+from dlp_local.files import written_aside
+
+
+def test_what_was_written_takes_the_place_of_the_old_file(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("old")
+    with written_aside(path) as part:
+        part.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failure_in_the_middle_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("old")
+
+    def write():
+        with written_aside(path) as part:
+            part.write_text("half")
+            raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="disk is full"):
+        write()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
