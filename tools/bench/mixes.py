@@ -125,16 +125,9 @@ def main() -> None:
     parser.add_argument("--rank", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=5, choices=range(1, MAX_ROUNDS + 1))
     args = parser.parse_args()
-    shape = random_models.SHAPES[args.shape]
-    folder = args.out / f"{args.shape}-{args.quant}-r{args.rank}"
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "backbone.gguf").exists():
-        random_models.write_backbone(folder / "backbone.gguf", args.vocab, shape, args.quant)
-    for i in range(max(COUNTS)):
-        if not (folder / f"a{i}.gguf").exists():
-            random_models.write_adapter(folder / f"a{i}.gguf", shape, args.rank, None, i)
+    folder = random_models.write_all(args.out, args.vocab, args.shape, args.quant, args.rank, max(COUNTS))
     figures = measure(folder, args.rounds)
-    print(f"{shape.name} {args.quant}, adapters of rank {args.rank} on all seven weights, {args.rounds} rounds")
+    print(f"{args.shape} {args.quant}, adapters of rank {args.rank} on all seven weights, {args.rounds} rounds")
     print(
         f"{platform.machine()}, {usable_cores()} of {os.cpu_count()} cores; llama-cpp-python {llama_cpp.__version__}\n"
     )

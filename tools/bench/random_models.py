@@ -15,6 +15,8 @@ import gguf
 import numpy as np
 from gguf import GGMLQuantizationType as Quant
 
+from dlp_local.files import written_aside
+
 _BLOCK = 32
 
 
@@ -123,3 +125,17 @@ def write_adapter(path: Path, shape: Shape, rank: int, weights: tuple[str, ...] 
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+def write_all(out: Path, vocabulary: Path, shape: str, quant: str, rank: int, adapters: int = 8) -> Path:
+    """A backbone and its adapters on all seven weights, written where they are not there yet; returns their folder."""
+    folder = out / f"{shape}-{quant}-r{rank}"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "backbone.gguf").exists():
+        with written_aside(folder / "backbone.gguf") as part:
+            write_backbone(part, vocabulary, SHAPES[shape], quant)
+    for i in range(adapters):
+        if not (folder / f"a{i}.gguf").exists():
+            with written_aside(folder / f"a{i}.gguf") as part:
+                write_adapter(part, SHAPES[shape], rank, None, i)
+    return folder

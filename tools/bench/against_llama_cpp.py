@@ -1,0 +1,230 @@
+"""The engine against llama.cpp's own programs, in turns, in one run.
+
+    python -m tools.bench.against_llama_cpp --out build/bench
+
+Builds the peers first. Each figure is a ratio taken within a round in which both sides take turns (A B A B); the table
+gives the median over the rounds with the smallest and the largest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import socket
+import statistics
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from dlp_local.engine import EngineProcess
+from dlp_local.engine.llama import usable_cores
+from dlp_local.records import AdapterFile, Generated, Message, Mix, TextDelta
+from dlp_local.settings import Engine as Options
+from dlp_local.settings import Sampling
+from tools.bench import peers, random_models
+
+CONTEXT = 8192
+ANSWER = 64
+ADAPTERS = 4
+MIXES = tuple(Mix.of({f"a{i}": 0.5, f"a{(i + 1) % ADAPTERS}": 0.25}) for i in range(ADAPTERS))
+
+
+def words(count: int, seed: int) -> str:
+    """A text of about `count` tokens."""
+    return " ".join(("the", "a", "one", "two", "on", "in", "of")[(i * 7 + seed * 3 + i * i) % 7] for i in range(count))
+
+
+class Ours:
+    """The engine in its process."""
+
+    def __init__(self, folder: Path) -> None:
+        files = [AdapterFile(f"a{i}", folder / f"a{i}.gguf") for i in range(ADAPTERS)]
+        self.engine = EngineProcess(folder / "backbone.gguf", files, Options(context=CONTEXT))
+
+    def turn(self, history: list[Message], text: str, mix: Mix, tokens: int) -> tuple[str, Generated, float]:
+        """(answer, what the engine says of it, seconds to the first text as its caller sees it)."""
+        started, first, answer = time.perf_counter(), 0.0, ""
+        sampling = Sampling(max_tokens=tokens)
+        for event in self.engine.generate([*history, Message("user", text)], mix, sampling):
+            if isinstance(event, TextDelta):
+                first = first or time.perf_counter() - started
+                answer += event.text
+        assert isinstance(event, Generated)
+        return answer, event, first or event.first_token_ms / 1000
+
+    def decode_speed(self) -> float:
+        """Tokens a second of an answer after its first token."""
+        _, done, _ = self.turn([], "hello", Mix(), ANSWER)
+        return (done.answer_tokens - 1) / (done.total_ms - done.first_token_ms) * 1000
+
+    def conversation(self, turns: int) -> list[float]:
+        """Seconds to the first token of each of several turns under alternating mixes."""
+        history: list[Message] = []
+        firsts = []
+        for number in range(turns):
+            text = words(64, number)
+            answer, _, first = self.turn(history, text, MIXES[number % ADAPTERS], ANSWER)
+            firsts.append(first)
+            history += [Message("user", text), Message("assistant", answer)]
+            self.engine.settle(history, ANSWER)
+        return firsts
+
+    def peak_memory(self) -> int:
+        """Bytes that the engine's process held at most."""
+        return peak_memory(self.engine.pid)
+
+
+def peak_memory(pid: int) -> int:
+    """The largest resident size of a process so far (Linux), or the present one."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text("utf-8")
+        return 1024 * int(status.split("VmHWM:")[1].split()[0])
+    except OSError:
+        return int(psutil.Process(pid).memory_info().rss)
+
+
+class Server:
+    """llama-server, asked over HTTP."""
+
+    def __init__(self, url: str, pid: int) -> None:
+        self._url, self.pid = url, pid
+
+    def complete(self, prompt: str, mix: Mix, tokens: int) -> tuple[str, float]:
+        """(answer, seconds to the first token)."""
+        weights = dict(mix.weights)
+        lora = [{"id": i, "scale": weights.get(f"a{i}", 0.0)} for i in range(ADAPTERS)]
+        body = {
+            "prompt": prompt, "n_predict": tokens, "temperature": 0, "cache_prompt": True, "lora": lora, "stream": True,
+        }  # fmt: skip
+        request = urllib.request.Request(f"{self._url}/completion", json.dumps(body).encode(), method="POST")
+        request.add_header("Content-Type", "application/json")
+        started, first, answer = time.perf_counter(), 0.0, ""
+        with urllib.request.urlopen(request, timeout=600) as lines:
+            for line in lines:
+                if line.startswith(b"data: "):
+                    first = first or time.perf_counter() - started
+                    answer += json.loads(line[6:])["content"]
+        return answer, first
+
+    def conversation(self, turns: int) -> list[float]:
+        """Seconds to the first token of each of several turns under alternating mixes."""
+        prompt, firsts = "", []
+        for number in range(turns):
+            prompt += f"<|im_start|>user\n{words(64, number)}<|im_end|>\n<|im_start|>assistant\n"
+            answer, first = self.complete(prompt, MIXES[number % ADAPTERS], ANSWER)
+            firsts.append(first)
+            prompt += f"{answer}<|im_end|>\n"
+        return firsts
+
+
+@contextmanager
+def serving(program: Path, folder: Path) -> Iterator[Server]:
+    """A running llama-server with the same backbone, context, threads and adapters."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    adapters = ",".join(str(folder / f"a{i}.gguf") for i in range(ADAPTERS))
+    command = [
+        str(program), "-m", str(folder / "backbone.gguf"), "-c", str(CONTEXT), "-t", str(usable_cores()), "-np", "1",
+        "--port", str(port), "--lora", adapters, "--lora-init-without-apply", "--no-webui",
+    ]  # fmt: skip
+    with (folder / "llama-server.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(f"{url}/health", timeout=5).close()
+                break
+            except OSError:
+                assert process.poll() is None, f"llama-server ended; see {folder / 'llama-server.log'}"
+                time.sleep(0.2)
+        yield Server(url, process.pid)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def llama_bench_speed(program: Path, folder: Path) -> float:
+    """Tokens a second that llama-bench decodes."""
+    command = [
+        str(program), "-m", str(folder / "backbone.gguf"), "-p", "0", "-n", str(ANSWER), "-t", str(usable_cores()),
+        "-r", "1", "-o", "json",
+    ]  # fmt: skip
+    ran = subprocess.run(command, check=True, capture_output=True, text=True)
+    return float(json.loads(ran.stdout)[0]["avg_ts"])
+
+
+def long_history(tokens: int) -> list[Message]:
+    """Turns of about 100 tokens each."""
+    return [Message("user" if i % 2 == 0 else "assistant", words(50, i)) for i in range(2 * (tokens // 100))]
+
+
+def measure(folder: Path, programs: peers.Peers, rounds: int) -> dict[str, list[float]]:
+    """Every ratio of every round, by name."""
+    ratios: dict[str, list[float]] = {}
+
+    def note(name: str, value: float) -> None:
+        ratios.setdefault(name, []).append(value)
+        print(f"  {name}: {value:.3f}", flush=True)
+
+    history = long_history(4000)
+    for number in range(rounds):
+        print(f"round {number + 1} of {rounds}")
+        ours = Ours(folder)
+        ours.decode_speed()
+        note("decode, ours / llama-bench", ours.decode_speed() / llama_bench_speed(programs.bench, folder))
+        for mix in MIXES:
+            ours.turn([], words(64, 1), mix, 1)
+        _, done, _ = ours.turn([], words(64, number), MIXES[0], 1)
+        ours.engine.settle(history, ANSWER)
+        ours.turn(history, "hello", Mix(), 1)
+        _, long, _ = ours.turn(history, words(64, number), MIXES[1], 1)
+        note("first token, 4,000 tokens of history / none", long.first_token_ms / done.first_token_ms)
+        ours.engine.settle([], ANSWER)
+        with serving(programs.server, folder) as server:
+            note("first token, turn 8 of alternating mixes, ours / llama-server",
+                 ours.conversation(8)[-1] / server.conversation(8)[-1])  # fmt: skip
+            note("peak memory, ours / llama-server", ours.peak_memory() / peak_memory(server.pid))
+        ours.engine.close()
+    return ratios
+
+
+def table(ratios: dict[str, list[float]]) -> str:
+    """A Markdown table."""
+    lines = ["| ratio | median | min | max |", "|---|---|---|---|"]
+    for name, values in ratios.items():
+        lines.append(f"| {name} | {statistics.median(values):.2f} | {min(values):.2f} | {max(values):.2f} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("build/bench"))
+    parser.add_argument("--shape", choices=random_models.SHAPES, default="0.5B")
+    parser.add_argument("--quant", choices=random_models.QUANTS, default="Q4_0")
+    parser.add_argument("--rounds", type=int, default=3)
+    args = parser.parse_args()
+    programs = peers.build(args.out / "peers")
+    folder = random_models.write_all(args.out, programs.vocabulary, args.shape, args.quant, rank=16)
+    ratios = measure(folder, programs, args.rounds)
+    cores = f"{usable_cores()} of {os.cpu_count()} cores"
+    print(f"{args.shape} {args.quant}, {args.rounds} rounds; {platform.machine()}, {cores}; "
+          f"llama-cpp-python {version('llama-cpp-python')}\n")  # fmt: skip
+    print(table(ratios))
+    results: dict[str, Any] = {"shape": args.shape, "quant": args.quant, "ratios": ratios}
+    (folder / "against_llama_cpp.json").write_text(json.dumps(results, indent=1), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
