@@ -77,7 +77,7 @@ class Detour:
 
 
 @pytest.mark.parametrize("scopes", [{}, {"sql": "context", "dates": "context"}], ids=["turn", "context"])
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=st.lists(steps, min_size=3, max_size=14), last=steps)
 def test_after_any_detour_an_answer_is_the_one_of_a_cold_engine(bundled, scopes, path, last):
     warm, adapters = open_engine(bundled, scopes)

@@ -14,6 +14,7 @@ from dlp_local.packs import open_pack
 from dlp_local.records import Generated, HistoryTrimmed, Message, Mix, TextDelta
 from dlp_local.settings import Engine as Options
 from dlp_local.settings import Sampling
+from tests.lora import write_lora
 from tests.prompts import PROMPTS, SMALL_TALK
 
 GREEDY = Sampling(temperature=0, max_tokens=64)
@@ -320,6 +321,15 @@ def test_a_truncated_model_is_refused_with_llama_cpps_reason(bundled, tmp_path, 
         Backbone(path, Options())
 
 
-def test_an_adapter_that_is_a_model_is_refused(bundled):
-    with Backbone(bundled / "backbone.gguf", Options()) as backbone, pytest.raises(PackError, match="does not load on"):
-        backbone.load_adapter(bundled / "backbone.gguf")
+def test_an_adapter_for_another_model_is_refused_with_llama_cpps_reason(bundled, tmp_path):
+    a, b = np.ones((4, 32)), np.ones((32, 4))
+    unfit = {
+        "architecture": ({"arch": "qwen2"}, "blk.0.attn_q.weight", "arch mismatch"),
+        "shape": ({}, "blk.0.attn_q.weight", "incorrect shape"),
+        "layer": ({}, "blk.99.attn_q.weight", "does not exist in base model"),
+    }
+    with Backbone(bundled / "backbone.gguf", Options()) as backbone:
+        for name, (options, weight, reason) in unfit.items():
+            path = write_lora(tmp_path / f"{name}.gguf", {f"{weight}.lora_a": a, f"{weight}.lora_b": b}, **options)
+            with pytest.raises(PackError, match=rf"{name}\.gguf: does not load on backbone\.gguf: .*{reason}"):
+                backbone.load_adapter(path)

@@ -178,7 +178,7 @@ class EngineProcess:
     """An `Engine` in a child process, with the same methods; not thread-safe but for `cancel`.
 
     It begins to load when it is made; `context_size` and every request wait for that and raise what `Engine` raises.
-    A child that died is replaced at the next request.
+    A child that died is replaced at the next request, and a request it had not begun to answer is made again.
     """
 
     def __init__(self, backbone: Path, adapters: Sequence[AdapterFile], options: settings.Engine) -> None:
@@ -244,26 +244,37 @@ class EngineProcess:
                 self._running = None
         child.cancel(number)
 
+    def _events(self, task: Task) -> Iterator[EngineEvent]:
+        """The events of a task; in another child once more where this one died before anything had come."""
+        for is_last in (False, True):
+            child = self._ready()
+            number = self._begin(child, task)
+            came = False
+            try:
+                for event in child.events(number):
+                    came = True
+                    yield event
+                return
+            except WorkerDiedError:
+                if came or is_last:
+                    raise
+            finally:
+                self._end(child, number)
+
     def _run(self, task: Task) -> None:
-        child = self._ready()
-        number = self._begin(child, task)
         try:
-            for _ in child.events(number):
+            for _ in self._events(task):
                 pass
         except WorkerDiedError as died:
             raise EngineError(str(died)) from None
-        finally:
-            self._end(child, number)
 
     def generate(
         self, messages: Sequence[Message], mix: Mix, sampling: settings.Sampling
     ) -> Iterator[HistoryTrimmed | TextDelta | Generated]:
         """As `Engine.generate`; where the child dies, the last event is a `Generated` with the reason."""
-        child = self._ready()
         started, tokens, first = time.perf_counter(), 0, 0.0
-        number = self._begin(child, Generate(tuple(messages), mix, sampling))
         try:
-            for event in child.events(number):
+            for event in self._events(Generate(tuple(messages), mix, sampling)):
                 if isinstance(event, TextDelta):
                     tokens, first = tokens + 1, first or time.perf_counter()
                 if not isinstance(event, Opened):
@@ -279,8 +290,6 @@ class EngineProcess:
                 total_ms=(now - started) * 1000,
                 error=str(died),
             )
-        finally:
-            self._end(child, number)
 
     def settle(self, history: Sequence[Message], max_tokens: int) -> None:
         """As `Engine.settle`."""
