@@ -24,6 +24,7 @@ BLOCKS = {F32: (1, 4), F16: (1, 2), BF16: (1, 2), Q8_0: (32, 34), 2: (32, 18), 3
 
 MAX_ENTRIES = 65_536
 MAX_STRING = 1 << 20
+MAX_LIST = 1 << 20
 MAX_DIMENSIONS = 4
 ALIGNMENT = 32
 
@@ -98,7 +99,7 @@ class _Reader:
 
     def _array(self) -> Value:
         kind, count = self.number("<I"), self.number()
-        if count > self.size:
+        if count > MAX_LIST:
             raise ValueError(f"its header holds a list of {count} values")
         if kind == _STRING:
             return Value(kind, tuple(self.string() for _ in range(count)), True)
@@ -144,7 +145,7 @@ def _opened(path: Path) -> Iterator[_Reader]:
             yield _Reader(file, size)
     except OSError as error:
         raise PackError(f"{path}: cannot be read ({error.strerror}). Check the pack and the file's rights.") from None
-    except (ValueError, OverflowError, MemoryError) as error:
+    except (ValueError, OverflowError) as error:
         raise PackError(f"{path}: {error}. Get the file again, or name another one.") from None
 
 

@@ -1,5 +1,7 @@
 """Mixes on the bundled pack: stacked or side by side, kept, freed, and changed while the engine runs."""
 
+import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -49,10 +51,12 @@ def test_a_stack_gives_the_logits_of_its_adapters_side_by_side(backbone, bundled
 
 def test_several_adapters_are_stacked_where_the_answer_may_be_long_and_kept_by_mix(backbone, bundled):
     mixer = Mixer(backbone, files(bundled), Options())
-    mixer.set(SEVERAL, REPAYS_AFTER - 1)
+    mixer.set({"sql": 0.5, "shell": 0.25}, REPAYS_AFTER - 1)
     mixer.set({"sql": 1.0}, LONG)
     assert mixer.stacked_bytes == 0
-    mixer.set(SEVERAL, REPAYS_AFTER)
+    mixer.set({"sql": 0.5, "shell": 0.25}, REPAYS_AFTER)
+    two = mixer.stacked_bytes
+    mixer.set(SEVERAL, 1)
     once = mixer.stacked_bytes
     loads = []
     load = backbone.load_stack
@@ -60,7 +64,7 @@ def test_several_adapters_are_stacked_where_the_answer_may_be_long_and_kept_by_m
     mixer.set({}, LONG)
     mixer.set(SEVERAL, LONG)
     del backbone.load_stack
-    assert once > 0
+    assert once > two > 0
     assert loads == []
     assert mixer.stacked_bytes == once
 
@@ -136,12 +140,12 @@ def test_memory_goes_back_down_over_many_loads_and_unloads(engine, bundled):
         ask(engine, "tar: x", Mix.of({"extra": 0.5, "shell": 0.25}))
         engine.remove_adapter("extra")
 
-    for _ in range(20):
+    for _ in range(50):
         cycle()
     before = resident()
     for _ in range(200):
         cycle()
-    assert resident() - before < 8 << 20, "200 adapters of 1 MB each were not given back"
+    assert resident() - before < 24 << 20, "200 adapters of 1 MB each were not given back"
 
 
 def open_files():
@@ -149,12 +153,16 @@ def open_files():
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="lists open files through /proc")
-def test_stacks_leave_no_file_open_and_none_in_the_temporary_folder(backbone, bundled, tmp_path, monkeypatch):
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_stacks_leave_no_file_open_and_none_in_the_temporary_folder(backbone, bundled, monkeypatch, in_memory):
+    if not in_memory:
+        monkeypatch.delattr(os, "memfd_create", raising=False)
+    folder = Path(tempfile.gettempdir())
+    there = set(folder.iterdir())
     mixer = Mixer(backbone, files(bundled), Options())
     mixer.set({"sql": 0.5, "shell": 0.25}, LONG)
     before = open_files()
     for steps in range(1, 10):
         mixer.set({"sql": 0.5, "shell": steps / 32}, LONG)
     assert open_files() == before
-    assert list(tmp_path.iterdir()) == []
+    assert set(folder.iterdir()) <= there

@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from pathlib import Path
@@ -12,16 +13,21 @@ from pathlib import Path
 import psutil
 import pytest
 
-from dlp_local.engine import EngineProcess, worker
+from dlp_local.engine import EngineProcess, child
+from dlp_local.engine.child import ChildDiedError
 from dlp_local.engine.engine import Engine
+from dlp_local.engine.protocol import Generate
 from dlp_local.errors import EngineError, InputError, PackError
 from dlp_local.packs import open_pack
-from dlp_local.records import AdapterFile, Generated, Message, Mix, TextDelta
+from dlp_local.records import AdapterFile, Message, Mix, TextDelta
 from dlp_local.settings import Engine as Options
 from dlp_local.settings import Sampling
 from tests.prompts import PROMPTS
 
 MESSAGE = "hello, what can you do?"
+ENDLESS = Sampling(temperature=5, top_k=0, top_p=1, min_p=0, seed=1, max_tokens=900)
+"""Tokens at random, for about a second."""
+
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
 
 
@@ -82,12 +88,13 @@ def test_a_backbone_that_cannot_be_loaded_is_told_as_without_a_process(bundled, 
 
 def test_cancelling_ends_the_answer_and_the_next_one_is_whole(engine):
     whole, _ = ask(engine)
-    events = engine.generate([Message("user", MESSAGE)], Mix(), Sampling())
+    events = engine.generate([Message("user", MESSAGE)], Mix(), ENDLESS)
     next(events)
     engine.cancel()
     rest = list(events)
     engine.resume()
-    assert rest[-1].finish_reason in ("cancelled", "stop")
+    assert rest[-1].finish_reason == "cancelled"
+    assert rest[-1].answer_tokens < ENDLESS.max_tokens
     assert ask(engine)[0] == whole
 
 
@@ -99,41 +106,69 @@ def test_a_cancel_that_comes_before_the_request_counts_until_resume(engine):
     assert ask(engine)[1].finish_reason == "stop"
 
 
-def test_an_abandoned_answer_and_one_still_open_do_no_harm(engine):
+def test_an_abandoned_answer_is_cancelled_and_one_still_open_ends(engine):
     whole, _ = ask(engine)
-    abandoned = engine.generate([Message("user", MESSAGE)], Mix(), Sampling())
+    abandoned = engine.generate([Message("user", MESSAGE)], Mix(), ENDLESS)
     next(abandoned)
+    sent = []
+    cancel = engine._child.cancel
+    engine._child.cancel = lambda number: (sent.append(number), cancel(number))[1]
     abandoned.close()
-    still_open = engine.generate([Message("user", MESSAGE)], Mix(), Sampling())
+    del engine._child.cancel
+    assert len(sent) == 1
+    still_open = engine.generate([Message("user", MESSAGE)], Mix(), ENDLESS)
     next(still_open)
     assert ask(engine)[0] == whole
-    assert isinstance(list(still_open)[-1], Generated)
+    assert list(still_open)[-1].finish_reason == "cancelled"
+
+
+def test_an_answer_left_open_in_a_dead_process_does_not_touch_the_next_one(engine):
+    whole, _ = ask(engine)
+    left_open = engine.generate([Message("user", MESSAGE)], Mix(), ENDLESS)
+    next(left_open)
+    psutil.Process(engine.pid).kill()
+    wait_until(lambda: not engine._child.alive)
+    assert ask(engine)[0] == whole
+    running = engine.generate([Message("user", MESSAGE)], Mix(), ENDLESS)
+    next(running)
+    assert list(left_open)[-1].finish_reason == "error"
+    engine.cancel()
+    assert list(running)[-1].finish_reason == "cancelled"
+    engine.resume()
+
+
+def test_a_failure_in_python_is_told_and_leaves_the_process_alive(engine):
+    pid = engine.pid
+    with pytest.raises(EngineError, match="something unexpected happened in the engine"):
+        list(engine.generate([], Mix(), Sampling()))
+    assert ask(engine)[0]
+    assert engine.pid == pid
 
 
 @POSIX
-def test_killed_at_fifty_random_tokens_it_loses_nothing(engine, bundled):
-    whole, _ = ask(engine)
+def test_killed_at_fifty_random_tokens_it_loses_nothing(engine):
+    message, mix = [Message("user", MESSAGE)], Mix.of({"sql": 0.5, "dates": 0.25, "shell": 0.125})
+    whole = "".join(event.text for event in engine.generate(message, mix, ENDLESS) if isinstance(event, TextDelta))
     rng = random.Random(3)
-    before = set(os.listdir(os.environ.get("TMPDIR", "/tmp")))  # noqa: PTH208
+    folder = Path(tempfile.gettempdir())
+    there = set(folder.iterdir())
     pids = set()
     for _ in range(50):
-        pids.add(engine.pid)
         stop_at = rng.randrange(60)
         given = ""
-        for count, event in enumerate(engine.generate([Message("user", MESSAGE)], Mix(), Sampling())):
+        for count, event in enumerate(engine.generate(message, mix, ENDLESS)):
             if count == stop_at:
+                pids.add(engine.pid)
                 os.kill(engine.pid, signal.SIGKILL)
             if isinstance(event, TextDelta):
                 given += event.text
         assert whole.startswith(given)
-        assert event.finish_reason in ("error", "stop")
-        if event.finish_reason == "error":
-            assert "lack of memory" in event.error
-    assert ask(engine)[0] == whole
-    assert len(pids) > 40
+        assert event.finish_reason == "error"
+        assert "lack of memory" in event.error
+    assert ask(engine)[1].finish_reason == "stop"
+    assert len(pids) == 50
     assert not [pid for pid in pids - {engine.pid} if psutil.pid_exists(pid)]
-    left = set(os.listdir(os.environ.get("TMPDIR", "/tmp"))) - before  # noqa: PTH208
-    assert not [name for name in left if "dlp-local" in name]
+    assert set(folder.iterdir()) <= there
 
 
 @POSIX
@@ -151,24 +186,30 @@ def test_killed_while_it_is_idle_or_settles_it_comes_back_with_its_adapters(engi
 
 @POSIX
 def test_an_abort_inside_says_so_in_plain_words(engine):
-    events = engine.generate([Message("user", MESSAGE)], Mix(), Sampling())
+    events = engine.generate([Message("user", MESSAGE)], Mix(), ENDLESS)
     next(events)
     os.kill(engine.pid, signal.SIGABRT)
     done = list(events)[-1]
-    assert done.finish_reason == "error" or done.finish_reason == "stop"
-    assert "stopped with an error of its own" in done.error or done.finish_reason == "stop"
+    assert done.finish_reason == "error"
+    assert "stopped with an error of its own" in done.error
     assert ask(engine)[1].finish_reason == "stop"
 
 
 @POSIX
-def test_a_frozen_process_is_ended_and_replaced(engine, monkeypatch):
-    monkeypatch.setattr(worker, "SILENCE", 2.0)
-    events = engine.generate([Message("user", MESSAGE)], Mix(), Sampling())
-    next(events)
+@pytest.mark.parametrize("message", [MESSAGE, "word " * 60_000], ids=["short", "longer than a pipe"])
+def test_a_frozen_process_is_ended_and_said_so(bundled, monkeypatch, message):
+    monkeypatch.setattr(child, "SILENCE", 2)
+    engine = open_engine(bundled)
+    ask(engine)
     os.kill(engine.pid, signal.SIGSTOP)
-    done = list(events)[-1]
-    assert done.finish_reason in ("error", "stop")
-    wait_until(lambda: ask(engine)[1].finish_reason == "stop")
+    events = engine._child.events
+    engine._child.request(999, Generate((Message("user", message),), Mix(), Sampling()))
+    with pytest.raises(ChildDiedError, match="no longer responded"):
+        list(events(999))
+    assert ask(engine)[1].finish_reason == "stop"
+    os.kill(engine.pid, signal.SIGSTOP)
+    engine.close()
+    assert not psutil.pid_exists(engine.pid)
 
 
 def test_two_conversations_at_once_do_not_mix(engine):
@@ -210,16 +251,16 @@ def test_the_process_ends_with_its_parent_even_where_that_was_killed(bundled, an
                 time.sleep(0.2)
         time.sleep(60)
     """
-    root = Path(worker.__file__).parents[2]
+    root = Path(child.__file__).parents[2]
     parent = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, cwd=root, text=True
     )
-    child = psutil.Process(int(parent.stdout.readline()))
+    process = psutil.Process(int(parent.stdout.readline()))
     time.sleep(0.5)
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    wait_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, 5)
+    wait_until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, 5)
 
 
 def test_a_script_without_a_main_guard_can_use_the_assistant(bundled, tmp_path):
@@ -230,7 +271,7 @@ def test_a_script_without_a_main_guard_can_use_the_assistant(bundled, tmp_path):
         "*_, done = assistant.reply('hello')\nprint(done.answer)\n",
         "utf-8",
     )
-    root = Path(worker.__file__).parents[2]
+    root = Path(child.__file__).parents[2]
     ran = subprocess.run(
         [sys.executable, str(script)],
         capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(root)}, timeout=120,

@@ -111,7 +111,7 @@ def write_manifest(pack: Path) -> None:
         "# Written by tools/build_bundle.py.",
         "format = 1",
         'name = "bundled"',
-        'description = "Demonstration pack: a 7.6 M parameter backbone and six adapters"',
+        'description = "Demonstration pack: a 7.5 M parameter backbone and six adapters"',
         f"greeting = {_string(GREETING)}",
         f"examples = {_strings((UNPACK, BOOK, 'hello, what can you do?'))}",
         "\n[backbone]",

@@ -32,11 +32,12 @@ what it does not know. English only; best within a few hundred tokens; context 1
 _TRAINING = """\
 ## Training
 
-Backbone: Llama architecture, 7.6 M parameters (6 layers, width 320, 10 heads, 5 KV heads, FFN 768), byte-level BPE
-of 4096 tokens, about 11 M tokens of the data sets' text, prompts and answers apart, and of small talk; Muon and AdamW,
-bf16. Adapters: LoRA rank 16 on all seven weights of a layer, trained as Activated LoRA (arXiv 2512.17910): earlier
-turns under the bare backbone, the adapter on from the last `<|user|>`. Router: a mini-MLP over the encoder's 384
-numbers, temperature-calibrated. Everything from one seeded command, `python -m tools.build_bundle --data DATA`.
+Backbone: Llama architecture, 7.5 M parameters (8 layers, width 256, 4 heads, FFN 704), byte-level BPE of 4096 tokens
+that cuts a word into the same pieces wherever it stands, about 16 M tokens of the data sets' text, prompts and answers
+apart, of small talk, and of exercises in copying; AdamW, bf16. Adapters: LoRA rank 16 on all seven weights of a layer,
+trained as Activated LoRA (arXiv 2512.17910): earlier turns under the bare backbone, the adapter on from the last
+`<|user|>`. Router: a mini-MLP over the encoder's 384 numbers, temperature-calibrated. Everything from one seeded
+command, `python -m tools.build_bundle --data DATA`.
 
 ## Data and licences
 

@@ -50,8 +50,8 @@ class Plan:
 
 
 PLANS = {
-    "shell": Plan(steps=3000),
-    "sql": Plan(steps=3200),
+    "shell": Plan(steps=6000),
+    "sql": Plan(steps=4600),
     "describe": Plan(steps=350, dropout=0.05),
     "extract": Plan(steps=1600, dropout=0.1),
     "banking": Plan(steps=2000, dropout=0.2, weight_decay=0.1),

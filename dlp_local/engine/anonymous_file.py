@@ -16,18 +16,20 @@ def anonymous_file(size: int, fill: Callable[[mmap.mmap], None]) -> Iterator[str
     """Yields the path of a file of `size` bytes that `fill` wrote; it is gone afterwards, and after a kill too.
 
     In memory on Linux; elsewhere its name is gone before it is written. Windows cannot open a file without a name:
-    there it lies in the temporary folder for as long as it is used.
+    there it lies in the temporary folder for as long as it is used, and a kill leaves it there.
     """
     if sys.platform == "win32":
         descriptor, path = tempfile.mkstemp(prefix="dlp-local-")
         try:
-            _fill(descriptor, size, fill)
-            os.close(descriptor)
+            try:
+                _fill(descriptor, size, fill)
+            finally:
+                os.close(descriptor)
             yield path
         finally:
             Path(path).unlink()
         return
-    if sys.platform == "linux":
+    if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("dlp-local")
     else:
         with tempfile.TemporaryFile() as file:
@@ -41,5 +43,4 @@ def anonymous_file(size: int, fill: Callable[[mmap.mmap], None]) -> Iterator[str
 
 def _fill(descriptor: int, size: int, fill: Callable[[mmap.mmap], None]) -> None:
     os.ftruncate(descriptor, size)
-    with mmap.mmap(descriptor, size) as memory:
-        fill(memory)
+    fill(mmap.mmap(descriptor, size))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dlp_local import settings
 from dlp_local.engine.cache import BRANCH, KVCache
-from dlp_local.engine.llama import Backbone
+from dlp_local.engine.llama import Backbone, offloads
 from dlp_local.engine.memory import check_memory
 from dlp_local.engine.mixer import Mixer
 from dlp_local.engine.prompt import PromptBuilder
@@ -38,7 +38,7 @@ class Engine:
     """
 
     def __init__(self, backbone: Path, adapters: Sequence[AdapterFile], options: settings.Engine) -> None:
-        if options.check_memory:
+        if options.check_memory and not offloads(options):
             check_memory(backbone, [adapter.path for adapter in adapters], options)
         self._backbone = Backbone(backbone, options)
         try:
@@ -68,6 +68,7 @@ class Engine:
         self._backbone.check_open()
         started = time.perf_counter()
         progress = self._running = _Progress()
+        self._cache.close_branch()
         turns, dropped = self._fit(messages, sampling.max_tokens)
         if dropped:
             yield HistoryTrimmed(dropped)
@@ -173,6 +174,8 @@ class Engine:
         Ends early on `cancel`.
         """
         self._backbone.check_open()
+        self._running = None
+        self._cache.close_branch()
         turns, _ = self._fit([*history, Message("user", "")], max_tokens)
         self._cache.commit(turns[:-1], {}, 0)
 

@@ -78,6 +78,11 @@ def usable_cores() -> int:
     return max(1, min(physical, allowed))
 
 
+def offloads(options: settings.Engine) -> bool:
+    """Whether layers go to a graphics card, whose memory is then what counts."""
+    return bool(options.gpu_layers and lib.llama_supports_gpu_offload())
+
+
 def check_gguf(path: Path) -> None:
     """Raises `PackError` unless the file is there, can be read and starts as a GGUF file does."""
     try:
@@ -149,7 +154,7 @@ class Backbone:
 
     def _load(self, options: settings.Engine) -> None:
         model_params = lib.llama_model_default_params()
-        model_params.n_gpu_layers = options.gpu_layers if lib.llama_supports_gpu_offload() else 0
+        model_params.n_gpu_layers = options.gpu_layers if offloads(options) else 0
         self._model = lib.llama_model_load_from_file(os.fsencode(self.path), model_params)
         if not self._model:
             raise PackError(f"{self.path}: llama.cpp cannot load it: {_last_log()}. Get the file again.")
@@ -163,6 +168,7 @@ class Backbone:
         params.n_ctx = min(options.context, trained)
         params.n_batch = params.n_ubatch = min(options.batch, params.n_ctx)
         params.n_seq_max = 1 + KEPT_HISTORIES
+        params.n_outputs_max = params.n_seq_max  # logits of one token a batch, not of all: megabytes less
         params.kv_unified = True
         params.n_threads = params.n_threads_batch = threads
         params.no_perf = True

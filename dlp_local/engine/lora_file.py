@@ -7,7 +7,7 @@ numbers it finds; so all that is looked at here first.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +43,13 @@ class LoraFile:
     path: Path
     architecture: str
     pairs: Mapping[str, Pair]
+    data: NDArray[np.uint8] = field(repr=False, compare=False)
+    """The whole file as it was checked, mapped."""
 
     @property
     def size(self) -> int:
         """Bytes of all its tensors."""
         return sum(pair.a.size + pair.b.size for pair in self.pairs.values())
-
-    def bytes(self) -> NDArray[np.uint8]:
-        """The whole file, mapped."""
-        return np.memmap(self.path, np.uint8, mode="r")
 
 
 def values(data: NDArray[np.uint8], tensor: gguf.Tensor) -> NDArray[Any]:
@@ -92,7 +90,7 @@ def read_lora(path: Path) -> LoraFile:
     if invocation.kind != _UINT32 or not invocation.is_array:
         raise PackError(f"{path}: its invocation tokens are no list of uint32. Convert the adapter again.")
     pairs = _pairs(path, header, float(str(alpha.value)))
-    lora = LoraFile(path, str(architecture.value), pairs)
+    lora = LoraFile(path, str(architecture.value), pairs, np.memmap(path, np.uint8, mode="r"))
     _check_finite(lora)
     return lora
 
@@ -114,6 +112,8 @@ def _pairs(path: Path, header: gguf.Header, alpha: float) -> dict[str, Pair]:
     for weight, both in halves.items():
         if len(both) < 2:
             raise PackError(f"{path}: {weight} has only one of lora_a and lora_b. Get or convert the adapter again.")
+        if weight.endswith("_exps.weight"):
+            raise PackError(f"{path}: {weight} is a mixture of experts, whose adapters are not supported.")
         a, b = both["a"], both["b"]
         rank = b.shape[0]
         a_rank = a.shape[0] if weight == "token_embd.weight" else a.shape[-1]
@@ -124,10 +124,9 @@ def _pairs(path: Path, header: gguf.Header, alpha: float) -> dict[str, Pair]:
 
 
 def _check_finite(lora: LoraFile) -> None:
-    data = lora.bytes()
     for weight, pair in lora.pairs.items():
         for half, tensor in (("a", pair.a), ("b", pair.b)):
-            if not _is_finite(data[tensor.offset : tensor.offset + tensor.size], tensor.kind):
+            if not _is_finite(lora.data[tensor.offset : tensor.offset + tensor.size], tensor.kind):
                 raise PackError(f"{lora.path}: {weight}.lora_{half} holds NaN or infinity. Train the adapter again.")
 
 

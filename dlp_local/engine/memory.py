@@ -14,8 +14,8 @@ from dlp_local.gguf_header import Value, read_leading_values
 KV_BYTES = {"f16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}
 """Bytes of one number in the KV cache."""
 
-SPARE = 64 << 20
-"""What llama.cpp and Python take besides."""
+SPARE = 128 << 20
+"""What llama.cpp's buffers and Python take besides."""
 
 
 def _number(values: Mapping[str, Value], key: str, default: int) -> int:

@@ -14,7 +14,11 @@ from dlp_local.errors import InputError
 from dlp_local.records import BASE, AdapterFile, Mix
 
 REPAYS_AFTER = 16
-"""Answers that may grow this long repay the building of a stack (docs/benchmarks.md)."""
+"""Answers that may grow this long repay the building of a stack of two (docs/benchmarks.md).
+
+Three and more are always stacked: side by side llama.cpp adds them up in the order of their addresses, and another
+order rounds otherwise.
+"""
 
 MEMORY_SHARE = 16
 """Stacks are kept in a sixteenth of the machine's memory unless the settings say otherwise."""
@@ -34,7 +38,7 @@ class Mixer:
         self._backbone = backbone
         self._files = {file.name: file for file in files}
         self._loaded: dict[str, FileAdapter] = {}
-        self._stacks: OrderedDict[_Weights, Adapter | None] = OrderedDict()
+        self._stacks: OrderedDict[_Weights, Adapter] = OrderedDict()
         self._policy = options.stack
         budget = options.stack_memory << 20
         self._budget = budget or psutil.virtual_memory().total // MEMORY_SHARE
@@ -42,7 +46,7 @@ class Mixer:
     @property
     def stacked_bytes(self) -> int:
         """Memory of the stacks that are kept."""
-        return sum(stack.size for stack in self._stacks.values() if stack)
+        return sum(stack.size for stack in self._stacks.values())
 
     def adapter(self, name: str) -> FileAdapter:
         """The loaded adapter of a name; raises `InputError` for an unknown one and `PackError` for a bad file."""
@@ -89,20 +93,23 @@ class Mixer:
         """
         key = tuple(sorted(weights.items()))
         parts = [(self.adapter(name), weight * self._file(name).scale) for name, weight in key]
-        repays = self._policy == "always" or (self._policy == "auto" and answer_tokens >= REPAYS_AFTER)
-        stack = self._stack(key, parts) if repays and len(parts) > 1 else None
+        repays = answer_tokens >= REPAYS_AFTER or len(parts) > 2 or self._policy == "always"
+        stack = self._stack(key, parts) if len(parts) > 1 and repays and self._policy != "never" else None
         self._backbone.set_adapters([(stack, stack.scale)] if stack else parts)
         self._shrink(key)
 
     def _stack(self, key: _Weights, parts: Sequence[tuple[FileAdapter, float]]) -> Adapter | None:
         """The stack of a mix, kept or built; None where these adapters cannot be one."""
-        if key not in self._stacks:
-            try:
-                plan = Stack([(adapter.lora, weight) for adapter, weight in parts])
-                self._stacks[key] = self._backbone.load_stack(plan) if plan.size <= self._budget else None
-            except NotStackableError:
-                self._stacks[key] = None
-        self._stacks.move_to_end(key)
+        if key in self._stacks:
+            self._stacks.move_to_end(key)
+            return self._stacks[key]
+        try:
+            plan = Stack([(adapter.lora, weight) for adapter, weight in parts])
+        except NotStackableError:
+            return None
+        if plan.size > self._budget:
+            return None
+        self._stacks[key] = self._backbone.load_stack(plan)
         return self._stacks[key]
 
     def _shrink(self, active: _Weights) -> None:
@@ -114,8 +121,7 @@ class Mixer:
                 self._free(weights)
 
     def _free(self, weights: _Weights) -> None:
-        if stack := self._stacks.pop(weights):
-            self._backbone.free_adapter(stack)
+        self._backbone.free_adapter(self._stacks.pop(weights))
 
     def switch_on(self, mix: Mix, prompt: tuple[int, ...], branch: int) -> list[tuple[int, str, float]]:
         """Where in a prompt each adapter of a mix goes on: (position, name, weight), in order of position.

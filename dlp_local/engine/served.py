@@ -62,15 +62,15 @@ class _Server:
             self._answer(self._waiting.get())
 
     def _say(self, reply: Reply) -> None:
-        with self._writing:
-            send(self._replies, reply)
+        try:
+            with self._writing:
+                send(self._replies, reply)
+        except OSError:
+            os._exit(0)  # nobody listens any more
 
     def _beat(self) -> None:
         while True:
-            try:
-                self._say(Alive())
-            except OSError:
-                os._exit(0)
+            self._say(Alive())
             time.sleep(HEARTBEAT)
 
     def _listen(self) -> None:
@@ -102,8 +102,9 @@ class _Server:
             self._say(Finished(request.number))
         except DlpLocalError as error:
             self._say(Failed(request.number, type(error).__name__, str(error)))
-        except MemoryError:
-            self._say(Failed(request.number, EngineError.__name__, "memory ran out. Use a smaller engine.context."))
+        except Exception as error:
+            reason = f"something unexpected happened in the engine ({type(error).__name__}: {error}). Ask again."
+            self._say(Failed(request.number, EngineError.__name__, reason))
         with self._lock:
             self._current, self._finished = -1, request.number
             self._cancelled.discard(request.number)

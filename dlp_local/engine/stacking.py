@@ -97,16 +97,22 @@ class Stack:
         memory = np.frombuffer(buffer, np.uint8)
         memory[: len(self._header)] = np.frombuffer(self._header, np.uint8)
         body = memory[len(self._header) :]
-        maps = [(lora, factor, lora.bytes()) for lora, factor in self._parts]
         for weight, a, b in self._outs:
             target_a, target_b = _view(body, a), _view(body, b)
             at = 0
-            for lora, factor, data in maps:
+            for lora, factor in self._parts:
                 if (pair := lora.pairs.get(weight)) is None:
                     continue
                 end = at + pair.b.shape[0]
-                _put(values(data, pair.a), target_a, _rank_axis(weight, "a"), at, end, 1.0)
-                _put(values(data, pair.b), target_b, _rank_axis(weight, "b"), at, end, factor * pair.scale / self.scale)
+                _put(values(lora.data, pair.a), target_a, _rank_axis(weight, "a"), at, end, 1.0)
+                _put(
+                    values(lora.data, pair.b),
+                    target_b,
+                    _rank_axis(weight, "b"),
+                    at,
+                    end,
+                    factor * pair.scale / self.scale,
+                )
                 at = end
 
 
