@@ -1,11 +1,15 @@
 """The GGUF files of the bundle against the `gguf` reader, and the export against torch."""
 
 import math
+import string
+from dataclasses import replace
 from pathlib import Path
 
 import gguf
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dlp_local.engine.llama import Backbone
 from dlp_local.packs import open_pack
@@ -70,8 +74,9 @@ def small_llama(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("llama")
     plan = train_backbone.Plan(vocab=384, hidden=64, layers=2, heads=4, kv_heads=2, ffn=96, context=128)
     texts = [prompt for prompts in PROMPTS.values() for prompt in prompts] + [CHAT_TEMPLATE]
-    train_backbone.save_tokenizer(train_backbone.train_tokenizer(texts, plan.vocab), folder, plan.context)
-    model = train_backbone.build_model(plan)
+    tokenizer = train_backbone.train_tokenizer(texts, plan.vocab)
+    train_backbone.save_tokenizer(tokenizer, folder, plan.context)
+    model = train_backbone.build_model(replace(plan, vocab=tokenizer.get_vocab_size()))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(0, 0.1) if parameter.ndim == 2 else parameter.uniform_(0.5, 1.5)
@@ -183,3 +188,39 @@ def test_the_training_shortcut_computes_what_pefts_own_activated_layer_does(smal
     other_logits, other_grads = gradients()
     assert torch.allclose(logits, other_logits, atol=1e-4)
     assert all(torch.allclose(a, b, rtol=1e-3, atol=1e-4) for a, b in zip(grads, other_grads, strict=True))
+
+
+@pytest.fixture(scope="module")
+def small_llama_files(small_llama, tmp_path_factory):
+    """The small model's own tokenizer, and its backbone as llama.cpp reads it."""
+    from tokenizers import Tokenizer
+
+    from tools import gguf_export
+
+    path = tmp_path_factory.mktemp("gguf") / "b.gguf"
+    gguf_export.export_backbone(small_llama, path, {"name": "small"}, quantise=False)
+    with Backbone(path, Options()) as backbone:
+        yield Tokenizer.from_file(str(small_llama / "tokenizer.json")), backbone
+
+
+TEXTS = st.text(
+    st.sampled_from(string.ascii_letters + string.digits + string.punctuation + "  \n\téüñß“”—日本😀"), max_size=60
+)
+
+
+@settings(deadline=None)
+@given(text=TEXTS)
+def test_llama_cpp_cuts_a_text_into_the_tokens_that_were_trained(small_llama_files, text):
+    tokenizer, backbone = small_llama_files
+    assert backbone.tokenize(text, special=True) == tokenizer.encode(text).ids
+    assert tokenizer.decode(tokenizer.encode(text).ids, skip_special_tokens=False) == text
+
+
+@given(word=st.text(st.sampled_from(string.ascii_letters + "éüñ"), min_size=1, max_size=20))
+def test_a_word_falls_into_the_same_pieces_wherever_it_stands(small_llama_files, word):
+    tokenizer, _ = small_llama_files
+    bare, *rest = tokenizer.encode(word).tokens
+    for before in ("=", "'", '"', "_", "(", "5"):
+        assert tokenizer.encode(before + word).tokens[-len(rest) - 1 :] == [bare, *rest]
+    after_a_space = tokenizer.encode(f"a {word}").tokens[1:]
+    assert after_a_space in ([f"Ġ{bare}", *rest], ["Ġ", bare, *rest])

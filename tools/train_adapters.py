@@ -51,7 +51,7 @@ class Plan:
 
 PLANS = {
     "shell": Plan(steps=6000),
-    "sql": Plan(steps=4600),
+    "sql": Plan(steps=5600),
     "describe": Plan(steps=350, dropout=0.05),
     "extract": Plan(steps=1600, dropout=0.1),
     "banking": Plan(steps=2000, dropout=0.2, weight_decay=0.1),

@@ -173,7 +173,7 @@ def train(data: Path, out: Path, plan: Plan, log_every: int = 50, save_every: in
     print(f"{len(texts):,} documents, {total:,} tokens; one pass is {total / plan.tokens_per_step:.0f} steps")
     short, long = pack(encoded, plan.short), pack(encoded, plan.context)
 
-    model = build_model(plan)
+    model = build_model(replace(plan, vocab=tokenizer.get_vocab_size()))
     print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters")
     optimizer = make_optimizer(model, plan)
     checkpoint = out / "checkpoint.pt"
