@@ -57,8 +57,8 @@ repository.
 
 ## Limits
 
-The backbone copies imperfectly: names and values in an answer may come out altered, and `sql` and `shell` suffer most.
-The backbone knows only the language of these data sets. Exact match is strict: a shell answer that a person would
+The backbone knows only the language of these data sets. `sql` often takes a wrong column where the question names it in
+other words, and rare names and values may come out altered. Exact match is strict: a shell answer that a person would
 accept often differs from the page's own. `shell` knows the tools of tldr-pages' training rows and guesses the options
 of others. `extract` and `banking` inherit the labels of their data, with the noise that these have.
 """
