@@ -64,9 +64,7 @@ class Engine(_Group):
         "f16", description="numbers of the KV cache; fewer bits, less exact"
     )
     check_memory: bool = Field(True, description="refuse a backbone that would not fit the free memory")
-    stack: Literal["auto", "always", "never"] = Field(
-        "auto", description="several adapters as one; auto: where the answer may be long enough to repay it"
-    )
+    stack: bool = Field(True, description="several adapters of a mix run as one; false: as llama.cpp's own list")
     stack_memory: int = Field(0, ge=0, description="MiB for stacked mixes; 0: a sixteenth of the machine's memory")
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from dlp_local.engine.engine import Engine
 from dlp_local.engine.llama import Backbone
-from dlp_local.engine.mixer import REPAYS_AFTER, Mixer
+from dlp_local.engine.mixer import Mixer
 from dlp_local.errors import InputError, PackError
 from dlp_local.packs import open_pack
 from dlp_local.records import AdapterFile, Message, Mix, TextDelta
@@ -18,7 +18,6 @@ from dlp_local.settings import Engine as Options
 from dlp_local.settings import Sampling
 from tests.prompts import PROMPTS
 
-LONG = 64
 SEVERAL = {"sql": 0.5, "shell": 0.25, "dates": 0.125}
 
 
@@ -32,37 +31,36 @@ def files(bundled):
     return open_pack(bundled).adapter_files()
 
 
-def logits(backbone, mixer, weights, answer_tokens=LONG):
+def logits(backbone, mixer, weights):
     """The logits after a prompt under a mix."""
     tokens = backbone.tokenize("<|user|>tar: list the files<|end|><|assistant|>", special=True)
-    mixer.set(weights, answer_tokens)
+    mixer.set(weights)
     backbone.drop(0)
     backbone.decode(tokens, 0, 0)
     return backbone.logits()
 
 
 def test_a_stack_gives_the_logits_of_its_adapters_side_by_side(backbone, bundled):
-    together = logits(backbone, Mixer(backbone, files(bundled), Options(stack="always")), SEVERAL)
-    apart = logits(backbone, Mixer(backbone, files(bundled), Options(stack="never")), SEVERAL)
-    other = logits(backbone, Mixer(backbone, files(bundled), Options(stack="never")), {"sql": 0.5, "shell": 0.25})
+    together = logits(backbone, Mixer(backbone, files(bundled), Options(stack=True)), SEVERAL)
+    apart = logits(backbone, Mixer(backbone, files(bundled), Options(stack=False)), SEVERAL)
+    other = logits(backbone, Mixer(backbone, files(bundled), Options(stack=False)), {"sql": 0.5, "shell": 0.25})
     # Activations are rounded to 8 bits inside llama.cpp, which turns a change of 1e-7 into differences of about 0.1.
     assert np.abs(together - apart).max() < 0.1 * np.abs(other - apart).max()
 
 
-def test_several_adapters_are_stacked_where_the_answer_may_be_long_and_kept_by_mix(backbone, bundled):
+def test_several_adapters_are_stacked_and_kept_by_mix(backbone, bundled):
     mixer = Mixer(backbone, files(bundled), Options())
-    mixer.set({"sql": 0.5, "shell": 0.25}, REPAYS_AFTER - 1)
-    mixer.set({"sql": 1.0}, LONG)
+    mixer.set({"sql": 1.0})
     assert mixer.stacked_bytes == 0
-    mixer.set({"sql": 0.5, "shell": 0.25}, REPAYS_AFTER)
+    mixer.set({"sql": 0.5, "shell": 0.25})
     two = mixer.stacked_bytes
-    mixer.set(SEVERAL, 1)
+    mixer.set(SEVERAL)
     once = mixer.stacked_bytes
     loads = []
     load = backbone.load_stack
     backbone.load_stack = lambda stack: (loads.append(stack), load(stack))[1]
-    mixer.set({}, LONG)
-    mixer.set(SEVERAL, LONG)
+    mixer.set({})
+    mixer.set(SEVERAL)
     del backbone.load_stack
     assert once > two > 0
     assert loads == []
@@ -72,7 +70,7 @@ def test_several_adapters_are_stacked_where_the_answer_may_be_long_and_kept_by_m
 def test_the_stacks_that_were_not_used_for_longest_go_when_their_memory_is_full(backbone, bundled):
     mixer = Mixer(backbone, files(bundled), Options(stack_memory=6))
     for shell in range(1, 20):
-        mixer.set({"sql": 0.25, "shell": shell / 32}, LONG)
+        mixer.set({"sql": 0.25, "shell": shell / 32})
         assert mixer.stacked_bytes <= 6 << 20
     assert mixer.stacked_bytes > 3 << 20
 
@@ -160,9 +158,9 @@ def test_stacks_leave_no_file_open_and_none_in_the_temporary_folder(backbone, bu
     folder = Path(tempfile.gettempdir())
     there = set(folder.iterdir())
     mixer = Mixer(backbone, files(bundled), Options())
-    mixer.set({"sql": 0.5, "shell": 0.25}, LONG)
+    mixer.set({"sql": 0.5, "shell": 0.25})
     before = open_files()
     for steps in range(1, 10):
-        mixer.set({"sql": 0.5, "shell": steps / 32}, LONG)
+        mixer.set({"sql": 0.5, "shell": steps / 32})
     assert open_files() == before
     assert set(folder.iterdir()) <= there

@@ -26,10 +26,10 @@ def random_lora(path, seed, names, ranks, **options):
 
 def stacked(tmp_path, parts):
     plan = Stack([(read_lora(path), weight) for path, weight in parts])
-    buffer = bytearray(plan.size)
-    plan.write(buffer)
+    content = b"".join(plan.chunks())
+    assert len(content) == plan.size
     path = tmp_path / "stack.gguf"
-    path.write_bytes(buffer)
+    path.write_bytes(content)
     return path, plan.scale
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 
 @contextmanager
-def anonymous_file(size: int, fill: Callable[[mmap.mmap], None]) -> Iterator[str]:
-    """Yields the path of a file of `size` bytes that `fill` wrote; it is gone afterwards, and after a kill too.
+def anonymous_file(chunks: Iterable[bytes | memoryview]) -> Iterator[str]:
+    """Yields the path of a file that holds these chunks; it is gone afterwards, and after a kill too.
 
     In memory on Linux; elsewhere its name is gone before it is written. Windows cannot open a file without a name:
     there it lies in the temporary folder for as long as it is used, and a kill leaves it there.
@@ -21,10 +20,7 @@ def anonymous_file(size: int, fill: Callable[[mmap.mmap], None]) -> Iterator[str
     if sys.platform == "win32":
         descriptor, path = tempfile.mkstemp(prefix="dlp-local-")
         try:
-            try:
-                _fill(descriptor, size, fill)
-            finally:
-                os.close(descriptor)
+            _write(descriptor, chunks)
             yield path
         finally:
             Path(path).unlink()
@@ -35,12 +31,17 @@ def anonymous_file(size: int, fill: Callable[[mmap.mmap], None]) -> Iterator[str
         with tempfile.TemporaryFile() as file:
             descriptor = os.dup(file.fileno())
     try:
-        _fill(descriptor, size, fill)
+        _write(os.dup(descriptor), chunks)
+        os.lseek(descriptor, 0, os.SEEK_SET)  # macOS: what opens /dev/fd/N goes on where N stands
         yield f"/dev/fd/{descriptor}"
     finally:
         os.close(descriptor)
 
 
-def _fill(descriptor: int, size: int, fill: Callable[[mmap.mmap], None]) -> None:
-    os.ftruncate(descriptor, size)
-    fill(mmap.mmap(descriptor, size))
+def _write(descriptor: int, chunks: Iterable[bytes | memoryview]) -> None:
+    """Writes the chunks and closes the descriptor."""
+    with os.fdopen(descriptor, "wb", buffering=0) as file:
+        for chunk in chunks:
+            rest = memoryview(chunk)
+            while rest:
+                rest = rest[file.write(rest) :]

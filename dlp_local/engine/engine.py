@@ -111,7 +111,7 @@ class Engine:
         self._cache.open_branch(under)
         cuts = sorted({start, *(place for place, _, _ in places if place > start), len(prompt)})
         for begin, end in pairwise(cuts):
-            self._mixer.set({name: weight for place, name, weight in places if place <= begin}, max_tokens)
+            self._mixer.set({name: weight for place, name, weight in places if place <= begin})
             if not self._backbone.decode(prompt[begin:end], begin, BRANCH):
                 return False
         return True

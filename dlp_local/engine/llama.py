@@ -265,7 +265,7 @@ class Backbone:
 
     def load_stack(self, stack: Stack) -> Adapter:
         """Builds and loads a stack of adapters."""
-        with anonymous_file(stack.size, stack.write) as path:
+        with anonymous_file(stack.chunks()) as path:
             handle = lib.llama_adapter_lora_init(self._model, os.fsencode(path))
         if not handle:
             raise EngineError(f"llama.cpp refused a stack of adapters: {_last_log()}. Set engine.stack to never.")

@@ -13,13 +13,6 @@ from dlp_local.engine.stacking import NotStackableError, Stack
 from dlp_local.errors import InputError
 from dlp_local.records import BASE, AdapterFile, Mix
 
-REPAYS_AFTER = 16
-"""Answers that may grow this long repay the building of a stack of two (docs/benchmarks.md).
-
-Three and more are always stacked: side by side llama.cpp adds them up in the order of their addresses, and another
-order rounds otherwise.
-"""
-
 MEMORY_SHARE = 16
 """Stacks are kept in a sixteenth of the machine's memory unless the settings say otherwise."""
 
@@ -29,9 +22,10 @@ _Weights = tuple[tuple[str, float], ...]
 class Mixer:
     """Loads adapters when a mix first names them, and sets mixes on the backbone.
 
-    A mix of several adapters becomes one stacked adapter, kept by mix, the least recently used freed first. Whether it
-    does depends on the mix and the longest answer alone, never on what is kept: so an answer's numbers do not depend
-    on what was answered before.
+    A mix of several adapters becomes one stacked adapter, kept by mix, the least recently used freed first. Four repay
+    the building of their stack within about 11 tokens, two within about 35 (docs/benchmarks.md), and a mix that comes
+    again at once. Shorter answers are stacked all the same: side by side llama.cpp adds adapters up in the order of
+    their addresses, and another order rounds otherwise, so an answer would depend on what was loaded before.
     """
 
     def __init__(self, backbone: Backbone, files: Sequence[AdapterFile], options: settings.Engine) -> None:
@@ -39,7 +33,7 @@ class Mixer:
         self._files = {file.name: file for file in files}
         self._loaded: dict[str, FileAdapter] = {}
         self._stacks: OrderedDict[_Weights, Adapter] = OrderedDict()
-        self._policy = options.stack
+        self._stacks_mixes = options.stack
         budget = options.stack_memory << 20
         self._budget = budget or psutil.virtual_memory().total // MEMORY_SHARE
 
@@ -86,15 +80,11 @@ class Mixer:
         """The part of a mix whose adapters want the history, too, under their own weights."""
         return {name: weight for name, weight in mix.weights if self._file(name).scope == "context"}
 
-    def set(self, weights: Mapping[str, float], answer_tokens: int = REPAYS_AFTER) -> None:
-        """Makes exactly these adapters active, each with its weight times its file's scale.
-
-        `answer_tokens`: how many tokens may be computed under it.
-        """
+    def set(self, weights: Mapping[str, float]) -> None:
+        """Makes exactly these adapters active, each with its weight times its file's scale."""
         key = tuple(sorted(weights.items()))
         parts = [(self.adapter(name), weight * self._file(name).scale) for name, weight in key]
-        repays = answer_tokens >= REPAYS_AFTER or len(parts) > 2 or self._policy == "always"
-        stack = self._stack(key, parts) if len(parts) > 1 and repays and self._policy != "never" else None
+        stack = self._stack(key, parts) if len(parts) > 1 and self._stacks_mixes else None
         self._backbone.set_adapters([(stack, stack.scale)] if stack else parts)
         self._shrink(key)
 

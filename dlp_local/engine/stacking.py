@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -92,28 +92,26 @@ class Stack:
             header += text(out.name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, out.kind, out.offset)
         return header.ljust(_padded(len(header)), b"\0")
 
-    def write(self, buffer: Any) -> None:
-        """Fills a writable buffer of `size` bytes with the whole GGUF file."""
-        memory = np.frombuffer(buffer, np.uint8)
-        memory[: len(self._header)] = np.frombuffer(self._header, np.uint8)
-        body = memory[len(self._header) :]
-        for weight, a, b in self._outs:
-            target_a, target_b = _view(body, a), _view(body, b)
-            at = 0
-            for lora, factor in self._parts:
-                if (pair := lora.pairs.get(weight)) is None:
-                    continue
-                end = at + pair.b.shape[0]
-                _put(values(lora.data, pair.a), target_a, _rank_axis(weight, "a"), at, end, 1.0)
-                _put(
-                    values(lora.data, pair.b),
-                    target_b,
-                    _rank_axis(weight, "b"),
-                    at,
-                    end,
-                    factor * pair.scale / self.scale,
-                )
-                at = end
+    def chunks(self) -> Iterator[bytes | memoryview]:
+        """The whole GGUF file, `size` bytes, tensor by tensor."""
+        yield self._header
+        for weight, *halves in self._outs:
+            for half, out in zip("ab", halves, strict=True):
+                array = np.empty(out.shape, _DTYPES[out.kind])
+                self._fill(array, weight, half)
+                yield array.data.cast("B")
+                yield bytes(_padded(array.nbytes) - array.nbytes)
+
+    def _fill(self, target: NDArray[Any], weight: str, half: str) -> None:
+        axis, at = _rank_axis(weight, half), 0
+        for lora, factor in self._parts:
+            if (pair := lora.pairs.get(weight)) is None:
+                continue
+            source = values(lora.data, pair.a if half == "a" else pair.b)
+            end = at + source.shape[axis]
+            share = 1.0 if half == "a" else factor * pair.scale / self.scale
+            _put(source, target[at:end] if axis == 0 else target[:, at:end], share)
+            at = end
 
 
 def _rank_axis(weight: str, half: str) -> int:
@@ -125,11 +123,6 @@ def _padded(size: int) -> int:
     return -(-size // _ALIGNMENT) * _ALIGNMENT
 
 
-def _view(body: NDArray[np.uint8], out: _Out) -> NDArray[Any]:
-    dtype = np.dtype(_DTYPES[out.kind])
-    return body[out.offset : out.offset + math.prod(out.shape) * dtype.itemsize].view(dtype).reshape(out.shape)
-
-
 @lru_cache(maxsize=128)
 def _scaled_halves(factor: float) -> NDArray[np.uint16]:
     """Every half-precision number times `factor`, by its bits: to look up is nine times faster than to multiply."""
@@ -138,8 +131,7 @@ def _scaled_halves(factor: float) -> NDArray[np.uint16]:
         return (halves * np.float32(factor)).astype("<f2").view("<u2")
 
 
-def _put(source: NDArray[Any], target: NDArray[Any], axis: int, start: int, end: int, factor: float) -> None:
-    place = target[start:end] if axis == 0 else target[:, start:end]
+def _put(source: NDArray[Any], place: NDArray[Any], factor: float) -> None:
     if source.dtype == place.dtype == np.dtype("<f2"):
         bits = source.view("<u2")
         place.view("<u2")[...] = bits if factor == 1 else np.take(_scaled_halves(factor), bits)

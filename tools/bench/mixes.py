@@ -35,8 +35,8 @@ class Bench:
     """One backbone, eight adapters, and the two ways of mixing them."""
 
     def __init__(self, folder: Path, context: int) -> None:
-        options = {policy: Options(context=context, stack=policy) for policy in ("never", "always")}
-        self.backbone = Backbone(folder / "backbone.gguf", options["never"])
+        options = {policy: Options(context=context, stack=policy) for policy in (False, True)}
+        self.backbone = Backbone(folder / "backbone.gguf", options[False])
         files = [AdapterFile(f"a{i}", folder / f"a{i}.gguf") for i in range(max(COUNTS))]
         self.mixers = {policy: Mixer(self.backbone, files, options[policy]) for policy in options}
 
@@ -44,9 +44,9 @@ class Bench:
         """A mix of so many adapters; another weight of the first, in 32nds, makes it another mix."""
         return {f"a{i}": (3 if i else first) / 32 for i in range(count)}
 
-    def mix(self, policy: str, count: int) -> Callable[[], None]:
+    def mix(self, policy: bool, count: int) -> Callable[[], None]:
         """Sets a mix."""
-        return lambda: self.mixers[policy].set(self.weights(count), 1000)
+        return lambda: self.mixers[policy].set(self.weights(count))
 
     def decode(self, count: int) -> float:
         """Milliseconds a token of `count` tokens one after another."""
@@ -65,16 +65,16 @@ class Bench:
     def build(self, count: int, number: int) -> float:
         """Milliseconds until a mix is set that this round asks for first."""
         started = time.perf_counter()
-        self.mixers["always"].set(self.weights(count, 1 + number), 1000)
+        self.mixers[True].set(self.weights(count, 1 + number))
         return (time.perf_counter() - started) * 1000
 
 
 def measure(folder: Path, rounds: int) -> dict[str, list[float]]:
     """Every figure of every round, by name."""
     bench = Bench(folder, 2048)
-    variants = {"none": bench.mix("never", 0)}
-    variants |= {f"{n} side by side": bench.mix("never", n) for n in COUNTS}
-    variants |= {f"{n} stacked": bench.mix("always", n) for n in COUNTS if n > 1}
+    variants = {"none": bench.mix(False, 0)}
+    variants |= {f"{n} side by side": bench.mix(False, n) for n in COUNTS}
+    variants |= {f"{n} stacked": bench.mix(True, n) for n in COUNTS if n > 1}
     for set_mix in variants.values():
         set_mix()
         bench.decode(2)
