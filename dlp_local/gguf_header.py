@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from dlp_local.errors import PackError
 
@@ -28,9 +28,10 @@ MAX_LIST = 1 << 20
 MAX_DIMENSIONS = 4
 ALIGNMENT = 32
 
-_STRING, _ARRAY = 8, 9
+UINT32, FLOAT32, STRING, _ARRAY = 4, 6, 8, 9
+"""GGUF's numbers of the value types that this project asks for."""
+
 _SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
-_KINDS = {4: "uint32", 6: "float32", _STRING: "string", _ARRAY: "array"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +75,11 @@ class _Reader:
             raise ValueError("it ends in the middle of its header")
         return data
 
-    def scalar(self, kind: int) -> object:
-        layout = _SCALARS[kind]
-        return struct.unpack(layout, self.take(struct.calcsize(layout)))[0]
+    def unpack(self, layout: str) -> tuple[Any, ...]:
+        return struct.unpack(layout, self.take(struct.calcsize(layout)))
 
     def number(self, layout: str = "<Q") -> int:
-        return int(struct.unpack(layout, self.take(struct.calcsize(layout)))[0])
+        return int(self.unpack(layout)[0])
 
     def string(self) -> str:
         length = self.number()
@@ -89,24 +89,23 @@ class _Reader:
 
     def value(self) -> Value:
         kind = self.number("<I")
-        if kind == _STRING:
+        if kind == STRING:
             return Value(kind, self.string())
         if kind == _ARRAY:
             return self._array()
         if kind not in _SCALARS:
             raise ValueError(f"its header holds a value of the unknown type {kind}")
-        return Value(kind, self.scalar(kind))
+        return Value(kind, self.unpack(_SCALARS[kind])[0])
 
     def _array(self) -> Value:
         kind, count = self.number("<I"), self.number()
         if count > MAX_LIST:
             raise ValueError(f"its header holds a list of {count} values")
-        if kind == _STRING:
+        if kind == STRING:
             return Value(kind, tuple(self.string() for _ in range(count)), True)
         if kind not in _SCALARS:
             raise ValueError(f"its header holds a list of the unknown type {kind}")
-        layout = f"<{count}{_SCALARS[kind][1]}"
-        return Value(kind, struct.unpack(layout, self.take(struct.calcsize(layout))), True)
+        return Value(kind, self.unpack(f"<{count}{_SCALARS[kind][1]}"), True)
 
 
 def read_header(path: Path) -> Header:

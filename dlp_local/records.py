@@ -18,6 +18,9 @@ WEIGHT_STEPS = 32
 """Weights of a mix are multiples of 1/32."""
 
 Role = Literal["system", "user", "assistant"]
+Weights = tuple[tuple[str, float], ...]
+"""Adapter → weight, sorted by name; what is kept by mix is kept under this."""
+
 Scope = Literal["turn", "context"]
 FinishReason = Literal["stop", "length", "cancelled", "error"]
 
@@ -48,7 +51,7 @@ class AdapterFile:
 class Mix:
     """Adapter → weight, sorted by name; weights are multiples of 1/32, sum to ≤ 1, and the rest is `base`."""
 
-    weights: tuple[tuple[str, float], ...] = ()
+    weights: Weights = ()
 
     @classmethod
     def of(cls, weights: Mapping[str, float]) -> Mix:

@@ -11,6 +11,7 @@ from dlp_local.packs import open_pack
 from dlp_local.records import HistoryTrimmed, Message, Mix, TextDelta
 from dlp_local.settings import Engine as Options
 from dlp_local.settings import Sampling
+from tests.llama_itself import greedy, open_llama
 from tests.prompts import PROMPTS
 
 SAMPLING = Sampling(max_tokens=20)
@@ -97,25 +98,13 @@ def test_after_any_detour_an_answer_is_the_one_of_a_cold_engine(bundled, scopes,
 
 @pytest.mark.parametrize("task", sorted(PROMPTS))
 def test_an_adapter_with_the_whole_context_answers_as_llama_does_with_it_on_the_whole_prompt(bundled, task):
-    import llama_cpp
-
     engine, _ = open_engine(bundled, {task: "context"})
-    llama = llama_cpp.Llama(
-        str(bundled / "backbone.gguf"), lora_path=str(bundled / f"{task}.gguf"), n_ctx=1024, flash_attn=True,
-        verbose=False,
-    )  # fmt: skip
+    llama = open_llama(bundled, task)
     history = [Message("user", "hello"), Message("assistant", "Hello!")]
     for text in PROMPTS[task][:4]:
         prompt = "".join(f"<|{m.role}|>{m.content}<|end|>" for m in [*history, Message("user", text)]) + "<|assistant|>"
-        tokens = llama.tokenize(prompt.encode(), add_bos=False, special=True)
-        llama.reset()
-        wanted = []
-        for token in llama.generate(tokens, temp=0.0, repeat_penalty=1.0):
-            if token == llama.token_eos() or len(wanted) == SAMPLING.max_tokens:
-                break
-            wanted.append(token)
         given, count, _ = answer(engine, history, text, Mix.of({task: 1.0}))
-        assert (given, count) == (llama.detokenize(wanted).decode("utf-8", "replace"), len(wanted))
+        assert (given, count) == greedy(llama, prompt, SAMPLING.max_tokens)
     engine.close()
 
 

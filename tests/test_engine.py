@@ -2,7 +2,6 @@
 
 import threading
 
-import llama_cpp
 import numpy as np
 import pytest
 
@@ -14,6 +13,7 @@ from dlp_local.packs import open_pack
 from dlp_local.records import Generated, HistoryTrimmed, Message, Mix, TextDelta
 from dlp_local.settings import Engine as Options
 from dlp_local.settings import Sampling
+from tests.llama_itself import greedy, open_llama
 from tests.lora import write_lora
 from tests.prompts import PROMPTS, SMALL_TALK
 
@@ -43,19 +43,7 @@ def ask(engine, text, mix=None, history=(), sampling=GREEDY):
 
 def reference(llama, prompt):
     """Text and number of tokens of `Llama`'s own greedy answer."""
-    tokens = llama.tokenize(f"<|user|>{prompt}<|end|><|assistant|>".encode(), add_bos=False, special=True)
-    llama.reset()
-    answer = []
-    for token in llama.generate(tokens, temp=0.0, repeat_penalty=1.0):
-        if token == llama.token_eos() or len(answer) == GREEDY.max_tokens:
-            break
-        answer.append(token)
-    return llama.detokenize(answer).decode("utf-8", "replace"), len(answer)
-
-
-def open_llama(bundled, adapter=None):
-    lora = str(bundled / f"{adapter}.gguf") if adapter else None
-    return llama_cpp.Llama(str(bundled / "backbone.gguf"), lora_path=lora, n_ctx=1024, flash_attn=True, verbose=False)
+    return greedy(llama, f"<|user|>{prompt}<|end|><|assistant|>", GREEDY.max_tokens)
 
 
 def test_there_are_fifty_prompts_to_compare_on():

@@ -14,10 +14,9 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 
 from dlp_local.engine.llama import KEPT_HISTORIES, Backbone
+from dlp_local.records import Weights
 
 BRANCH = 0
-
-_Weights = tuple[tuple[str, float], ...]
 
 
 @dataclass(slots=True)
@@ -42,7 +41,7 @@ class KVCache:
     def __init__(self, backbone: Backbone, set_mix: Callable[[Mapping[str, float]], None]) -> None:
         self._backbone = backbone
         self._set_mix = set_mix
-        self._histories: dict[_Weights, _History] = {}
+        self._histories: dict[Weights, _History] = {}
 
     def commit(self, turns: Sequence[tuple[int, ...]], under: Mapping[str, float], room: int) -> bool:
         """Makes the history under a mix hold exactly `turns`, computing only what it lacks; {} is the spine.
@@ -88,7 +87,7 @@ class KVCache:
             if other is not history:
                 self._forget(key)
 
-    def _forget(self, key: _Weights) -> int:
+    def _forget(self, key: Weights) -> int:
         """Drops a history; returns the number of its sequence, which is then free."""
         sequence = self._histories.pop(key).sequence
         self._backbone.drop(sequence)

@@ -26,6 +26,7 @@ from dlp_local.engine.anonymous_file import anonymous_file
 from dlp_local.engine.lora_file import LoraFile, read_lora
 from dlp_local.engine.stacking import Stack
 from dlp_local.errors import EngineError, PackError
+from dlp_local.gguf_header import MAGIC
 
 FLASH_ATTENTION = {
     "auto": lib.LLAMA_FLASH_ATTN_TYPE_AUTO,
@@ -34,7 +35,6 @@ FLASH_ATTENTION = {
 }
 KV_TYPES = {"f16": lib.GGML_TYPE_F16, "q8_0": lib.GGML_TYPE_Q8_0, "q4_0": lib.GGML_TYPE_Q4_0}
 
-GGUF_MAGIC = b"GGUF"
 KEPT_HISTORIES = 4
 """Histories in the KV cache beside the branch: the spine, and those under the last mixes with `scope = "context"`."""
 
@@ -87,10 +87,10 @@ def check_gguf(path: Path) -> None:
     """Raises `PackError` unless the file is there, can be read and starts as a GGUF file does."""
     try:
         with path.open("rb") as file:
-            magic = file.read(len(GGUF_MAGIC))
+            magic = file.read(len(MAGIC))
     except OSError as error:
         raise PackError(f"{path}: cannot be read ({error.strerror}). Check the pack and the file's rights.") from None
-    if magic != GGUF_MAGIC:
+    if magic != MAGIC:
         raise PackError(f"{path}: is not a GGUF file. Convert the model to GGUF or name another file in pack.toml.")
 
 

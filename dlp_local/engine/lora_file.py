@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 from dlp_local import gguf_header as gguf
 from dlp_local.errors import PackError
 
-_STRING, _UINT32, _FLOAT32 = 8, 4, 6
 _REQUIRED = {"general.type": "adapter", "adapter.type": "lora"}
 _EXPONENT_16 = {gguf.F16: 0x7C00, gguf.BF16: 0x7F80}
 """The exponent bits of 16-bit floats; all of them are set in infinities and NaN."""
 
 _Q8_0_BLOCK = np.dtype([("scale", "<f2"), ("values", "i1", 32)])
-_SCALE_FIRST = {8: 34, 2: 18, 6: 22}
-"""Quantised types whose blocks begin with one half-precision scale, and the bytes of a block."""
+_ONE_SCALE = frozenset({gguf.Q8_0, 2, 6})
+"""Quantised types whose blocks begin with one half-precision scale; the others' begin with two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +77,16 @@ def read_lora(path: Path) -> LoraFile:
     header = gguf.read_header(path)
     for key, wanted in _REQUIRED.items():
         entry = header.values.get(key)
-        if entry is None or entry.kind != _STRING or entry.is_array or entry.value != wanted:
+        if entry is None or entry.kind != gguf.STRING or entry.is_array or entry.value != wanted:
             raise PackError(f"{path}: is no LoRA ({key} is not '{wanted}'). Name an adapter made as GGUF.")
     architecture = header.values.get("general.architecture")
-    if architecture is None or architecture.kind != _STRING or architecture.is_array:
+    if architecture is None or architecture.kind != gguf.STRING or architecture.is_array:
         raise PackError(f"{path}: does not say what architecture it is for. Convert the adapter again.")
-    alpha = header.values.get("adapter.lora.alpha", gguf.Value(_FLOAT32, 0.0))
-    if alpha.kind != _FLOAT32 or alpha.is_array or not np.isfinite(float(str(alpha.value))):
+    alpha = header.values.get("adapter.lora.alpha", gguf.Value(gguf.FLOAT32, 0.0))
+    if alpha.kind != gguf.FLOAT32 or alpha.is_array or not np.isfinite(float(str(alpha.value))):
         raise PackError(f"{path}: its alpha is no number. Convert the adapter again.")
-    invocation = header.values.get("adapter.alora.invocation_tokens", gguf.Value(_UINT32, (), True))
-    if invocation.kind != _UINT32 or not invocation.is_array:
+    invocation = header.values.get("adapter.alora.invocation_tokens", gguf.Value(gguf.UINT32, (), True))
+    if invocation.kind != gguf.UINT32 or not invocation.is_array:
         raise PackError(f"{path}: its invocation tokens are no list of uint32. Convert the adapter again.")
     pairs = _pairs(path, header, float(str(alpha.value)))
     lora = LoraFile(path, str(architecture.value), pairs, np.memmap(path, np.uint8, mode="r"))
@@ -141,5 +140,5 @@ def _is_finite(raw: NDArray[np.uint8], kind: int) -> bool:
 def _scales(raw: NDArray[np.uint8], kind: int) -> NDArray[np.uint16]:
     """The half-precision scales of a quantised tensor's blocks, as bits; with a minimum they have two."""
     size = gguf.BLOCKS[kind][1]
-    count = 1 if kind in _SCALE_FIRST else 2
+    count = 1 if kind in _ONE_SCALE else 2
     return np.ascontiguousarray(raw.reshape(-1, size)[:, : 2 * count]).view("<u2")

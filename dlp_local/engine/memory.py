@@ -26,9 +26,13 @@ def _number(values: Mapping[str, Value], key: str, default: int) -> int:
     return given if isinstance(given, int) else default
 
 
+def _architecture(values: Mapping[str, Value]) -> str:
+    return str(values["general.architecture"].value) if "general.architecture" in values else ""
+
+
 def kv_bytes_per_token(values: Mapping[str, Value], kv_type: str) -> float:
     """Bytes that a token takes in the KV cache of a model with this header (`{arch}.attention.…`)."""
-    arch = str(values["general.architecture"].value) if "general.architecture" in values else ""
+    arch = _architecture(values)
     heads = max(1, _number(values, f"{arch}.attention.head_count", 1))
     width = _number(values, f"{arch}.embedding_length", 0) // heads
     lengths = sum(_number(values, f"{arch}.attention.{part}_length", width) for part in ("key", "value"))
@@ -42,8 +46,7 @@ def check_memory(backbone: Path, adapters: Sequence[Path], options: settings.Eng
     Counted: its file, those of the adapters, and the KV cache. Stacked mixes have a limit of their own.
     """
     values = read_leading_values(backbone)
-    arch = str(values["general.architecture"].value) if "general.architecture" in values else ""
-    context = min(options.context, _number(values, f"{arch}.context_length", options.context))
+    context = min(options.context, _number(values, f"{_architecture(values)}.context_length", options.context))
     file, token = backbone.stat().st_size, kv_bytes_per_token(values, options.kv_type)
     fixed = file + sum(path.stat().st_size for path in adapters if path.is_file()) + SPARE
     free = psutil.virtual_memory().available

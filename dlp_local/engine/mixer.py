@@ -11,12 +11,10 @@ from dlp_local import settings
 from dlp_local.engine.llama import Adapter, Backbone, FileAdapter
 from dlp_local.engine.stacking import NotStackableError, Stack
 from dlp_local.errors import InputError
-from dlp_local.records import BASE, AdapterFile, Mix
+from dlp_local.records import BASE, AdapterFile, Mix, Weights
 
 MEMORY_SHARE = 16
 """Stacks are kept in a sixteenth of the machine's memory unless the settings say otherwise."""
-
-_Weights = tuple[tuple[str, float], ...]
 
 
 class Mixer:
@@ -32,7 +30,7 @@ class Mixer:
         self._backbone = backbone
         self._files = {file.name: file for file in files}
         self._loaded: dict[str, FileAdapter] = {}
-        self._stacks: OrderedDict[_Weights, Adapter] = OrderedDict()
+        self._stacks: OrderedDict[Weights, Adapter] = OrderedDict()
         self._stacks_mixes = options.stack
         budget = options.stack_memory << 20
         self._budget = budget or psutil.virtual_memory().total // MEMORY_SHARE
@@ -88,7 +86,7 @@ class Mixer:
         self._backbone.set_adapters([(stack, stack.scale)] if stack else parts)
         self._shrink(key)
 
-    def _stack(self, key: _Weights, parts: Sequence[tuple[FileAdapter, float]]) -> Adapter | None:
+    def _stack(self, key: Weights, parts: Sequence[tuple[FileAdapter, float]]) -> Adapter | None:
         """The stack of a mix, kept or built; None where these adapters cannot be one."""
         if key in self._stacks:
             self._stacks.move_to_end(key)
@@ -102,7 +100,7 @@ class Mixer:
         self._stacks[key] = self._backbone.load_stack(plan)
         return self._stacks[key]
 
-    def _shrink(self, active: _Weights) -> None:
+    def _shrink(self, active: Weights) -> None:
         """Frees the stacks that were not used for longest until the others fit; the active one always stays."""
         for weights in list(self._stacks):
             if self.stacked_bytes <= self._budget:
@@ -110,7 +108,7 @@ class Mixer:
             if weights != active:
                 self._free(weights)
 
-    def _free(self, weights: _Weights) -> None:
+    def _free(self, weights: Weights) -> None:
         self._backbone.free_adapter(self._stacks.pop(weights))
 
     def switch_on(self, mix: Mix, prompt: tuple[int, ...], branch: int) -> list[tuple[int, str, float]]:

@@ -1,6 +1,6 @@
 """The child's side: an engine that answers requests from a pipe until the pipe ends.
 
-`worker.py` starts it as `python -c "from dlp_local.engine.served import main; main()"`.
+`child.py` starts it as `python -c "from dlp_local.engine.served import main; main()"`.
 """
 
 from __future__ import annotations

@@ -85,8 +85,8 @@ class Stack:
         }
         outs = [out for _, a, b in self._outs for out in (a, b)]
         header = gguf.MAGIC + struct.pack("<IQQ", 3, len(outs), len(strings) + 1)
-        header += b"".join(text(key) + struct.pack("<I", 8) + text(value) for key, value in strings.items())
-        header += text("adapter.lora.alpha") + struct.pack("<If", 6, 0.0)
+        header += b"".join(text(key) + struct.pack("<I", gguf.STRING) + text(value) for key, value in strings.items())
+        header += text("adapter.lora.alpha") + struct.pack("<If", gguf.FLOAT32, 0.0)
         for out in outs:
             shape = out.shape[::-1]
             header += text(out.name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, out.kind, out.offset)

@@ -1,0 +1,24 @@
+"""llama-cpp-python's own `Llama`, to compare with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import llama_cpp
+
+
+def open_llama(bundled: Path, adapter: str | None = None) -> llama_cpp.Llama:
+    """The bundled backbone, with one of its adapters or none."""
+    lora = str(bundled / f"{adapter}.gguf") if adapter else None
+    return llama_cpp.Llama(str(bundled / "backbone.gguf"), lora_path=lora, n_ctx=1024, flash_attn=True, verbose=False)
+
+
+def greedy(llama: llama_cpp.Llama, prompt: str, max_tokens: int) -> tuple[str, int]:
+    """Text and number of tokens of its greedy answer to a whole prompt."""
+    llama.reset()
+    answer: list[int] = []
+    for token in llama.generate(llama.tokenize(prompt.encode(), add_bos=False, special=True), temp=0, repeat_penalty=1):
+        if token == llama.token_eos() or len(answer) == max_tokens:
+            break
+        answer.append(token)
+    return llama.detokenize(answer).decode("utf-8", "replace"), len(answer)
