@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools import augment, dates
+from tools import augment, dates, everyday
 
 TASKS = ("shell", "sql", "describe", "extract", "banking", "dates")
 SHARED_DOMAINS = frozenset({"banking", "credit_cards", "kitchen_and_dining"})
@@ -84,23 +84,18 @@ _NOUN = re.compile(
     r"(?:archive file|archive|image|video|audio|script|document|file|directory|folder)\b(?: file)?"
 )
 _DIR_NOUN = re.compile(r"\b(?:a|an|the) (?:(?:specific|given|specified|target|output|current) )*(?:directory|folder)\b")
-_STEMS = ("archive notes report data backup photo main index config server test draft results project music film "
-          "readme build log users sales map todo input output image letter thesis page app store").split()  # fmt: skip
-_FOLDERS = ("/tmp", "~/Downloads", "src", "~/music", "/var/log", "build", "out", "/home/ana/work", "backup", "docs",
-            "~/projects/site", "./data", "/srv/www", "photos", "/opt/tools")  # fmt: skip
-_EXTENSIONS = ("txt", "md", "csv", "json", "py", "log", "jpg", "png", "pdf", "tar.gz", "zip", "mp4", "html")
 
 
 def _file_name(placeholder: str, rng: random.Random) -> str:
     """A file or folder name in place of `path/to/placeholder`, with the placeholder's extension where it has one."""
     last = placeholder.rsplit("/", 1)[-1]
     if "dir" in last or "folder" in last:
-        return rng.choice(_FOLDERS)
-    stem = rng.choice(_STEMS) + rng.choice(["", "", "", "2", "_old", "-final", "2021"])
+        return rng.choice(everyday.FOLDERS)
+    stem = rng.choice(everyday.STEMS) + rng.choice(["", "", "", "2", "_old", "-final", "2021"])
     _, dot, extension = last.partition(".")
     if dot:
         return f"{stem}.{extension}"
-    return stem if rng.random() < 0.2 else f"{stem}.{rng.choice(_EXTENSIONS)}"
+    return stem if rng.random() < 0.2 else f"{stem}.{rng.choice(everyday.EXTENSIONS)}"
 
 
 def name_paths(prompt: str, command: str, rng: random.Random) -> tuple[str, str]:
@@ -114,7 +109,7 @@ def name_paths(prompt: str, command: str, rng: random.Random) -> tuple[str, str]
         return prompt, command
     for path in paths:
         name = _file_name(path, rng)
-        is_folder = name in _FOLDERS
+        is_folder = name in everyday.FOLDERS
         preposition = "into" if any(word in prompt.lower() for word in ("extract", "unpack", "copy", "save")) else "in"
         pattern = _DIR_NOUN if is_folder else _NOUN
         if pattern.search(prompt) and name not in prompt:
@@ -136,9 +131,19 @@ def _shell(row: dict[str, Any], rng: random.Random) -> Row:
             verb = rng.choice(verbs)
             prompt = f"{verb.capitalize() if first[0].isupper() else verb} {rest}"
     if rng.random() < 0.4:
-        prompt = prompt[0].lower() + prompt[1:]
-        return Row(rng.choice(_SHELL_ASKS).format(prompt, tool=tool), answer, tool)
+        return _asked(tool, prompt, answer, rng)
     return Row(f"{tool}: {prompt}", answer, tool)
+
+
+def _asked(tool: str, prompt: str, command: str, rng: random.Random) -> Row:
+    return Row(rng.choice(_SHELL_ASKS).format(prompt[0].lower() + prompt[1:], tool=tool), command, tool)
+
+
+def _everyday(rng: random.Random) -> Row:
+    tool, prompt, command = everyday.request(rng)
+    if rng.random() < 0.5:
+        return Row(f"{tool}: {prompt}", command, tool)
+    return _asked(tool, prompt, command, rng)
 
 
 def worded(task: str, row: dict[str, Any], rng: random.Random) -> Row:
@@ -155,19 +160,28 @@ def worded(task: str, row: dict[str, Any], rng: random.Random) -> Row:
     return plain
 
 
-WORDED_SHARE = {"shell": 0.4, "sql": 0.08, "describe": 0.1}
+WORDED_SHARE = {"shell": 0.1, "sql": 0.08, "describe": 0.1}
 """The share of a task's training rows in a person's wording; the others keep the canonical one."""
+
+EVERYDAY_SHARE = 0.05
+"""Requests for everyday commands beside the rows of `shell`, as a share of them."""
 
 
 def training_rows(data: Path, task: str, rng: random.Random) -> list[Row]:
     """The training rows of a task, shuffled; each call words and varies a share of them anew."""
     rows = load(data, task, "train")
-    if task == "banking":
+    if task == "extract":
+        pairs = augment.swap_slots([(row.message, row.answer) for row in rows], rng)
+        pairs += [augment.booking(rng) for _ in range(round(len(pairs) * augment.BOOKINGS_SHARE))]
+        rows = [Row(message, answer) for message, answer in pairs]
+    elif task == "banking":
         rows = [Row(augment.vary_words(row.message, rng), row.answer) for row in rows]
     elif task in WORDED_SHARE:
         rows = [
             worded(task, raw, rng) if rng.random() < WORDED_SHARE[task] else row
             for raw, row in zip(read_jsonl(data / task / "train.jsonl.gz"), rows, strict=True)
         ]
+    if task == "shell":
+        rows += [_everyday(rng) for _ in range(round(len(rows) * EVERYDAY_SHARE))]
     rng.shuffle(rows)
     return rows
