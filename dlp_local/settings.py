@@ -65,7 +65,9 @@ class Engine(_Group):
     )
     check_memory: bool = Field(True, description="refuse a backbone that would not fit the free memory")
     stack: bool = Field(True, description="several adapters of a mix run as one; false: as llama.cpp's own list")
-    stack_memory: int = Field(0, ge=0, description="MiB for stacked mixes; 0: a sixteenth of the machine's memory")
+    adapter_memory: int = Field(
+        0, ge=0, description="MiB for adapters and stacked mixes; 0: a sixteenth of the machine's memory"
+    )
 
 
 class Settings(BaseSettings):

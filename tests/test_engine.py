@@ -7,6 +7,7 @@ import pytest
 
 from dlp_local.engine.engine import Engine
 from dlp_local.engine.llama import Backbone
+from dlp_local.engine.lora_file import read_lora
 from dlp_local.engine.mixer import last_occurrence
 from dlp_local.errors import EngineError, InputError, PackError
 from dlp_local.packs import open_pack
@@ -114,7 +115,7 @@ def test_an_adapter_with_invocation_tokens_leaves_the_turns_before_them_to_the_b
     turns = prompts.turns([*HISTORY, Message("user", "a table for two")])
     prompt = tuple(token for turn in turns for token in turn)
     engine._cache.forget()
-    start = last_occurrence(mixer.adapter("extract").invocation_tokens, prompt)
+    start = last_occurrence(mixer.lora("extract").invocation_tokens, prompt)
     mixer.set({})
     backbone.decode(prompt[:start], 0, 0)
     mixer.set({"extract": 1.0})
@@ -320,4 +321,4 @@ def test_an_adapter_for_another_model_is_refused_with_llama_cpps_reason(bundled,
         for name, (options, weight, reason) in unfit.items():
             path = write_lora(tmp_path / f"{name}.gguf", {f"{weight}.lora_a": a, f"{weight}.lora_b": b}, **options)
             with pytest.raises(PackError, match=rf"{name}\.gguf: does not load on backbone\.gguf: .*{reason}"):
-                backbone.load_adapter(path)
+                backbone.load_adapter(read_lora(path))

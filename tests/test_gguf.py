@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlp_local.engine.llama import Backbone
+from dlp_local.engine.lora_file import read_lora
 from dlp_local.packs import open_pack
 from dlp_local.settings import Engine as Options
 from tests.prompts import PROMPTS
@@ -60,7 +61,7 @@ def test_engine_and_header_agree_on_the_invocation_tokens(bundled):
     with Backbone(pack.path(pack.manifest.backbone), Options()) as backbone:
         user = backbone.tokenize("<|user|>", special=True)
         for file in pack.adapter_files():
-            assert list(backbone.load_adapter(file.path).invocation_tokens) == user
+            assert list(read_lora(file.path).invocation_tokens) == user
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +137,7 @@ def test_an_exported_peft_adapter_computes_what_torch_does(small_llama, tmp_path
     turn = "<|user|>hello<|end|><|assistant|>"
     history = "<|user|>one two<|end|><|assistant|>three<|end|>"
     with Backbone(tmp_path / "b.gguf", Options()) as backbone:
-        adapter = backbone.load_adapter(tmp_path / "a.gguf")
+        adapter = backbone.load_adapter(read_lora(tmp_path / "a.gguf"))
         for text in (turn, history + turn):
             ids = tokenizer.encode(text).ids
             start = max(i for i, token in enumerate(ids) if token == user)

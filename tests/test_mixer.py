@@ -51,35 +51,48 @@ def test_a_stack_gives_the_logits_of_its_adapters_side_by_side(backbone, bundled
 def test_several_adapters_are_stacked_and_kept_by_mix(backbone, bundled):
     mixer = Mixer(backbone, files(bundled), Options())
     mixer.set({"sql": 1.0})
-    assert mixer.stacked_bytes == 0
+    assert list(mixer.held) == ["sql"]
     mixer.set({"sql": 0.5, "shell": 0.25})
-    two = mixer.stacked_bytes
+    assert list(mixer.held) == [(("shell", 0.25), ("sql", 0.5))], "a stack does not need its adapters beside it"
     mixer.set(SEVERAL)
-    once = mixer.stacked_bytes
+    once = mixer.held
     loads = []
     load = backbone.load_stack
     backbone.load_stack = lambda stack: (loads.append(stack), load(stack))[1]
     mixer.set({})
     mixer.set(SEVERAL)
     del backbone.load_stack
-    assert once > two > 0
+    assert len(once) == 2
     assert loads == []
-    assert mixer.stacked_bytes == once
+    assert mixer.held == once
 
 
-def test_the_stacks_that_were_not_used_for_longest_go_when_their_memory_is_full(backbone, bundled):
-    mixer = Mixer(backbone, files(bundled), Options(stack_memory=6))
+def test_what_was_not_used_for_longest_goes_when_the_memory_for_adapters_is_full(backbone, bundled):
+    mixer = Mixer(backbone, files(bundled), Options(adapter_memory=6))
     for shell in range(1, 20):
         mixer.set({"sql": 0.25, "shell": shell / 32})
-        assert mixer.stacked_bytes <= 6 << 20
-    assert mixer.stacked_bytes > 3 << 20
+        mixer.set({"dates": 1.0})
+        assert sum(mixer.held.values()) <= 6 << 20
+    assert sum(mixer.held.values()) > 3 << 20
+
+
+def test_a_pack_of_a_thousand_adapters_holds_what_fits_and_few_open_files(backbone, bundled):
+    many = [AdapterFile(f"a{i}", bundled / "dates.gguf") for i in range(1000)]
+    mixer = Mixer(backbone, many, Options(adapter_memory=8))
+    before = open_files() if Path("/proc/self/fd").exists() else 0
+    for file in many:
+        mixer.set({file.name: 1.0})
+        assert sum(mixer.held.values()) <= 8 << 20
+    mixer.set({"a0": 0.5, "a999": 0.5})
+    if before:
+        assert open_files() - before <= 64
 
 
 def test_a_mix_larger_than_the_memory_for_stacks_is_computed_side_by_side(backbone, bundled):
     everything = dict.fromkeys(PROMPTS, 0.125)
-    mixer = Mixer(backbone, files(bundled), Options(stack_memory=1))
+    mixer = Mixer(backbone, files(bundled), Options(adapter_memory=1))
     assert np.isfinite(logits(backbone, mixer, everything)).all()
-    assert mixer.stacked_bytes == 0
+    assert set(mixer.held) == set(everything)
 
 
 @pytest.fixture

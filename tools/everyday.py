@@ -1,5 +1,7 @@
-"""Requests for everyday commands in a person's words, with names drawn at random: a data set's few rows for each tool
-teach its options, these teach the wordings that people try first."""
+"""Requests for everyday commands in a person's words, with names drawn at random.
+
+The data's few rows for each tool teach its options, these teach the wordings that people try first.
+"""
 
 from __future__ import annotations
 

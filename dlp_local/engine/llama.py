@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from dlp_local import settings
 from dlp_local.engine.anonymous_file import anonymous_file
-from dlp_local.engine.lora_file import LoraFile, read_lora
+from dlp_local.engine.lora_file import LoraFile
 from dlp_local.engine.stacking import Stack
 from dlp_local.errors import EngineError, PackError
 from dlp_local.gguf_header import MAGIC
@@ -104,17 +104,6 @@ class Adapter:
         self.handle = handle
         self.size = size
         self.scale = scale
-        count = lib.llama_adapter_get_alora_n_invocation_tokens(handle)
-        tokens = lib.llama_adapter_get_alora_invocation_tokens(handle)
-        self.invocation_tokens: tuple[int, ...] = tuple(tokens[i] for i in range(count)) if count else ()
-
-
-class FileAdapter(Adapter):
-    """A LoRA loaded from a file."""
-
-    def __init__(self, handle: ctypes.c_void_p, lora: LoraFile) -> None:
-        super().__init__(handle, lora.size)
-        self.lora = lora
 
 
 class Sampler:
@@ -252,14 +241,15 @@ class Backbone:
 
     # ---- adapters ----
 
-    def load_adapter(self, path: Path) -> FileAdapter:
-        """Loads a GGUF LoRA; raises `PackError` where the file is bad or does not fit this backbone."""
-        lora = read_lora(path)
+    def load_adapter(self, lora: LoraFile) -> Adapter:
+        """Loads a checked LoRA; raises `PackError` where it does not fit this backbone."""
         _LOG.clear()
-        handle = lib.llama_adapter_lora_init(self._model, os.fsencode(path))
+        handle = lib.llama_adapter_lora_init(self._model, os.fsencode(lora.path))
         if not handle:
-            raise PackError(f"{path}: does not load on {self.path.name}: {_last_log()}. Use an adapter made for it.")
-        adapter = FileAdapter(handle, lora)
+            raise PackError(
+                f"{lora.path}: does not load on {self.path.name}: {_last_log()}. Use an adapter made for it."
+            )
+        adapter = Adapter(handle, lora.size)
         self._adapters.add(adapter)
         return adapter
 
@@ -268,7 +258,7 @@ class Backbone:
         with anonymous_file(stack.chunks()) as path:
             handle = lib.llama_adapter_lora_init(self._model, os.fsencode(path))
         if not handle:
-            raise EngineError(f"llama.cpp refused a stack of adapters: {_last_log()}. Set engine.stack to never.")
+            raise EngineError(f"llama.cpp refused a stack of adapters: {_last_log()}. Set engine.stack to false.")
         adapter = Adapter(handle, stack.size, stack.scale)
         self._adapters.add(adapter)
         return adapter

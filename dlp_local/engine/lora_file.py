@@ -6,6 +6,7 @@ numbers it finds; so all that is looked at here first.
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,14 +42,27 @@ class LoraFile:
 
     path: Path
     architecture: str
+    invocation_tokens: tuple[int, ...]
+    """Of an Activated LoRA (arXiv 2512.17910): it is on from their last occurrence. Else none."""
+
     pairs: Mapping[str, Pair]
-    data: NDArray[np.uint8] = field(repr=False, compare=False)
-    """The whole file as it was checked, mapped."""
+    mapped: mmap.mmap = field(repr=False, compare=False)
+    """The whole file as it was checked."""
 
     @property
     def size(self) -> int:
         """Bytes of all its tensors."""
         return sum(pair.a.size + pair.b.size for pair in self.pairs.values())
+
+    @property
+    def data(self) -> NDArray[np.uint8]:
+        """The bytes of the file, mapped."""
+        return np.frombuffer(self.mapped, np.uint8)
+
+    def forget_pages(self) -> None:
+        """Gives back the memory of what was read of the file; it is read again where it is asked for."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self.mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def values(data: NDArray[np.uint8], tensor: gguf.Tensor) -> NDArray[Any]:
@@ -89,8 +103,12 @@ def read_lora(path: Path) -> LoraFile:
     if invocation.kind != gguf.UINT32 or not invocation.is_array:
         raise PackError(f"{path}: its invocation tokens are no list of uint32. Convert the adapter again.")
     pairs = _pairs(path, header, float(str(alpha.value)))
-    lora = LoraFile(path, str(architecture.value), pairs, np.memmap(path, np.uint8, mode="r"))
+    tokens = tuple(invocation.value) if isinstance(invocation.value, tuple) else ()
+    with path.open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    lora = LoraFile(path, str(architecture.value), tokens, pairs, mapped)
     _check_finite(lora)
+    lora.forget_pages()
     return lora
 
 

@@ -3,49 +3,58 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import psutil
 
 from dlp_local import settings
-from dlp_local.engine.llama import Adapter, Backbone, FileAdapter
+from dlp_local.engine.llama import Adapter, Backbone
+from dlp_local.engine.lora_file import LoraFile, read_lora
 from dlp_local.engine.stacking import NotStackableError, Stack
 from dlp_local.errors import InputError
 from dlp_local.records import BASE, AdapterFile, Mix, Weights
 
 MEMORY_SHARE = 16
-"""Stacks are kept in a sixteenth of the machine's memory unless the settings say otherwise."""
+"""Adapters and stacks are kept in a sixteenth of the machine's memory unless the settings say otherwise."""
+
+MAPPED_FILES = 64
+"""So many adapters' files stay mapped, each with an open descriptor; another one is read and checked again."""
 
 
 class Mixer:
     """Loads adapters when a mix first names them, and sets mixes on the backbone.
 
-    A mix of several adapters becomes one stacked adapter, kept by mix, the least recently used freed first. Four repay
-    the building of their stack within about 11 tokens, two within about 35 (docs/benchmarks.md), and a mix that comes
-    again at once. Shorter answers are stacked all the same: side by side llama.cpp adds adapters up in the order of
-    their addresses, and another order rounds otherwise, so an answer would depend on what was loaded before.
+    A mix of several adapters becomes one stacked adapter. Four repay the building of their stack within about 11
+    tokens, two within about 35 (docs/benchmarks.md), and a mix that comes again at once. Shorter answers are
+    stacked all the same: side by side llama.cpp adds adapters up in the order of their addresses, and another order
+    rounds otherwise, so an answer would depend on what was loaded before. What llama.cpp holds, a lone adapter by
+    its name and a stack by its mix, is bounded in bytes: what was not used for longest goes first, and a stack does
+    not need its adapters beside it.
     """
 
     def __init__(self, backbone: Backbone, files: Sequence[AdapterFile], options: settings.Engine) -> None:
         self._backbone = backbone
         self._files = {file.name: file for file in files}
-        self._loaded: dict[str, FileAdapter] = {}
-        self._stacks: OrderedDict[Weights, Adapter] = OrderedDict()
+        self._mapped: OrderedDict[str, LoraFile] = OrderedDict()
+        self._fitting: set[str] = set()
+        self._held: OrderedDict[str | Weights, Adapter] = OrderedDict()
         self._stacks_mixes = options.stack
-        budget = options.stack_memory << 20
+        budget = options.adapter_memory << 20
         self._budget = budget or psutil.virtual_memory().total // MEMORY_SHARE
 
     @property
-    def stacked_bytes(self) -> int:
-        """Memory of the stacks that are kept."""
-        return sum(stack.size for stack in self._stacks.values())
+    def held(self) -> dict[str | Weights, int]:
+        """What llama.cpp holds, the least recently used first: adapters by name, stacks by mix, and their bytes."""
+        return {key: adapter.size for key, adapter in self._held.items()}
 
-    def adapter(self, name: str) -> FileAdapter:
-        """The loaded adapter of a name; raises `InputError` for an unknown one and `PackError` for a bad file."""
-        file = self._file(name)
-        if name not in self._loaded:
-            self._loaded[name] = self._backbone.load_adapter(file.path)
-        return self._loaded[name]
+    def lora(self, name: str) -> LoraFile:
+        """The checked file of an adapter; raises `InputError` for an unknown one and `PackError` for a bad file."""
+        path = self._file(name).path
+        lora = self._mapped.pop(name, None) or read_lora(path)
+        self._mapped[name] = lora
+        if len(self._mapped) > MAPPED_FILES:
+            self._mapped.popitem(last=False)
+        return lora
 
     def _file(self, name: str) -> AdapterFile:
         if name not in self._files:
@@ -58,21 +67,24 @@ class Mixer:
 
         Raises `PackError` for a bad file; what was known before then stays.
         """
-        adapter = self._backbone.load_adapter(file.path)
+        lora = read_lora(file.path)
+        adapter = self._backbone.load_adapter(lora)
         if file.name in self._files:
             self.remove(file.name)
         self._files[file.name] = file
-        self._loaded[file.name] = adapter
+        self._mapped[file.name] = lora
+        self._held[file.name] = adapter
+        self._fitting.add(file.name)
 
     def remove(self, name: str) -> None:
         """Forgets an adapter and frees it and its stacks; raises `InputError` for an unknown one."""
         if self._files.pop(name, None) is None:
             raise InputError(f"there is no adapter '{name}' to remove.")
         self._backbone.set_adapters(())
-        for weights in [weights for weights in self._stacks if name in dict(weights)]:
-            self._free(weights)
-        if adapter := self._loaded.pop(name, None):
-            self._backbone.free_adapter(adapter)
+        self._mapped.pop(name, None)
+        self._fitting.discard(name)
+        for key in [key for key in self._held if key == name or (isinstance(key, tuple) and name in dict(key))]:
+            self._free(key)
 
     def whole_context(self, mix: Mix) -> dict[str, float]:
         """The part of a mix whose adapters want the history, too, under their own weights."""
@@ -81,35 +93,58 @@ class Mixer:
     def set(self, weights: Mapping[str, float]) -> None:
         """Makes exactly these adapters active, each with its weight times its file's scale."""
         key = tuple(sorted(weights.items()))
-        parts = [(self.adapter(name), weight * self._file(name).scale) for name, weight in key]
-        stack = self._stack(key, parts) if len(parts) > 1 and self._stacks_mixes else None
-        self._backbone.set_adapters([(stack, stack.scale)] if stack else parts)
-        self._shrink(key)
+        stack = self._stack(key) if len(key) > 1 and self._stacks_mixes else None
+        if stack:
+            active: Collection[str | Weights] = (key,)
+            self._backbone.set_adapters([(stack, stack.scale)])
+        else:
+            active = tuple(weights)
+            self._backbone.set_adapters([(self._alone(name), self._strength(name, weight)) for name, weight in key])
+        self._shrink(active)
 
-    def _stack(self, key: Weights, parts: Sequence[tuple[FileAdapter, float]]) -> Adapter | None:
-        """The stack of a mix, kept or built; None where these adapters cannot be one."""
-        if key in self._stacks:
-            self._stacks.move_to_end(key)
-            return self._stacks[key]
+    def _strength(self, name: str, weight: float) -> float:
+        return weight * self._file(name).scale
+
+    def _alone(self, name: str) -> Adapter:
+        """An adapter by itself, held or loaded; raises `PackError` where it does not fit the backbone."""
+        adapter = self._held.pop(name, None) or self._backbone.load_adapter(self.lora(name))
+        self._fitting.add(name)
+        self._held[name] = adapter
+        return adapter
+
+    def _stack(self, key: Weights) -> Adapter | None:
+        """The stack of a mix, held or built; None where these adapters cannot be one."""
+        if key in self._held:
+            self._held.move_to_end(key)
+            return self._held[key]
         try:
-            plan = Stack([(adapter.lora, weight) for adapter, weight in parts])
+            plan = Stack([(self.lora(name), self._strength(name, weight)) for name, weight in key])
         except NotStackableError:
             return None
         if plan.size > self._budget:
             return None
-        self._stacks[key] = self._backbone.load_stack(plan)
-        return self._stacks[key]
+        self._backbone.set_adapters(())
+        for name, _ in key:
+            if name not in self._fitting:
+                self._alone(name)
+            if name in self._held:
+                self._free(name)
+        self._held[key] = self._backbone.load_stack(plan)
+        plan.forget_pages()
+        return self._held[key]
 
-    def _shrink(self, active: Weights) -> None:
-        """Frees the stacks that were not used for longest until the others fit; the active one always stays."""
-        for weights in list(self._stacks):
-            if self.stacked_bytes <= self._budget:
+    def _shrink(self, active: Collection[str | Weights]) -> None:
+        """Frees what was not used for longest until the rest fits; what is active always stays."""
+        total = sum(self.held.values())
+        for key in list(self._held):
+            if total <= self._budget:
                 return
-            if weights != active:
-                self._free(weights)
+            if key not in active:
+                total -= self._held[key].size
+                self._free(key)
 
-    def _free(self, weights: Weights) -> None:
-        self._backbone.free_adapter(self._stacks.pop(weights))
+    def _free(self, key: str | Weights) -> None:
+        self._backbone.free_adapter(self._held.pop(key))
 
     def switch_on(self, mix: Mix, prompt: tuple[int, ...], branch: int) -> list[tuple[int, str, float]]:
         """Where in a prompt each adapter of a mix goes on: (position, name, weight), in order of position.
@@ -120,7 +155,7 @@ class Mixer:
         """
         places = []
         for name, weight in mix.weights:
-            tokens = self.adapter(name).invocation_tokens
+            tokens = self.lora(name).invocation_tokens
             position = last_occurrence(tokens, prompt) if tokens else branch
             if self._file(name).scope == "context":
                 position = 0

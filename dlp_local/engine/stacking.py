@@ -102,6 +102,11 @@ class Stack:
                 yield array.data.cast("B")
                 yield bytes(_padded(array.nbytes) - array.nbytes)
 
+    def forget_pages(self) -> None:
+        """Gives back the memory of what was read of the adapters' files."""
+        for lora, _ in self._parts:
+            lora.forget_pages()
+
     def _fill(self, target: NDArray[Any], weight: str, half: str) -> None:
         axis, at = _rank_axis(weight, half), 0
         for lora, factor in self._parts:

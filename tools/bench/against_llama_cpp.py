@@ -1,27 +1,15 @@
-"""The engine against llama.cpp's own programs, in turns, in one run.
-
-    python -m tools.bench.against_llama_cpp --out build/bench
-
-Builds the peers first. Each figure is a ratio taken within a round in which both sides take turns (A B A B); the table
-gives the median over the rounds with the smallest and the largest.
-"""
+"""The engine against llama.cpp's own programs, in turns (A B A B)."""
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import platform
 import socket
-import statistics
 import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -30,11 +18,13 @@ from dlp_local.engine.llama import usable_cores
 from dlp_local.records import AdapterFile, Generated, Message, Mix, TextDelta
 from dlp_local.settings import Engine as Options
 from dlp_local.settings import Sampling
-from tools.bench import peers, random_models
+from tools.bench import peers
+from tools.bench.random_models import Models
 
 CONTEXT = 8192
 ANSWER = 64
 ADAPTERS = 4
+TURNS = 8
 MIXES = tuple(Mix.of({f"a{i}": 0.5, f"a{(i + 1) % ADAPTERS}": 0.25}) for i in range(ADAPTERS))
 
 
@@ -46,9 +36,9 @@ def words(count: int, seed: int) -> str:
 class Ours:
     """The engine in its process."""
 
-    def __init__(self, folder: Path) -> None:
-        files = [AdapterFile(f"a{i}", folder / f"a{i}.gguf") for i in range(ADAPTERS)]
-        self.engine = EngineProcess(folder / "backbone.gguf", files, Options(context=CONTEXT))
+    def __init__(self, models: Models) -> None:
+        files = [AdapterFile(f"a{i}", path) for i, path in enumerate(models.adapters[:ADAPTERS])]
+        self.engine = EngineProcess(models.backbone, files, Options(context=CONTEXT))
 
     def turn(self, history: list[Message], text: str, mix: Mix, tokens: int) -> tuple[str, Generated, float]:
         """(answer, what the engine says of it, seconds to the first text as its caller sees it)."""
@@ -127,17 +117,18 @@ class Server:
 
 
 @contextmanager
-def serving(program: Path, folder: Path) -> Iterator[Server]:
+def serving(program: Path, models: Models) -> Iterator[Server]:
     """A running llama-server with the same backbone, context, threads and adapters."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
-    adapters = ",".join(str(folder / f"a{i}.gguf") for i in range(ADAPTERS))
+    adapters = ",".join(map(str, models.adapters[:ADAPTERS]))
+    log_file = models.backbone.with_name("llama-server.log")
     command = [
-        str(program), "-m", str(folder / "backbone.gguf"), "-c", str(CONTEXT), "-t", str(usable_cores()), "-np", "1",
+        str(program), "-m", str(models.backbone), "-c", str(CONTEXT), "-t", str(usable_cores()), "-np", "1",
         "--port", str(port), "--lora", adapters, "--lora-init-without-apply", "--no-webui",
     ]  # fmt: skip
-    with (folder / "llama-server.log").open("wb") as log:
+    with log_file.open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         url = f"http://127.0.0.1:{port}"
@@ -146,7 +137,7 @@ def serving(program: Path, folder: Path) -> Iterator[Server]:
                 urllib.request.urlopen(f"{url}/health", timeout=5).close()
                 break
             except OSError:
-                assert process.poll() is None, f"llama-server ended; see {folder / 'llama-server.log'}"
+                assert process.poll() is None, f"llama-server ended; see {log_file}"
                 time.sleep(0.2)
         yield Server(url, process.pid)
     finally:
@@ -154,10 +145,10 @@ def serving(program: Path, folder: Path) -> Iterator[Server]:
         process.wait()
 
 
-def llama_bench_speed(program: Path, folder: Path) -> float:
+def llama_bench_speed(program: Path, models: Models) -> float:
     """Tokens a second that llama-bench decodes."""
     command = [
-        str(program), "-m", str(folder / "backbone.gguf"), "-p", "0", "-n", str(ANSWER), "-t", str(usable_cores()),
+        str(program), "-m", str(models.backbone), "-p", "0", "-n", str(ANSWER), "-t", str(usable_cores()),
         "-r", "1", "-o", "json",
     ]  # fmt: skip
     ran = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -169,62 +160,33 @@ def long_history(tokens: int) -> list[Message]:
     return [Message("user" if i % 2 == 0 else "assistant", words(50, i)) for i in range(2 * (tokens // 100))]
 
 
-def measure(folder: Path, programs: peers.Peers, rounds: int) -> dict[str, list[float]]:
-    """Every ratio of every round, by name."""
-    ratios: dict[str, list[float]] = {}
+def measure(models: Models, programs: peers.Peers, rounds: int) -> dict[str, list[float]]:
+    """Both sides' figures of every round, by name: tokens a second, milliseconds or bytes."""
+    figures: dict[str, list[float]] = {}
 
     def note(name: str, value: float) -> None:
-        ratios.setdefault(name, []).append(value)
-        print(f"  {name}: {value:.3f}", flush=True)
+        figures.setdefault(name, []).append(value)
 
     history = long_history(4000)
     for number in range(rounds):
-        print(f"round {number + 1} of {rounds}")
-        ours = Ours(folder)
+        ours = Ours(models)
         ours.decode_speed()
-        note("decode, ours / llama-bench", ours.decode_speed() / llama_bench_speed(programs.bench, folder))
+        note("decode speed, ours", ours.decode_speed())
+        note("decode speed, llama-bench", llama_bench_speed(programs.bench, models))
         for mix in MIXES:
             ours.turn([], words(64, 1), mix, 1)
         _, done, _ = ours.turn([], words(64, number), MIXES[0], 1)
         ours.engine.settle(history, ANSWER)
         ours.turn(history, "hello", Mix(), 1)
         _, long, _ = ours.turn(history, words(64, number), MIXES[1], 1)
-        note("first token, 4,000 tokens of history / none", long.first_token_ms / done.first_token_ms)
+        note("first token, no history", done.first_token_ms)
+        note("first token, 4,000 tokens of history", long.first_token_ms)
         ours.engine.settle([], ANSWER)
-        with serving(programs.server, folder) as server:
-            note("first token, turn 8 of alternating mixes, ours / llama-server",
-                 ours.conversation(8)[-1] / server.conversation(8)[-1])  # fmt: skip
-            note("peak memory, ours / llama-server", ours.peak_memory() / peak_memory(server.pid))
+        with serving(programs.server, models) as server:
+            for side, conversation in (("ours", ours.conversation), ("llama-server", server.conversation)):
+                for turn, seconds in enumerate(conversation(TURNS), 1):
+                    note(f"first token of turn {turn}, {side}", seconds * 1000)
+            note("peak memory, ours", ours.peak_memory())
+            note("peak memory, llama-server", peak_memory(server.pid))
         ours.engine.close()
-    return ratios
-
-
-def table(ratios: dict[str, list[float]]) -> str:
-    """A Markdown table."""
-    lines = ["| ratio | median | min | max |", "|---|---|---|---|"]
-    for name, values in ratios.items():
-        lines.append(f"| {name} | {statistics.median(values):.2f} | {min(values):.2f} | {max(values):.2f} |")
-    return "\n".join(lines)
-
-
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("build/bench"))
-    parser.add_argument("--shape", choices=random_models.SHAPES, default="0.5B")
-    parser.add_argument("--quant", choices=random_models.QUANTS, default="Q4_0")
-    parser.add_argument("--rounds", type=int, default=3)
-    args = parser.parse_args()
-    programs = peers.build(args.out / "peers")
-    folder = random_models.write_all(args.out, programs.vocabulary, args.shape, args.quant, rank=16)
-    ratios = measure(folder, programs, args.rounds)
-    cores = f"{usable_cores()} of {os.cpu_count()} cores"
-    print(f"{args.shape} {args.quant}, {args.rounds} rounds; {platform.machine()}, {cores}; "
-          f"llama-cpp-python {version('llama-cpp-python')}\n")  # fmt: skip
-    print(table(ratios))
-    results: dict[str, Any] = {"shape": args.shape, "quant": args.quant, "ratios": ratios}
-    (folder / "against_llama_cpp.json").write_text(json.dumps(results, indent=1), "utf-8")
-
-
-if __name__ == "__main__":
-    main()
+    return figures

@@ -127,15 +127,30 @@ def write_adapter(path: Path, shape: Shape, rank: int, weights: tuple[str, ...] 
     writer.close()
 
 
-def write_all(out: Path, vocabulary: Path, shape: str, quant: str, rank: int, adapters: int = 8) -> Path:
-    """A backbone and its adapters on all seven weights, written where they are not there yet; returns their folder."""
-    folder = out / f"{shape}-{quant}-r{rank}"
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "backbone.gguf").exists():
-        with written_aside(folder / "backbone.gguf") as part:
+ADAPTERS = {"r16, all seven weights": (16, None), "r8, q and v": (8, ("attn_q", "attn_v"))}
+"""Kinds of adapters: rank and weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """A backbone and adapters of one kind."""
+
+    backbone: Path
+    adapters: tuple[Path, ...]
+
+
+def write_all(out: Path, vocabulary: Path, shape: str, quant: str, adapters: str, count: int) -> Models:
+    """Writes a backbone and `count` adapters where they are not there yet."""
+    rank, weights = ADAPTERS[adapters]
+    folder = out / f"{shape}-{quant}"
+    backbone, kind = folder / "backbone.gguf", folder / f"r{rank}"
+    kind.mkdir(parents=True, exist_ok=True)
+    if not backbone.exists():
+        with written_aside(backbone) as part:
             write_backbone(part, vocabulary, SHAPES[shape], quant)
-    for i in range(adapters):
-        if not (folder / f"a{i}.gguf").exists():
-            with written_aside(folder / f"a{i}.gguf") as part:
-                write_adapter(part, SHAPES[shape], rank, None, i)
-    return folder
+    paths = tuple(kind / f"a{i}.gguf" for i in range(count))
+    for i, path in enumerate(paths):
+        if not path.exists():
+            with written_aside(path) as part:
+                write_adapter(part, SHAPES[shape], rank, weights, i)
+    return Models(backbone, paths)
