@@ -38,3 +38,7 @@ class EngineError(DlpLocalError):
     """The backbone could not be loaded or stopped working."""
 
     exit_code = ExitCode.ENGINE
+
+
+class HistoryError(DlpLocalError):
+    """The stored conversations cannot be read or written."""

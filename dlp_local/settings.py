@@ -102,6 +102,12 @@ def config_file() -> Path:
     return Path(override) if override else Path(platformdirs.user_config_dir(APP)) / "config.toml"
 
 
+def data_folder() -> Path:
+    """Where the program keeps what it stores: `DLP_LOCAL_DATA`, or the platform's folder for a user's data."""
+    override = os.environ.get("DLP_LOCAL_DATA")
+    return Path(override) if override else Path(platformdirs.user_data_dir(APP, appauthor=False))
+
+
 def load_settings(**flags: Any) -> Settings:
     """Settings with `flags` on top; groups are dictionaries, and a flag that is None does not count.
 
