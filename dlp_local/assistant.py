@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
+from dlp_local.conversation import ChatOptions
 from dlp_local.engine import EngineProcess
 from dlp_local.errors import InputError, PackError
 from dlp_local.packs import Pack, bundled_pack, open_pack
@@ -24,6 +25,9 @@ from dlp_local.records import (
 )
 from dlp_local.routing import MessageRouter
 from dlp_local.settings import Sampling, Settings, load_settings
+
+DEFAULTS = ChatOptions()
+"""Everything as the settings have it."""
 
 
 class Assistant:
@@ -62,11 +66,11 @@ class Assistant:
         settings = settings or load_settings()
         return cls(open_pack(pack or pack_folder(settings)), settings)
 
-    def route(self, text: str, *, previous: Route | None = None) -> Route:
-        """The router's decision about a message, given the route of the turn before it."""
+    def route(self, text: str, *, previous: Route | None = None, without: Collection[str] = ()) -> Route:
+        """The router's decision about a message, given the route of the turn before it; never for some adapters."""
         check_message(text)
         carried = previous.probabilities if previous else None
-        return self._router.route(text, self.settings.routing, carried)
+        return self._router.route(text, self.settings.routing, carried, without)
 
     def reply(
         self,
@@ -74,27 +78,36 @@ class Assistant:
         history: Sequence[Message] = (),
         *,
         mix: Mix | None = None,
-        system: str | None = None,
-        sampling: Sampling | None = None,
+        options: ChatOptions = DEFAULTS,
         previous: Route | None = None,
+        begun: str = "",
     ) -> Iterator[Event]:
         """Answers a message: `RouteChosen`, perhaps `HistoryTrimmed`, `TextDelta`…, and `ReplyDone` at the end.
 
-        A `mix` given by hand leaves the router out. Raises `InputError` for what cannot be answered.
+        A `mix` given by hand, or pinned by the options, leaves the router out. `begun` is the beginning of the answer,
+        to go on with: the reply then holds both. Raises `InputError` for what cannot be answered.
         """
         check_message(text)
         self._engine.resume()
-        route = self.route(text, previous=previous) if mix is None else Route(text, {}, mix)
+        route = self._route(text, options.mix if mix is None else mix, options, previous)
         yield RouteChosen(route)
-        messages = [*self._opening(system), *history, Message("user", text)]
-        answer: list[str] = []
+        messages = [*self._opening(options), *history, Message("user", text)]
+        if begun:
+            messages.append(Message("assistant", begun))
+        answer = [begun]
+        sampling = seeded(options.sampling(self.settings.sampling))
         try:
-            for event in self._engine.generate(messages, route.mix, seeded(sampling or self.settings.sampling)):
+            for event in self._engine.generate(messages, route.mix, sampling, options.scope):
                 if isinstance(event, TextDelta):
                     answer.append(event.text)
                 yield self._receipt(route, "".join(answer), event) if isinstance(event, Generated) else event
         finally:
             self._engine.resume()
+
+    def _route(self, text: str, mix: Mix | None, options: ChatOptions, previous: Route | None) -> Route:
+        if mix is not None:
+            return Route(text, {}, mix)
+        return self.route(text, previous=previous, without=options.vetoed)
 
     def _receipt(self, route: Route, answer: str, done: Generated) -> ReplyDone:
         return ReplyDone(
@@ -110,12 +123,13 @@ class Assistant:
             error=done.error,
         )
 
-    def settle(self, history: Sequence[Message], *, system: str | None = None) -> None:
+    def settle(self, history: Sequence[Message], *, options: ChatOptions = DEFAULTS) -> None:
         """Prepares for the next message in idle time; ends early on `cancel`."""
-        self._engine.settle([*self._opening(system), *history], self.settings.sampling.max_tokens)
+        sampling = options.sampling(self.settings.sampling)
+        self._engine.settle([*self._opening(options), *history], sampling.max_tokens)
 
-    def _opening(self, system: str | None) -> list[Message]:
-        instructions = self.settings.system if system is None else system
+    def _opening(self, options: ChatOptions) -> list[Message]:
+        instructions = self.settings.system if options.system is None else options.system
         return [Message("system", instructions)] if instructions else []
 
     def cancel(self) -> None:

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "routing": GROUND,
     "packs": GROUND,
     "engine": GROUND,
-    "assistant": GROUND | {"engine", "packs", "routing"},
+    "assistant": GROUND | {"conversation", "engine", "packs", "routing"},
     "terminal": {"display", "errors", "records"},
     "cli": GROUND | {"assistant", "packs", "terminal"},
 }

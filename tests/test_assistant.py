@@ -7,8 +7,9 @@ import pytest
 
 import dlp_local.assistant
 from dlp_local import Assistant, HistoryTrimmed, Message, Mix, ReplyDone, RouteChosen, TextDelta
+from dlp_local.conversation import ChatOptions
 from dlp_local.errors import InputError, PackError
-from dlp_local.settings import Sampling, Settings
+from dlp_local.settings import Settings
 from tests.prompts import PROMPTS, SMALL_TALK
 
 
@@ -67,7 +68,7 @@ def test_a_mix_given_by_hand_leaves_the_router_out(assistant):
 
 def test_the_system_prompt_counts_as_part_of_the_prompt(assistant):
     plain = finish(assistant, "hello")
-    told = finish(assistant, "hello", system="You are a helpful assistant.")
+    told = finish(assistant, "hello", options=ChatOptions(system="You are a helpful assistant."))
     assert told.prompt_tokens > plain.prompt_tokens
 
 
@@ -79,9 +80,34 @@ def test_a_conversation_goes_on_with_its_history(assistant):
     assistant.settle(history)
 
 
+def test_an_answer_that_was_cut_goes_on_where_it_was_cut(assistant):
+    whole = finish(assistant, "hello, what can you do?").answer
+    cut = finish(assistant, "hello, what can you do?", options=ChatOptions(max_tokens=12))
+    assert cut.finish_reason == "length"
+    rest = finish(assistant, "hello, what can you do?", begun=cut.answer)
+    assert rest.answer == whole
+    assert rest.prompt_tokens > cut.prompt_tokens
+
+
+def test_a_vetoed_adapter_is_not_chosen_and_base_has_its_share(assistant):
+    text = "to ISO: 4 July 1999"
+    done = finish(assistant, text, options=ChatOptions(vetoed=("dates",)))
+    assert "dates" not in done.route.mix.as_dict()
+    assert done.route.mix.base > 0.5
+    assert done.route.probabilities == assistant.route(text).probabilities
+
+
+def test_a_pinned_mix_takes_the_place_of_the_router(assistant):
+    done = finish(assistant, "to ISO: 4 July 1999", options=ChatOptions(pinned={"shell": 0.5}))
+    assert done.route.mix == Mix.of({"shell": 0.5})
+    assert (
+        finish(assistant, "to ISO: 4 July 1999", mix=Mix(), options=ChatOptions(pinned={"shell": 1})).route.mix == Mix()
+    )
+
+
 def test_a_conversation_that_outgrows_the_context_says_so(assistant):
     turn = (Message("user", "hello " * 60), Message("assistant", "Hello! " * 60))
-    events = list(assistant.reply("hello", turn * 10, sampling=Sampling(max_tokens=8)))
+    events = list(assistant.reply("hello", turn * 10, options=ChatOptions(max_tokens=8)))
     assert any(isinstance(event, HistoryTrimmed) for event in events)
 
 
@@ -93,7 +119,7 @@ def test_an_empty_message_is_refused(assistant, text):
 
 @pytest.mark.parametrize("text", ["\x00", "a\x00b\x1b[31m\x07", "😀 emoji", "‮ right to left", "x" * 500])
 def test_odd_characters_are_answered_like_any_other(assistant, text):
-    assert finish(assistant, text, sampling=Sampling(max_tokens=8)).finish_reason in ("stop", "length")
+    assert finish(assistant, text, options=ChatOptions(max_tokens=8)).finish_reason in ("stop", "length")
 
 
 def test_half_a_character_is_refused(assistant):

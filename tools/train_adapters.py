@@ -52,7 +52,7 @@ class Plan:
 
 
 PLANS = {
-    "shell": Plan(steps=7000, brevity=0.7),
+    "shell": Plan(steps=10000, brevity=0.7),
     "sql": Plan(steps=5600),
     "describe": Plan(steps=350, dropout=0.05),
     "extract": Plan(steps=2400, dropout=0.1),

@@ -16,7 +16,7 @@ from dlp_local.engine.mixer import Mixer
 from dlp_local.engine.prompt import PromptBuilder
 from dlp_local.engine.text import StopStrings, whole_characters
 from dlp_local.errors import InputError
-from dlp_local.records import AdapterFile, FinishReason, Generated, HistoryTrimmed, Message, Mix, TextDelta
+from dlp_local.records import AdapterFile, FinishReason, Generated, HistoryTrimmed, Message, Mix, Scope, TextDelta
 
 ANSWER_SHARE = 4
 """A prompt leaves at least a quarter of the context to the answer, less where the answer may not be that long."""
@@ -57,9 +57,12 @@ class Engine:
         return self._backbone.context_size
 
     def generate(
-        self, messages: Sequence[Message], mix: Mix, sampling: settings.Sampling
+        self, messages: Sequence[Message], mix: Mix, sampling: settings.Sampling, scope: Scope | None = None
     ) -> Iterator[HistoryTrimmed | TextDelta | Generated]:
         """Answers a conversation that ends with a user's message; the last event is `Generated`.
+
+        Where it ends with the assistant's, that is the beginning of an answer, and what comes goes on with it. `scope`
+        takes the place of the adapters' own.
 
         An answer that is still open when the next one starts ends there, as if it had been cancelled.
 
@@ -75,7 +78,7 @@ class Engine:
         prompt_tokens = sum(map(len, turns))
         stops = StopStrings(sampling.stop)
         try:
-            if not self._compute(turns, mix, sampling.max_tokens):
+            if not self._compute(turns, mix, sampling.max_tokens, scope):
                 progress.finish_reason = "cancelled"
             else:
                 pieces = map(self._backbone.piece, self._sample(prompt_tokens, sampling, progress))
@@ -100,12 +103,12 @@ class Engine:
             total_ms=(now - started) * 1000,
         )
 
-    def _compute(self, turns: Sequence[tuple[int, ...]], mix: Mix, max_tokens: int) -> bool:
+    def _compute(self, turns: Sequence[tuple[int, ...]], mix: Mix, max_tokens: int, scope: Scope | None) -> bool:
         """Computes the history and then, on a new branch, the last turn; False where cancelled."""
         prompt = tuple(token for turn in turns for token in turn)
         start = len(prompt) - len(turns[-1])
-        under = self._mixer.whole_context(mix)
-        places = self._mixer.switch_on(mix, prompt, start)
+        under = self._mixer.whole_context(mix, scope)
+        places = self._mixer.switch_on(mix, prompt, start, scope)
         if not self._cache.commit(turns[:-1], under, len(turns[-1]) + max_tokens):
             return False
         self._cache.open_branch(under)
@@ -144,7 +147,11 @@ class Engine:
         Followed from its start, a conversation that outgrows the room loses its oldest turns down to half of it: so
         the turns after that find their history on the spine. What goes depends on the messages alone.
         """
-        room = self.context_size - min(max_tokens, self.context_size // ANSWER_SHARE)
+        begun: tuple[int, ...] = ()
+        if messages[-1].role == "assistant":
+            begun = tuple(self._backbone.tokenize(messages[-1].content, special=False))
+            messages = messages[:-1]
+        room = self.context_size - min(max_tokens, self.context_size // ANSWER_SHARE) - len(begun)
         split = 1 if messages[0].role == "system" else 0
         body = messages[split:]
         starts = [i for i, message in enumerate(body) if message.role == "user"]
@@ -162,7 +169,7 @@ class Engine:
             turns = self._prompts.turns(kept)
             size = sum(map(len, turns))
             if size <= room:
-                return turns, first
+                return [*turns[:-1], turns[-1] + begun], first
         raise InputError(
             f"the message is too long: {size} tokens, and {room} fit the context of {self.context_size}. "
             "Shorten it, or use a backbone with a larger context."

@@ -12,7 +12,7 @@ from dlp_local.engine.llama import Adapter, Backbone
 from dlp_local.engine.lora_file import LoraFile, read_lora
 from dlp_local.engine.stacking import NotStackableError, Stack
 from dlp_local.errors import InputError
-from dlp_local.records import BASE, AdapterFile, Mix, Weights
+from dlp_local.records import BASE, AdapterFile, Mix, Scope, Weights
 
 MEMORY_SHARE = 16
 """Adapters and stacks are kept in a sixteenth of the machine's memory unless the settings say otherwise."""
@@ -86,9 +86,9 @@ class Mixer:
         for key in [key for key in self._held if key == name or (isinstance(key, tuple) and name in dict(key))]:
             self._free(key)
 
-    def whole_context(self, mix: Mix) -> dict[str, float]:
-        """The part of a mix whose adapters want the history, too, under their own weights."""
-        return {name: weight for name, weight in mix.weights if self._file(name).scope == "context"}
+    def whole_context(self, mix: Mix, scope: Scope | None = None) -> dict[str, float]:
+        """The part of a mix whose adapters want the history, too, under their own weights; `scope` overrides theirs."""
+        return {name: weight for name, weight in mix.weights if (scope or self._file(name).scope) == "context"}
 
     def set(self, weights: Mapping[str, float]) -> None:
         """Makes exactly these adapters active, each with its weight times its file's scale."""
@@ -146,7 +146,9 @@ class Mixer:
     def _free(self, key: str | Weights) -> None:
         self._backbone.free_adapter(self._held.pop(key))
 
-    def switch_on(self, mix: Mix, prompt: tuple[int, ...], branch: int) -> list[tuple[int, str, float]]:
+    def switch_on(
+        self, mix: Mix, prompt: tuple[int, ...], branch: int, scope: Scope | None = None
+    ) -> list[tuple[int, str, float]]:
         """Where in a prompt each adapter of a mix goes on: (position, name, weight), in order of position.
 
         That is `branch`, the start of the last user turn; or, for an adapter that names its invocation tokens
@@ -157,7 +159,7 @@ class Mixer:
         for name, weight in mix.weights:
             tokens = self.lora(name).invocation_tokens
             position = last_occurrence(tokens, prompt) if tokens else branch
-            if self._file(name).scope == "context":
+            if (scope or self._file(name).scope) == "context":
                 position = 0
             if position is not None:
                 places.append((position, name, weight))

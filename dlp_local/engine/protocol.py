@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dlp_local import settings
-from dlp_local.records import AdapterFile, Generated, HistoryTrimmed, Message, Mix, TextDelta
+from dlp_local.records import AdapterFile, Generated, HistoryTrimmed, Message, Mix, Scope, TextDelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class Generate:
     messages: tuple[Message, ...]
     mix: Mix
     sampling: settings.Sampling
+    scope: Scope | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,8 +117,8 @@ class _Server:
         if self._engine is None:
             raise EngineError("the engine is not open. Open the assistant again.")
         match task:
-            case Generate(messages, mix, sampling):
-                yield from self._engine.generate(messages, mix, sampling)
+            case Generate(messages, mix, sampling, scope):
+                yield from self._engine.generate(messages, mix, sampling, scope)
             case Settle(history, max_tokens):
                 self._engine.settle(history, max_tokens)
             case AddAdapter(file):

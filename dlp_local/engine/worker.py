@@ -17,7 +17,7 @@ from dlp_local import settings
 from dlp_local.engine.child import Child, ChildDiedError
 from dlp_local.engine.protocol import AddAdapter, EngineEvent, Generate, Open, Opened, RemoveAdapter, Settle, Task
 from dlp_local.errors import DlpLocalError, EngineError
-from dlp_local.records import AdapterFile, Generated, HistoryTrimmed, Message, Mix, TextDelta
+from dlp_local.records import AdapterFile, Generated, HistoryTrimmed, Message, Mix, Scope, TextDelta
 
 
 class EngineProcess:
@@ -119,12 +119,12 @@ class EngineProcess:
             raise EngineError(str(died)) from None
 
     def generate(
-        self, messages: Sequence[Message], mix: Mix, sampling: settings.Sampling
+        self, messages: Sequence[Message], mix: Mix, sampling: settings.Sampling, scope: Scope | None = None
     ) -> Iterator[HistoryTrimmed | TextDelta | Generated]:
         """As `Engine.generate`; where the child dies, the last event is a `Generated` with the reason."""
         started, tokens, first = time.perf_counter(), 0, 0.0
         try:
-            for event in self._events(Generate(tuple(messages), mix, sampling)):
+            for event in self._events(Generate(tuple(messages), mix, sampling, scope)):
                 if isinstance(event, TextDelta):
                     tokens, first = tokens + 1, first or time.perf_counter()
                 if not isinstance(event, Opened):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from dlp_local.errors import PackError
-from dlp_local.records import Route
+from dlp_local.records import BASE, Route
 from dlp_local.routing.encoder import Encoder
 from dlp_local.routing.router import Router
 from dlp_local.routing.selection import select
@@ -31,8 +31,16 @@ class MessageRouter:
                 "Train the router again on the pack's own encoder."
             )
 
-    def route(self, text: str, options: Routing, previous: Mapping[str, float] | None = None) -> Route:
+    def route(
+        self,
+        text: str,
+        options: Routing,
+        previous: Mapping[str, float] | None = None,
+        without: Collection[str] = (),
+    ) -> Route:
         """Routes one message; `previous` are the probabilities of the turn before it, if there was one.
+
+        The adapters in `without` are not chosen, and `base` has their share of the mix.
 
         The route's probabilities are those that the mix was selected from, so they are the next turn's `previous`.
         """
@@ -41,9 +49,18 @@ class MessageRouter:
         embedded = time.perf_counter()
         (row,) = self._router.probabilities(embedding)
         probabilities = carry_over(dict(zip(self.labels, row.tolist(), strict=True)), previous or {})
-        mix = select(probabilities, options)
+        mix = select(vetoed(probabilities, without), options)
         done = time.perf_counter()
         return Route(text, probabilities, mix, embed_ms=(embedded - start) * 1e3, route_ms=(done - embedded) * 1e3)
+
+
+def vetoed(probabilities: Mapping[str, float], without: Collection[str]) -> Mapping[str, float]:
+    """Probabilities in which those of some adapters went to `base`."""
+    gone = sum(p for name, p in probabilities.items() if name in without and name != BASE)
+    if not gone:
+        return probabilities
+    left = {name: p for name, p in probabilities.items() if name not in without or name == BASE}
+    return left | {BASE: left.get(BASE, 0.0) + gone}
 
 
 def carry_over(probabilities: Mapping[str, float], previous: Mapping[str, float]) -> dict[str, float]:
