@@ -57,13 +57,20 @@ def options(version: Annotated[bool, typer.Option("--version", help="Print the v
 
 
 @app.command()
-def chat(pack: PackOption = None, system: SystemOption = None) -> None:
+def chat(
+    pack: PackOption = None,
+    system: SystemOption = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the last conversation.")] = False,
+    number: Annotated[
+        int | None, typer.Option("--continue", help="Go on with this conversation.", metavar="NUMBER")
+    ] = None,
+) -> None:
     """Chat in the terminal; F1 shows the keys."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError("chat needs a terminal. Use `dlp-local ask` in scripts and pipes.")
     from tui import run_chat
 
-    raise typer.Exit(run_chat(load_settings(pack=pack, system=system)))
+    raise typer.Exit(run_chat(load_settings(pack=pack, system=system), resume=resume, number=number))
 
 
 @app.command()

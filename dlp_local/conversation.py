@@ -139,9 +139,9 @@ def newest_leaf(turns: tuple[StoredTurn, ...] | list[StoredTurn], turn: int) -> 
 
 
 def messages(turns: tuple[StoredTurn, ...]) -> Iterator[Message]:
-    """What the assistant is told of earlier turns: those that were answered."""
+    """What the assistant is told of earlier turns: those that were answered, in part at least, and not broken off."""
     for turn in turns:
-        if turn.answer:
+        if turn.answer and turn.state == "done":
             yield Message("user", turn.text)
             yield Message("assistant", turn.answer)
 

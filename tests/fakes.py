@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from dlp_local.conversation import ChatOptions
 from dlp_local.records import (
     Event,
     FinishReason,
@@ -69,6 +70,9 @@ class Call:
     text: str
     history: tuple[Message, ...]
     previous: Route | None
+    mix: Mix | None
+    options: ChatOptions
+    begun: str
 
 
 class FakeAssistant:
@@ -91,10 +95,17 @@ class FakeAssistant:
         self._cancelled = False
 
     def reply(
-        self, text: str, history: Sequence[Message] = (), *, previous: Route | None = None, **_: object
+        self,
+        text: str,
+        history: Sequence[Message] = (),
+        *,
+        previous: Route | None = None,
+        mix: Mix | None = None,
+        options: ChatOptions | None = None,
+        begun: str = "",
     ) -> Iterator[Event]:
         self.threads.add(threading.get_ident())
-        self.calls.append(Call(text, tuple(history), previous))
+        self.calls.append(Call(text, tuple(history), previous, mix, options or ChatOptions(), begun))
         answer = self.script.pop(0) if self.script else Answer()
         with self._lock:
             self._cancelled, self._gate = False, answer.gate
@@ -102,7 +113,7 @@ class FakeAssistant:
         yield RouteChosen(route)
         if answer.trimmed:
             yield HistoryTrimmed(answer.trimmed)
-        given = ""
+        given = begun
         reason = answer.finish_reason
         for index, piece in enumerate([*answer.pieces, None]):
             if answer.gate and index == answer.before_gate:
@@ -121,7 +132,7 @@ class FakeAssistant:
             Timings(route=1.8, first_token=180.0, total=180.0 + (tokens - 1) * 1000 / 96),
         )  # fmt: skip
 
-    def settle(self, history: Sequence[Message]) -> None:
+    def settle(self, history: Sequence[Message], **_: object) -> None:
         self.threads.add(threading.get_ident())
         self.settled.append(tuple(history))
         if gate := self._settle_gate:

@@ -1,6 +1,6 @@
 """`dlp-local chat`: the terminal window of the assistant.
 
-It sees the assistant, the records, the settings and the errors of `dlp_local`, and nothing below them. Importing
+It sees the assistant, the history and the ground floor of `dlp_local`, and nothing below them. Importing
 this package is cheap: textual is imported when a window is opened, the assistant's engine when the window's
 worker thread loads it, after the first paint.
 """
@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     from tui.assistant_like import AssistantLike
 
 
-def run_chat(settings: Settings) -> int:
-    """Opens the window and stays in it until the user leaves; returns the exit code for the shell."""
+def run_chat(settings: Settings, *, resume: bool = False, number: int | None = None) -> int:
+    """Opens the window and stays in it until the user leaves; returns the exit code for the shell.
+
+    `resume` goes on with the last conversation, `number` with that one. Raises `HistoryError` where there is none.
+    """
+    from dlp_local.history import open_history
     from tui.app import ChatApp
 
     def open_assistant() -> AssistantLike:
@@ -24,11 +28,13 @@ def run_chat(settings: Settings) -> int:
 
         return open_assistant(settings)
 
-    app = ChatApp(open_assistant)
+    history, notice = open_history()
+    app = ChatApp(open_assistant, history, notice, history.last() if resume and number is None else number)
     try:
         app.run()
     finally:
         ended = app.session.close()
+        history.close()
     code = app.return_code or 0
     if not ended:
         # The worker sits in native code, loading a model say; the interpreter cannot be taken down around it.

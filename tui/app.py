@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from dlp_local.history import History
 from tui.assistant_like import AssistantLike
+from tui.commands import COMMANDS
 from tui.screens.chat import ChatScreen
 from tui.session import Session
 
@@ -21,13 +24,18 @@ class ChatApp(App[None]):
     CSS_PATH = "app.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c", "interrupt", "Stop the answer; when idle, quit"),
-        Binding("ctrl+p", "command_palette", "Commands: change the theme, quit", priority=True),
+        Binding("ctrl+p", "command_palette", "All commands", priority=True),
         Binding("ctrl+q", "quit", "Quit", priority=True),
     ]
 
-    def __init__(self, open_assistant: Callable[[], AssistantLike]) -> None:
+    def __init__(
+        self, open_assistant: Callable[[], AssistantLike], history: History, notice: str = "", number: int | None = None
+    ) -> None:
+        """`number`: the stored conversation to go on with."""
         super().__init__()
-        self.session = Session(open_assistant)
+        self.session = Session(open_assistant, history, notice)
+        if number is not None:
+            self.session.open(number)
 
     def get_default_screen(self) -> Screen[None]:
         """The conversation."""
@@ -38,6 +46,10 @@ class ChatApp(App[None]):
         for command in super().get_system_commands(screen):
             if command.title in ("Theme", "Quit"):
                 yield command
+        if isinstance(screen, ChatScreen):
+            for own in COMMANDS:
+                if own.name not in ("theme", "quit") and own.argument[:1] in ("", "["):
+                    yield SystemCommand(f"/{own.name}", own.help, partial(screen.deeds.do, own.name, ""))
 
     def action_interrupt(self) -> None:
         """Ctrl+C as in a shell: first it stops what runs, then it leaves."""

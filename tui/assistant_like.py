@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from dlp_local.records import Event, Message, Route
+from dlp_local.conversation import ChatOptions
+from dlp_local.records import Event, Message, Mix, Route
 
 
 class AssistantLike(Protocol):
@@ -22,8 +23,15 @@ class AssistantLike(Protocol):
     @property
     def context_size(self) -> int: ...  # noqa: D102
     def reply(  # noqa: D102
-        self, text: str, history: Sequence[Message] = (), *, previous: Route | None = None
+        self,
+        text: str,
+        history: Sequence[Message] = (),
+        *,
+        mix: Mix | None = None,
+        options: ChatOptions = ...,
+        previous: Route | None = None,
+        begun: str = "",
     ) -> Iterator[Event]: ...
-    def settle(self, history: Sequence[Message]) -> None: ...  # noqa: D102
+    def settle(self, history: Sequence[Message], *, options: ChatOptions = ...) -> None: ...  # noqa: D102
     def cancel(self) -> None: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102

@@ -1,6 +1,6 @@
-"""The truth of the window: the conversation, the queue of messages, and the one thread that asks the assistant.
+"""The truth of the window: the open conversation, the queue of messages, and the one thread that asks the assistant.
 
-No widget holds any of this; the window sends (`send`, `stop`, `new`) and draws the values that come back through
+No widget holds any of this; the window sends (`send`, `stop`, `new`, …) and draws the values that come back through
 `post`. All calls to the assistant come from the worker thread, one after the other, but for `cancel`, which is
 called under the lock that also guards each change of what the worker is doing: so it can never hit the wrong reply.
 """
@@ -12,16 +12,18 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from itertools import count
+from dataclasses import dataclass, replace
 from typing import Any
 
 from textual.message import Message as Posted
 
+from dlp_local.conversation import ChatOptions, Correction, StoredTurn
 from dlp_local.errors import DlpLocalError, ExitCode
-from dlp_local.records import Event, HistoryTrimmed, Message, ReplyDone, Route, RouteChosen, TextDelta
+from dlp_local.history import History
+from dlp_local.records import Event, HistoryTrimmed, Message, Mix, ReplyDone, RouteChosen, TextDelta
 from tui.assistant_like import AssistantLike
-from tui.turn import Status, StatusChanged, Turn, TurnChanged
+from tui.chat import Chat
+from tui.turn import PathChanged, Shown, Status, StatusChanged, Turn, TurnChanged, stored
 
 _log = logging.getLogger(__name__)
 
@@ -30,27 +32,29 @@ AGAIN = "Send the message again."
 NOT_LOADED = "Not answered: the pack could not be loaded."
 
 
-@dataclass(eq=False)
-class Conversation:
-    """What the assistant is told of earlier turns; a turn belongs to the conversation it was sent in."""
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A turn to answer: in its own conversation, perhaps under a mix given for it alone, perhaps begun already."""
 
-    history: list[Message] = field(default_factory=list)
-    previous: Route | None = None
-    trimmed: int = 0
+    turn: int
+    chat: Chat
+    mix: Mix | None = None
+    begun: str = ""
 
 
 class Session:
-    """Owns the conversation and the worker thread. Public methods are for the window's thread and never block."""
+    """Owns the open conversation and the worker thread. Public methods are for the window's thread and never block."""
 
-    def __init__(self, open_assistant: Callable[[], AssistantLike]) -> None:
-        self.status = Status()
+    def __init__(self, open_assistant: Callable[[], AssistantLike], history: History, notice: str = "") -> None:
+        self.history = history
+        self.status = Status(notice=notice)
+        self.chat = Chat(history)
         self.last_sent = ""
         self._open = open_assistant
         self._post: Callable[[Posted], object] = lambda _: None
-        self._ids = count(1)
-        self._wake = threading.Condition()
-        self._waiting: deque[tuple[Turn, Conversation]] = deque()
-        self._conversation = Conversation()
+        self._wake = threading.Condition(threading.RLock())
+        self._waiting: deque[_Job] = deque()
+        self._live: dict[int, Turn] = {}
         self._assistant: AssistantLike | None = None
         self._answering = self._settling = self._stopping = self._closing = False
         self._thread = threading.Thread(target=self._work, name="assistant", daemon=True)
@@ -66,18 +70,44 @@ class Session:
         return self._answering
 
     @property
-    def history(self) -> tuple[Message, ...]:
-        """The finished turns of the conversation, as the assistant is told of them."""
-        return tuple(self._conversation.history)
+    def told(self) -> tuple[Message, ...]:
+        """The answered turns of the shown path, as the assistant is told of them."""
+        return self.chat.told(self.chat.tip)
+
+    # ---- what the user does ----
 
     def send(self, text: str) -> Turn:
-        """Queues a message; it runs at once where nothing is before it."""
+        """Queues a message after the shown path; it runs at once where nothing is before it."""
+        self.last_sent = text
+        return self._queue(text, self.chat.tip)
+
+    def edit(self, turn: int, text: str) -> None:
+        """Sends another message in the place of a turn's; the old one stays as an alternative."""
+        self.last_sent = text
+        self._queue(text, self.chat[turn].parent)
+        self._show_path()
+
+    def retry(self, turn: int, mix: Mix | None = None) -> Turn:
+        """Asks for another answer to a turn's message, perhaps under a mix given for it alone."""
+        again = self._queue(self.chat[turn].text, self.chat[turn].parent, mix)
+        self._show_path()
+        return again
+
+    def go_on(self, turn: int) -> None:
+        """Goes on with an answer that was cut."""
+        before = self.chat[turn]
+        mix = before.done.route.mix if before.done and not before.done.route.probabilities else None
+        self._queue(before.text, before.parent, mix, begun=before.answer)
+        self._show_path()
+
+    def _queue(self, text: str, parent: int | None, mix: Mix | None = None, begun: str = "") -> Turn:
         with self._wake:
             idle = self._assistant is not None and not self._answering and not self._waiting
-            turn = Turn(next(self._ids), text, "reading" if idle else "queued")
-            self._waiting.append((turn, self._conversation))
-            self.last_sent = text
+            kept = self.chat.add(text, parent, self.status.name)
+            turn = self._note(Turn(kept.id, text, "reading" if idle else "queued", place=self.chat.place(kept.id)))
+            self._waiting.append(_Job(kept.id, self.chat, mix, begun))
             self._interrupt(settle=True)
+            self._check_saved()
             self._wake.notify()
         return turn
 
@@ -87,13 +117,59 @@ class Session:
             self._stopping = self._answering
             self._interrupt()
 
-    def new(self) -> None:
+    def new(self, options: ChatOptions | None = None) -> None:
         """Begins a new conversation; what runs or waits in the old one ends."""
+        self._leave(Chat(self.history, options=options))
+
+    def open(self, number: int) -> None:
+        """Goes to a stored conversation; raises `HistoryError` where it cannot be read."""
+        if number != self.chat.number:
+            self.history.end_unfinished(number)
+            self._leave(Chat(self.history, self.history.conversation(number)))
+
+    def _leave(self, chat: Chat) -> None:
         self.stop()
         with self._wake:
+            for job in self._waiting:
+                job.chat.finish(job.turn, "", None, "Not answered: another conversation was opened.")
             self._waiting.clear()
-            self._conversation = Conversation()
-            self._set_status(context_used=0)
+            self._live.clear()
+            self.chat = chat
+            last = next((turn.done for turn in reversed(chat.path()) if turn.done), None)
+            self._set_status(context_used=last.context_used if last else 0, options=chat.options)
+            self._show_path()
+
+    def step(self, turn: int, by: int) -> None:
+        """Goes to the alternative before (-1) or after (1) a turn; not while an answer is being written."""
+        with self._wake:
+            if not self._answering and self.chat.step(turn, by):
+                self._show_path()
+
+    def show(self, turn: int) -> None:
+        """Goes to the branch through a turn."""
+        with self._wake:
+            self.chat.show(turn)
+            self._show_path()
+
+    def undo(self) -> str:
+        """Takes the last turn back; returns its message, to be written anew."""
+        with self._wake:
+            turn = None if self._answering else self.chat.undo()
+            self._show_path()
+        return turn.text if turn else ""
+
+    def set_options(self, options: ChatOptions) -> None:
+        """What this conversation sets for itself, from the next message on."""
+        with self._wake:
+            self.chat.set_options(options)
+            self._check_saved()
+            self._set_status(options=options)
+
+    def correct(self, turn: int, right: str) -> None:
+        """Stores that a turn's message belongs to another adapter; raises `HistoryError` where it cannot."""
+        kept = self.chat[turn]
+        wrong = kept.done.route.mix if kept.done else Mix()
+        self.history.correct(Correction(kept.text, wrong, right))
 
     def close(self, timeout: float = 3.0) -> bool:
         """Ends the worker; False where it goes on: in an answer for `timeout` seconds, or with a pack still loading.
@@ -114,6 +190,33 @@ class Session:
         if self._assistant and (self._stopping or (settle and self._settling)):
             self._assistant.cancel()
 
+    # ---- what the window shows ----
+
+    def shown(self) -> Shown:
+        """The conversation as it is to be shown."""
+        chat = self.chat
+        turns = tuple(self._turn(turn, chat.place(turn.id)) for turn in chat.path())
+        return Shown(chat.number, chat.title, turns, chat.options)
+
+    def turn(self, number: int) -> Turn:
+        """A turn of the open conversation as it is now."""
+        return self._turn(self.chat[number], self.chat.place(number))
+
+    def _turn(self, kept: StoredTurn, place: tuple[int, int]) -> Turn:
+        live = self._live.get(kept.id)
+        return replace(live, place=place) if live else stored(kept, place)
+
+    def _note(self, turn: Turn) -> Turn:
+        self._live[turn.id] = turn
+        return turn
+
+    def _show_path(self) -> None:
+        self._emit(PathChanged(self.shown()))
+
+    def _check_saved(self) -> None:
+        if self.chat.problem and self.chat.problem != self.status.notice:
+            self._set_status(notice=self.chat.problem)
+
     # ---- the worker thread ----
 
     def _work(self) -> None:
@@ -130,13 +233,13 @@ class Session:
                 name=assistant.name,
                 greeting=assistant.greeting,
                 examples=tuple(assistant.examples),
-                adapters=len(assistant.adapters),
+                adapters=tuple(assistant.adapters),
                 context_size=assistant.context_size,
             )
         try:
             while job := self._next():
-                self._answer(assistant, *job)
-                self._settle(assistant, job[1])
+                self._answer(assistant, job)
+                self._settle(assistant, job.chat)
         finally:
             with suppress(Exception):
                 assistant.close()
@@ -145,71 +248,87 @@ class Session:
         with self._wake:
             code = error.exit_code if isinstance(error, DlpLocalError) else ExitCode.FAILURE
             self._set_status(phase="failed", error=describe(error), exit_code=int(code))
-            for turn, _ in self._waiting:
-                self._emit(TurnChanged(replace(turn, state="failed", error=NOT_LOADED)))
+            for job in self._waiting:
+                job.chat.finish(job.turn, "", None, NOT_LOADED)
+                self._change(replace(self._live[job.turn], state="failed", error=NOT_LOADED), job.chat)
             self._waiting.clear()
 
-    def _next(self) -> tuple[Turn, Conversation] | None:
+    def _next(self) -> _Job | None:
         with self._wake:
             self._wake.wait_for(lambda: self._waiting or self._closing)
             if self._closing:
                 return None
             self._answering = True
-            turn, conversation = self._waiting.popleft()
             self._set_status(phase="reading")
-        return replace(turn, state="reading"), conversation
+            return self._waiting.popleft()
 
-    def _answer(self, assistant: AssistantLike, turn: Turn, conversation: Conversation) -> None:
-        self._emit(TurnChanged(turn))
+    def _answer(self, assistant: AssistantLike, job: _Job) -> None:
+        kept = job.chat[job.turn]
+        turn = Turn(kept.id, kept.text, "reading", job.begun, place=job.chat.place(kept.id))
+        self._change(turn, job.chat)
         try:
-            for event in assistant.reply(turn.text, tuple(conversation.history), previous=conversation.previous):
+            for event in assistant.reply(
+                kept.text,
+                job.chat.told(kept.parent),
+                mix=job.mix,
+                options=job.chat.options,
+                previous=job.chat.route_before(kept),
+                begun=job.begun,
+            ):
                 with self._wake:
                     # Asked for again at each event: a stop that came before the reply had begun must not be lost.
                     self._interrupt()
-                turn = self._advance(turn, conversation, event)
+                turn = self._advance(turn, job.chat, event)
                 if turn.done is None:
-                    self._emit(TurnChanged(turn))
+                    self._change(turn, job.chat)
             if turn.done is None or turn.done.finish_reason == "error":
                 why = turn.done.error if turn.done else ""
                 turn = replace(turn, state="failed", error=f"{why or LOST} {AGAIN}")
         except Exception as error:
             _log.debug("a reply failed", exc_info=True)
             turn = replace(turn, state="failed", error=describe(error))
-        self._finish(turn, conversation)
+        self._finish(turn, job.chat)
 
-    def _advance(self, turn: Turn, conversation: Conversation, event: Event) -> Turn:
+    def _advance(self, turn: Turn, chat: Chat, event: Event) -> Turn:
         match event:
             case RouteChosen(route):
                 return replace(turn, route=route)
             case HistoryTrimmed(turns):
-                news = turns > conversation.trimmed
-                conversation.trimmed = max(turns, conversation.trimmed)
+                news = turns > chat.trimmed
+                chat.trimmed = max(turns, chat.trimmed)
                 return replace(turn, trimmed=turns) if news else turn
             case TextDelta(text):
                 if turn.state != "writing":
                     self._set_status(phase="writing")
-                return replace(turn, state="writing", answer=turn.answer + text)
+                turn = replace(turn, state="writing", answer=turn.answer + text)
+                chat.grow(turn.id, turn.answer)
+                return turn
             case ReplyDone():
                 return replace(turn, state="done", answer=event.answer, route=event.route, done=event)
 
-    def _finish(self, turn: Turn, conversation: Conversation) -> None:
+    def _finish(self, turn: Turn, chat: Chat) -> None:
         with self._wake:
+            chat.finish(turn.id, turn.answer, turn.done, turn.error)
             changes: dict[str, Any] = {"phase": "ready"}
-            if turn.state == "done" and turn.done and turn.answer:
-                conversation.history += [Message("user", turn.text), Message("assistant", turn.answer)]
-                conversation.previous = turn.done.route
-                if conversation is self._conversation:
-                    changes["context_used"] = turn.done.context_used
+            if turn.done:
+                changes["speed"] = turn.done.tokens_per_second
+            if turn.state == "done" and turn.done and turn.answer and chat is self.chat:
+                changes["context_used"] = turn.done.context_used
             self._answering = self._stopping = False
-            self._emit(TurnChanged(turn))
+            self._change(turn, chat)
+            self._check_saved()
             self._set_status(**changes)
 
-    def _settle(self, assistant: AssistantLike, conversation: Conversation) -> None:
+    def _change(self, turn: Turn, chat: Chat) -> None:
+        if chat is self.chat:
+            self._emit(TurnChanged(self._note(turn)))
+
+    def _settle(self, assistant: AssistantLike, chat: Chat) -> None:
         with self._wake:
-            self._settling = not self._waiting and not self._closing and conversation is self._conversation
+            self._settling = not self._waiting and not self._closing and chat is self.chat
         if self._settling:
             try:
-                assistant.settle(tuple(conversation.history))
+                assistant.settle(chat.told(chat.tip), options=chat.options)
             except Exception:
                 # Settling only saves time: what is really wrong shows itself, with words, at the next reply.
                 _log.debug("settling failed", exc_info=True)

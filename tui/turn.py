@@ -11,15 +11,17 @@ from typing import Literal
 
 from textual.message import Message
 
+from dlp_local.conversation import ChatOptions, StoredTurn
 from dlp_local.records import FinishReason, ReplyDone, Route
 
 TurnState = Literal["queued", "reading", "writing", "done", "failed"]
+NOTHING_SET = ChatOptions()
 Phase = Literal["loading", "failed", "ready", "reading", "writing"]
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One message of the user and what came of it so far; `id` is unique in its session."""
+    """One message of the user and what came of it so far; `id` is its number in the history."""
 
     id: int
     text: str
@@ -29,11 +31,20 @@ class Turn:
     trimmed: int = 0
     done: ReplyDone | None = None
     error: str = ""
+    place: tuple[int, int] = (1, 1)
+    """Which of how many alternatives."""
 
     @property
     def finish_reason(self) -> FinishReason | None:
         """Why the answer ended; none while it has not."""
         return self.done.finish_reason if self.done else None
+
+
+def stored(turn: StoredTurn, place: tuple[int, int]) -> Turn:
+    """A turn as it was stored."""
+    state: TurnState = "queued" if turn.state == "sent" else turn.state
+    route = turn.done.route if turn.done else None
+    return Turn(turn.id, turn.text, state, turn.answer, route, 0, turn.done, turn.error, place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +55,29 @@ class Status:
     name: str = ""
     greeting: str = ""
     examples: tuple[str, ...] = ()
-    adapters: int = 0
+    adapters: tuple[str, ...] = ()
     context_used: int = 0
     context_size: int = 0
+    options: ChatOptions = NOTHING_SET
+    """What the open conversation sets for itself."""
+
+    speed: float = 0.0
+    """Tokens a second of the last answer."""
+
     error: str = ""
     exit_code: int = 0
+    notice: str = ""
+    """What the user must know: that the conversation is not saved, say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The conversation as the window shows it."""
+
+    number: int | None
+    title: str
+    turns: tuple[Turn, ...]
+    options: ChatOptions
 
 
 class TurnChanged(Message):
@@ -73,3 +102,11 @@ class StatusChanged(Message):
     def __init__(self, status: Status) -> None:
         super().__init__()
         self.status = status
+
+
+class PathChanged(Message):
+    """Another conversation, or another branch of it, is to be shown."""
+
+    def __init__(self, shown: Shown) -> None:
+        super().__init__()
+        self.shown = shown

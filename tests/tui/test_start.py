@@ -13,7 +13,7 @@ from tests.fakes import FakeAssistant, Gate, loading
 from tests.tui.window import window
 from tui.app import ChatApp
 
-HEAVY = ("llama_cpp", "onnxruntime", "torch", "numpy", "sqlite3", "dlp_local.assistant", "dlp_local.engine")
+HEAVY = ("llama_cpp", "onnxruntime", "torch", "numpy", "dlp_local.assistant", "dlp_local.engine")
 
 
 def test_nothing_heavy_is_imported_before_the_first_paint():

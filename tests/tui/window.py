@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from textual import events
 from textual.pilot import Pilot
 
+from dlp_local.history import History
 from tests.fakes import FakeAssistant
 from tui.app import ChatApp
 from tui.session import Session
@@ -60,9 +61,9 @@ class Window:
 
     async def say_and_wait(self, text: str, answer: str) -> None:
         """Says something, and waits for its answer and for the window to be idle again."""
-        before = len(self.session.history)
+        before = len(self.session.told)
         await self.say(text)
-        await self.until(lambda: len(self.session.history) > before and not self.session.busy)
+        await self.until(lambda: len(self.session.told) > before and not self.session.busy)
         await self.sees(answer, READY)
 
     def burst(self, *keys: str) -> None:
@@ -77,11 +78,15 @@ class Window:
 
 @asynccontextmanager
 async def window(
-    open_assistant: Callable[[], FakeAssistant] | FakeAssistant, size: tuple[int, int] = (80, 40), ready: bool = True
+    open_assistant: Callable[[], FakeAssistant] | FakeAssistant,
+    size: tuple[int, int] = (80, 40),
+    ready: bool = True,
+    history: History | None = None,
+    number: int | None = None,
 ) -> AsyncIterator[Window]:
-    """Opens a window; with `ready` it waits for the assistant."""
+    """Opens a window, on a history in memory where none is given; with `ready` it waits for the assistant."""
     factory = (lambda: open_assistant) if isinstance(open_assistant, FakeAssistant) else open_assistant
-    app = ChatApp(factory)
+    app = ChatApp(factory, history or History(None), number=number)
     try:
         async with app.run_test(size=size) as pilot:
             opened = Window(app, pilot)

@@ -8,17 +8,29 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import Static
+from textual.timer import Timer
+from textual.widgets import Static, TextArea
 
 from dlp_local.display import visible
+from dlp_local.errors import DlpLocalError, HistoryError, InputError
+from tui.attach import attach, sizes
+from tui.commands import complete, matching, parse
+from tui.deeds import Deeds
+from tui.screens.compare import CompareScreen
 from tui.screens.help import HelpScreen
 from tui.session import Session
-from tui.turn import Status, StatusChanged, TurnChanged
+from tui.turn import PathChanged, Shown, Status, StatusChanged, Turn, TurnChanged
 from tui.widgets.greeting import Greeting
 from tui.widgets.message import TurnView
 from tui.widgets.prompt import Prompt
+from tui.widgets.receipt import Receipt
 from tui.widgets.status import StatusLine
 from tui.widgets.transcript import Transcript
+
+AT_ONCE = 30
+"""Turns that are drawn; the ones before them are, as soon as one scrolls up to them."""
+
+DRAFT_SECONDS = 0.5
 
 
 class ChatScreen(Screen[None]):
@@ -26,8 +38,19 @@ class ChatScreen(Screen[None]):
 
     AUTO_FOCUS = "Prompt"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "stop", "Stop the answer, keep the part"),
-        Binding("ctrl+n", "new", "New conversation"),
+        Binding("escape", "stop", "Stop the answer and keep the part; give an edit up"),
+        Binding("ctrl+n", "deed('new')", "New conversation"),
+        Binding("ctrl+o", "deed('open')", "Conversations: search, open, rename, delete"),
+        Binding("f2", "deed('edit')", "Edit the marked message, or the last one, and send it again"),
+        Binding("f3", "deed('retry')", "Ask for another answer"),
+        Binding("f4", "deed('route')", "How it was routed: pin, veto, again with another mix, side by side, correct"),
+        Binding("f5", "deed('continue')", "Go on with an answer that was cut"),
+        Binding("f6", "deed('copy')", "Copy the answer"),
+        Binding("f7", "deed('options')", "What this conversation sets for itself; personas"),
+        Binding("ctrl+up", "mark(-1)", "Mark the message before", priority=True),
+        Binding("ctrl+down", "mark(1)", "Mark the message after", priority=True),
+        Binding("alt+left", "step(-1)", "The alternative before: ‹ 1/2 ›", priority=True),
+        Binding("alt+right", "step(1)", "The alternative after: ‹ 2/2 ›", priority=True),
         Binding("pageup", "page(-1)", "Scroll the conversation up", priority=True),
         Binding("pagedown", "page(1)", "Scroll the conversation down", priority=True),
         Binding("f1", "help", "This help"),
@@ -37,17 +60,24 @@ class ChatScreen(Screen[None]):
         super().__init__()
         self.session = session
         self._views: dict[int, TurnView] = {}
+        self._shown = session.shown()
+        self._marked: int | None = None
+        self._editing: int | None = None
+        self._draft: Timer | None = None
+        self.deeds = Deeds(self, session)
 
     def compose(self) -> ComposeResult:
         """Top to bottom."""
         with Transcript():
             yield Greeting()
+            yield Static("", id="earlier", markup=False)
         yield Prompt()
         yield StatusLine()
 
-    def on_mount(self) -> None:
+    async def on_mount(self) -> None:
         """Loads the pack once the window has been painted."""
         self._show(self.session.status)
+        await self._show_path(self._shown)
         self.call_after_refresh(self.session.start, self.post_message)
 
     # ---- from the session ----
@@ -60,6 +90,9 @@ class ChatScreen(Screen[None]):
         self.query_one(StatusLine).show(status)
         self.query_one(Greeting).show(status)
         self.query_one(Prompt).can_send = status.phase != "failed"
+        if status.notice and status.notice != self.deeds.told:
+            self.deeds.told = status.notice
+            self.tell(status.notice, problem=True)
         if status.phase == "failed" and not self.query("#failure"):
             panel = Static(visible(status.error), classes="problem", id="failure", markup=False)
             panel.border_title = "The pack could not be loaded"
@@ -68,34 +101,192 @@ class ChatScreen(Screen[None]):
 
     @on(TurnChanged)
     def _on_turn(self, message: TurnChanged) -> None:
-        # A turn without a view belongs to a conversation that Ctrl+N has left.
+        # A turn without a view belongs to a branch that is not shown.
         if view := self._views.get(message.turn.id):
             view.show(message.turn)
+        for screen in self.app.screen_stack:
+            if isinstance(screen, CompareScreen):
+                screen.show(message.turn)
+
+    @on(PathChanged)
+    async def _on_path(self, message: PathChanged) -> None:
+        await self._show_path(message.shown)
+
+    async def _show_path(self, shown: Shown) -> None:
+        """Draws another path; turns that stay where they were keep their views."""
+        other = shown.number != self._shown.number or not shown.turns
+        self._shown, self._marked = shown, None
+        ids = [turn.id for turn in shown.turns]
+        transcript = self.query_one(Transcript)
+        with self.app.batch_update():
+            kept = [number for number in self._views if number in ids]
+            for number in [number for number in self._views if number not in kept]:
+                await self._views.pop(number).remove()
+            for turn in shown.turns[-AT_ONCE:]:
+                if turn.id in self._views:
+                    self._views[turn.id].show(turn)
+                else:
+                    view = self._views[turn.id] = TurnView(turn)
+                    await transcript.mount(view)
+            self._tell_earlier()
+        if other:
+            self._give_up_edit()
+            self.query_one(Prompt).fill(self.deeds.draft())
+        transcript.follow()
+
+    def _tell_earlier(self) -> None:
+        earlier = len(self._shown.turns) - len(self._views)
+        told = self.query_one("#earlier", Static)
+        told.update(f"{earlier} earlier turns: scroll up" if earlier > 0 else "")
+        told.display = earlier > 0
+
+    @on(Transcript.ReachedTop)
+    async def _on_top(self) -> None:
+        """Draws the turns before the first one that is drawn."""
+        drawn = [turn.id in self._views for turn in self._shown.turns]
+        first = drawn.index(True) if any(drawn) else 0
+        if first:
+            transcript = self.query_one(Transcript)
+            before = transcript.virtual_size.height
+            views = {turn.id: TurnView(turn) for turn in self._shown.turns[max(0, first - AT_ONCE) : first]}
+            anchor = self._views[self._shown.turns[first].id]
+            self._views |= views
+            await transcript.mount(*views.values(), before=anchor)
+            self._tell_earlier()
+            self.call_after_refresh(
+                lambda: transcript.scroll_to(y=transcript.virtual_size.height - before, animate=False)
+            )
 
     # ---- from the user ----
 
     @on(Prompt.Sent)
     async def _on_sent(self, message: Prompt.Sent) -> None:
-        turn = self.session.send(message.text)
+        self._keep_draft("")
+        if found := parse(message.text):
+            command, argument = found
+            await self.deeds.do(command.name, argument)
+            return
+        try:
+            text = attach(message.text, self.session.status.context_size)
+        except InputError as error:
+            self.query_one(Prompt).fill(message.text)
+            self.tell(str(error), problem=True)
+            return
+        if self._editing is not None and self._editing in self.session.chat:
+            editing = self._editing
+            self._give_up_edit()
+            self.session.edit(editing, text)
+            return
+        turn = self.session.send(text)
         view = self._views[turn.id] = TurnView(turn)
         transcript = self.query_one(Transcript)
         await transcript.mount(view)
+        self._shown = self.session.shown()
         transcript.follow()
+
+    @on(TextArea.Changed)
+    def _on_changed(self) -> None:
+        """Shows what a command or a file would be, on the prompt's frame, and keeps the draft."""
+        prompt = self.query_one(Prompt)
+        text = prompt.text
+        found = matching(text)
+        if found:
+            hint = " · ".join(map(str, found[:6])) if len(found) > 1 else f"{found[0]}: {found[0].help}"
+        else:
+            hint = sizes(text) if "@" in text else ""
+        prompt.border_title = visible(hint or ("Editing; Esc gives it up" if self._editing is not None else ""))
+        if self._draft:
+            self._draft.stop()
+        self._draft = self.set_timer(DRAFT_SECONDS, lambda: self._keep_draft(prompt.text))
+
+    def _keep_draft(self, text: str) -> None:
+        if self._draft:
+            self._draft.stop()
+            self._draft = None
+        try:
+            self.session.history.set_draft(self._shown.number, text)
+        except HistoryError as error:
+            self.tell(str(error), problem=True)
+
+    @on(Prompt.Completed)
+    def _on_completed(self) -> None:
+        prompt = self.query_one(Prompt)
+        prompt.fill(complete(prompt.text))
 
     @on(Prompt.Recalled)
     def _on_recalled(self, message: Prompt.Recalled) -> None:
         if not message.prompt.text:
-            message.prompt.fill(self.session.last_sent)
+            last = self._shown.turns[-1].text if self._shown.turns else ""
+            message.prompt.fill(self.session.last_sent or last)
+
+    @on(Receipt.Opened)
+    async def _on_receipt(self, message: Receipt.Opened) -> None:
+        self._mark(message.turn)
+        await self.deeds.do("route", "")
+
+    async def action_deed(self, name: str) -> None:
+        """A key for what a slash command does."""
+        await self.deeds.do(name, "")
 
     def action_stop(self) -> None:
         """Esc."""
-        self.session.stop()
+        if self._editing is not None:
+            self._give_up_edit()
+            self.query_one(Prompt).fill("")
+        else:
+            self.session.stop()
+            self._mark(None)
 
-    async def action_new(self) -> None:
-        """Ctrl+N."""
-        self.session.new()
-        self._views.clear()
-        await self.query(TurnView).remove()
+    @property
+    def turn(self) -> Turn | None:
+        """The marked turn, or the last one."""
+        number = self._marked or (self.session.chat.tip if self._shown.turns else None)
+        return self.session.turn(number) if number is not None and number in self.session.chat else None
+
+    def action_mark(self, by: int) -> None:
+        """Ctrl+Up and Ctrl+Down: what F2 to F6 act on."""
+        ids = [turn.id for turn in self.session.shown().turns]
+        if not ids:
+            return
+        at = ids.index(self._marked) + by if self._marked in ids else len(ids) - 1
+        self._mark(ids[max(0, at)] if at < len(ids) else None)
+
+    def _mark(self, number: int | None) -> None:
+        self._marked = number
+        for turn, view in self._views.items():
+            view.set_class(turn == number, "marked")
+            if turn == number:
+                view.scroll_visible()
+
+    def action_step(self, by: int) -> None:
+        """Alt+Left and Alt+Right."""
+        marked = self.turn
+        turns = [marked] if marked and self._marked else list(reversed(self.session.shown().turns))
+        for turn in turns:
+            if turn.place[1] > 1:
+                self.session.step(turn.id, by)
+                return
+
+    def edit(self, turn: Turn) -> None:
+        """Puts a message into the prompt, to be sent in its place."""
+        self._editing = turn.id
+        self.query_one(Prompt).fill(turn.text)
+
+    def fill(self, text: str) -> None:
+        """Puts a text into the prompt."""
+        self.query_one(Prompt).fill(text)
+
+    def _give_up_edit(self) -> None:
+        self._editing = None
+        self.query_one(Prompt).border_title = ""
+
+    def tell(self, what: str, *, problem: bool = False) -> None:
+        """A line that goes away by itself."""
+        self.notify(visible(what), severity="error" if problem else "information", markup=False)
+
+    def told(self, error: DlpLocalError) -> None:
+        """Tells an error."""
+        self.tell(str(error), problem=True)
 
     def action_page(self, direction: int) -> None:
         """Page keys move the conversation: the prompt is too short to page in."""

@@ -19,6 +19,7 @@ class Prompt(TextArea):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "send", "Send"),
         Binding("shift+enter,ctrl+j", "newline", "New line"),
+        Binding("tab", "complete", "Complete a command"),
         Binding("up", "recall", "In an empty prompt: the last message"),
         Binding("ctrl+c,super+c", "copy", "Copy what is selected, stop the answer, or quit"),
     ]
@@ -29,6 +30,9 @@ class Prompt(TextArea):
         def __init__(self, text: str) -> None:
             super().__init__()
             self.text = text
+
+    class Completed(Message):
+        """The user wants what is written to be completed."""
 
     class Recalled(Message):
         """The user wants the last message back."""
@@ -55,6 +59,10 @@ class Prompt(TextArea):
         """A newline where the cursor is."""
         self.insert("\n")
 
+    def action_complete(self) -> None:
+        """Tab."""
+        self.post_message(self.Completed())
+
     def action_recall(self) -> None:
         """Up moves the cursor, but in an empty prompt, where it has nowhere to go."""
         if self.text:
@@ -73,7 +81,7 @@ class Prompt(TextArea):
         Textual runs bindings from the app's queue, letters from the widget's own: with fast typing, or over a slow
         connection that delivers keys in bursts, Enter would overtake the letters before it.
         """
-        actions = {"send": self.action_send, "newline": self.action_newline}
+        actions = {"send": self.action_send, "newline": self.action_newline, "complete": self.action_complete}
         for binding in self._bindings.key_to_bindings.get(event.key, ()):
             if action := actions.get(binding.action):
                 event.stop()

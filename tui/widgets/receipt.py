@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich.cells import cell_len
+from textual.message import Message
 from textual.widgets import Static
 
 from dlp_local.display import visible
@@ -15,6 +16,17 @@ class Receipt(Static):
     def __init__(self, turn: Turn) -> None:
         super().__init__(receipt(turn), markup=False)
         self._turn = turn
+
+    class Opened(Message):
+        """The user wants to see more of a turn's routing."""
+
+        def __init__(self, turn: int) -> None:
+            super().__init__()
+            self.turn = turn
+
+    def on_click(self) -> None:
+        """A click unfolds it."""
+        self.post_message(self.Opened(self._turn.id))
 
     def show(self, turn: Turn) -> None:
         """Renders what is known of the turn."""
@@ -42,9 +54,11 @@ def fold(line: str, width: int) -> str:
 
 def receipt(turn: Turn) -> str:
     """`sql 0.72 · shell 0.22 · base 0.06 · 2 ms route · 180 ms first token · 96 tok/s`, or what there is of it."""
+    number, count = turn.place
+    place = [f"‹ {number}/{count} ›"] if count > 1 else []
     if turn.state == "queued":
-        return "queued"
+        return " · ".join([*place, "queued"])
     if turn.route is None:
-        return "no answer" if turn.state == "failed" else "reading …"
+        return " · ".join([*place, "no answer" if turn.state == "failed" else "reading …"])
     known = turn.done or turn.route
-    return visible(" · ".join(known.receipt))
+    return visible(" · ".join([*place, *known.receipt]))

@@ -6,6 +6,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widgets import Static
 
+from dlp_local.conversation import ChatOptions
 from dlp_local.display import visible
 from tui.turn import Status
 
@@ -34,8 +35,21 @@ def who(status: Status) -> str:
         return "loading …"
     if status.phase == "failed":
         return "not loaded"
-    adapters = f"{status.adapters} adapter{'' if status.adapters == 1 else 's'}"
-    return f"{visible(status.name)} · {adapters} · {status.phase}"
+    count = len(status.adapters)
+    adapters = f"{count} adapter{'' if count == 1 else 's'}"
+    speed = f" · {status.speed:.0f} tok/s" if status.speed and status.phase == "ready" else ""
+    own = "".join(f" · {part}" for part in set_here(status.options))
+    return visible(f"{status.name} · {adapters}{own} · {status.phase}{speed}")
+
+
+def set_here(options: ChatOptions) -> list[str]:
+    """What the conversation sets for itself, in a few words."""
+    parts = [options.persona] if options.persona else []
+    if options.mix is not None:
+        parts.append(f"pinned {options.mix}")
+    if options.vetoed:
+        parts.append(f"without {', '.join(options.vetoed)}")
+    return parts
 
 
 def context(status: Status) -> str:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from textual.containers import VerticalScroll
+from textual.message import Message
 
 
 class Transcript(VerticalScroll, can_focus=False):
     """Follows the newest line until the user scrolls up; takes no focus, so that typing always goes to the prompt."""
 
     _following = False
+
+    class ReachedTop(Message):
+        """One scrolled up to the first line."""
+
+    def watch_scroll_y(self, old: float, new: float) -> None:
+        """Asks for what stands before the first line."""
+        super().watch_scroll_y(old, new)
+        if new == 0 < old:
+            self.post_message(self.ReachedTop())
 
     def watch_virtual_size(self) -> None:
         """The text became longer or shorter."""

@@ -1,0 +1,145 @@
+"""A conversation as a file: JSON, which can be read back unchanged, Markdown and HTML, with the routing receipts."""
+
+from __future__ import annotations
+
+import html
+import json
+from typing import Any
+
+from markdown_it import MarkdownIt
+
+from dlp_local.conversation import (
+    ChatOptions,
+    Conversation,
+    ConversationInfo,
+    StoredTurn,
+    TurnState,
+    receipt_from_json,
+    receipt_json,
+)
+from dlp_local.display import visible
+from dlp_local.errors import InputError
+
+FORMAT = 1
+_STATES: dict[str, TurnState] = {"sent": "sent", "done": "done", "failed": "failed"}
+
+
+def export(conversation: Conversation, suffix: str) -> str:
+    """The text of a file with that suffix: the whole tree as `.json`, the shown path as `.md` or `.html`.
+
+    Raises `InputError` for another suffix.
+    """
+    writers = {".json": to_json, ".md": to_markdown, ".html": to_html}
+    if suffix not in writers:
+        raise InputError(f"'{suffix}' is no format to export to. Name a file .md, .html or .json.")
+    return writers[suffix](conversation)
+
+
+def to_json(conversation: Conversation) -> str:
+    """Everything, as `from_json` reads it."""
+    info = conversation.info
+    about = {
+        "format": FORMAT,
+        "title": info.title,
+        "pinned": info.pinned,
+        "created_at": info.created_at,
+        "changed_at": info.changed_at,
+        "tip": info.tip,
+        "options": info.options.model_dump(exclude_defaults=True, mode="json"),
+    }
+    turns = [
+        {
+            "id": turn.id,
+            "parent": turn.parent,
+            "text": turn.text,
+            "answer": turn.answer,
+            "state": turn.state,
+            "error": turn.error,
+            "receipt": receipt_json(turn.done) if turn.done else None,
+            "pack": turn.pack,
+            "created_at": turn.created_at,
+        }
+        for turn in conversation.turns
+    ]
+    return json.dumps(about | {"turns": turns}, indent=1) + "\n"
+
+
+def from_json(text: str, name: str = "the file") -> Conversation:
+    """A conversation that `to_json` wrote; raises `InputError` that names what is wrong with it."""
+    try:
+        given = json.loads(text)
+        if given["format"] != FORMAT:
+            raise InputError(f"{name}: has format {given['format']}, and {FORMAT} is read here. Update dlp-local.")
+        turns = tuple(map(_turn, given["turns"]))
+        known: set[int | None] = {None}
+        for turn in turns:
+            if turn.parent not in known or turn.id in known:
+                raise ValueError(f"turn {turn.id} stands in no order")
+            known.add(turn.id)
+        if given["tip"] not in known:
+            raise ValueError("the tip is no turn")
+        info = ConversationInfo(
+            id=0,
+            title=str(given["title"]),
+            pinned=bool(given["pinned"]),
+            turns=len(turns),
+            created_at=str(given["created_at"]),
+            changed_at=str(given["changed_at"]),
+            tip=given["tip"],
+            options=ChatOptions.model_validate(given["options"]),
+        )
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        raise InputError(f"{name}: is no conversation exported by dlp-local ({error}). Export it again.") from None
+    return Conversation(info, turns)
+
+
+def _turn(given: dict[str, Any]) -> StoredTurn:
+    number, parent = given["id"], given["parent"]
+    if type(number) is not int or not (parent is None or type(parent) is int):
+        raise ValueError("a turn's number is none")
+    text, answer = str(given["text"]), str(given["answer"])
+    done = receipt_from_json(text, answer, given["receipt"]) if given["receipt"] else None
+    state = _STATES[given["state"]]
+    return StoredTurn(
+        number, parent, text, answer, state, str(given["error"]), done, str(given["pack"]), str(given["created_at"])
+    )
+
+
+def to_markdown(conversation: Conversation) -> str:
+    """The shown path: messages as quotations, answers as they are, receipts in italics."""
+    parts = [f"# {visible(conversation.info.title)}"]
+    for turn in conversation.path():
+        parts.append("\n".join(f"> {line}" for line in visible(turn.text).splitlines()))
+        if turn.answer:
+            parts.append(visible(turn.answer))
+        parts.append(f"*{_receipt(turn)}*")
+    return "\n\n".join(parts) + "\n"
+
+
+_STYLE = """
+:root { color-scheme: light dark }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem }
+.said { border-left: 3px solid #0a7bbd; padding-left: .8rem; font-weight: 600; white-space: pre-wrap }
+.receipt { opacity: .65; font-size: .85rem; margin-bottom: 2rem }
+pre { background: #8882; padding: .6rem; overflow-x: auto }
+"""
+
+
+def to_html(conversation: Conversation) -> str:
+    """The shown path as one page that needs nothing else; a message or an answer cannot put tags or scripts into it."""
+    renderer = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+    title = html.escape(visible(conversation.info.title))
+    body = [f"<h1>{title}</h1>"]
+    for turn in conversation.path():
+        body.append(f'<p class="said">{html.escape(visible(turn.text))}</p>')
+        if turn.answer:
+            body.append(str(renderer.render(visible(turn.answer))))
+        body.append(f'<p class="receipt">{html.escape(_receipt(turn))}</p>')
+    head = f'<meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
+    return f"<!doctype html>\n<html><head>{head}</head><body>\n" + "\n".join(body) + "\n</body></html>\n"
+
+
+def _receipt(turn: StoredTurn) -> str:
+    if turn.done and not turn.error:
+        return visible(" · ".join(turn.done.receipt))
+    return visible(turn.error) or "no answer"

@@ -1,0 +1,206 @@
+"""A conversation as a tree: editing, another answer, going on, stepping between alternatives, and finding it again."""
+
+import pytest
+
+from dlp_local.conversation import ChatOptions
+from dlp_local.history import History
+from dlp_local.records import Message, Mix
+from tests.fakes import Answer, FakeAssistant, Gate
+from tests.tui.window import READY, window
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_an_edited_message_takes_the_place_of_the_old_one_which_stays_as_an_alternative():
+    fake = FakeAssistant(Answer(["one"]), Answer(["two"]))
+    async with window(fake) as w:
+        await w.say_and_wait("frist", "one")
+        await w.press("f2")
+        await w.sees("Editing")
+        assert w.prompt.text == "frist"
+        w.prompt.fill("first")
+        await w.press("enter")
+        await w.sees("two", "‹ 2/2 ›", READY)
+        assert "frist" not in w.text()
+        assert fake.calls[1].history == ()
+        await w.press("alt+left")
+        await w.sees("frist", "one", "‹ 1/2 ›")
+        await w.press("alt+right")
+        await w.sees("two", "‹ 2/2 ›")
+
+
+async def test_esc_gives_an_edit_up():
+    async with window(FakeAssistant(Answer(["one"]))) as w:
+        await w.say_and_wait("first", "one")
+        await w.press("f2", "escape")
+        assert w.prompt.text == ""
+        await w.say_and_wait("second", "a fine answer")
+        await w.sees("first", "second")
+
+
+async def test_another_answer_is_asked_for_and_both_stay():
+    fake = FakeAssistant(Answer(["one"]), Answer(["another"]))
+    async with window(fake) as w:
+        await w.say_and_wait("question", "one")
+        await w.press("f3")
+        await w.sees("another", "‹ 2/2 ›", READY)
+        assert [call.text for call in fake.calls] == ["question", "question"]
+        await w.press("alt+left")
+        await w.sees("one", "‹ 1/2 ›")
+
+
+async def test_what_is_said_after_stepping_back_goes_on_from_there():
+    fake = FakeAssistant(Answer(["one"]), Answer(["another"]), Answer(["next"]))
+    async with window(fake) as w:
+        await w.say_and_wait("question", "one")
+        await w.press("f3")
+        await w.sees("another", READY)
+        await w.press("alt+left")
+        await w.sees("‹ 1/2 ›")
+        await w.say_and_wait("go on", "next")
+        assert fake.calls[2].history == (Message("user", "question"), Message("assistant", "one"))
+
+
+async def test_an_answer_that_was_cut_goes_on():
+    fake = FakeAssistant(Answer(["the first part"], finish_reason="length"), Answer([" and the rest"]))
+    async with window(fake) as w:
+        await w.say("long one")
+        await w.sees("cut off at the limit", READY)
+        await w.press("f5")
+        await w.sees("the first part and the rest", READY)
+        assert fake.calls[1].begun == "the first part"
+
+
+async def test_an_earlier_message_is_marked_and_edited():
+    async with window(FakeAssistant(Answer(["one"]), Answer(["two"]))) as w:
+        await w.say_and_wait("first", "one")
+        await w.say_and_wait("second", "two")
+        await w.press("ctrl+up", "ctrl+up", "f2")
+        await w.until(lambda: w.prompt.text == "first")
+
+
+async def test_undo_takes_the_last_turn_back_to_be_written_anew():
+    async with window(FakeAssistant(Answer(["one"]))) as w:
+        await w.say_and_wait("first", "one")
+        await w.say("/undo")
+        await w.until(lambda: w.prompt.text == "first")
+        assert "one" not in w.text()
+
+
+async def test_a_conversation_is_there_when_the_window_is_opened_again(tmp_path):
+    file = tmp_path / "history.db"
+    history = History(file)
+    async with window(FakeAssistant(Answer(["one"])), history=history) as w:
+        await w.say_and_wait("first", "one")
+        number = w.session.chat.number
+    history.close()
+    history, fake = History(file), FakeAssistant(Answer(["two"]))
+    async with window(fake, history=history, number=number) as w:
+        await w.sees("first", "one", "96 tok/s", "0.2k/1k")
+        await w.say_and_wait("second", "two")
+        assert fake.calls[0].history == (Message("user", "first"), Message("assistant", "one"))
+    history.close()
+
+
+async def test_the_message_is_stored_before_anything_is_answered(tmp_path):
+    history, gate = History(tmp_path / "history.db"), Gate()
+    async with window(FakeAssistant(Answer(["one"], gate=gate)), history=history) as w:
+        await w.say("first")
+        await w.until(gate.reached.is_set)
+        (info,) = history.conversations()
+        assert history.conversation(info.id).turns[0].text == "first"
+        gate.open()
+        await w.sees("one", READY)
+    history.close()
+
+
+async def test_a_turn_that_was_broken_off_by_a_kill_is_shown_with_its_part():
+    history = History(None)
+    number = history.start()
+    history.write_answer(history.add_turn(number, None, "first").id, "the part")
+    async with window(FakeAssistant(), history=history, number=number) as w:
+        await w.sees("first", "the part", "ended in the middle")
+
+
+async def test_a_draft_is_there_again():
+    history = History(None)
+    async with window(FakeAssistant(), history=history) as w:
+        w.prompt.fill("not yet sent")
+        await w.until(lambda: history.draft(None) == "not yet sent")
+    async with window(FakeAssistant(), history=history) as w:
+        await w.until(lambda: w.prompt.text == "not yet sent")
+        await w.press("enter")
+        await w.sees("a fine answer")
+        assert history.draft(None) == ""
+
+
+async def test_where_nothing_can_be_stored_the_chat_goes_on_and_says_so(tmp_path):
+    history = History(tmp_path / "history.db")
+    history._database.execute("PRAGMA query_only = ON")
+    async with window(FakeAssistant(Answer(["one"]), Answer(["two"])), history=history) as w:
+        await w.say("first")
+        await w.sees("one", "goes on unsaved")
+        await w.say_and_wait("second", "two")
+    history.close()
+
+
+async def test_ctrl_o_finds_opens_renames_pins_and_deletes():
+    history = History(None)
+    for text, answer in (("about cats", "meow"), ("about dogs", "woof")):
+        turn = history.add_turn(history.start(), None, text)
+        history.finish(turn.id, answer, None)
+    async with window(FakeAssistant(), history=history) as w:
+        await w.press("ctrl+o")
+        await w.sees("about cats", "about dogs", "2 conversations")
+        await w.type("meo")
+        await w.sees("1 found")
+        assert "about dogs" not in w.text()
+        await w.press("enter")
+        await w.sees("about cats", "meow", READY)
+        await w.press("ctrl+o")
+        await w.sees("about dogs")
+        await w.press("f2")
+        await w.sees("new title")
+        await w.press("end", *["backspace"] * 40)
+        await w.type("pets")
+        await w.press("enter")
+        await w.sees("pets")
+        await w.press("f3")
+        await w.until(lambda: history.conversations()[0].pinned)
+        await w.press("f8")
+        await w.until(lambda: len(history.conversations()) == 1)
+        await w.press("ctrl+z")
+        await w.until(lambda: len(history.conversations()) == 2)
+
+
+async def test_two_thousand_turns_are_drawn_as_one_scrolls_up():
+    history = History(None)
+    number, parent = history.start(), None
+    for i in range(200):
+        parent = history.add_turn(number, parent, f"message {i:04}").id
+        history.finish(parent, f"answer {i:04}", None)
+    async with window(FakeAssistant(), history=history, number=number) as w:
+        await w.sees("answer 0199")
+        assert len(w.app.screen._views) == 30
+        for _ in range(40):
+            await w.press("pageup")
+            await w.pilot.pause(0.02)
+            if len(w.app.screen._views) > 30:
+                break
+        assert len(w.app.screen._views) >= 60
+
+
+async def test_options_of_a_conversation_go_with_its_messages():
+    fake = FakeAssistant(Answer(["one"]))
+    async with window(fake) as w:
+        await w.say("/temp 0.7")
+        await w.say("/system Be brief.")
+        await w.say("/mix sql=0.5")
+        await w.sees("pinned sql 0.50")
+        await w.say("/veto shell")
+        await w.sees("without shell")
+        await w.say_and_wait("hello", "one")
+        wanted = ChatOptions(temperature=0.7, system="Be brief.", pinned={"sql": 0.5}, vetoed=("shell",))
+        assert fake.calls[0].options == wanted
+        assert w.session.history.conversations()[0].options == wanted
+        assert fake.calls[0].options.mix == Mix.of({"sql": 0.5})

@@ -1,0 +1,51 @@
+"""`@path` in a message: the text of a file goes along with it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from dlp_local.errors import InputError
+
+_MENTION = re.compile(r'(?<!\S)@(?:"([^"]+)"|(\S+))')
+CHARACTERS_PER_TOKEN = 3
+"""A careful guess: English text has four, code about three."""
+
+
+def mentioned(text: str) -> list[Path]:
+    """The files that a text names with `@`, as far as they exist."""
+    paths = [Path(quoted or bare).expanduser() for quoted, bare in _MENTION.findall(text)]
+    return [path for path in dict.fromkeys(paths) if path.is_file()]
+
+
+def sizes(text: str) -> str:
+    """`notes.txt 1.2 kB`, for each file that a text names."""
+    return " · ".join(f"{path.name} {kilobytes(path.stat().st_size)}" for path in mentioned(text))
+
+
+def kilobytes(size: int) -> str:
+    """A size as people read it."""
+    return f"{size} B" if size < 1000 else f"{size / 1000:.1f} kB" if size < 1_000_000 else f"{size / 1_000_000:.1f} MB"
+
+
+def attach(text: str, context_size: int) -> str:
+    """The message with the contents of the files that it names; raises `InputError` where they cannot go along.
+
+    At most three quarters of the context are for them.
+    """
+    room = context_size * 3 // 4 * CHARACTERS_PER_TOKEN
+    parts = [text]
+    for path in mentioned(text):
+        try:
+            size = path.stat().st_size
+            if context_size and size > room:
+                raise InputError(f"{path}: has {kilobytes(size)}, and about {kilobytes(room)} fit. Name a part of it.")
+            contents = path.read_bytes().decode("utf-8")
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror}). Check its rights.") from None
+        except UnicodeDecodeError:
+            raise InputError(f"{path}: is no text (not UTF-8). Only text files can go along.") from None
+        room -= size
+        fence = "`" * max(3, 1 + max(map(len, re.findall("`+", contents)), default=0))
+        parts.append(f"{path.name}:\n{fence}\n{contents.rstrip()}\n{fence}")
+    return "\n\n".join(parts)

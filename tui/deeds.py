@@ -1,0 +1,277 @@
+"""What the slash commands and the function keys do: one method for each command of `tui.commands`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dlp_local.conversation import ChatOptions
+from dlp_local.display import visible
+from dlp_local.errors import DlpLocalError, HistoryError, InputError
+from dlp_local.export import export
+from dlp_local.files import written_aside
+from dlp_local.records import BASE, Mix, milliseconds
+from tui.screens.compare import CompareScreen
+from tui.screens.conversations import ConversationsScreen
+from tui.screens.options import OptionsScreen, parse
+from tui.screens.routing import Decision, RoutingScreen
+from tui.session import Session
+from tui.turn import Turn
+
+if TYPE_CHECKING:
+    from tui.screens.chat import ChatScreen
+
+_CODE = re.compile(r"^(`{3,})[^\n]*\n(.*?)^\1", re.DOTALL | re.MULTILINE)
+NOTHING_YET = "There is no message yet."
+
+
+class Deeds:
+    """Everything that can be done in a conversation, by the name of its command."""
+
+    def __init__(self, screen: ChatScreen, session: Session) -> None:
+        self._screen, self._session = screen, session
+        self.told = ""
+
+    async def do(self, name: str, argument: str) -> None:
+        """Runs a command; what goes wrong is told."""
+        deed: Callable[[str], object] = getattr(self, f"_{name}")
+        try:
+            deed(argument)
+        except DlpLocalError as error:
+            self._screen.told(error)
+
+    @property
+    def _last(self) -> Turn:
+        turn = self._screen.turn
+        if turn is None:
+            raise InputError(NOTHING_YET)
+        return turn
+
+    @property
+    def _own(self) -> ChatOptions:
+        return self._session.chat.options
+
+    def _set(self, **changes: object) -> None:
+        given = self._own.model_dump() | changes
+        self._session.set_options(ChatOptions.model_validate(given))
+
+    def draft(self) -> str:
+        """What was written but not sent in the open conversation."""
+        try:
+            return self._session.history.draft(self._session.chat.number)
+        except HistoryError:
+            return ""
+
+    # ---- conversations ----
+
+    def _help(self, _: str) -> None:
+        self._screen.action_help()
+
+    def _new(self, persona: str) -> None:
+        personas = self._session.history.personas()
+        if persona and persona not in personas:
+            raise InputError(f"there is no persona '{persona}'. There are: {', '.join(personas) or 'none yet'}.")
+        self._session.new(personas.get(persona))
+
+    def _open(self, number: str) -> None:
+        if number:
+            if not number.isdigit():
+                raise InputError(f"'{number}' is no conversation's number. Ctrl+O shows all of them.")
+            self._session.open(int(number))
+        else:
+            self._search("")
+
+    def _search(self, words: str) -> None:
+        def go(number: int | None) -> None:
+            if number is not None:
+                try:
+                    self._session.open(number)
+                except HistoryError as error:
+                    self._screen.told(error)
+
+        self._screen.app.push_screen(ConversationsScreen(self._session.history, words), go)
+
+    def _rename(self, title: str) -> None:
+        if self._session.chat.number is None:
+            raise InputError(NOTHING_YET)
+        self._session.history.rename(self._session.chat.number, title)
+        self._screen.tell("Renamed.")
+
+    # ---- a turn ----
+
+    def _idle(self) -> None:
+        if self._session.busy:
+            raise InputError("an answer is being written. Esc stops it.")
+
+    def _retry(self, mix: str) -> None:
+        self._idle()
+        self._session.retry(self._last.id, self._known(mix) if mix else None)
+
+    def _continue(self, _: str) -> None:
+        self._idle()
+        if self._last.finish_reason not in ("length", "cancelled") or not self._last.answer:
+            raise InputError("the last answer was not cut.")
+        self._session.go_on(self._last.id)
+
+    def _edit(self, _: str) -> None:
+        self._idle()
+        self._screen.edit(self._last)
+
+    def _undo(self, _: str) -> None:
+        self._idle()
+        text = self._session.undo()
+        if not text:
+            raise InputError(NOTHING_YET)
+        self._screen.call_later(self._screen.fill, text)
+
+    def _stop(self, _: str) -> None:
+        self._session.stop()
+
+    def _copy(self, what: str) -> None:
+        text = self._last.answer
+        if what == "code":
+            blocks = _CODE.findall(text)
+            text = blocks[-1][1].rstrip("\n") if blocks else ""
+        if not text:
+            raise InputError("there is nothing to copy.")
+        self._screen.app.copy_to_clipboard(text)
+        self._screen.tell(f"Copied {len(text)} characters.")
+
+    # ---- routing ----
+
+    def _route(self, _: str) -> None:
+        turn = self._last
+        screen = RoutingScreen(turn, self._session.status.adapters, self._own)
+        self._screen.app.push_screen(screen, lambda decision: self._decided(turn, decision))
+
+    def _decided(self, turn: Turn, decision: Decision | None) -> None:
+        try:
+            match decision:
+                case Decision("pin", mix):
+                    self._set(pinned=dict(mix.weights))
+                case Decision("unpin"):
+                    self._set(pinned=None)
+                case Decision("veto", _, adapter):
+                    self._veto(adapter)
+                case Decision("again", mix):
+                    self._idle()
+                    self._session.retry(turn.id, mix)
+                case Decision("beside", mix):
+                    self._beside(turn, mix)
+                case Decision("wrong", _, adapter):
+                    self._session.correct(turn.id, adapter)
+                    self._screen.tell(f"Noted: this belongs to {adapter}.")
+        except DlpLocalError as error:
+            self._screen.told(error)
+
+    def _beside(self, turn: Turn, mix: Mix) -> None:
+        self._idle()
+        again = self._session.retry(turn.id, mix)
+
+        def keep(chosen: int | None) -> None:
+            if chosen is not None and not self._session.busy:
+                self._session.show(chosen)
+
+        self._screen.app.push_screen(CompareScreen(turn, again), keep)
+
+    def _known(self, text: str) -> Mix:
+        mix, adapters = Mix.parse(text), self._session.status.adapters
+        if unknown := [name for name, _ in mix.weights if adapters and name not in adapters]:
+            raise InputError(f"mix: there is no adapter '{unknown[0]}'. There are {', '.join(adapters)}.")
+        return mix
+
+    def _mix(self, text: str) -> None:
+        if not text:
+            given = self._own.mix
+            self._screen.tell(f"Pinned: {given}." if given is not None else "The router chooses.")
+        elif text == "auto":
+            self._set(pinned=None)
+        else:
+            self._set(pinned=dict(self._known(text).weights))
+
+    def _pin(self, _: str) -> None:
+        route = self._last.route
+        self._set(pinned=dict(route.mix.weights) if route else {})
+
+    def _veto(self, adapter: str) -> None:
+        if adapter == BASE or adapter not in self._session.status.adapters:
+            raise InputError(f"there is no adapter '{adapter}' to veto. /adapters shows them.")
+        vetoed = set(self._own.vetoed) ^ {adapter}
+        self._set(vetoed=tuple(sorted(vetoed)))
+
+    # ---- options ----
+
+    def _system(self, text: str) -> None:
+        self._set(system=text or None)
+        self._screen.tell("System prompt set." if text else "System prompt: as in the settings.")
+
+    def _temp(self, text: str) -> None:
+        self._session.set_options(self._own.model_copy(update=parse({"temperature": text}).model_dump(
+            include={"temperature"})))  # fmt: skip
+        self._screen.tell(f"Temperature {text}." if text else "Temperature: as in the settings.")
+
+    def _options(self, _: str) -> None:
+        def keep(options: ChatOptions | None) -> None:
+            if options is not None:
+                self._session.set_options(options)
+                if options.persona:
+                    self._save(options.persona)
+
+        self._screen.app.push_screen(OptionsScreen(self._own), keep)
+
+    def _save(self, name: str) -> None:
+        if not name:
+            raise InputError("give the persona a name: /save terse.")
+        self._session.history.set_persona(name, self._own)
+        self._set(persona=name)
+        self._screen.tell(f"Kept as the persona '{name}': /new {name} begins with it.")
+
+    # ---- the rest ----
+
+    def _adapters(self, _: str) -> None:
+        self._screen.tell(", ".join(self._session.status.adapters) or "The pack is not loaded.")
+
+    def _pack(self, _: str) -> None:
+        status = self._session.status
+        self._screen.tell(f"{status.name}: {len(status.adapters)} adapters, context {status.context_size} tokens.")
+
+    def _export(self, file: str) -> None:
+        chat = self._session.chat
+        if not file:
+            raise InputError("name a file: /export notes.md, notes.html or notes.json.")
+        if chat.number is None:
+            raise InputError(NOTHING_YET)
+        path = Path(file).expanduser()
+        text = export(self._session.history.conversation(chat.number), path.suffix)
+        if path.exists():
+            raise InputError(f"{path}: is there already. Name another file.")
+        try:
+            with written_aside(path) as part:
+                part.write_text(text, "utf-8")
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written ({error.strerror}). Name another place.") from None
+        self._screen.tell(f"Written to {path}.")
+
+    def _stats(self, _: str) -> None:
+        done = [turn.done for turn in self._session.shown().turns if turn.done]
+        if not done:
+            raise InputError(NOTHING_YET)
+        tokens = sum(reply.answer_tokens for reply in done)
+        first = sorted(reply.timings.first_token for reply in done)[len(done) // 2]
+        speeds = sorted(reply.tokens_per_second for reply in done if reply.tokens_per_second)
+        speed = f", {speeds[len(speeds) // 2]:.0f} tok/s" if speeds else ""
+        self._screen.tell(f"{len(done)} answers, {tokens} tokens; median first token {milliseconds(first)}{speed}.")
+
+    def _theme(self, name: str) -> None:
+        app = self._screen.app
+        if not name:
+            app.search_themes()
+        elif name in app.available_themes:
+            app.theme = name
+        else:
+            raise InputError(f"there is no theme '{name}'. There are {visible(', '.join(app.available_themes))}.")
+
+    def _quit(self, _: str) -> None:
+        self._screen.app.exit(return_code=self._session.status.exit_code)

@@ -1,0 +1,165 @@
+"""The routing of one turn, unfolded: every adapter's probability and weight, and what can be done about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from dlp_local.conversation import ChatOptions
+from dlp_local.display import visible
+from dlp_local.errors import InputError
+from dlp_local.records import BASE, Mix, milliseconds
+from tui.turn import Turn
+
+BAR = 24
+BARE = Mix()
+Deed = Literal["pin", "unpin", "veto", "again", "beside", "wrong"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the user decided about a turn's routing; `adapter` or `mix` says with what."""
+
+    deed: Deed
+    mix: Mix = BARE
+    adapter: str = ""
+
+
+class RoutingScreen(ModalScreen[Decision | None]):
+    """Bars, and keys that act on the adapter under the cursor."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,ctrl+c", "dismiss(None)", "Close"),
+        Binding("p", "pin", "Pin this mix for the conversation, or let the router choose again"),
+        Binding("v", "veto", "Veto this adapter for the conversation, or allow it again"),
+        Binding("a", "again", "Again with this adapter alone"),
+        Binding("m", "by_hand('again')", "Again with weights by hand"),
+        Binding("s", "by_hand('beside')", "Side by side with weights by hand"),
+        Binding("w", "wrong", "It was the wrong one: this adapter is right"),
+    ]
+
+    def __init__(self, turn: Turn, adapters: tuple[str, ...], options: ChatOptions) -> None:
+        super().__init__()
+        self._turn, self._adapters, self._options = turn, adapters, options
+        self._for: Deed = "again"
+
+    def compose(self) -> ComposeResult:
+        """Message, bars, times, keys."""
+        with Vertical(id="routing") as panel:
+            panel.border_title = "How this message was routed"
+            panel.border_subtitle = "Esc closes"
+            yield Static(visible(self._turn.text.strip().partition("\n")[0]), classes="said", markup=False)
+            yield OptionList(*self._rows(), id="adapters")
+            yield Static(times(self._turn), classes="muted", markup=False)
+            yield Input(placeholder="sql=0.7,shell=0.3 or base", id="weights")
+            yield Static("", classes="problem", markup=False)
+            yield Static(_keys(self._options), classes="muted")
+
+    def on_mount(self) -> None:
+        """The weights are written only where they are asked for."""
+        self.query_one("#weights").display = False
+        self.query_one(".problem").display = False
+        self.query_one(OptionList).focus()
+
+    def _rows(self) -> list[Option]:
+        route = self._turn.route
+        probabilities = dict(route.probabilities) if route else {}
+        weights = route.mix.as_dict() if route else {}
+        names = sorted({*self._adapters, BASE}, key=lambda name: (-probabilities.get(name, weights.get(name, 0)), name))
+        rows = []
+        for name in names:
+            share = probabilities.get(name, weights.get(name, 0.0))
+            line = Text(f"{visible(name):14.14} ")
+            line.append(f"{'█' * round(share * BAR):{BAR}}", "bold" if name in weights else "dim")
+            line.append(f" {probabilities[name]:6.3f}" if name in probabilities else "      -")
+            line.append(f"  {weights[name]:.2f}" if name in weights else "     -")
+            line.append("  vetoed" if name in self._options.vetoed else "")
+            rows.append(Option(line, id=name))
+        return rows
+
+    @property
+    def _chosen(self) -> str:
+        options = self.query_one(OptionList)
+        return str(options.get_option_at_index(options.highlighted or 0).id)
+
+    def action_pin(self) -> None:
+        """P."""
+        mix = self._turn.route.mix if self._turn.route else Mix()
+        self.dismiss(Decision("pin", mix) if self._options.pinned is None else Decision("unpin"))
+
+    def action_veto(self) -> None:
+        """V."""
+        if self._chosen == BASE:
+            self._tell("The bare backbone cannot be vetoed. Choose an adapter.")
+        else:
+            self.dismiss(Decision("veto", adapter=self._chosen))
+
+    def action_again(self) -> None:
+        """A."""
+        self.dismiss(Decision("again", Mix.of({self._chosen: 1.0})))
+
+    @on(OptionList.OptionSelected)
+    def _on_selected(self) -> None:
+        self.action_again()
+
+    def action_wrong(self) -> None:
+        """W."""
+        self.dismiss(Decision("wrong", adapter=self._chosen))
+
+    def action_by_hand(self, deed: Deed) -> None:
+        """M, S: asks for the weights."""
+        self._for = deed
+        weights = self.query_one("#weights", Input)
+        weights.display = True
+        mix = self._turn.route.mix if self._turn.route else Mix()
+        weights.value = ",".join(f"{name}={weight:.2f}" for name, weight in mix.weights) or BASE
+        weights.focus()
+
+    @on(Input.Submitted)
+    def _on_weights(self, message: Input.Submitted) -> None:
+        try:
+            mix = Mix.parse(message.value)
+            if unknown := [name for name, _ in mix.weights if name not in self._adapters]:
+                raise InputError(f"mix: there is no adapter '{unknown[0]}'. There are {', '.join(self._adapters)}.")
+        except InputError as error:
+            self._tell(str(error))
+        else:
+            self.dismiss(Decision(self._for, mix))
+
+    def _tell(self, problem: str) -> None:
+        told = self.query_one(".problem", Static)
+        told.update(visible(problem))
+        told.display = True
+
+
+def times(turn: Turn) -> str:
+    """Every time of the turn, its tokens, and how sure the router was."""
+    parts = []
+    if turn.route and turn.route.probabilities:
+        sure = max(turn.route.probabilities.values())
+        parts += [f"confidence {sure:.2f}", f"route {milliseconds(turn.route.total_ms)}"]
+    else:
+        parts.append("mix given by hand")
+    if done := turn.done:
+        parts += [
+            f"first token {milliseconds(done.timings.first_token)}",
+            f"total {milliseconds(done.timings.total)}",
+            f"{done.answer_tokens} tokens",
+        ]
+        if done.tokens_per_second:
+            parts.append(f"{done.tokens_per_second:.0f} tok/s")
+    return " · ".join(parts)
+
+
+def _keys(options: ChatOptions) -> Text:
+    pin = "P pin this mix" if options.pinned is None else "P unpin the mix"
+    return Text(f"{pin} · V veto · A again with it alone · M again by hand · S side by side · W this is the right one")
