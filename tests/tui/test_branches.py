@@ -90,7 +90,7 @@ async def test_undo_takes_the_last_turn_back_to_be_written_anew():
 async def test_a_conversation_is_there_when_the_window_is_opened_again(tmp_path):
     file = tmp_path / "history.db"
     history = History(file)
-    async with window(FakeAssistant(Answer(["one"])), history=history) as w:
+    async with window(FakeAssistant(Answer(["on", "e"])), history=history) as w:
         await w.say_and_wait("first", "one")
         number = w.session.chat.number
     history.close()
@@ -139,7 +139,7 @@ async def test_where_nothing_can_be_stored_the_chat_goes_on_and_says_so(tmp_path
     history._database.execute("PRAGMA query_only = ON")
     async with window(FakeAssistant(Answer(["one"]), Answer(["two"])), history=history) as w:
         await w.say("first")
-        await w.sees("one", "goes on unsaved")
+        await w.sees("one", "not saved")
         await w.say_and_wait("second", "two")
     history.close()
 

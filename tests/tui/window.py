@@ -18,7 +18,7 @@ from tui.widgets.prompt import Prompt
 SECONDS = 60.0
 """How long to wait for a condition: only a failing test, or a very busy machine, ever waits so long."""
 
-READY = "adapters · ready"
+READY = "· ready"
 
 
 class Window:
@@ -88,7 +88,7 @@ async def window(
     factory = (lambda: open_assistant) if isinstance(open_assistant, FakeAssistant) else open_assistant
     app = ChatApp(factory, history or History(None), number=number)
     try:
-        async with app.run_test(size=size) as pilot:
+        async with app.run_test(size=size, notifications=True) as pilot:
             opened = Window(app, pilot)
             if ready:
                 await opened.sees(READY)

@@ -35,6 +35,10 @@ class TurnView(Vertical):
         yield Static("", classes="problem", markup=False)
         yield Receipt(self._turn)
 
+    async def on_mount(self) -> None:
+        """A turn that is over already is drawn with the rest of its conversation."""
+        await self._draw()
+
     def show(self, turn: Turn) -> None:
         """Draws `turn` at the next frame."""
         self._turn = turn

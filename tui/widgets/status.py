@@ -8,6 +8,7 @@ from textual.widgets import Static
 
 from dlp_local.conversation import ChatOptions
 from dlp_local.display import visible
+from dlp_local.records import BASE
 from tui.turn import Status
 
 BAR = 10
@@ -38,15 +39,17 @@ def who(status: Status) -> str:
     count = len(status.adapters)
     adapters = f"{count} adapter{'' if count == 1 else 's'}"
     speed = f" · {status.speed:.0f} tok/s" if status.speed and status.phase == "ready" else ""
-    own = "".join(f" · {part}" for part in set_here(status.options))
-    return visible(f"{status.name} · {adapters}{own} · {status.phase}{speed}")
+    parts = [status.name, *(set_here(status.options) or [adapters])]
+    unsaved = " · not saved" if status.notice else ""
+    return visible(f"{' · '.join(parts)} · {status.phase}{speed}{unsaved}")
 
 
 def set_here(options: ChatOptions) -> list[str]:
     """What the conversation sets for itself, in a few words."""
     parts = [options.persona] if options.persona else []
     if options.mix is not None:
-        parts.append(f"pinned {options.mix}")
+        weights = " ".join(f"{name} {weight:.2f}" for name, weight in options.mix.weights)
+        parts.append(f"pinned {weights or BASE}")
     if options.vetoed:
         parts.append(f"without {', '.join(options.vetoed)}")
     return parts
