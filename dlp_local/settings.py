@@ -59,7 +59,7 @@ class Engine(_Group):
     threads: int = Field(0, ge=0, le=512, description="threads of the backbone; 0: one for each physical core")
     batch: int = Field(512, ge=1, description="tokens of a prompt that are computed at once")
     gpu_layers: int = Field(-1, ge=-1, description="layers on the GPU where there is one; -1: all")
-    flash_attention: Literal["auto", "on", "off"] = Field("auto", description="auto: where llama.cpp finds it right")
+    flash_attention: Literal["auto", "on", "off"] = Field("auto", description="auto: on the GPU")
     kv_type: Literal["f16", "q8_0", "q4_0"] = Field(
         "f16", description="numbers of the KV cache; fewer bits, less exact"
     )

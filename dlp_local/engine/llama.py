@@ -83,6 +83,17 @@ def offloads(options: settings.Engine) -> bool:
     return bool(options.gpu_layers and lib.llama_supports_gpu_offload())
 
 
+def _flash_attention(options: settings.Engine) -> str:
+    """`auto` is off on the CPU, unless the KV cache is quantised, which needs it.
+
+    There it costs more than it saves (docs/benchmarks.md): after 4,000 tokens a message of 64 and each token of its
+    answer are read and written faster without it, in exchange for a few megabytes.
+    """
+    if options.flash_attention == "auto" and options.kv_type == "f16" and not offloads(options):
+        return "off"
+    return options.flash_attention
+
+
 def check_gguf(path: Path) -> None:
     """Raises `PackError` unless the file is there, can be read and starts as a GGUF file does."""
     try:
@@ -161,7 +172,7 @@ class Backbone:
         params.kv_unified = True
         params.n_threads = params.n_threads_batch = threads
         params.no_perf = True
-        params.flash_attn_type = FLASH_ATTENTION[options.flash_attention]
+        params.flash_attn_type = FLASH_ATTENTION[_flash_attention(options)]
         params.type_k = params.type_v = KV_TYPES[options.kv_type]
         self._context = lib.llama_init_from_model(self._model, params)
         if not self._context:
