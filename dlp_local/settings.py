@@ -70,6 +70,13 @@ class Engine(_Group):
     )
 
 
+class Ui(_Group):
+    """The chat window."""
+
+    theme: str = Field("auto", description="a theme of /theme; auto: dark, or the terminal's own sixteen colours")
+    keys: dict[str, str] = Field({}, description="other keys by name, as in {new = 'ctrl+n,f9'}")
+
+
 class Settings(BaseSettings):
     """All settings of one run, frozen."""
 
@@ -82,6 +89,7 @@ class Settings(BaseSettings):
     routing: Routing = Routing()
     sampling: Sampling = Sampling()
     engine: Engine = Engine()
+    ui: Ui = Ui()
 
     @classmethod
     def settings_customise_sources(

@@ -29,7 +29,7 @@ def run_chat(settings: Settings, *, resume: bool = False, number: int | None = N
         return open_assistant(settings)
 
     history, notice = open_history()
-    app = ChatApp(open_assistant, history, notice, history.last() if resume and number is None else number)
+    app = ChatApp(open_assistant, history, notice, history.last() if resume and number is None else number, settings.ui)
     try:
         app.run()
     finally:

@@ -11,10 +11,15 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from dlp_local.history import History
+from dlp_local.settings import Ui
 from tui.assistant_like import AssistantLike
 from tui.commands import COMMANDS
+from tui.looks import HIGH_CONTRAST, keymap, theme
 from tui.screens.chat import ChatScreen
 from tui.session import Session
+from tui.widgets.prompt import Prompt
+
+UI = Ui()
 
 
 class ChatApp(App[None]):
@@ -23,16 +28,24 @@ class ChatApp(App[None]):
     TITLE = "dlp-local"
     CSS_PATH = "app.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+c", "interrupt", "Stop the answer; when idle, quit"),
-        Binding("ctrl+p", "command_palette", "All commands", priority=True),
-        Binding("ctrl+q", "quit", "Quit", priority=True),
+        Binding("ctrl+c", "interrupt", "Stop the answer; when idle, quit", id="interrupt"),
+        Binding("ctrl+p", "command_palette", "All commands", priority=True, id="palette"),
+        Binding("ctrl+q", "quit", "Quit", priority=True, id="quit"),
     ]
 
     def __init__(
-        self, open_assistant: Callable[[], AssistantLike], history: History, notice: str = "", number: int | None = None
+        self,
+        open_assistant: Callable[[], AssistantLike],
+        history: History,
+        notice: str = "",
+        number: int | None = None,
+        ui: Ui = UI,
     ) -> None:
-        """`number`: the stored conversation to go on with."""
+        """`number`: the stored conversation to go on with. Raises `InputError` for `ui` that cannot be used."""
         super().__init__()
+        self.register_theme(HIGH_CONTRAST)
+        self.theme = theme(ui.theme)
+        self.set_keymap(keymap(ui.keys, [*self.BINDINGS, *ChatScreen.BINDINGS, *Prompt.BINDINGS]))
         self.session = Session(open_assistant, history, notice)
         if number is not None:
             self.session.open(number)

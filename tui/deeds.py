@@ -13,6 +13,7 @@ from dlp_local.errors import DlpLocalError, HistoryError, InputError
 from dlp_local.export import export
 from dlp_local.files import written_aside
 from dlp_local.records import BASE, Mix, milliseconds
+from dlp_local.settings import config_file
 from tui.screens.compare import CompareScreen
 from tui.screens.conversations import ConversationsScreen
 from tui.screens.options import OptionsScreen, parse
@@ -270,6 +271,7 @@ class Deeds:
             app.search_themes()
         elif name in app.available_themes:
             app.theme = name
+            self._screen.tell(f'To keep it, set ui.theme = "{name}" in {config_file()}.')
         else:
             raise InputError(f"there is no theme '{name}'. There are {visible(', '.join(app.available_themes))}.")
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.content import Content
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Static, TextArea
@@ -38,22 +39,29 @@ class ChatScreen(Screen[None]):
 
     AUTO_FOCUS = "Prompt"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "stop", "Stop the answer and keep the part; give an edit up"),
-        Binding("ctrl+n", "deed('new')", "New conversation"),
-        Binding("ctrl+o", "deed('open')", "Conversations: search, open, rename, delete"),
-        Binding("f2", "deed('edit')", "Edit the marked message, or the last one, and send it again"),
-        Binding("f3", "deed('retry')", "Ask for another answer"),
-        Binding("f4", "deed('route')", "How it was routed: pin, veto, again with another mix, side by side, correct"),
-        Binding("f5", "deed('continue')", "Go on with an answer that was cut"),
-        Binding("f6", "deed('copy')", "Copy the answer"),
-        Binding("f7", "deed('options')", "What this conversation sets for itself; personas"),
-        Binding("ctrl+up", "mark(-1)", "Mark the message before", priority=True),
-        Binding("ctrl+down", "mark(1)", "Mark the message after", priority=True),
-        Binding("alt+left", "step(-1)", "The alternative before: ‹ 1/2 ›", priority=True),
-        Binding("alt+right", "step(1)", "The alternative after: ‹ 2/2 ›", priority=True),
-        Binding("pageup", "page(-1)", "Scroll the conversation up", priority=True),
-        Binding("pagedown", "page(1)", "Scroll the conversation down", priority=True),
-        Binding("f1", "help", "This help"),
+        Binding("escape", "stop", "Stop the answer and keep the part; give an edit up", id="stop"),
+        Binding("ctrl+n", "deed('new')", "New conversation", id="new"),
+        Binding("ctrl+o", "deed('open')", "Conversations: search, open, rename, delete", id="conversations"),
+        Binding("f2", "deed('edit')", "Edit the marked message, or the last one, and send it again", id="edit"),
+        Binding("f3", "deed('retry')", "Ask for another answer", id="retry"),
+        Binding(
+            "f4",
+            "deed('route')",
+            "How it was routed: pin, veto, again with another mix, side by side, correct",
+            id="route",
+        ),
+        Binding("f5", "deed('continue')", "Go on with an answer that was cut", id="continue"),
+        Binding("f6", "deed('copy')", "Copy the answer", priority=True, id="copy"),
+        Binding(
+            "f7", "deed('options')", "What this conversation sets for itself; personas", priority=True, id="options"
+        ),
+        Binding("ctrl+up", "mark(-1)", "Mark the message before", priority=True, id="mark-before"),
+        Binding("ctrl+down", "mark(1)", "Mark the message after", priority=True, id="mark-after"),
+        Binding("alt+left", "step(-1)", "The alternative before: ‹ 1/2 ›", priority=True, id="alternative-before"),
+        Binding("alt+right", "step(1)", "The alternative after: ‹ 2/2 ›", priority=True, id="alternative-after"),
+        Binding("pageup", "page(-1)", "Scroll the conversation up", priority=True, id="page-up"),
+        Binding("pagedown", "page(1)", "Scroll the conversation down", priority=True, id="page-down"),
+        Binding("f1", "help", "This help", id="help"),
     ]
 
     def __init__(self, session: Session) -> None:
@@ -194,7 +202,7 @@ class ChatScreen(Screen[None]):
             hint = " · ".join(map(str, found[:6])) if len(found) > 1 else f"{found[0]}: {found[0].help}"
         else:
             hint = sizes(text) if "@" in text else ""
-        prompt.border_title = visible(hint or ("Editing; Esc gives it up" if self._editing is not None else ""))
+        prompt.border_title = Content(visible(hint or ("Editing; Esc gives it up" if self._editing is not None else "")))
         if self._draft:
             self._draft.stop()
         self._draft = self.set_timer(DRAFT_SECONDS, lambda: self._keep_draft(prompt.text))

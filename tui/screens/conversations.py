@@ -154,8 +154,8 @@ def info_line(info: ConversationInfo) -> Text:
 
 def hit_line(hit: Found) -> Text:
     """The excerpt with its hits marked, after the title."""
-    line = Text(f"{visible(hit.title):20.20}  ", "dim")
-    excerpt = Text("".join(" " if c in "\n\r\t" else c for c in hit.excerpt))
+    line = Text(f"{visible(hit.title):20.20}  ", "dim", no_wrap=True, overflow="ellipsis")
+    excerpt = Text("".join(c if c.isprintable() else " " for c in hit.excerpt))
     for start, end in hit.spans:
         excerpt.stylize("bold reverse", start, end)
     return line.append_text(excerpt)

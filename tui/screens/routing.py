@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from rich.table import Table
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
@@ -79,7 +80,7 @@ class RoutingScreen(ModalScreen[Decision | None]):
         for name in names:
             share = probabilities.get(name, weights.get(name, 0.0))
             line = Text(f"{visible(name):14.14} ")
-            line.append(f"{'█' * round(share * BAR):{BAR}}", "bold" if name in weights else "dim")
+            line.append(f"{'━' * round(share * BAR):{BAR}}", "bold" if name in weights else "dim")
             line.append(f" {probabilities[name]:6.3f}" if name in probabilities else "      -")
             line.append(f"  {weights[name]:.2f}" if name in weights else "     -")
             line.append("  vetoed" if name in self._options.vetoed else "")
@@ -160,6 +161,9 @@ def times(turn: Turn) -> str:
     return " · ".join(parts)
 
 
-def _keys(options: ChatOptions) -> Text:
+def _keys(options: ChatOptions) -> Table:
+    grid = Table.grid(padding=(0, 3, 0, 0))
     pin = "P pin this mix" if options.pinned is None else "P unpin the mix"
-    return Text(f"{pin} · V veto · A again with it alone · M again by hand · S side by side · W this is the right one")
+    grid.add_row(pin, "V veto, or allow again", "A again with it alone")
+    grid.add_row("M again by hand", "S side by side", "W this is the right one")
+    return grid

@@ -17,10 +17,10 @@ class Prompt(TextArea):
     """A text that grows by lines. It is never disabled: one writes the next message while the model is busy."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "send", "Send"),
-        Binding("shift+enter,ctrl+j", "newline", "New line"),
-        Binding("tab", "complete", "Complete a command"),
-        Binding("up", "recall", "In an empty prompt: the last message"),
+        Binding("enter", "send", "Send", id="send"),
+        Binding("shift+enter,ctrl+j", "newline", "New line", id="newline"),
+        Binding("tab", "complete", "Complete a command", id="complete"),
+        Binding("up", "recall", "In an empty prompt: the last message", id="recall"),
         Binding("ctrl+c,super+c", "copy", "Copy what is selected, stop the answer, or quit"),
     ]
 
@@ -82,11 +82,11 @@ class Prompt(TextArea):
         connection that delivers keys in bursts, Enter would overtake the letters before it.
         """
         actions = {"send": self.action_send, "newline": self.action_newline, "complete": self.action_complete}
-        for binding in self._bindings.key_to_bindings.get(event.key, ()):
-            if action := actions.get(binding.action):
-                event.stop()
-                event.prevent_default()
-                action()
+        bound = self.screen.active_bindings.get(event.key)
+        if bound and bound.node is self and (action := actions.get(bound.binding.action)):
+            event.stop()
+            event.prevent_default()
+            action()
 
     async def _on_paste(self, event: events.Paste) -> None:
         """Control characters of a paste are left out: no key could have written them, and a terminal obeys them."""

@@ -1,0 +1,171 @@
+"""Slash commands: each does what it says, and is completed while it is written."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dlp_local.export import from_json
+from dlp_local.history import History
+from dlp_local.records import Mix
+from tests.fakes import Answer, FakeAssistant, Gate
+from tests.tui.window import READY, window
+from tui.commands import COMMANDS, complete, matching, parse
+from tui.deeds import Deeds
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_every_command_can_be_done(command):
+    assert callable(getattr(Deeds, f"_{command.name}"))
+    assert parse(f"/{command.name} x") == (command, "x")
+
+
+@given(st.text())
+def test_a_message_that_begins_like_no_command_is_a_message(text):
+    found = parse(f"/{text}")
+    assert found is None or found[0] in COMMANDS
+
+
+@given(st.sampled_from(COMMANDS), st.data())
+def test_completing_keeps_what_is_written_and_every_command_that_fits(command, data):
+    begun = f"/{command.name[: data.draw(st.integers(0, len(command.name)))]}"
+    longer = complete(begun)
+    assert longer.startswith(begun)
+    assert matching(longer.rstrip()) == matching(begun)
+
+
+@pytest.mark.asyncio
+async def test_what_can_follow_is_shown_while_one_writes_and_tab_completes():
+    async with window(FakeAssistant()) as w:
+        await w.type("/re")
+        await w.sees("/rename title", "/retry [mix]")
+        await w.type("t")
+        await w.press("tab")
+        assert w.prompt.text == "/retry "
+
+
+@pytest.mark.asyncio
+async def test_a_path_that_begins_with_a_slash_is_a_message():
+    fake = FakeAssistant()
+    async with window(fake) as w:
+        await w.say_and_wait("/tmp is full", "a fine answer")
+        assert fake.calls[0].text == "/tmp is full"
+
+
+@pytest.mark.asyncio
+async def test_retry_takes_a_mix_and_refuses_an_unknown_adapter():
+    fake = FakeAssistant(Answer(["one"]), Answer(["again"]))
+    async with window(fake) as w:
+        await w.say("/retry")
+        await w.sees("There is no message yet")
+        await w.say_and_wait("question", "one")
+        await w.say("/retry squeal=1")
+        await w.sees("there is no adapter 'squeal'")
+        await w.say("/retry base")
+        await w.sees("again", "‹ 2/2 ›", READY)
+        assert fake.calls[1].mix == Mix()
+
+
+@pytest.mark.asyncio
+async def test_undo_gives_the_message_back():
+    async with window(FakeAssistant(Answer(["one"]))) as w:
+        await w.say_and_wait("question", "one")
+        await w.say("/undo")
+        await w.until(lambda: w.prompt.text == "question")
+        assert w.session.shown().turns == ()
+
+
+@pytest.mark.asyncio
+async def test_the_answer_and_its_last_code_block_are_copied():
+    answer = "See:\n\n```sh\nls\n```\n\nor\n\n```sh\ntar xf a.tar\n```\n"
+    async with window(FakeAssistant(Answer([answer]))) as w:
+        await w.say_and_wait("question", "tar xf a.tar")
+        await w.press("f6")
+        await w.until(lambda: w.app.clipboard == answer)
+        await w.say("/copy code")
+        await w.until(lambda: w.app.clipboard == "tar xf a.tar")
+
+
+@pytest.mark.asyncio
+async def test_a_conversation_is_exported_and_never_over_a_file(tmp_path):
+    file = tmp_path / "talk.json"
+    async with window(FakeAssistant(Answer(["one"])), size=(160, 40)) as w:
+        await w.say(f"/export {file}")
+        await w.sees("There is no message yet")
+        await w.say_and_wait("question", "one")
+        await w.say(f"/export {file}")
+        await w.sees("Written to")
+        (turn,) = from_json(file.read_text("utf-8")).turns
+        assert (turn.text, turn.answer) == ("question", "one")
+        await w.say(f"/export {file}")
+        await w.sees("is there already")
+        await w.say(f"/export {tmp_path}/talk.pdf")
+        await w.sees("is no format to export to")
+        assert json.loads(file.read_text("utf-8"))["turns"]
+
+
+@pytest.mark.asyncio
+async def test_what_needs_an_idle_window_is_refused_while_an_answer_is_written():
+    gate = Gate()
+    async with window(FakeAssistant(Answer(["one"], gate=gate))) as w:
+        await w.say("question")
+        await w.until(lambda: w.session.busy)
+        for command in ("/retry", "/edit", "/undo", "/continue"):
+            await w.say(command)
+            await w.sees("an answer is being written")
+            w.app.clear_notifications()
+            await w.until(lambda: "is being written" not in w.text())
+        gate.open()
+        await w.sees("one", READY)
+
+
+@pytest.mark.asyncio
+async def test_small_commands_tell_what_they_are_asked():
+    async with window(FakeAssistant(Answer(["one"])), size=(120, 40)) as w:
+        await w.say("/adapters")
+        await w.sees("banking, dates, describe, extract, shell, sql")
+        await w.say("/pack")
+        await w.sees("bundled: 6 adapters, context 1024 tokens")
+        await w.say("/mix")
+        await w.sees("The router chooses")
+        await w.say_and_wait("question", "one")
+        await w.say("/stats")
+        await w.sees("1 answers")
+        await w.say("/pin")
+        await w.sees("pinned shell 0.22 sql 0.72")
+        await w.say("/mix auto")
+        await w.until(lambda: w.session.chat.options.mix is None)
+        await w.say("/theme nonsense")
+        await w.sees("there is no theme 'nonsense'")
+
+
+@pytest.mark.asyncio
+async def test_a_file_goes_along_with_its_size_shown_and_too_large_a_one_is_refused(tmp_path):
+    small, large = tmp_path / "small.txt", tmp_path / "large.txt"
+    small.write_text("the contents\n", "utf-8")
+    large.write_text("x" * 100_000, "utf-8")
+    fake = FakeAssistant()
+    async with window(fake, size=(160, 40)) as w:
+        w.prompt.fill(f"explain @{small}")
+        await w.sees("small.txt 13 B")
+        await w.press("enter")
+        await w.sees("a fine answer", READY)
+        assert fake.calls[0].text == f"explain @{small}\n\nsmall.txt:\n```\nthe contents\n```"
+        await w.say(f"explain @{large}")
+        await w.sees("100.0 kB, and about")
+        assert w.prompt.text == f"explain @{large}"
+
+
+@pytest.mark.asyncio
+async def test_search_finds_what_was_said_and_opens_it():
+    history = History(None)
+    async with window(FakeAssistant(Answer(["about cats"]), Answer(["about dogs"])), history=history) as w:
+        await w.say_and_wait("first", "about cats")
+        await w.press("ctrl+n")
+        await w.say_and_wait("second", "about dogs")
+        await w.say("/search cats")
+        await w.sees("1 found", "about cats")
+        await w.press("enter")
+        await w.sees("first", "about cats", READY)
+        assert "about dogs" not in w.text()

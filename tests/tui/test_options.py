@@ -1,0 +1,89 @@
+"""F7: what a conversation sets for itself, checked before it is taken, and kept as a persona."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dlp_local.conversation import ChatOptions
+from dlp_local.history import History
+from tests.fakes import FakeAssistant
+from tests.tui.window import window
+from tui.screens.options import FIELDS, OptionsScreen, parse, shown
+
+
+async def opened(w):
+    await w.press("f7")
+    await w.until(lambda: isinstance(w.app.screen, OptionsScreen))
+
+
+@pytest.mark.asyncio
+async def test_what_is_written_goes_with_the_next_message():
+    fake = FakeAssistant()
+    async with window(fake) as w:
+        await opened(w)
+        w.app.screen.query_one("#temperature").value = "0.5"
+        w.app.screen.query_one("#pinned").value = "sql=0.5"
+        await w.press("ctrl+s")
+        await w.sees("pinned sql 0.50")
+        await w.say_and_wait("hello", "a fine answer")
+        assert fake.calls[0].options == ChatOptions(temperature=0.5, pinned={"sql": 0.5})
+
+
+@pytest.mark.asyncio
+async def test_a_value_that_cannot_be_is_told_and_nothing_changes():
+    async with window(FakeAssistant()) as w:
+        await opened(w)
+        w.app.screen.query_one("#temperature").value = "hot"
+        w.app.screen.query_one("#top_p").value = "2"
+        await w.press("enter")
+        await w.sees("temperature:", "top_p:")
+        await w.press("escape")
+        assert w.session.chat.options == ChatOptions()
+
+
+@pytest.mark.asyncio
+async def test_a_named_persona_begins_another_conversation():
+    history = History(None)
+    fake = FakeAssistant()
+    async with window(fake, history=history) as w:
+        await opened(w)
+        w.app.screen.query_one("#persona").value = "terse"
+        w.app.screen.query_one("#system").value = "Be brief."
+        await w.press("enter")
+        await w.sees("Kept as the persona 'terse'")
+        await w.press("ctrl+n")
+        await w.until(lambda: w.session.chat.options == ChatOptions())
+        await w.say("/new terse")
+        await w.say_and_wait("hello", "a fine answer")
+        assert fake.calls[0].options.system == "Be brief."
+        await w.say("/new nobody")
+        await w.sees("there is no persona 'nobody'")
+
+
+@pytest.mark.asyncio
+async def test_it_fits_a_small_terminal():
+    async with window(FakeAssistant(), size=(80, 24)) as w:
+        await opened(w)
+        panel = w.app.screen.query_one("#options")
+        assert panel.region.right <= 80
+        assert panel.region.bottom <= 24
+
+
+numbers = st.floats(0.125, 1, width=16)
+names = st.from_regex("[a-z]{1,8}", fullmatch=True)
+
+
+@given(
+    st.builds(
+        ChatOptions,
+        system=st.none() | names,
+        temperature=st.none() | numbers,
+        top_p=st.none() | numbers,
+        seed=st.none() | st.integers(0, 2**31),
+        scope=st.sampled_from([None, "turn", "context"]),
+        pinned=st.sampled_from([None, {}, {"sql": 0.5}, {"sql": 0.25, "shell": 0.5}]),
+        vetoed=st.lists(names, unique=True, max_size=3).map(tuple),
+    )
+)
+def test_the_form_gives_back_what_it_was_shown(options):
+    assert parse({name: shown(options, name) for name in FIELDS}) == options

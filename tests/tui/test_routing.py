@@ -1,0 +1,142 @@
+"""The receipt unfolded: what each key does with the routing of a turn."""
+
+import pytest
+
+from dlp_local.conversation import ChatOptions
+from dlp_local.records import Mix
+from tests.fakes import Answer, FakeAssistant
+from tests.tui.window import READY, window
+from tui.screens.routing import RoutingScreen
+
+pytestmark = pytest.mark.asyncio
+
+
+async def unfolded(w):
+    await w.press("f4")
+    await w.until(lambda: isinstance(w.app.screen, RoutingScreen))
+
+
+async def test_f4_shows_every_adapter_with_its_probability_and_weight():
+    async with window(FakeAssistant(Answer(["o", "n", "e"])), size=(90, 40)) as w:
+        await w.say_and_wait("question", "one")
+        await unfolded(w)
+        await w.sees("question", "sql", "0.719  0.72", "shell", "0.219  0.22", "banking", "confidence 0.72", "tok/s")
+        await w.press("escape")
+        await w.sees("Write a message")
+
+
+async def test_a_click_on_the_receipt_unfolds_it():
+    async with window(FakeAssistant(Answer(["one"]))) as w:
+        await w.say_and_wait("question", "one")
+        await w.pilot.click("Receipt")
+        await w.sees("How this message was routed")
+
+
+async def test_a_mix_is_pinned_and_let_go_again():
+    fake = FakeAssistant()
+    async with window(fake) as w:
+        await w.say_and_wait("question", "a fine answer")
+        await unfolded(w)
+        await w.press("p")
+        await w.sees("pinned")
+        await w.say_and_wait("next", "a fine answer")
+        assert fake.calls[1].options.mix == Mix.of({"sql": 0.72, "shell": 0.22})
+        await unfolded(w)
+        await w.sees("unpin")
+        await w.press("p")
+        await w.until(lambda: w.session.chat.options == ChatOptions())
+
+
+async def test_an_adapter_is_vetoed_but_never_the_bare_backbone():
+    fake = FakeAssistant()
+    async with window(fake) as w:
+        await w.say_and_wait("question", "a fine answer")
+        await unfolded(w)
+        await w.press("v")
+        await w.until(lambda: w.session.chat.options.vetoed == ("sql",))
+        await unfolded(w)
+        await w.sees("vetoed")
+        await w.press("down", "down", "v")
+        await w.sees("cannot be vetoed")
+
+
+async def test_again_with_one_adapter_alone():
+    fake = FakeAssistant(Answer(["one"]), Answer(["again"]))
+    async with window(fake) as w:
+        await w.say_and_wait("question", "one")
+        await unfolded(w)
+        await w.press("down", "a")
+        await w.sees("again", "‹ 2/2 ›", READY)
+        assert fake.calls[1].mix == Mix.of({"shell": 1.0})
+
+
+async def test_again_with_weights_by_hand_and_a_wrong_name_is_told():
+    fake = FakeAssistant(Answer(["one"]), Answer(["again"]))
+    async with window(fake) as w:
+        await w.say_and_wait("question", "one")
+        await unfolded(w)
+        await w.press("m")
+        field = w.app.screen.query_one("#weights")
+        assert field.value == "shell=0.22,sql=0.72"
+        field.value = "squeal=1"
+        await w.press("enter")
+        await w.sees("there is no adapter 'squeal'")
+        field.value = "dates=0.5"
+        await w.press("enter")
+        await w.sees("again", "‹ 2/2 ›", READY)
+        assert fake.calls[1].mix == Mix.of({"dates": 0.5})
+
+
+@pytest.mark.parametrize(("key", "kept"), [("left", "one"), ("right", "other"), ("escape", "other")])
+async def test_two_mixes_side_by_side_and_one_of_them_stays(key, kept):
+    fake = FakeAssistant(Answer(["one"]), Answer(["other"]))
+    async with window(fake, size=(100, 30)) as w:
+        await w.say_and_wait("question", "one")
+        await unfolded(w)
+        await w.press("s")
+        w.app.screen.query_one("#weights").value = "base"
+        await w.press("enter")
+        await w.sees("Side by side", "one", "other")
+        await w.until(lambda: not w.session.busy)
+        await w.press(key)
+        await w.sees(kept, READY)
+        assert w.session.turn(w.session.chat.tip).answer == kept
+        assert fake.calls[1].mix == Mix()
+
+
+async def test_the_right_adapter_is_stored_as_a_correction():
+    async with window(FakeAssistant()) as w:
+        await w.say_and_wait("question", "a fine answer")
+        await unfolded(w)
+        await w.press("down", "w")
+        await w.sees("this belongs to shell")
+        (correction,) = w.session.history.corrections()
+        assert (correction.text, correction.right) == ("question", "shell")
+        assert correction.wrong == Mix.of({"sql": 0.72, "shell": 0.22})
+
+
+async def test_the_routing_of_a_marked_message_is_unfolded():
+    fake = FakeAssistant(Answer(["one"]), Answer(["two"]))
+    async with window(fake) as w:
+        await w.say_and_wait("first question", "one")
+        await w.say_and_wait("second question", "two")
+        await w.press("ctrl+up", "ctrl+up")
+        await unfolded(w)
+        await w.sees("first question", "How this message was routed")
+        await w.press("escape", "escape")
+
+
+async def test_it_fits_a_small_terminal():
+    async with window(FakeAssistant(), size=(80, 24)) as w:
+        await w.say_and_wait("question", "a fine answer")
+        await unfolded(w)
+        await w.sees("W this is the right one", "Esc closes", "base")
+        panel = w.app.screen.query_one("#routing")
+        assert panel.region.right <= 80
+        assert panel.region.bottom <= 24
+
+
+async def test_before_the_first_message_there_is_nothing_to_unfold():
+    async with window(FakeAssistant()) as w:
+        await w.press("f4")
+        await w.sees("There is no message yet")
