@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from dlp_local.errors import InputError
 from dlp_local.records import FinishReason, Message, Mix, ReplyDone, Route, Scope, Timings
 from dlp_local.settings import Sampling
 
@@ -44,6 +45,15 @@ class ChatOptions(BaseModel):
         """The settings' sampling with what is set here on top."""
         own = self.model_dump(include=set(Sampling.model_fields), exclude_none=True)
         return default.model_copy(update=own)
+
+    @classmethod
+    def checked(cls, given: Mapping[str, Any], under: ChatOptions | None = None) -> ChatOptions:
+        """Options out of what a user gave, on top of others; raises `InputError` that names every wrong one."""
+        try:
+            return cls.model_validate((under.model_dump() if under else {}) | dict(given))
+        except ValidationError as error:
+            problems = [f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors()]
+            raise InputError(f"{'; '.join(problems)}.") from None
 
     @property
     def mix(self) -> Mix | None:

@@ -7,6 +7,12 @@ import re
 _HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
+def fenced(text: str) -> str:
+    """A text between Markdown fences that nothing in it can close."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence}\n{text.rstrip()}\n{fence}"
+
+
 def visible(text: str) -> str:
     """`text` with nothing in it that a terminal would obey: escapes and their like become a visible sign.
 

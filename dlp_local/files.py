@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dlp_local.errors import InputError
+
 
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
@@ -22,3 +24,14 @@ def written_aside(path: Path) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_new(path: Path, text: str) -> None:
+    """Writes a text file that must not be there yet; raises `InputError` where it is, or cannot be written."""
+    if path.exists():
+        raise InputError(f"{path}: is there already. Name another file.")
+    try:
+        with written_aside(path) as part:
+            part.write_text(text, "utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}). Name another place.") from None

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,22 @@ def decode(raw: bytes, name: str) -> str:
 def read_stdin() -> str:
     """All of stdin."""
     return decode(sys.stdin.buffer.read(), "stdin")
+
+
+def piped_stdin() -> str:
+    """What is piped in, or redirected from a file; nothing where stdin is a terminal or closed.
+
+    A pipe that nobody ever writes to nor closes is waited for, and after a second a person is told so.
+    """
+    if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
+        return ""
+    told = threading.Timer(1.0, print_note, ["waiting for the end of stdin; `</dev/null` gives none"])
+    told.daemon = True
+    told.start()
+    try:
+        return read_stdin()
+    finally:
+        told.cancel()
 
 
 def use_utf8() -> None:

@@ -12,8 +12,9 @@ from dlp_local.settings import Settings
 
 @pytest.fixture(autouse=True)
 def no_settings_of_the_machine(monkeypatch, tmp_path):
-    """Neither the user's config file nor the environment changes what a test sees."""
+    """Neither the user's config file nor what is stored changes what a test sees, and no test adds to it."""
     monkeypatch.setenv("DLP_LOCAL_CONFIG", str(tmp_path / "no-config.toml"))
+    monkeypatch.setenv("DLP_LOCAL_DATA", str(tmp_path / "data-of-the-test"))
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ GROUND = {"display", "errors", "files", "gguf_header", "records", "settings"}
 MAY_IMPORT = {
     "display": set(),
     "errors": set(),
-    "files": set(),
+    "files": {"errors"},
     "gguf_header": {"errors"},
     "records": {"errors"},
     "settings": {"errors"},
@@ -26,7 +26,8 @@ MAY_IMPORT = {
     "engine": GROUND,
     "assistant": GROUND | {"conversation", "engine", "packs", "routing"},
     "terminal": {"display", "errors", "records"},
-    "cli": GROUND | {"assistant", "packs", "terminal"},
+    "commands": GROUND | {"assistant", "conversation", "export", "history", "packs", "terminal"},
+    "cli": {"commands", "errors", "terminal"},
 }
 ONLY_IN = {"llama_cpp": {"dlp_local/engine/llama.py"}, "onnxruntime": {"dlp_local/routing/onnx_file.py"}}
 

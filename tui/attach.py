@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from dlp_local.display import fenced
 from dlp_local.errors import InputError
 
 _MENTION = re.compile(r'(?<!\S)@(?:"([^"]+)"|(\S+))')
@@ -46,6 +47,5 @@ def attach(text: str, context_size: int) -> str:
         except UnicodeDecodeError:
             raise InputError(f"{path}: is no text (not UTF-8). Only text files can go along.") from None
         room -= size
-        fence = "`" * max(3, 1 + max(map(len, re.findall("`+", contents)), default=0))
-        parts.append(f"{path.name}:\n{fence}\n{contents.rstrip()}\n{fence}")
+        parts.append(f"{path.name}:\n{fenced(contents)}")
     return "\n\n".join(parts)

@@ -5,24 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dlp_local.conversation import ChatOptions
-from dlp_local.display import visible
 from dlp_local.errors import DlpLocalError, HistoryError, InputError
 from dlp_local.export import export
-from dlp_local.files import written_aside
+from dlp_local.files import write_new
 from dlp_local.records import BASE, Mix, milliseconds
-from dlp_local.settings import config_file
-from tui.screens.compare import CompareScreen
-from tui.screens.conversations import ConversationsScreen
-from tui.screens.options import OptionsScreen, parse
-from tui.screens.routing import Decision, RoutingScreen
+from tui.decision import Decision
 from tui.session import Session
 from tui.turn import Turn
-
-if TYPE_CHECKING:
-    from tui.screens.chat import ChatScreen
+from tui.view import View
 
 _CODE = re.compile(r"^(`{3,})[^\n]*\n(.*?)^\1", re.DOTALL | re.MULTILINE)
 NOTHING_YET = "There is no message yet."
@@ -31,8 +23,8 @@ NOTHING_YET = "There is no message yet."
 class Deeds:
     """Everything that can be done in a conversation, by the name of its command."""
 
-    def __init__(self, screen: ChatScreen, session: Session) -> None:
-        self._screen, self._session = screen, session
+    def __init__(self, view: View, session: Session) -> None:
+        self.view, self._session = view, session
         self.told = ""
 
     async def do(self, name: str, argument: str) -> None:
@@ -41,11 +33,11 @@ class Deeds:
         try:
             deed(argument)
         except DlpLocalError as error:
-            self._screen.told(error)
+            self.view.told(error)
 
     @property
     def _last(self) -> Turn:
-        turn = self._screen.turn
+        turn = self.view.turn
         if turn is None:
             raise InputError(NOTHING_YET)
         return turn
@@ -68,7 +60,7 @@ class Deeds:
     # ---- conversations ----
 
     def _help(self, _: str) -> None:
-        self._screen.action_help()
+        self.view.show_help()
 
     def _new(self, persona: str) -> None:
         personas = self._session.history.personas()
@@ -90,15 +82,15 @@ class Deeds:
                 try:
                     self._session.open(number)
                 except HistoryError as error:
-                    self._screen.told(error)
+                    self.view.told(error)
 
-        self._screen.app.push_screen(ConversationsScreen(self._session.history, words), go)
+        self.view.show_conversations(self._session.history, words, go)
 
     def _rename(self, title: str) -> None:
         if self._session.chat.number is None:
             raise InputError(NOTHING_YET)
         self._session.history.rename(self._session.chat.number, title)
-        self._screen.tell("Renamed.")
+        self.view.tell("Renamed.")
 
     # ---- a turn ----
 
@@ -118,14 +110,14 @@ class Deeds:
 
     def _edit(self, _: str) -> None:
         self._idle()
-        self._screen.edit(self._last)
+        self.view.edit(self._last)
 
     def _undo(self, _: str) -> None:
         self._idle()
         text = self._session.undo()
         if not text:
             raise InputError(NOTHING_YET)
-        self._screen.call_later(self._screen.fill, text)
+        self.view.fill(text)
 
     def _stop(self, _: str) -> None:
         self._session.stop()
@@ -137,15 +129,15 @@ class Deeds:
             text = blocks[-1][1].rstrip("\n") if blocks else ""
         if not text:
             raise InputError("there is nothing to copy.")
-        self._screen.app.copy_to_clipboard(text)
-        self._screen.tell(f"Copied {len(text)} characters.")
+        self.view.copy(text)
+        self.view.tell(f"Copied {len(text)} characters.")
 
     # ---- routing ----
 
     def _route(self, _: str) -> None:
         turn = self._last
-        screen = RoutingScreen(turn, self._session.status.adapters, self._own)
-        self._screen.app.push_screen(screen, lambda decision: self._decided(turn, decision))
+        adapters = self._session.status.adapters
+        self.view.show_routing(turn, adapters, self._own, lambda decision: self._decided(turn, decision))
 
     def _decided(self, turn: Turn, decision: Decision | None) -> None:
         try:
@@ -163,9 +155,9 @@ class Deeds:
                     self._beside(turn, mix)
                 case Decision("wrong", _, adapter):
                     self._session.correct(turn.id, adapter)
-                    self._screen.tell(f"Noted: this belongs to {adapter}.")
+                    self.view.tell(f"Noted: this belongs to {adapter}.")
         except DlpLocalError as error:
-            self._screen.told(error)
+            self.view.told(error)
 
     def _beside(self, turn: Turn, mix: Mix) -> None:
         self._idle()
@@ -175,7 +167,7 @@ class Deeds:
             if chosen is not None and not self._session.busy:
                 self._session.show(chosen)
 
-        self._screen.app.push_screen(CompareScreen(turn, again), keep)
+        self.view.show_beside(turn, again, keep)
 
     def _known(self, text: str) -> Mix:
         mix, adapters = Mix.parse(text), self._session.status.adapters
@@ -186,7 +178,7 @@ class Deeds:
     def _mix(self, text: str) -> None:
         if not text:
             given = self._own.mix
-            self._screen.tell(f"Pinned: {given}." if given is not None else "The router chooses.")
+            self.view.tell(f"Pinned: {given}." if given is not None else "The router chooses.")
         elif text == "auto":
             self._set(pinned=None)
         else:
@@ -206,12 +198,11 @@ class Deeds:
 
     def _system(self, text: str) -> None:
         self._set(system=text or None)
-        self._screen.tell("System prompt set." if text else "System prompt: as in the settings.")
+        self.view.tell("System prompt set." if text else "System prompt: as in the settings.")
 
     def _temp(self, text: str) -> None:
-        self._session.set_options(self._own.model_copy(update=parse({"temperature": text}).model_dump(
-            include={"temperature"})))  # fmt: skip
-        self._screen.tell(f"Temperature {text}." if text else "Temperature: as in the settings.")
+        self._session.set_options(ChatOptions.checked({"temperature": text or None}, self._own))
+        self.view.tell(f"Temperature {text}." if text else "Temperature: as in the settings.")
 
     def _options(self, _: str) -> None:
         def keep(options: ChatOptions | None) -> None:
@@ -220,23 +211,23 @@ class Deeds:
                 if options.persona:
                     self._save(options.persona)
 
-        self._screen.app.push_screen(OptionsScreen(self._own), keep)
+        self.view.show_options(self._own, keep)
 
     def _save(self, name: str) -> None:
         if not name:
             raise InputError("give the persona a name: /save terse.")
         self._session.history.set_persona(name, self._own)
         self._set(persona=name)
-        self._screen.tell(f"Kept as the persona '{name}': /new {name} begins with it.")
+        self.view.tell(f"Kept as the persona '{name}': /new {name} begins with it.")
 
     # ---- the rest ----
 
     def _adapters(self, _: str) -> None:
-        self._screen.tell(", ".join(self._session.status.adapters) or "The pack is not loaded.")
+        self.view.tell(", ".join(self._session.status.adapters) or "The pack is not loaded.")
 
     def _pack(self, _: str) -> None:
         status = self._session.status
-        self._screen.tell(f"{status.name}: {len(status.adapters)} adapters, context {status.context_size} tokens.")
+        self.view.tell(f"{status.name}: {len(status.adapters)} adapters, context {status.context_size} tokens.")
 
     def _export(self, file: str) -> None:
         chat = self._session.chat
@@ -245,15 +236,8 @@ class Deeds:
         if chat.number is None:
             raise InputError(NOTHING_YET)
         path = Path(file).expanduser()
-        text = export(self._session.history.conversation(chat.number), path.suffix)
-        if path.exists():
-            raise InputError(f"{path}: is there already. Name another file.")
-        try:
-            with written_aside(path) as part:
-                part.write_text(text, "utf-8")
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written ({error.strerror}). Name another place.") from None
-        self._screen.tell(f"Written to {path}.")
+        write_new(path, export(self._session.history.conversation(chat.number), path.suffix))
+        self.view.tell(f"Written to {path}.")
 
     def _stats(self, _: str) -> None:
         done = [turn.done for turn in self._session.shown().turns if turn.done]
@@ -263,17 +247,10 @@ class Deeds:
         first = sorted(reply.timings.first_token for reply in done)[len(done) // 2]
         speeds = sorted(reply.tokens_per_second for reply in done if reply.tokens_per_second)
         speed = f", {speeds[len(speeds) // 2]:.0f} tok/s" if speeds else ""
-        self._screen.tell(f"{len(done)} answers, {tokens} tokens; median first token {milliseconds(first)}{speed}.")
+        self.view.tell(f"{len(done)} answers, {tokens} tokens; median first token {milliseconds(first)}{speed}.")
 
     def _theme(self, name: str) -> None:
-        app = self._screen.app
-        if not name:
-            app.search_themes()
-        elif name in app.available_themes:
-            app.theme = name
-            self._screen.tell(f'To keep it, set ui.theme = "{name}" in {config_file()}.')
-        else:
-            raise InputError(f"there is no theme '{name}'. There are {visible(', '.join(app.available_themes))}.")
+        self.view.show_theme(name)
 
     def _quit(self, _: str) -> None:
-        self._screen.app.exit(return_code=self._session.status.exit_code)
+        self.view.leave()

@@ -20,9 +20,9 @@ from textual.message import Message as Posted
 from dlp_local.conversation import ChatOptions, Correction, StoredTurn
 from dlp_local.errors import DlpLocalError, ExitCode
 from dlp_local.history import History
+from dlp_local.history.chat import Chat
 from dlp_local.records import Event, HistoryTrimmed, Message, Mix, ReplyDone, RouteChosen, TextDelta
 from tui.assistant_like import AssistantLike
-from tui.chat import Chat
 from tui.turn import PathChanged, Shown, Status, StatusChanged, Turn, TurnChanged, stored
 
 _log = logging.getLogger(__name__)

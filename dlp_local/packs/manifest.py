@@ -121,8 +121,8 @@ def bundled_pack() -> Path:
     return installed if installed.is_dir() else package.parent / "models" / "bundled"
 
 
-def open_pack(folder: Path, *, only_routing: bool = False) -> Pack:
-    """Reads and checks a pack, or only what routing needs; raises `PackError` that lists everything that is wrong."""
+def read_manifest(folder: Path) -> Manifest:
+    """Reads and checks a pack's `pack.toml`, and none of its files; raises `PackError` that lists every wrong field."""
     path = folder / MANIFEST
     try:
         manifest = Manifest.model_validate(tomllib.loads(path.read_text("utf-8")))
@@ -135,6 +135,12 @@ def open_pack(folder: Path, *, only_routing: bool = False) -> Pack:
         raise PackError(f"{path}: does not describe a pack. Mend these fields:\n{fields}") from None
     if BASE in manifest.adapters:
         raise PackError(f"{path}: no adapter may be called '{BASE}'. Rename it.")
+    return manifest
+
+
+def open_pack(folder: Path, *, only_routing: bool = False) -> Pack:
+    """Reads and checks a pack, or only what routing needs; raises `PackError` that lists everything that is wrong."""
+    manifest = read_manifest(folder)
     pack = Pack(folder, manifest)
     if problems := pack.problems(manifest.routing_files() if only_routing else manifest.files()):
         listing = "\n".join(f"  {problem}" for problem in problems)

@@ -54,9 +54,10 @@ class Terminal:
 
 @pytest.fixture
 def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
-    monkeypatch.setenv("DLP_LOCAL_CONFIG", str(tmp_path / "none.toml"))
-    for name in [name for name in os.environ if name.startswith("DLP_LOCAL_") and name != "DLP_LOCAL_CONFIG"]:
+    for name in [name for name in os.environ if name.startswith("DLP_LOCAL_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("DLP_LOCAL_CONFIG", str(tmp_path / "none.toml"))
+    monkeypatch.setenv("DLP_LOCAL_DATA", str(tmp_path / "stored"))
     opened = Terminal(tmp_path)
     yield opened
     subprocess.run(["tmux", "-S", opened._socket, "kill-server"], check=False, capture_output=True)

@@ -13,12 +13,11 @@ from textual.timer import Timer
 from textual.widgets import Static, TextArea
 
 from dlp_local.display import visible
-from dlp_local.errors import DlpLocalError, HistoryError, InputError
+from dlp_local.errors import HistoryError, InputError
 from tui.attach import attach, sizes
 from tui.commands import complete, matching, parse
 from tui.deeds import Deeds
 from tui.screens.compare import CompareScreen
-from tui.screens.help import HelpScreen
 from tui.session import Session
 from tui.turn import PathChanged, Shown, Status, StatusChanged, Turn, TurnChanged
 from tui.widgets.greeting import Greeting
@@ -27,6 +26,7 @@ from tui.widgets.prompt import Prompt
 from tui.widgets.receipt import Receipt
 from tui.widgets.status import StatusLine
 from tui.widgets.transcript import Transcript
+from tui.windowed import Windowed
 
 AT_ONCE = 30
 """Turns that are drawn; the ones before them are, as soon as one scrolls up to them."""
@@ -61,7 +61,7 @@ class ChatScreen(Screen[None]):
         Binding("alt+right", "step(1)", "The alternative after: ‹ 2/2 ›", priority=True, id="alternative-after"),
         Binding("pageup", "page(-1)", "Scroll the conversation up", priority=True, id="page-up"),
         Binding("pagedown", "page(1)", "Scroll the conversation down", priority=True, id="page-down"),
-        Binding("f1", "help", "This help", id="help"),
+        Binding("f1", "deed('help')", "This help", id="help"),
     ]
 
     def __init__(self, session: Session) -> None:
@@ -72,7 +72,7 @@ class ChatScreen(Screen[None]):
         self._marked: int | None = None
         self._editing: int | None = None
         self._draft: Timer | None = None
-        self.deeds = Deeds(self, session)
+        self.deeds = Deeds(Windowed(self), session)
 
     def compose(self) -> ComposeResult:
         """Top to bottom."""
@@ -202,7 +202,9 @@ class ChatScreen(Screen[None]):
             hint = " · ".join(map(str, found[:6])) if len(found) > 1 else f"{found[0]}: {found[0].help}"
         else:
             hint = sizes(text) if "@" in text else ""
-        prompt.border_title = Content(visible(hint or ("Editing; Esc gives it up" if self._editing is not None else "")))
+        prompt.border_title = Content(
+            visible(hint or ("Editing; Esc gives it up" if self._editing is not None else ""))
+        )
         if self._draft:
             self._draft.stop()
         self._draft = self.set_timer(DRAFT_SECONDS, lambda: self._keep_draft(prompt.text))
@@ -292,10 +294,6 @@ class ChatScreen(Screen[None]):
         """A line that goes away by itself."""
         self.notify(visible(what), severity="error" if problem else "information", markup=False)
 
-    def told(self, error: DlpLocalError) -> None:
-        """Tells an error."""
-        self.tell(str(error), problem=True)
-
     def action_page(self, direction: int) -> None:
         """Page keys move the conversation: the prompt is too short to page in."""
         transcript = self.query_one(Transcript)
@@ -303,10 +301,6 @@ class ChatScreen(Screen[None]):
             transcript.scroll_page_up()
         else:
             transcript.scroll_page_down()
-
-    def action_help(self) -> None:
-        """F1, with the keys that are bound here and now."""
-        self.app.push_screen(HelpScreen(self.active_bindings))
 
     def action_copy_text(self) -> None:
         """Ctrl+C over selected text copies it once; the next Ctrl+C stops or quits as ever."""

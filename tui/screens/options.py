@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from pydantic import ValidationError
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -91,8 +90,4 @@ def parse(lines: dict[str, str]) -> ChatOptions:
         given["pinned"] = dict(Mix.parse(given["pinned"]).weights)
     if "vetoed" in given:
         given["vetoed"] = tuple(part.strip() for part in given["vetoed"].split(",") if part.strip())
-    try:
-        return ChatOptions.model_validate(given)
-    except ValidationError as error:
-        problems = [f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors()]
-        raise InputError("; ".join(problems)) from None
+    return ChatOptions.checked(given)

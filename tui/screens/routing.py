@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from rich.table import Table
 from rich.text import Text
@@ -19,20 +18,10 @@ from dlp_local.conversation import ChatOptions
 from dlp_local.display import visible
 from dlp_local.errors import InputError
 from dlp_local.records import BASE, Mix, milliseconds
+from tui.decision import Decision, Deed
 from tui.turn import Turn
 
 BAR = 24
-BARE = Mix()
-Deed = Literal["pin", "unpin", "veto", "again", "beside", "wrong"]
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What the user decided about a turn's routing; `adapter` or `mix` says with what."""
-
-    deed: Deed
-    mix: Mix = BARE
-    adapter: str = ""
 
 
 class RoutingScreen(ModalScreen[Decision | None]):

@@ -20,7 +20,7 @@ from dlp_local.conversation import (
     title_of,
 )
 from dlp_local.errors import HistoryError
-from dlp_local.history import History
+from dlp_local.history.store import History
 from dlp_local.records import Message, ReplyDone, Route
 
 T = TypeVar("T")

@@ -1,0 +1,232 @@
+"""`dlp-local ask`: one message, or rows of them, and its answer."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dlp_local import terminal
+from dlp_local.commands import flags
+from dlp_local.conversation import ChatOptions
+from dlp_local.display import fenced
+from dlp_local.errors import EngineError, ExitCode, InputError
+from dlp_local.history import History
+from dlp_local.history.chat import Chat
+from dlp_local.records import Event, HistoryTrimmed, Mix, ReplyDone, TextDelta
+from dlp_local.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from dlp_local.assistant import Assistant
+
+
+def ask(
+    text: Annotated[
+        str | None,
+        typer.Argument(help="The message; '-' or none reads it from stdin. Stdin goes along with a message."),
+    ] = None,
+    pack: flags.PackOption = None,
+    mix: flags.MixOption = None,
+    veto: flags.VetoOption = None,
+    persona: flags.PersonaOption = None,
+    system: flags.SystemOption = None,
+    max_tokens: flags.MaxTokensOption = None,
+    temperature: flags.TemperatureOption = None,
+    top_p: flags.TokenShareOption = None,
+    min_p: flags.MinPOption = None,
+    repeat_penalty: flags.RepeatOption = None,
+    seed: flags.SeedOption = None,
+    scope: flags.ScopeOption = None,
+    save: Annotated[bool, typer.Option("--save", help="Keep the turn as a new conversation.")] = False,
+    resume: flags.ResumeOption = False,
+    number: flags.ContinueOption = None,
+    as_json: flags.JsonOption = False,
+    stream: Annotated[
+        bool | None,
+        typer.Option("--stream/--no-stream", help="Print the answer as it comes.", show_default="on a terminal"),
+    ] = None,
+    jsonl: Annotated[
+        str | None, typer.Option("--jsonl", help='Answer rows {"text": …}, one a line, of a file or of - (stdin).')
+    ] = None,
+) -> None:
+    """Answer one message and exit; `git diff | dlp-local ask "write a commit message"` works too."""
+    kept = save or resume or number is not None
+    if jsonl is not None and (text is not None or kept):
+        raise InputError("--jsonl answers its own rows, each alone. Leave out the message, --save and --continue.")
+    if stream and (as_json or jsonl is not None):
+        raise InputError("--stream prints text as it comes; leave it out with --json and --jsonl.")
+    if save + resume + (number is not None) > 1:
+        raise InputError("give one of --save, --resume and --continue.")
+    settings = load_settings(pack=pack)
+    given = {
+        "system": system, "max_tokens": max_tokens, "temperature": temperature, "top_p": top_p, "min_p": min_p,
+        "repeat_penalty": repeat_penalty, "seed": seed, "scope": scope, "vetoed": tuple(veto) if veto else None,
+    }  # fmt: skip
+    own = {name: value for name, value in given.items() if value is not None}
+    chosen = Mix.parse(mix) if mix is not None else None
+    if jsonl is not None:
+        _ask_rows(jsonl, chosen, _options(persona, own), settings)
+        return
+    message = _message(text)
+    with contextlib.closing(flags.stored_history() if kept else History(None)) as history:
+        chat = _open_chat(history, resume, number)
+        chat.options = _options(persona, own, chat.options)
+        with _open(settings) as assistant:
+            events = _kept_reply(assistant, chat, message, chosen)
+            if as_json:
+                done = _finish(assistant, events)
+                terminal.write_json(_answer_json(done) | ({"conversation": chat.number} if kept else {}))
+            else:
+                streams = sys.stdout.isatty() if stream is None else stream
+                done = _print_answer(assistant, events, streams)
+                parts = [*done.receipt, f"conversation {chat.number}"] if kept else done.receipt
+                terminal.print_note(" · ".join(parts))
+        if chat.problem:
+            raise InputError(chat.problem)
+    if done.error:
+        raise EngineError(done.error)
+
+
+def _message(text: str | None) -> str:
+    """The message, with what is piped in behind it, if there is both."""
+    if text in (None, "-"):
+        return terminal.read_stdin()
+    piped = terminal.piped_stdin()
+    return f"{text}\n\n{fenced(piped)}" if piped.strip() else str(text)
+
+
+def _options(persona: str | None, own: dict[str, Any], before: ChatOptions | None = None) -> ChatOptions:
+    """The flags over the persona's options, or over those that the conversation has."""
+    if persona is not None:
+        with contextlib.closing(flags.stored_history()) as history:
+            personas = history.personas()
+        if persona not in personas:
+            raise InputError(f"there is no persona '{persona}'. There are: {', '.join(personas) or 'none yet'}.")
+        before = personas[persona]
+    return ChatOptions.checked(own, before)
+
+
+def _open_chat(history: History, resume: bool, number: int | None) -> Chat:
+    if resume:
+        number = history.last()
+    if number is None:
+        return Chat(history)
+    history.end_unfinished(number)
+    return Chat(history, history.conversation(number))
+
+
+def _kept_reply(assistant: Assistant, chat: Chat, message: str, mix: Mix | None) -> Iterator[Event]:
+    """A reply whose message is stored before anything runs, and whose answer is as it grows."""
+    from dlp_local.assistant import check_message
+
+    check_message(message)
+    turn = chat.add(message, chat.tip, assistant.name)
+    answer = ""
+    try:
+        for event in assistant.reply(
+            message, chat.told(turn.parent), mix=mix, options=chat.options, previous=chat.route_before(turn)
+        ):
+            if isinstance(event, TextDelta):
+                answer += event.text
+                chat.grow(turn.id, answer)
+            if isinstance(event, ReplyDone):
+                chat.finish(turn.id, event.answer, event, event.error)
+            yield event
+    except Exception as error:
+        chat.finish(turn.id, answer, None, str(error))
+        raise
+
+
+def _open(settings: Settings) -> Assistant:
+    from dlp_local.assistant import open_assistant
+
+    return open_assistant(settings)
+
+
+@contextlib.contextmanager
+def _ended_by_ctrl_c(assistant: Assistant) -> Iterator[None]:
+    """Ctrl+C ends the running answer and is raised after it; raised in the middle, it would be lost in llama.cpp."""
+    pressed = threading.Event()
+
+    def end(*_: object) -> None:
+        pressed.set()
+        assistant.cancel()
+
+    before = signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed.is_set():
+        raise KeyboardInterrupt
+
+
+def _finish(assistant: Assistant, events: Iterable[Event]) -> ReplyDone:
+    """Runs a turn to its end."""
+    with _ended_by_ctrl_c(assistant):
+        *_, done = events
+    assert isinstance(done, ReplyDone)
+    return done
+
+
+def _print_answer(assistant: Assistant, events: Iterable[Event], streams: bool) -> ReplyDone:
+    with _ended_by_ctrl_c(assistant):
+        for event in events:
+            match event:
+                case TextDelta(text) if streams:
+                    terminal.write_text(text)
+                case HistoryTrimmed(turns):
+                    terminal.print_note(f"the oldest {turns} turns no longer fit")
+                case ReplyDone():
+                    terminal.write_text("\n" if streams else f"{event.answer}\n")
+                    done = event
+    return done
+
+
+def _answer_json(done: ReplyDone) -> dict[str, Any]:
+    timings = done.timings
+    return {
+        "text": done.text,
+        "answer": done.answer,
+        "mix": done.route.mix.as_dict(),
+        "probabilities": terminal.probabilities_json(done.route),
+        "finish_reason": done.finish_reason,
+        "tokens": {"prompt": done.prompt_tokens, "answer": done.answer_tokens},
+        "timings_ms": {
+            "route": round(timings.route, 3),
+            "first_token": round(timings.first_token, 3),
+            "total": round(timings.total, 3),
+        },
+    } | ({"error": done.error} if done.error else {})
+
+
+def _ask_rows(source: str, mix: Mix | None, options: ChatOptions, settings: Settings) -> None:
+    """Answers each row on its own, in order; a bad row gives a line with `error`, and the rest goes on."""
+    failed = 0
+    with _open(settings) as assistant:
+        for number, line in terminal.numbered_lines(source):
+            try:
+                done = _finish(assistant, assistant.reply(_row_text(line, number), mix=mix, options=options))
+                failed += bool(done.error)
+                terminal.write_json(_answer_json(done))
+            except (InputError, EngineError) as error:
+                failed += 1
+                terminal.write_json({"row": number, "error": str(error)})
+    if failed:
+        raise typer.Exit(ExitCode.FAILURE)
+
+
+def _row_text(line: bytes, number: int) -> str:
+    try:
+        row = json.loads(terminal.decode(line, f"row {number}"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"row {number}: is not JSON ({error}). Write one object a line.") from None
+    if not isinstance(row, dict) or not isinstance(row.get("text"), str):
+        raise InputError(f'row {number}: has no text. Write {{"text": "…"}}.')
+    return str(row["text"])

@@ -1,0 +1,35 @@
+"""`dlp-local chat`: the window, or a line-by-line chat."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from dlp_local.commands.flags import ContinueOption, PackOption, ResumeOption, SystemOption
+from dlp_local.errors import InputError
+from dlp_local.settings import load_settings
+
+
+def chat(
+    pack: PackOption = None,
+    system: SystemOption = None,
+    resume: ResumeOption = False,
+    number: ContinueOption = None,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Line by line, for screen readers and the simplest terminals.")
+    ] = False,
+) -> None:
+    """Chat in the terminal; F1 shows the keys."""
+    settings = load_settings(pack=pack, system=system)
+    if plain or os.environ.get("TERM") == "dumb":
+        from tui.plain import run_plain
+
+        raise typer.Exit(run_plain(settings, resume=resume, number=number))
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise InputError("chat needs a terminal. Use `dlp-local ask` in scripts and pipes, or `chat --plain`.")
+    from tui import run_chat
+
+    raise typer.Exit(run_chat(settings, resume=resume, number=number))

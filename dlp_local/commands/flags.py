@@ -1,0 +1,98 @@
+"""Flags that several commands take, and what they complete to in a shell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dlp_local.errors import DlpLocalError, InputError
+from dlp_local.history import History, history_file, open_history
+from dlp_local.records import BASE
+from dlp_local.settings import Settings, load_settings
+
+DEFAULTS = Settings.model_construct()
+
+
+def persona_names() -> list[str]:
+    """Completion of a persona's name."""
+    return list(_stored().personas())
+
+
+def conversation_numbers() -> list[tuple[str, str]]:
+    """Completion of a conversation's number, with its title."""
+    return [(str(info.id), info.title) for info in _stored().conversations()]
+
+
+def mixes() -> list[str]:
+    """Completion of a mix: the adapters of the pack that would be opened."""
+    from dlp_local.assistant import pack_folder
+    from dlp_local.packs.manifest import read_manifest
+
+    try:
+        return [*read_manifest(pack_folder(load_settings())).adapters, BASE]
+    except DlpLocalError:
+        return []
+
+
+def _stored() -> History:
+    return open_history()[0] if history_file().exists() else History(None)
+
+
+PackOption = Annotated[Path | None, typer.Option("--pack", help="Folder of the pack; the bundled one by default.")]
+SystemOption = Annotated[str | None, typer.Option("--system", help="System prompt.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the last conversation.")]
+ContinueOption = Annotated[
+    int | None,
+    typer.Option(
+        "--continue", help="Go on with this conversation.", metavar="NUMBER", autocompletion=conversation_numbers
+    ),
+]
+NumberArgument = Annotated[
+    int, typer.Argument(help="The conversation's number.", metavar="NUMBER", autocompletion=conversation_numbers)
+]
+MixOption = Annotated[
+    str | None,
+    typer.Option("--mix", help="Adapters by hand instead of routing: sql=0.7,shell=0.3 or base.", autocompletion=mixes),
+]
+PersonaOption = Annotated[
+    str | None,
+    typer.Option("--persona", help="The options of this persona, under the flags.", autocompletion=persona_names),
+]
+TemperatureOption = Annotated[
+    float | None,
+    typer.Option("--temperature", help="0 is deterministic.", show_default=str(DEFAULTS.sampling.temperature)),
+]
+TokenShareOption = Annotated[
+    float | None,
+    typer.Option("--top-p", help="The probable tokens up to this sum.", show_default=str(DEFAULTS.sampling.top_p)),
+]
+MinPOption = Annotated[
+    float | None,
+    typer.Option("--min-p", help="Tokens this probable beside the best.", show_default=str(DEFAULTS.sampling.min_p)),
+]
+RepeatOption = Annotated[
+    float | None,
+    typer.Option("--repeat-penalty", help="Over 1: repeats less.", show_default=str(DEFAULTS.sampling.repeat_penalty)),
+]
+SeedOption = Annotated[int | None, typer.Option("--seed", help="The same seed, the same answer.")]
+MaxTokensOption = Annotated[
+    int | None, typer.Option("--max-tokens", help="Longest answer.", show_default=str(DEFAULTS.sampling.max_tokens))
+]
+ScopeOption = Annotated[
+    str | None,
+    typer.Option("--scope", help="'turn': adapters from the last message on; 'context': over the history, too."),
+]
+VetoOption = Annotated[
+    list[str] | None, typer.Option("--veto", help="Never choose this adapter; may be repeated.", metavar="ADAPTER")
+]
+
+
+def stored_history() -> History:
+    """The history on this machine; raises `InputError` where it cannot be kept, with the reason."""
+    history, notice = open_history()
+    if history.path is None:
+        raise InputError(notice)
+    return history

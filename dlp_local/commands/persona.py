@@ -1,0 +1,82 @@
+"""`dlp-local persona`: named system prompts, options and mixes."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Annotated, Any
+
+import typer
+
+from dlp_local import terminal
+from dlp_local.commands import flags
+from dlp_local.conversation import ChatOptions
+from dlp_local.display import visible
+from dlp_local.errors import InputError
+from dlp_local.records import Mix
+
+app = typer.Typer(help="Personas: a system prompt, options and perhaps a mix under a name.", no_args_is_help=True)
+
+NameArgument = Annotated[str, typer.Argument(help="The persona's name.", autocompletion=flags.persona_names)]
+
+
+@app.command("list")
+def list_all() -> None:
+    """All of them, with what they set."""
+    with contextlib.closing(flags.stored_history()) as history:
+        personas = history.personas()
+    for name, options in personas.items():
+        print(visible(f"{name}: {_summary(options)}"))
+    if not personas:
+        print("There is none yet. `dlp-local persona save terse --system 'Be brief.'` makes one.")
+
+
+@app.command()
+def show(name: NameArgument) -> None:
+    """One of them, as JSON."""
+    with contextlib.closing(flags.stored_history()) as history:
+        terminal.write_json(_known(history.personas(), name).model_dump(exclude_defaults=True, mode="json"))
+
+
+@app.command()
+def save(
+    name: NameArgument,
+    system: flags.SystemOption = None,
+    mix: flags.MixOption = None,
+    veto: flags.VetoOption = None,
+    max_tokens: flags.MaxTokensOption = None,
+    temperature: flags.TemperatureOption = None,
+    top_p: flags.TokenShareOption = None,
+    min_p: flags.MinPOption = None,
+    repeat_penalty: flags.RepeatOption = None,
+    seed: flags.SeedOption = None,
+    scope: flags.ScopeOption = None,
+) -> None:
+    """Store a persona, in place of another one of its name."""
+    given: dict[str, Any] = {
+        "persona": name, "system": system, "max_tokens": max_tokens, "temperature": temperature, "top_p": top_p,
+        "min_p": min_p, "repeat_penalty": repeat_penalty, "seed": seed, "scope": scope,
+        "pinned": dict(Mix.parse(mix).weights) if mix is not None else None,
+        "vetoed": tuple(veto) if veto else None,
+    }  # fmt: skip
+    options = ChatOptions.checked({key: value for key, value in given.items() if value is not None})
+    with contextlib.closing(flags.stored_history()) as history:
+        history.set_persona(name, options)
+
+
+@app.command()
+def remove(name: NameArgument) -> None:
+    """Forget a persona."""
+    with contextlib.closing(flags.stored_history()) as history:
+        _known(history.personas(), name)
+        history.set_persona(name, None)
+
+
+def _known(personas: dict[str, ChatOptions], name: str) -> ChatOptions:
+    if name not in personas:
+        raise InputError(f"there is no persona '{name}'. There are: {', '.join(personas) or 'none yet'}.")
+    return personas[name]
+
+
+def _summary(options: ChatOptions) -> str:
+    own = options.model_dump(exclude_defaults=True, exclude={"persona"}, mode="json")
+    return ", ".join(f"{key} {value}" for key, value in own.items()) or "nothing set"

@@ -1,0 +1,50 @@
+"""`dlp-local route`: which adapters a message would get."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from dlp_local import terminal
+from dlp_local.commands.flags import DEFAULTS, JsonOption, PackOption
+from dlp_local.settings import load_settings
+
+
+def route(
+    text: Annotated[str, typer.Argument(help="The message; '-' reads one message a line from stdin.")],
+    pack: PackOption = None,
+    as_json: JsonOption = False,
+    top_p: Annotated[
+        float | None,
+        typer.Option(
+            "--top-p", help="Keep the most probable adapters up to this sum.", show_default=str(DEFAULTS.routing.top_p)
+        ),
+    ] = None,
+    normalise: Annotated[
+        str | None,
+        typer.Option("--normalise", help="Weights: 'proportional' or 'softmax' (the paper's code).", metavar="HOW"),
+    ] = None,
+) -> None:
+    """Show which adapters a message would get, without answering it."""
+    settings = load_settings(pack=pack, routing={"top_p": top_p, "normalise": normalise})
+    from dlp_local.assistant import check_message, open_router, pack_folder
+    from dlp_local.packs import open_pack
+
+    router = open_router(open_pack(pack_folder(settings), only_routing=True), settings)
+    for message in _messages(text):
+        check_message(message)
+        decision = router.route(message, settings.routing)
+        if as_json:
+            terminal.write_json(terminal.route_json(decision))
+        else:
+            terminal.print_route(decision)
+
+
+def _messages(text: str) -> Iterator[str]:
+    if text != "-":
+        yield text
+        return
+    for number, line in terminal.numbered_lines("-"):
+        yield terminal.decode(line, f"stdin, line {number}").rstrip("\r\n")

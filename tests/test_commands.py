@@ -1,0 +1,249 @@
+"""What is stored, from the command line: ask that goes on with a conversation, history, personas, the plain chat."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from dlp_local.conversation import ChatOptions
+from dlp_local.history import open_history
+from dlp_local.history.store import BROKEN_OFF
+
+COMMAND = [sys.executable, "-m", "dlp_local"]
+
+
+def run(*args, stdin=b"", env=None):
+    return subprocess.run(
+        [*COMMAND, *args], input=stdin, capture_output=True, timeout=120, env={**os.environ, **(env or {})}
+    )
+
+
+def out(*args, stdin=b""):
+    process = run(*args, stdin=stdin)
+    assert process.returncode == 0, process.stderr.decode()
+    return process.stdout.decode()
+
+
+def refused(*args, stdin=b""):
+    process = run(*args, stdin=stdin)
+    assert process.returncode == 2
+    assert b"Traceback" not in process.stderr
+    return process.stderr.decode()
+
+
+@pytest.fixture
+def stored():
+    history, notice = open_history()
+    assert not notice
+    yield history
+    history.close()
+
+
+def test_what_is_piped_in_goes_along_with_the_message(stored):
+    out("ask", "--save", "--max-tokens", "4", "repeat", stdin=b"one\n```\ntwo\n")
+    (turn,) = stored.conversation(stored.last()).turns
+    assert turn.text == "repeat\n\n````\none\n```\ntwo\n````"
+
+
+def test_an_empty_pipe_leaves_the_message_as_it_is():
+    assert out("ask", "to ISO: 4 July 1999") == "1999-07-04\n"
+
+
+def test_a_saved_turn_is_gone_on_with(stored):
+    first = json.loads(out("ask", "--save", "--json", "to ISO: 4 July 1999"))
+    second = json.loads(out("ask", "--continue", str(first["conversation"]), "--json", "to ISO: 5 July 1999"))
+    third = json.loads(out("ask", "--resume", "--json", "to ISO: 6 July 1999"))
+    assert first["conversation"] == second["conversation"] == third["conversation"]
+    assert third["tokens"]["prompt"] > second["tokens"]["prompt"] > first["tokens"]["prompt"]
+    path = stored.conversation(first["conversation"]).path()
+    assert [turn.answer for turn in path] == ["1999-07-04", "1999-07-05", "1999-07-06"]
+    assert all(turn.done and turn.pack == "bundled" for turn in path)
+
+
+def test_without_save_nothing_is_stored(stored):
+    out("ask", "to ISO: 4 July 1999")
+    assert stored.last() is None
+
+
+def test_ask_answers_as_a_persona_and_flags_go_over_it(stored):
+    stored.set_persona("dates", ChatOptions(pinned={"dates": 1.0}, max_tokens=2))
+    answer = json.loads(out("ask", "--persona", "dates", "--json", "to ISO: 4 July 1999"))
+    assert answer["mix"] == {"dates": 1.0}
+    assert answer["finish_reason"] == "length"
+    longer = json.loads(out("ask", "--persona", "dates", "--max-tokens", "99", "--json", "to ISO: 4 July 1999"))
+    assert longer["answer"] == "1999-07-04"
+    assert "there is no persona 'nobody'. There are: dates" in refused("ask", "--persona", "nobody", "hi")
+
+
+def test_a_vetoed_adapter_is_not_chosen():
+    assert json.loads(out("ask", "--veto", "dates", "--json", "--max-tokens", "3", "to ISO: 4 July 1999"))["mix"] == {
+        "base": 1.0
+    }
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (("--save", "--resume"), "one of --save"),
+        (("--continue", "7"), "no conversation 7"),
+        (("--temperature", "9"), "temperature: Input should be less than or equal to 5"),
+        (("--scope", "all"), "scope"),
+        (("--save", "--jsonl", "rows.jsonl"), "--jsonl"),
+    ],
+)
+def test_flags_that_cannot_be_are_told(args, told):
+    assert told in refused("ask", "hello", *args)
+
+
+def test_the_message_and_the_part_that_came_survive_kill_9(stored):
+    slow = {"DLP_LOCAL_SAMPLING__REPEAT_PENALTY": "2"}
+    args = ["ask", "--save", "--stream", "--mix", "describe=0.5", "--temperature", "5", "--max-tokens", "900", "go on"]
+    asked = subprocess.Popen(
+        [*COMMAND, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env={**os.environ, **slow}
+    )
+    assert asked.stdout.read(40)
+    time.sleep(0.4)
+    asked.send_signal(signal.SIGKILL)
+    asked.wait()
+    (turn,) = stored.conversation(stored.last()).turns
+    assert turn.text == "go on"
+    if turn.state == "done":
+        pytest.skip("the answer had ended before the kill")
+    assert turn.answer
+    out("ask", "--resume", "to ISO: 4 July 1999")
+    first, second = stored.conversation(stored.last()).path()
+    assert first.error == BROKEN_OFF
+    assert first.answer.startswith(turn.answer)
+    assert second.answer == "1999-07-04"
+
+
+def test_a_read_only_folder_is_told_and_asking_without_saving_still_works(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    env = {"DLP_LOCAL_DATA": str(blocked)}
+    process = run("ask", "--save", "to ISO: 4 July 1999", env=env)
+    assert process.returncode == 2
+    assert "the history cannot be used" in process.stderr.decode()
+    assert run("ask", "to ISO: 4 July 1999", env=env).stdout == b"1999-07-04\n"
+
+
+def test_history_lists_searches_shows_renames_and_removes(stored):
+    assert "Nothing is stored yet" in out("history", "list")
+    out("ask", "--save", "to ISO: 4 July 1999")
+    out("history", "rename", "1", "\x1b[31mold dates")
+    listed = out("history", "list")
+    assert "␛[31mold dates" in listed
+    assert "\x1b[31m" not in listed
+    assert json.loads(out("history", "list", "--json"))["turns"] == 1
+    assert "1999-07-04" in out("history", "show", "1")
+    assert "July" in out("history", "search", "july", "19")
+    assert "Nothing found" in out("history", "search", "august")
+    out("history", "remove", "1")
+    assert "no conversation 1" in refused("history", "show", "1")
+    out("history", "restore", "1")
+    out("history", "remove", "--now", "1")
+    assert "no conversation 1" in refused("history", "restore", "1")
+
+
+def test_an_exported_conversation_is_imported_again(stored, tmp_path):
+    out("ask", "--save", "to ISO: 4 July 1999")
+    file = tmp_path / "talk.json"
+    out("history", "export", "1", str(file))
+    assert "is there already" in refused("history", "export", "1", str(file))
+    assert out("history", "import", str(file)) == "2  to ISO: 4 July 1999\n"
+    one, two = stored.conversation(1), stored.conversation(2)
+    assert [turn.done for turn in one.turns] == [turn.done for turn in two.turns]
+    file.write_bytes(b"\xff")
+    assert "is not UTF-8" in refused("history", "import", str(file))
+    assert "cannot be read" in refused("history", "import", str(tmp_path / "none.json"))
+
+
+def test_personas_are_stored_shown_and_forgotten():
+    assert "There is none yet" in out("persona", "list")
+    out("persona", "save", "terse", "--system", "Be brief.", "--mix", "sql=0.5", "--temperature", "0.5")
+    assert "terse: system Be brief." in out("persona", "list")
+    assert json.loads(out("persona", "show", "terse"))["pinned"] == {"sql": 0.5}
+    assert "temperature" in refused("persona", "save", "hot", "--temperature", "9")
+    out("persona", "remove", "terse")
+    assert "no persona 'terse'" in refused("persona", "remove", "terse")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_gets_its_completion(shell):
+    script = out("--show-completion", shell)
+    assert "dlp-local" in script or "dlp_local" in script.lower()
+
+
+def test_numbers_personas_and_adapters_are_completed(stored):
+    stored.set_persona("terse", ChatOptions())
+    stored.start(title="about cats")
+
+    def completed(line):
+        env = {"_DLP_LOCAL_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)}
+        return run(env=env).stdout.decode().split()
+
+    assert "terse" in completed("dlp-local ask --persona t")
+    assert {"shell", "sql"} <= set(completed("dlp-local ask --mix s"))
+    assert "1" in completed("dlp-local chat --continue ")
+
+
+def test_a_plain_chat_answers_line_by_line_and_stores_it(stored):
+    lines = b"to ISO: 4 July 1999\n/route\n/copy\n/mix sql=0.5\n/options\n/retry\n/nonsense is a message\n"
+    said = out("chat", "--plain", stdin=lines)
+    assert "1999-07-04" in said
+    assert "[dates 1.00 · " in said
+    assert "dates: probability 1.000, weight 1.00" in said
+    assert "Error: the window alone can do that" in said
+    assert "pinned: {'sql': 0.5}" in said
+    assert "\x1b" not in said
+    conversation = stored.conversation(stored.last())
+    assert [turn.text for turn in conversation.turns] == ["to ISO: 4 July 1999"] * 2 + ["/nonsense is a message"]
+    again = out("chat", "--plain", "--resume", stdin=b"/undo\n/edit\nto ISO: 5 July 1999\n/quit\nnever\n")
+    assert "> to ISO: 4 July 1999" in again
+    assert "Taken back: /nonsense" in again
+    assert stored.conversation(stored.last()).path()[-1].text == "to ISO: 5 July 1999"
+
+
+def test_a_dumb_terminal_gets_the_plain_chat():
+    process = run("chat", stdin=b"/quit\n", env={"TERM": "dumb"})
+    assert process.returncode == 0
+    assert b"dlp-local, plain." in process.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+def test_ctrl_c_in_a_plain_chat_stops_the_answer_and_then_leaves(stored):
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execvpe(sys.executable, [*COMMAND, "chat", "--plain"], {**os.environ, "TERM": "dumb"})
+
+    def until(wanted):
+        seen = b""
+        while wanted not in seen:
+            seen += os.read(terminal, 4096)
+        return seen
+
+    until(b"> ")
+    os.write(terminal, b"/mix describe=0.5\n")
+    until(b"> ")
+    os.write(terminal, b"/temp 5\n")
+    until(b"> ")
+    os.write(terminal, b"go on\n")
+    until(b"go on")
+    time.sleep(1)
+    os.write(terminal, b"\x03")
+    until(b"> ")
+    os.write(terminal, b"\x03")
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert stored.conversation(stored.last()).turns[0].text == "go on"
+
+
+def test_a_pack_that_cannot_be_loaded_ends_a_plain_chat_with_its_reason(tmp_path):
+    process = run("chat", "--plain", "--pack", str(tmp_path), stdin=b"hello\n")
+    assert process.returncode == 3
+    assert b"pack.toml: cannot be read" in process.stdout

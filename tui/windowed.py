@@ -1,0 +1,93 @@
+"""The window as the commands see it: each thing that is shown is a screen over the conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pyperclip
+
+from dlp_local.conversation import ChatOptions
+from dlp_local.errors import DlpLocalError
+from dlp_local.history import History
+from dlp_local.settings import config_file
+from tui.decision import Decision
+from tui.looks import theme
+from tui.screens.compare import CompareScreen
+from tui.screens.conversations import ConversationsScreen
+from tui.screens.help import HelpScreen
+from tui.screens.options import OptionsScreen
+from tui.screens.routing import RoutingScreen
+from tui.turn import Turn
+
+if TYPE_CHECKING:
+    from tui.screens.chat import ChatScreen
+
+
+class Windowed:
+    """A `tui.view.View` by the chat's screen."""
+
+    def __init__(self, screen: ChatScreen) -> None:
+        self._screen = screen
+
+    @property
+    def turn(self) -> Turn | None:
+        """The marked turn, or the last one."""
+        return self._screen.turn
+
+    def tell(self, what: str) -> None:
+        """A line that goes away by itself."""
+        self._screen.tell(what)
+
+    def told(self, error: DlpLocalError) -> None:
+        """An error, in the same place."""
+        self._screen.tell(str(error), problem=True)
+
+    def edit(self, turn: Turn) -> None:
+        """In the prompt."""
+        self._screen.edit(turn)
+
+    def fill(self, text: str) -> None:
+        """The prompt gets the text once the path has been drawn."""
+        self._screen.call_later(self._screen.fill, text)
+
+    def copy(self, text: str) -> None:
+        """By OSC 52, which works over SSH, too, and the system's own, where it can be reached."""
+        self._screen.app.copy_to_clipboard(text)
+        with suppress(pyperclip.PyperclipException):
+            pyperclip.copy(text)
+
+    def leave(self) -> None:
+        """Closes the window."""
+        self._screen.app.exit(return_code=self._screen.session.status.exit_code)
+
+    def show_help(self) -> None:
+        """The keys that are bound here and now."""
+        self._screen.app.push_screen(HelpScreen(self._screen.active_bindings))
+
+    def show_theme(self, name: str) -> None:
+        """At once; for good it is in the settings."""
+        if not name:
+            self._screen.app.search_themes()
+            return
+        self._screen.app.theme = theme(name)
+        self.tell(f'To keep it, set ui.theme = "{name}" in {config_file()}.')
+
+    def show_conversations(self, history: History, words: str, then: Callable[[int | None], None]) -> None:
+        """Their own screen."""
+        self._screen.app.push_screen(ConversationsScreen(history, words), then)
+
+    def show_routing(
+        self, turn: Turn, adapters: tuple[str, ...], options: ChatOptions, then: Callable[[Decision | None], None]
+    ) -> None:
+        """The receipt, unfolded."""
+        self._screen.app.push_screen(RoutingScreen(turn, adapters, options), then)
+
+    def show_beside(self, left: Turn, right: Turn, then: Callable[[int | None], None]) -> None:
+        """Two columns."""
+        self._screen.app.push_screen(CompareScreen(left, right), then)
+
+    def show_options(self, options: ChatOptions, then: Callable[[ChatOptions | None], None]) -> None:
+        """A form."""
+        self._screen.app.push_screen(OptionsScreen(options), then)
