@@ -82,7 +82,7 @@ def parse_reference(text: str) -> Reference:
         raise InputError(f"'{text}' is no reference. Write hf:owner/repo, hf:owner/repo:file or hf:owner/repo@commit.")
     file = match["file"]
     if file is not None:
-        file = file.strip("/")
+        file = file.rstrip("/")
         try:
             inside(file)
         except ValueError:
