@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 
 from dlp_local import settings
 from dlp_local.engine.anonymous_file import anonymous_file
-from dlp_local.engine.lora_file import LoraFile
 from dlp_local.engine.stacking import Stack
 from dlp_local.errors import EngineError, PackError
 from dlp_local.gguf_header import MAGIC
+from dlp_local.lora_file import LoraFile
 
 FLASH_ATTENTION = {
     "auto": lib.LLAMA_FLASH_ATTN_TYPE_AUTO,
