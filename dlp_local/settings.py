@@ -117,6 +117,16 @@ def data_folder() -> Path:
     return Path(override) if override else Path(platformdirs.user_data_dir(APP, appauthor=False))
 
 
+def packs_folder() -> Path:
+    """Where the user's own packs are, each in a folder with its name."""
+    return data_folder() / "packs"
+
+
+def downloads_folder() -> Path:
+    """Where backbones and adapters lie that were fetched from the hub."""
+    return data_folder() / "downloads"
+
+
 def load_settings(**flags: Any) -> Settings:
     """Settings with `flags` on top; groups are dictionaries, and a flag that is None does not count.
 

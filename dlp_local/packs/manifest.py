@@ -28,7 +28,8 @@ MAX_TEXT = 1 << 20
 """Bytes of a chat template."""
 
 
-def _inside(value: str) -> str:
+def inside(value: str) -> str:
+    """A path as it is where it stays inside the folder it is relative to; raises `ValueError` for any other."""
     path = PurePosixPath(value)
     if path.is_absolute() or ".." in path.parts or not path.parts or not value.isprintable() or set(value) & set("\\:"):
         raise ValueError("must be a file inside the pack's folder")
@@ -48,7 +49,7 @@ class _Part(BaseModel):
 class File(_Part):
     """One file of a pack; with its `size` in bytes a cut one is told without reading it."""
 
-    file: Annotated[str, AfterValidator(_inside)]
+    file: Annotated[str, AfterValidator(inside)]
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     size: int | None = Field(None, ge=0)
     licence: str = ""
