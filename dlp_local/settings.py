@@ -57,6 +57,7 @@ class Engine(_Group):
 
     context: int = Field(8192, ge=64, description="tokens of context; at most what the backbone was trained for")
     threads: int = Field(0, ge=0, le=512, description="threads of the backbone; 0: one for each physical core")
+    chat_template: str = Field("", description="Jinja text in place of the chat template that the backbone brings")
     batch: int = Field(512, ge=1, description="tokens of a prompt that are computed at once")
     gpu_layers: int = Field(-1, ge=-1, description="layers on the GPU where there is one; -1: all")
     flash_attention: Literal["auto", "on", "off"] = Field("auto", description="auto: on the GPU")
@@ -84,7 +85,7 @@ class Settings(BaseSettings):
         env_prefix="DLP_LOCAL_", env_nested_delimiter="__", frozen=True, extra="forbid", validate_default=True
     )
 
-    pack: Path | None = Field(None, description="folder of the pack; none: the bundled one")
+    pack: str | None = Field(None, description="a pack's name or folder; none: the one that `pack use` chose")
     system: str = Field("", description="system prompt")
     routing: Routing = Routing()
     sampling: Sampling = Sampling()

@@ -10,12 +10,13 @@ import pytest
 import dlp_local
 
 ROOT = Path(dlp_local.__file__).parent.parent
-GROUND = {"display", "errors", "files", "gguf_header", "records", "settings"}
+GROUND = {"display", "errors", "files", "gguf_header", "lora_file", "records", "settings"}
 MAY_IMPORT = {
     "display": set(),
     "errors": set(),
     "files": {"errors"},
     "gguf_header": {"errors"},
+    "lora_file": {"errors", "gguf_header"},
     "records": {"errors"},
     "settings": {"errors"},
     "conversation": {"errors", "records", "settings"},

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from gguf import GGMLQuantizationType as Kind
 
-from dlp_local.engine.lora_file import read_lora
 from dlp_local.errors import PackError
+from dlp_local.lora_file import read_lora
 from tests.lora import write_lora
 
 NAME = "blk.0.attn_q.weight"

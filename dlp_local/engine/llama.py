@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 
 from dlp_local import settings
 from dlp_local.engine.anonymous_file import anonymous_file
-from dlp_local.engine.lora_file import LoraFile
 from dlp_local.engine.stacking import Stack
 from dlp_local.errors import EngineError, PackError
 from dlp_local.gguf_header import MAGIC
+from dlp_local.lora_file import LoraFile
 
 FLASH_ATTENTION = {
     "auto": lib.LLAMA_FLASH_ATTN_TYPE_AUTO,
@@ -144,6 +144,7 @@ class Backbone:
         _start_library()
         self.path = path
         self.closed = False
+        self._template = options.chat_template.encode("utf-8", "replace")
         _LOG.clear()
         self._stack = contextlib.ExitStack()
         try:
@@ -223,11 +224,11 @@ class Backbone:
         return [lib.llama_vocab_bos(self._vocab)] if lib.llama_vocab_get_add_bos(self._vocab) else []
 
     def chat_formatter(self) -> Callable[..., str] | None:
-        """The header's chat template as `format(messages, add_generation_prompt)`, sandboxed; None without one.
+        """The chat template as `format(messages, add_generation_prompt)`, sandboxed; None without one.
 
-        Raises `PackError` for a template that is no Jinja.
+        It is that of the options, or else the header's. Raises `PackError` for a template that is no Jinja.
         """
-        template = lib.llama_model_chat_template(self._model, None)
+        template = self._template or lib.llama_model_chat_template(self._model, None)
         if not template:
             return None
         bos, eos = (self._token_text(get(self._vocab)) for get in (lib.llama_vocab_bos, lib.llama_vocab_eos))
@@ -242,7 +243,7 @@ class Backbone:
                 flag: Jinja2ChatFormatter(source, eos, bos, add_generation_prompt=flag) for flag in (False, True)
             }
         except (TemplateError, UnicodeDecodeError) as error:
-            raise PackError(f"{self.path}: its chat template cannot be read ({error}). Use another file.") from None
+            raise PackError(f"{self.path}: its chat template cannot be read ({error}). Use another one.") from None
         return render
 
     def _token_text(self, token: int) -> str:

@@ -17,6 +17,14 @@ KV_BYTES = {"f16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}
 SPARE = 128 << 20
 """What llama.cpp's buffers and Python take besides."""
 
+ADAPTER_SHARE = 16
+"""Adapters and stacks are kept in a sixteenth of the machine's memory unless the settings say otherwise."""
+
+
+def adapter_memory(options: settings.Engine) -> int:
+    """Bytes for adapters and stacked mixes."""
+    return options.adapter_memory << 20 or int(psutil.virtual_memory().total) // ADAPTER_SHARE
+
 
 def _number(values: Mapping[str, Value], key: str, default: int) -> int:
     """A whole number of the header; of a list, with one for each layer, the largest."""
@@ -43,12 +51,13 @@ def kv_bytes_per_token(values: Mapping[str, Value], kv_type: str) -> float:
 def check_memory(backbone: Path, adapters: Sequence[Path], options: settings.Engine) -> None:
     """Raises `EngineError` with the numbers and a way out where a backbone would not fit the free memory.
 
-    Counted: its file, those of the adapters, and the KV cache. Stacked mixes have a limit of their own.
+    Counted: its file, the KV cache, and those of the adapters as far as they may be held at a time.
     """
     values = read_leading_values(backbone)
     context = min(options.context, _number(values, f"{_architecture(values)}.context_length", options.context))
     file, token = backbone.stat().st_size, kv_bytes_per_token(values, options.kv_type)
-    fixed = file + sum(path.stat().st_size for path in adapters if path.is_file()) + SPARE
+    largest = sum(path.stat().st_size for path in adapters if path.is_file())
+    fixed = file + min(largest, adapter_memory(options)) + SPARE
     free = psutil.virtual_memory().available
     if fixed + context * token <= free:
         return

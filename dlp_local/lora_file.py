@@ -45,6 +45,12 @@ class LoraFile:
     invocation_tokens: tuple[int, ...]
     """Of an Activated LoRA (arXiv 2512.17910): it is on from their last occurrence. Else none."""
 
+    alpha: float
+    """As its header gives it; 0 stands for a scale of 1."""
+
+    about: Mapping[str, str]
+    """What else its header says in words, `general.license` say, by key."""
+
     pairs: Mapping[str, Pair]
     mapped: mmap.mmap = field(repr=False, compare=False)
     """The whole file as it was checked."""
@@ -102,11 +108,17 @@ def read_lora(path: Path) -> LoraFile:
     invocation = header.values.get("adapter.alora.invocation_tokens", gguf.Value(gguf.UINT32, (), True))
     if invocation.kind != gguf.UINT32 or not invocation.is_array:
         raise PackError(f"{path}: its invocation tokens are no list of uint32. Convert the adapter again.")
-    pairs = _pairs(path, header, float(str(alpha.value)))
+    strength = float(str(alpha.value))
+    pairs = _pairs(path, header, strength)
+    about = {
+        key: str(entry.value)
+        for key, entry in header.values.items()
+        if key.startswith("general.") and entry.kind == gguf.STRING and not entry.is_array
+    }
     tokens = tuple(invocation.value) if isinstance(invocation.value, tuple) else ()
     with path.open("rb") as file:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    lora = LoraFile(path, str(architecture.value), tokens, pairs, mapped)
+    lora = LoraFile(path, str(architecture.value), tokens, strength, about, pairs, mapped)
     _check_finite(lora)
     lora.forget_pages()
     return lora

@@ -1,0 +1,190 @@
+"""The adapters of a pack: added, removed, set and looked at. Nothing is accepted that does not fit the backbone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from tomlkit.items import InlineTable
+
+from dlp_local.errors import InputError, PackError
+from dlp_local.gguf_header import Header, read_header
+from dlp_local.lora_file import LoraFile, read_lora
+from dlp_local.packs.change import bring, changing, inline, table
+from dlp_local.packs.manifest import Pack, read_manifest
+from dlp_local.packs.places import check_name
+from dlp_local.packs.rows import read_rows
+from dlp_local.records import BASE, Scope
+
+SHOWN_PROBLEMS = 5
+"""So many weights that do not fit are named; a foreign adapter has hundreds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What an adapter's file is: ranks, alpha, which weights in how many layers, bytes; and why it does not fit."""
+
+    architecture: str
+    ranks: tuple[int, ...]
+    alpha: float
+    weights: tuple[str, ...]
+    layers: int
+    size: int
+    is_activated: bool
+    """Whether it names invocation tokens (Activated LoRA)."""
+
+    base_model: str
+    licence: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What is said of an adapter; None leaves a value as it is, or at its default."""
+
+    description: str | None = None
+    scale: float | None = None
+    scope: Scope | None = None
+    enabled: bool | None = None
+    licence: str | None = None
+    attribution: str | None = None
+    examples: Path | None = None
+    """A file of rows, which is copied."""
+
+
+def problems_of_fit(lora: LoraFile, backbone: Header) -> list[str]:
+    """Why an adapter does not fit a backbone: architecture, names and shapes of weights, invocation tokens.
+
+    The rules of shapes are those of llama.cpp's `llama_adapter_lora_init`: A takes the weight's inputs, B gives its
+    outputs; for the token embeddings the other way round.
+    """
+    found = []
+    architecture = backbone.values.get("general.architecture")
+    if architecture and lora.architecture != architecture.value:
+        found.append(f"it is for the architecture {lora.architecture}, and the backbone is {architecture.value}")
+    for name, pair in lora.pairs.items():
+        weight = backbone.tensors.get(name)
+        if weight is None:
+            found.append(f"the backbone has no weight {name}")
+            continue
+        ends = (pair.b.shape[1], pair.a.shape[1]) if name == "token_embd.weight" else (pair.a.shape[0], pair.b.shape[1])
+        if ends != weight.shape[:2]:
+            found.append(f"{name} goes from {ends[0]} to {ends[1]} numbers, and the backbone's is {weight.shape[:2]}")
+    tokens = backbone.values.get("tokenizer.ggml.tokens")
+    known = len(tokens.value) if tokens and isinstance(tokens.value, tuple) else 0
+    if tokens and any(token >= known for token in lora.invocation_tokens):
+        found.append(f"its invocation tokens are {lora.invocation_tokens}, and the backbone knows {known} tokens")
+    return found
+
+
+def check_fit(lora: LoraFile, backbone: Header) -> None:
+    """Raises `PackError` that says why an adapter does not fit."""
+    if reason := _reason(problems_of_fit(lora, backbone)):
+        raise PackError(f"{lora.path.name}: does not fit the pack's backbone: {reason}. Use an adapter made for it.")
+
+
+def _reason(found: Sequence[str]) -> str:
+    more = [f"and {len(found) - SHOWN_PROBLEMS} more of the kind"] if len(found) > SHOWN_PROBLEMS else []
+    return "; ".join([*found[:SHOWN_PROBLEMS], *more])
+
+
+def inspect(path: Path, backbone: Header) -> Fit:
+    """Reads an adapter's file; raises `PackError` where it is none."""
+    lora = read_lora(path)
+    parts = [re.fullmatch(r"blk\.(\d+)\.(.+?)(?:\.weight)?", name) for name in lora.pairs]
+    named, at = (lora.about.get(f"general.base_model.0.{key}", "") for key in ("name", "repo_url"))
+    return Fit(
+        architecture=lora.architecture,
+        ranks=tuple(sorted({pair.b.shape[0] for pair in lora.pairs.values()})),
+        alpha=lora.alpha,
+        weights=tuple(sorted({part[2] if part else whole for part, whole in zip(parts, lora.pairs, strict=True)})),
+        layers=len({part[1] for part in parts if part}),
+        size=path.stat().st_size,
+        is_activated=bool(lora.invocation_tokens),
+        base_model=named or at,
+        licence=lora.about.get("general.license", ""),
+        problem=_reason(problems_of_fit(lora, backbone)),
+    )
+
+
+def backbone_header(pack: Pack) -> Header:
+    """The header of a pack's backbone, which adapters are compared with."""
+    return read_header(pack.path(pack.manifest.backbone))
+
+
+def add_adapter(folder: Path, source: Path, name: str, given: Given, *, replace: bool = False) -> None:
+    """Copies a GGUF adapter into a pack, with its examples; one that it replaces leaves what was said of it.
+
+    What is checked is the copy: structure, numbers, and that it fits the backbone. Raises `InputError` for a name that
+    is none or taken, unless it is to be replaced, and `PackError` for a bad file; the pack then stays as it was.
+    """
+    check_name(name, "adapter")
+    if name == BASE:
+        raise InputError(f"adapter: '{BASE}' is what no adapter at all is called. Choose another name.")
+    check_readable(source)
+    with changing(folder) as document:
+        pack = Pack(folder, read_manifest(folder))
+        if name in pack.manifest.adapters and not replace:
+            raise InputError(f"there is an adapter '{name}' in this pack already. Use another name, or --replace.")
+        entry = bring(folder, source, name, "gguf")
+        try:
+            lora = read_lora(folder / entry["file"])
+            check_fit(lora, backbone_header(pack))
+        except PackError as error:
+            raise PackError(str(error).replace(str(folder / entry["file"]), str(source))) from None
+        if licence := lora.about.get("general.license"):
+            entry["licence"] = licence
+        entry |= _fields(folder, name, given)
+        adapters = document.setdefault("adapters", tomlkit.table(is_super_table=True))
+        if name in adapters:
+            adapters[name].update(entry)
+        else:
+            adapters[name] = inline(entry) if isinstance(adapters, InlineTable) else table(entry)
+
+
+def check_readable(source: Path) -> None:
+    """Raises `InputError` unless there is a file to read."""
+    try:
+        with source.open("rb"):
+            pass
+    except OSError as error:
+        raise InputError(f"{source}: cannot be read ({error.strerror}). Check the path.") from None
+
+
+def set_adapter(folder: Path, name: str, given: Given) -> None:
+    """Changes what is said of an adapter; raises `InputError` for one that the pack does not have."""
+    with changing(folder) as document:
+        entry = _known(document, name)
+        for key, value in _fields(folder, name, given).items():
+            entry[key] = value
+        if entry.get("enabled") is True:
+            del entry["enabled"]
+
+
+def remove_adapter(folder: Path, name: str) -> None:
+    """Takes an adapter out of a pack, and removes its files where dlp-local brought them; raises `InputError`."""
+    with changing(folder) as document:
+        _known(document, name)
+        del document["adapters"][name]
+
+
+def _known(document: tomlkit.TOMLDocument, name: str) -> Any:
+    adapters: Mapping[str, Any] = document.get("adapters", {})
+    if name not in adapters:
+        known = ", ".join(sorted(adapters)) or "none yet"
+        raise InputError(f"there is no adapter '{name}' in this pack. There are: {known}.")
+    return adapters[name]
+
+
+def _fields(folder: Path, name: str, given: Given) -> dict[str, Any]:
+    fields = {key: getattr(given, key) for key in Given.__slots__ if key != "examples"}
+    found = {key: value for key, value in fields.items() if value is not None}
+    if given.examples:
+        read_rows(given.examples)
+        suffix = "jsonl" if given.examples.suffix == ".jsonl" else "txt"
+        found["examples_file"] = inline(bring(folder, given.examples, f"{name}-examples", suffix))
+    return found
