@@ -45,11 +45,7 @@ def changing(folder: Path) -> Iterator[tomlkit.TOMLDocument]:
     bundled pack, and `PackError` where the disk is full, the folder cannot be written to, or another process does not
     end its own change.
     """
-    if is_bundled(folder):
-        raise InputError(
-            "the bundled pack is never changed. Make one of your own: "
-            "dlp-local pack create mine --from bundled && dlp-local pack use mine"
-        )
+    check_changeable(folder)
     with told(folder), locked(folder):
         _clean(folder)
         try:
@@ -58,6 +54,15 @@ def changing(folder: Path) -> Iterator[tomlkit.TOMLDocument]:
             write_manifest(folder, document)
         finally:
             _clean(folder)
+
+
+def check_changeable(folder: Path) -> None:
+    """Raises `InputError` for the bundled pack."""
+    if is_bundled(folder):
+        raise InputError(
+            "the bundled pack is never changed. Make one of your own: "
+            "dlp-local pack create mine --from bundled && dlp-local pack use mine"
+        )
 
 
 @contextlib.contextmanager
