@@ -89,7 +89,7 @@ def told(folder: Path) -> Iterator[None]:
 
 def write_manifest(folder: Path, document: tomlkit.TOMLDocument) -> None:
     """Writes a checked `pack.toml`; raises `PackError` for what is no manifest."""
-    text = tomlkit.dumps(document)
+    text = tomlkit.dumps(document).rstrip("\n") + "\n"
     parse_manifest(text, folder / MANIFEST)
     with written_aside(folder / MANIFEST) as part:
         part.write_text(text, "utf-8")
