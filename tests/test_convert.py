@@ -9,10 +9,10 @@ pytest.importorskip("peft", reason="needs the train extra")
 pytest.importorskip("transformers", reason="needs the train extra")
 torch = pytest.importorskip("torch", reason="needs the train extra")
 
+from dlp_local.engine.lora_file import read_lora  # noqa: E402
 from llama_cpp import llama_cpp as lib  # noqa: E402
 
 from dlp_local.engine import llama  # noqa: E402
-from dlp_local.engine.lora_file import read_lora  # noqa: E402
 from dlp_local.errors import PackError  # noqa: E402
 from dlp_local.packs.peft import convert_peft  # noqa: E402
 from dlp_local.packs.peft_target import ARCHITECTURES  # noqa: E402
