@@ -11,13 +11,14 @@ from dlp_local import __version__, terminal
 from dlp_local.commands import adapters, history, pack, persona
 from dlp_local.commands.ask import ask
 from dlp_local.commands.chat import chat
+from dlp_local.commands.doctor import doctor
 from dlp_local.commands.pull import pull
 from dlp_local.commands.route import route
 from dlp_local.errors import DlpLocalError, ExitCode
 
 EXIT_CODES = (
-    "Exit codes: 0 well, 1 some rows failed, 2 wrong input, 3 damaged pack, 4 engine failed, 5 download failed, "
-    "130 interrupted."
+    "Exit codes: 0 well, 1 some rows failed or not all is well, 2 wrong input, 3 damaged pack, 4 engine failed, "
+    "5 download failed, 130 interrupted."
 )
 
 app = typer.Typer(
@@ -27,7 +28,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (chat, ask, route, pull):
+for command in (chat, ask, route, pull, doctor):
     app.command()(command)
 app.add_typer(pack.app, name="pack")
 app.add_typer(adapters.app, name="adapters")

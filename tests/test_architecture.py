@@ -26,8 +26,9 @@ MAY_IMPORT = {
     "packs": GROUND,
     "engine": GROUND,
     "assistant": GROUND | {"conversation", "engine", "packs", "routing"},
+    "doctor": GROUND | {"assistant", "conversation", "engine", "packs", "routing"},
     "terminal": {"display", "errors", "records"},
-    "commands": GROUND | {"assistant", "conversation", "export", "history", "packs", "terminal"},
+    "commands": GROUND | {"assistant", "doctor", "conversation", "export", "history", "packs", "terminal"},
     "cli": {"commands", "errors", "terminal"},
 }
 ONLY_IN = {

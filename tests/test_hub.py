@@ -15,7 +15,8 @@ import pytest
 from dlp_local.errors import HubError, PackError
 from dlp_local.packs import hub_client, hub_download, open_pack
 from dlp_local.packs.hub import fetch, parse_reference
-from dlp_local.settings import downloads_folder, packs_folder
+from dlp_local.packs.places import packs_folder, user_packs
+from dlp_local.settings import downloads_folder
 from tests import hub_server
 from tests.hub_server import COMMIT, Answer, Repo
 
@@ -106,7 +107,7 @@ def test_gguf_adapters_are_told_from_backbones_by_their_header(hub, bundled):
 
 
 def test_a_peft_adapter_is_its_two_files_and_nothing_else(hub):
-    header = b'{"__metadata__":{}}'
+    header = json.dumps({"w": {"dtype": "F32", "shape": [500], "data_offsets": [0, 2000]}}).encode()
     weights = len(header).to_bytes(8, "little") + header + b"\0" * 2000
     config = b'{"peft_type": "LORA"}'
     files = {"adapter_config.json": config, "adapter_model.safetensors": weights, "training_args.bin": b"pickle" * 900}
@@ -120,7 +121,7 @@ def test_a_peft_adapter_is_its_two_files_and_nothing_else(hub):
 def test_a_pickle_that_is_called_safetensors_is_deleted(hub):
     pickle = b"\x80\x04\x95" + b"\0" * 2000
     hub.repos["ana/peft"] = Repo({"adapter_config.json": b"{}", "adapter_model.safetensors": pickle})
-    with pytest.raises(PackError, match=r"adapter_model\.safetensors: is not a safetensors file"):
+    with pytest.raises(PackError, match=r"adapter_model\.safetensors: is no sound safetensors file"):
         fetch(parse_reference("hf:ana/peft"))
     assert not list(downloads_folder().rglob("*.safetensors"))
 
@@ -388,7 +389,7 @@ def test_a_whole_pack_is_fetched_verified_and_put_in_its_place(hub, pack):
     assert fetched.path == packs_folder() / "ana"
     assert open_pack(fetched.path).name == "ana"
     assert not hub.asked("MODEL_CARD")
-    assert [path.name for path in packs_folder().iterdir()] == ["ana"]
+    assert user_packs() == [fetched.path]
     assert not list(downloads_folder().rglob("*.gguf"))
 
 
@@ -437,6 +438,13 @@ def test_a_pack_never_takes_the_place_of_another_one(hub, pack):
     ):
         fetch(pack)
     assert (other / "pack.toml").read_text() == "mine"
+
+
+def test_a_pack_cannot_be_called_as_the_bundled_one(hub, pack):
+    files = hub.repos["ana/pack"].files
+    files["pack.toml"] = files["pack.toml"].replace(b'name = "ana"', b'name = "bundled"')
+    with pytest.raises(PackError, match="is called 'bundled'"):
+        fetch(pack)
 
 
 @pytest.mark.parametrize("name", ["../escape.gguf", "/etc/passwd", "a/../../b.gguf", "C:\\b.gguf"])

@@ -140,7 +140,7 @@ def test_nothing_but_gguf_safetensors_and_small_text_is_ever_chosen(found):
 
 def test_a_text_file_that_is_huge_is_refused():
     with pytest.raises(PackError, match="too many to be what it is called"):
-        chosen("hf:a/b", "pack.toml")
+        choose(Reference("a/b"), files("pack.toml", size=1 << 25))
 
 
 def test_a_pack_is_the_files_that_its_manifest_names(bundled):

@@ -14,7 +14,8 @@ from dlp_local.errors import InputError
 from dlp_local.gguf_header import UINT32, Value
 from dlp_local.packs.catalogue import catalogue, named_reference
 from dlp_local.packs.hub_choice import Reference
-from dlp_local.settings import Settings, downloads_folder, packs_folder
+from dlp_local.packs.places import packs_folder
+from dlp_local.settings import Settings, downloads_folder
 from tests import hub_server
 from tests.hub_server import COMMIT, Answer, Repo
 
@@ -98,7 +99,8 @@ def test_a_pack_can_be_opened_at_once(hub, bundled):
     files["pack.toml"] = files["pack.toml"].replace(b'name = "bundled"', b'name = "ana"')
     hub.repos["ana/pack"] = Repo(files, card={})
     said = run("hf:ana/pack").stdout.decode()
-    assert f"next: dlp-local chat --pack {packs_folder() / 'ana'}" in said
+    assert f"pack: {packs_folder() / 'ana'}" in said
+    assert "next: dlp-local pack use ana" in said
     assert "licence: none is stated" in said
 
 

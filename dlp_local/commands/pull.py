@@ -34,7 +34,7 @@ NEXT = {
     "backbone": "dlp-local pack create NAME --backbone {path}",
     "adapter": "dlp-local adapters add {path} --name NAME",
     "peft": "dlp-local adapters add {path} --name NAME",
-    "pack": "dlp-local chat --pack {path}",
+    "pack": "dlp-local pack use {name}",
 }
 """What a person would do with what was fetched."""
 
@@ -143,4 +143,4 @@ def _print(fetched: Fetched) -> None:
     print(f"from {visible(fetched.source)}, {size_text(fetched.size)}, verified")
     print(f"licence: {visible(fetched.licence) or 'none is stated; look at the repository before you use it'}")
     path = visible(str(fetched.path))
-    print("next: " + NEXT[fetched.kind].format(path=f'"{path}"' if " " in path else path))
+    print("next: " + NEXT[fetched.kind].format(path=f'"{path}"' if " " in path else path, name=fetched.path.name))

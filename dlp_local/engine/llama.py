@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
+import llama_cpp
 import llama_cpp.llama_cpp as lib
 import numpy as np
 import psutil
@@ -76,6 +77,13 @@ def usable_cores() -> int:
     physical = psutil.cpu_count(logical=False) or os.cpu_count() or 1
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(physical, allowed))
+
+
+def library() -> tuple[str, str, bool]:
+    """llama-cpp-python's version, what llama.cpp uses on this machine, and whether layers can go to a GPU."""
+    _start_library()
+    features = lib.llama_print_system_info().decode("utf-8", "replace").replace(" = 1", "").strip(" |")
+    return llama_cpp.__version__, features, bool(lib.llama_supports_gpu_offload())
 
 
 def offloads(options: settings.Engine) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -48,25 +49,43 @@ def kv_bytes_per_token(values: Mapping[str, Value], kv_type: str) -> float:
     return _number(values, f"{arch}.block_count", 0) * kv_heads * lengths * KV_BYTES[kv_type]
 
 
-def check_memory(backbone: Path, adapters: Sequence[Path], options: settings.Engine) -> None:
-    """Raises `EngineError` with the numbers and a way out where a backbone would not fit the free memory.
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Bytes that a backbone takes: `fixed` (its `file`, adapters, buffers) and the KV cache of `context` tokens."""
 
-    Counted: its file, the KV cache, and those of the adapters as far as they may be held at a time.
-    """
+    file: int
+    fixed: int
+    context: int
+    per_token: float
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return self.fixed + self.context * self.per_token
+
+
+def needed_memory(backbone: Path, adapters: Sequence[Path], options: settings.Engine) -> Need:
+    """What a backbone will take: its file, the KV cache, and those adapters that may be held at a time."""
     values = read_leading_values(backbone)
     context = min(options.context, _number(values, f"{_architecture(values)}.context_length", options.context))
-    file, token = backbone.stat().st_size, kv_bytes_per_token(values, options.kv_type)
+    file = backbone.stat().st_size
     largest = sum(path.stat().st_size for path in adapters if path.is_file())
     fixed = file + min(largest, adapter_memory(options)) + SPARE
+    return Need(file, fixed, context, kv_bytes_per_token(values, options.kv_type))
+
+
+def check_memory(backbone: Path, adapters: Sequence[Path], options: settings.Engine) -> None:
+    """Raises `EngineError` with the numbers and a way out where a backbone would not fit the free memory."""
+    need = needed_memory(backbone, adapters, options)
     free = psutil.virtual_memory().available
-    if fixed + context * token <= free:
+    if need.total <= free:
         return
-    fits = int((free - fixed) // token) // 256 * 256 if token and free > fixed else 0
+    fits = int((free - need.fixed) // need.per_token) // 256 * 256 if need.per_token and free > need.fixed else 0
     way_out = f"set engine.context to {fits} or less" if fits >= 512 else "use a smaller backbone"
     raise EngineError(
-        f"{backbone}: needs about {_gigabytes(fixed + context * token)} ({_gigabytes(file)} the file, "
-        f"{_gigabytes(context * token)} a context of {context} tokens), and {_gigabytes(free)} of memory are free. "
-        f"Close other programs, or {way_out}; engine.check_memory=false tries it all the same."
+        f"{backbone}: needs about {_gigabytes(need.total)} ({_gigabytes(need.file)} the file, "
+        f"{_gigabytes(need.context * need.per_token)} a context of {need.context} tokens), and {_gigabytes(free)} of "
+        f"memory are free. Close other programs, or {way_out}; engine.check_memory=false tries it all the same."
     )
 
 

@@ -23,18 +23,18 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from dlp_local.errors import HubError, PackError
-from dlp_local.files import written_aside
+from dlp_local.files import sync_folder, written_aside
 from dlp_local.gguf_header import read_leading_values
 from dlp_local.packs import hub_client
+from dlp_local.packs.change import locked
 from dlp_local.packs.hub_choice import PEFT_WEIGHTS, Reference, RepoFile, choose, pack_files, parse_reference
 from dlp_local.packs.hub_download import Progress, check_room, download, is_promised, persist
 from dlp_local.packs.manifest import Manifest, Pack, open_pack, read_manifest
-from dlp_local.settings import downloads_folder, packs_folder
+from dlp_local.packs.places import BUNDLED, packs_folder
+from dlp_local.packs.safetensors_file import open_safetensors
+from dlp_local.settings import downloads_folder
 
 __all__ = ["Fetched", "FetchedFile", "Progress", "Reference", "fetch", "parse_reference"]
-
-MAX_HEADER = 100 << 20
-"""Bytes of a safetensors file's header; the format's own limit is the same 100 MB (safetensors, README, Format)."""
 
 Kind = Literal["backbone", "adapter", "peft", "pack"]
 
@@ -175,6 +175,8 @@ def _fetch_pack(getter: _Getter, repository: hub_client.Repository, manifest_fil
 
 def _is_installed(reference: Reference, manifest: Manifest, installed: Path, fetched: Path) -> bool:
     """Whether this very pack is there and undamaged; raises `PackError` where another one has its name."""
+    if manifest.name == BUNDLED:
+        raise PackError(f"{reference}: is called '{BUNDLED}', as the program's own pack. Its author must rename it.")
     if not installed.exists():
         return False
     there = installed / fetched.name
@@ -183,15 +185,17 @@ def _is_installed(reference: Reference, manifest: Manifest, installed: Path, fet
             f"{reference}: there is another pack called '{manifest.name}'. Remove it first: "
             f"dlp-local pack remove {manifest.name}."
         )
-    return not Pack(installed, manifest).problems(manifest.files())
+    return not Pack(installed, manifest).problems(manifest.files(), recall=False)
 
 
 def _move(pack: Path, installed: Path, aside: Path) -> None:
     """Gives a whole pack its place; a damaged one that is there goes."""
     installed.parent.mkdir(parents=True, exist_ok=True)
-    if installed.exists():
-        os.replace(installed, aside)
-    os.replace(pack, installed)
+    with locked(installed.parent):
+        if installed.exists():
+            os.replace(installed, aside)
+        os.replace(pack, installed)
+        sync_folder(installed.parent)
     shutil.rmtree(aside, ignore_errors=True)
 
 
@@ -214,13 +218,13 @@ def _gguf_kind(path: Path) -> Kind:
 
 
 def _check_safetensors(path: Path) -> None:
-    """Raises `PackError`, and deletes the file, where it does not begin as safetensors do (u64 length, JSON)."""
-    with path.open("rb") as data:
-        length = int.from_bytes(data.read(8), "little")
-        is_json = data.read(1) == b"{"
-    if not is_json or not 2 <= length <= min(MAX_HEADER, path.stat().st_size - 8):
+    """Raises `PackError`, and deletes the file, where it is no sound safetensors file."""
+    try:
+        with open_safetensors(path):
+            pass
+    except PackError:
         path.unlink()
-        raise PackError(f"{path.name}: is not a safetensors file. Tell its author, or take another adapter.")
+        raise
 
 
 def _repo_folder(reference: Reference, downloads: Path) -> Path:

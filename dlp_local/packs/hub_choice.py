@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from dlp_local.errors import InputError, PackError
-from dlp_local.packs.manifest import MANIFEST, Manifest, inside
+from dlp_local.packs.manifest import MANIFEST, MAX_MANIFEST, Manifest, inside
 
 Kind = Literal["gguf", "peft", "pack"]
 
@@ -24,8 +24,8 @@ PREFERENCE = (
 
 PEFT_CONFIG, PEFT_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"})
-MAX_TEXT_FILE = 1 << 20
-"""Bytes of a `pack.toml` or an `adapter_config.json`."""
+MAX_CONFIG = 1 << 20
+"""Bytes of an `adapter_config.json`."""
 
 _REFERENCE = re.compile(
     r"hf:(?P<repo>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})(?:@(?P<revision>[^:@\s]+))?(?::(?P<file>.+))?"
@@ -137,9 +137,9 @@ def _is_usable_path(path: str) -> bool:
 def _of_folder(reference: Reference, files: Sequence[RepoFile], folder: str) -> Choice:
     by_name = {file.path.removeprefix(folder): file for file in files}
     if manifest := by_name.get(MANIFEST):
-        return Choice("pack", (_small(reference, manifest),))
+        return Choice("pack", (_small(reference, manifest, MAX_MANIFEST),))
     if PEFT_CONFIG in by_name and PEFT_WEIGHTS in by_name:
-        return Choice("peft", (_small(reference, by_name[PEFT_CONFIG]), by_name[PEFT_WEIGHTS]))
+        return Choice("peft", (_small(reference, by_name[PEFT_CONFIG], MAX_CONFIG), by_name[PEFT_WEIGHTS]))
     models = [file for file in files if _is_model(file.path)]
     if models:
         return Choice("gguf", (_preferred(reference, models),))
@@ -190,8 +190,8 @@ def _only(reference: Reference, models: Sequence[RepoFile]) -> RepoFile:
     return models[0]
 
 
-def _small(reference: Reference, file: RepoFile) -> RepoFile:
-    if file.size > MAX_TEXT_FILE:
+def _small(reference: Reference, file: RepoFile, most: int) -> RepoFile:
+    if file.size > most:
         raise PackError(f"{reference}: {file.path} has {file.size} bytes, too many to be what it is called.")
     return file
 

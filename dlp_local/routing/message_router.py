@@ -20,6 +20,8 @@ CARRY = 0.6
 class MessageRouter:
     """The encoder and the router of a pack; `labels` are the adapters that the router knows, and `base`.
 
+    `dims` is the length of an embedding; `trained_on` is what the router's file says of the encoder it was trained on.
+
     Messages go to `adapters` and to `base` alone. Without a router all of them go to `base`.
     """
 
@@ -30,6 +32,8 @@ class MessageRouter:
         self._encoder = Encoder(encoder, tokenizer, threads)
         self._router = Router(router, threads) if router else None
         self.labels = self._router.labels if self._router else (BASE,)
+        self.dims = self._encoder.dims
+        self.trained_on = self._router.encoder if self._router else ""
         self._off = set(self.labels) - set(adapters) - {BASE}
         if self._router and self._encoder.dims != self._router.dims:
             raise PackError(
