@@ -137,12 +137,12 @@ def test_half_precision_halves_the_file_and_rounds_only(tmp_path):
     assert difference(llama_logits(tmp_path / "b.gguf", tmp_path / "half.gguf"), torch_logits(model)) <= 1e-2
 
 
-@pytest.mark.parametrize(("modules", "name"), [(["embed_tokens"], "gemma"), (["lm_head"], "gemma")])
-def test_an_adapter_of_tied_embeddings_is_refused(tmp_path, modules, name):
-    model = random_model(name)
-    write_backbone(name, model, tmp_path / "b.gguf")
-    add_adapter(model, modules).save_pretrained(tmp_path / "peft")
-    with pytest.raises(PackError, match=r"embeddings and output are one weight|a whole weight"):
+@pytest.mark.parametrize("module", ["embed_tokens", "lm_head"])
+def test_an_adapter_of_tied_embeddings_is_refused(tmp_path, module):
+    model = random_model("gemma")
+    write_backbone("gemma", model, tmp_path / "b.gguf")
+    add_adapter(model, [module]).save_pretrained(tmp_path / "peft")
+    with pytest.raises(PackError, match="embeddings and output are one weight"):
         convert_peft(tmp_path / "peft", tmp_path / "b.gguf", tmp_path / "a.gguf")
     assert not (tmp_path / "a.gguf").exists()
 
