@@ -14,7 +14,7 @@ from dlp_local.conversation import ChatOptions
 from dlp_local.engine import EngineProcess
 from dlp_local.errors import InputError
 from dlp_local.packs import Pack, open_pack, pack_folder
-from dlp_local.packs.adapters import Given, add_adapter, remove_adapter, set_adapter
+from dlp_local.packs.adapters import NOTHING, Given, add_adapter, remove_adapter, set_adapter
 from dlp_local.records import (
     Event,
     Generated,
@@ -32,7 +32,6 @@ from dlp_local.settings import Sampling, Settings, load_settings
 DEFAULTS = ChatOptions()
 """Everything as the settings have it."""
 
-NOTHING = Given()
 Group = TypeVar("Group", bound=BaseModel)
 
 
@@ -154,8 +153,8 @@ class Assistant:
         instructions = self.settings.system if options.system is None else options.system
         return [Message("system", instructions)] if instructions else []
 
-    def add_adapter(self, source: Path, name: str, given: Given = NOTHING) -> None:
-        """Adds a GGUF adapter to the pack, as `packs.adapters.add_adapter`, and to the running engine and router.
+    def add_adapter(self, source: str | Path, name: str, given: Given = NOTHING) -> None:
+        """Adds an adapter to the pack, as `packs.adapters.add_adapter`, and to the running engine and router.
 
         Where the engine refuses it, the pack stays as it was, too.
         """

@@ -26,11 +26,16 @@ def conversation_numbers() -> list[tuple[str, str]]:
 
 def mixes() -> list[str]:
     """Completion of a mix: the adapters of the pack that would be opened."""
+    return [*adapter_names(), BASE]
+
+
+def adapter_names() -> list[str]:
+    """Completion of an adapter's name."""
     from dlp_local.packs.manifest import read_manifest
     from dlp_local.packs.places import pack_folder
 
     try:
-        return [*read_manifest(pack_folder(load_settings().pack)).enabled, BASE]
+        return list(read_manifest(pack_folder(load_settings().pack)).adapters)
     except DlpLocalError:
         return []
 

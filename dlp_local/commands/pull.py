@@ -22,7 +22,7 @@ from rich.text import Text
 
 from dlp_local import terminal
 from dlp_local.commands.flags import JsonOption
-from dlp_local.display import visible
+from dlp_local.display import size_text, visible
 from dlp_local.errors import InputError
 from dlp_local.packs.catalogue import catalogue, named_reference
 
@@ -63,7 +63,7 @@ def pull(
     wanted = named_reference(reference)
     from dlp_local.packs.hub import fetch
 
-    with _Bars() as bars:
+    with Bars() as bars:
         try:
             fetched = fetch(wanted, progress=bars)
         except KeyboardInterrupt:
@@ -76,7 +76,7 @@ def pull(
 
 
 @dataclass
-class _Bars:
+class Bars:
     """A bar for each file, with speed and remaining time, on stderr, where a person looks on."""
 
     progress: Progress = field(
@@ -92,7 +92,7 @@ class _Bars:
     )
     tasks: dict[RepoFile, TaskID] = field(default_factory=dict)
 
-    def __enter__(self) -> _Bars:
+    def __enter__(self) -> Bars:
         self.progress.start()
         return self
 
@@ -123,7 +123,7 @@ def _list(as_json: bool) -> None:
     table = Table("name", "size", "memory", "licence", "", box=None, pad_edge=False)
     table.columns[1].justify = table.columns[2].justify = "right"
     for entry in entries:
-        table.add_row(entry.name, _gigabytes(entry.size), _gigabytes(entry.ram), entry.licence, entry.description)
+        table.add_row(entry.name, size_text(entry.size), size_text(entry.ram), entry.licence, entry.description)
     Console().print(table)
 
 
@@ -140,11 +140,7 @@ def _json(fetched: Fetched) -> dict[str, Any]:
 
 def _print(fetched: Fetched) -> None:
     print(f"{fetched.kind}: {visible(str(fetched.path))}")
-    print(f"from {visible(fetched.source)}, {_gigabytes(fetched.size)}, verified")
+    print(f"from {visible(fetched.source)}, {size_text(fetched.size)}, verified")
     print(f"licence: {visible(fetched.licence) or 'none is stated; look at the repository before you use it'}")
     path = visible(str(fetched.path))
     print("next: " + NEXT[fetched.kind].format(path=f'"{path}"' if " " in path else path, name=fetched.path.name))
-
-
-def _gigabytes(size: int) -> str:
-    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB" if size < 1e8 else f"{size / 1e6:.0f} MB"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tomlkit
 from tomlkit.items import InlineTable
@@ -14,11 +14,15 @@ from tomlkit.items import InlineTable
 from dlp_local.errors import InputError, PackError
 from dlp_local.gguf_header import Header, read_header
 from dlp_local.lora_file import LoraFile, read_lora
-from dlp_local.packs.change import bring, changing, inline, table
-from dlp_local.packs.manifest import Pack, read_manifest
+from dlp_local.packs.change import bring, changing, check_changeable, inline, table
+from dlp_local.packs.manifest import Manifest, Pack, read_manifest
 from dlp_local.packs.places import check_name
 from dlp_local.packs.rows import read_rows
+from dlp_local.packs.source import adapter_source
 from dlp_local.records import BASE, Scope
+
+if TYPE_CHECKING:
+    from dlp_local.packs.hub_download import Progress
 
 SHOWN_PROBLEMS = 5
 """So many weights that do not fit are named; a foreign adapter has hundreds."""
@@ -56,6 +60,9 @@ class Given:
     """A file of rows, which is copied."""
 
 
+NOTHING = Given()
+
+
 def problems_of_fit(lora: LoraFile, backbone: Header) -> list[str]:
     """Why an adapter does not fit a backbone: architecture, names and shapes of weights, invocation tokens.
 
@@ -84,7 +91,7 @@ def problems_of_fit(lora: LoraFile, backbone: Header) -> list[str]:
 def check_fit(lora: LoraFile, backbone: Header) -> None:
     """Raises `PackError` that says why an adapter does not fit."""
     if reason := _reason(problems_of_fit(lora, backbone)):
-        raise PackError(f"{lora.path.name}: does not fit the pack's backbone: {reason}. Use an adapter made for it.")
+        raise PackError(f"{lora.path}: does not fit the pack's backbone: {reason}. Use an adapter made for it.")
 
 
 def _reason(found: Sequence[str]) -> str:
@@ -111,34 +118,53 @@ def inspect(path: Path, backbone: Header) -> Fit:
     )
 
 
-def backbone_header(pack: Pack) -> Header:
-    """The header of a pack's backbone, which adapters are compared with."""
-    return read_header(pack.path(pack.manifest.backbone))
+def verify_pack(pack: Pack) -> list[str]:
+    """Everything that is wrong with a pack, every byte of it read: hashes, and adapters that do not fit."""
+    found = pack.problems(pack.manifest.files(), recall=False)
+    if found:
+        return found
+    header = read_header(pack.path(pack.manifest.backbone))
+    for adapter in pack.manifest.adapters.values():
+        try:
+            check_fit(read_lora(pack.path(adapter)), header)
+        except PackError as error:
+            found.append(str(error))
+    return found
 
 
-def add_adapter(folder: Path, source: Path, name: str, given: Given, *, replace: bool = False) -> None:
-    """Copies a GGUF adapter into a pack, with its examples; one that it replaces leaves what was said of it.
+def add_adapter(
+    folder: Path,
+    source: str | Path,
+    name: str,
+    given: Given = NOTHING,
+    *,
+    replace: bool = False,
+    progress: Progress | None = None,
+) -> None:
+    """Brings an adapter into a pack, with its examples: a GGUF file, a PEFT folder, which is converted, or `hf:…`.
 
-    What is checked is the copy: structure, numbers, and that it fits the backbone. Raises `InputError` for a name that
-    is none or taken, unless it is to be replaced, and `PackError` for a bad file; the pack then stays as it was.
+    What is checked is the pack's own copy: structure, numbers, and that it fits the backbone. One that is replaced
+    leaves what was said of it. Raises `InputError` for a name that is none or taken, `PackError` for an adapter that is
+    damaged or does not fit, and `HubError`; the pack then stays as it was.
     """
     check_name(name, "adapter")
     if name == BASE:
         raise InputError(f"adapter: '{BASE}' is what no adapter at all is called. Choose another name.")
-    check_readable(source)
-    with changing(folder) as document:
-        pack = Pack(folder, read_manifest(folder))
-        if name in pack.manifest.adapters and not replace:
-            raise InputError(f"there is an adapter '{name}' in this pack already. Use another name, or --replace.")
-        entry = bring(folder, source, name, "gguf")
+    pack = Pack(folder, read_manifest(folder))
+    backbone = pack.path(pack.manifest.backbone)
+    check_changeable(folder)
+    _check_free(pack.manifest, name, replace)
+    with adapter_source(source, backbone, progress) as found, changing(folder) as document:
+        _check_free(read_manifest(folder), name, replace)
+        entry = bring(folder, found.path, name, "gguf")
+        copy = folder / entry["file"]
         try:
-            lora = read_lora(folder / entry["file"])
-            check_fit(lora, backbone_header(pack))
+            lora = read_lora(copy)
+            check_fit(lora, read_header(backbone))
         except PackError as error:
-            raise PackError(str(error).replace(str(folder / entry["file"]), str(source))) from None
-        if licence := lora.about.get("general.license"):
-            entry["licence"] = licence
-        entry |= _fields(folder, name, given)
+            raise PackError(str(error).replace(str(copy), str(source))) from None
+        known = {"licence": found.licence or lora.about.get("general.license"), "attribution": found.attribution}
+        entry |= {key: value for key, value in known.items() if value} | _fields(folder, name, given)
         adapters = document.setdefault("adapters", tomlkit.table(is_super_table=True))
         if name in adapters:
             adapters[name].update(entry)
@@ -146,13 +172,9 @@ def add_adapter(folder: Path, source: Path, name: str, given: Given, *, replace:
             adapters[name] = inline(entry) if isinstance(adapters, InlineTable) else table(entry)
 
 
-def check_readable(source: Path) -> None:
-    """Raises `InputError` unless there is a file to read."""
-    try:
-        with source.open("rb"):
-            pass
-    except OSError as error:
-        raise InputError(f"{source}: cannot be read ({error.strerror}). Check the path.") from None
+def _check_free(manifest: Manifest, name: str, replace: bool) -> None:
+    if name in manifest.adapters and not replace:
+        raise InputError(f"there is an adapter '{name}' in this pack already. Use another name, or replace it.")
 
 
 def set_adapter(folder: Path, name: str, given: Given) -> None:

@@ -45,11 +45,7 @@ def changing(folder: Path) -> Iterator[tomlkit.TOMLDocument]:
     bundled pack, and `PackError` where the disk is full, the folder cannot be written to, or another process does not
     end its own change.
     """
-    if is_bundled(folder):
-        raise InputError(
-            "the bundled pack is never changed. Make one of your own: "
-            "dlp-local pack create mine --from bundled && dlp-local pack use mine"
-        )
+    check_changeable(folder)
     with told(folder), locked(folder):
         _clean(folder)
         try:
@@ -58,6 +54,15 @@ def changing(folder: Path) -> Iterator[tomlkit.TOMLDocument]:
             write_manifest(folder, document)
         finally:
             _clean(folder)
+
+
+def check_changeable(folder: Path) -> None:
+    """Raises `InputError` for the bundled pack."""
+    if is_bundled(folder):
+        raise InputError(
+            "the bundled pack is never changed. Make one of your own: "
+            "dlp-local pack create mine --from bundled && dlp-local pack use mine"
+        )
 
 
 @contextlib.contextmanager
@@ -84,7 +89,7 @@ def told(folder: Path) -> Iterator[None]:
 
 def write_manifest(folder: Path, document: tomlkit.TOMLDocument) -> None:
     """Writes a checked `pack.toml`; raises `PackError` for what is no manifest."""
-    text = tomlkit.dumps(document)
+    text = tomlkit.dumps(document).rstrip("\n") + "\n"
     parse_manifest(text, folder / MANIFEST)
     with written_aside(folder / MANIFEST) as part:
         part.write_text(text, "utf-8")

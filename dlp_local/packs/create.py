@@ -7,18 +7,23 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import tomlkit
 
 from dlp_local.errors import InputError, PackError
 from dlp_local.files import sync_folder
 from dlp_local.gguf_header import STRING, read_header
-from dlp_local.packs.adapters import check_readable
 from dlp_local.packs.change import brought_name, link_or_copy, locked, table, told, write_manifest
 from dlp_local.packs.manifest import Adapter, File, Pack, open_pack, read_text
-from dlp_local.packs.places import BUNDLED, bundled_pack, check_name, packs_folder
+from dlp_local.packs.places import BUNDLED, bundled_pack, check_name
+from dlp_local.packs.source import backbone_source
 from dlp_local.packs.verified import Verified, forget
+from dlp_local.settings import packs_folder
+
+if TYPE_CHECKING:
+    from dlp_local.packs.hub_download import Progress
 
 _MAKING = ".making-"
 _REMOVED = ".removed-"
@@ -47,31 +52,37 @@ def copy_pack(name: str, source: Path) -> Path:
     return _made(name, fill)
 
 
-def start_pack(name: str, backbone: Path, about: Mapping[str, Any]) -> Path:
+def start_pack(
+    name: str, source: str | Path, about: Mapping[str, Any] = MappingProxyType({}), *, progress: Progress | None = None
+) -> Path:
     """Makes a pack around a GGUF backbone, with the bundled pack's encoder and no adapter; returns its folder.
 
+    The backbone is a file or `hf:…`, and lies in the pack as the same bytes on the disk where that can do so.
+
     `about` holds fields of `[backbone]`, and `description` of the pack. Raises `InputError` for a name that is none or
-    taken, and for a file that cannot be read, and `PackError` for one that is no language model.
+    taken and for a file that cannot be read, `PackError` for one that is no language model, and `HubError`.
     """
-    check_readable(backbone)
-    header = read_header(backbone)
+    _check_free(name)
+    backbone = backbone_source(source, progress)
+    header = read_header(backbone.path)
     kind, licence = header.values.get("general.type"), header.values.get("general.license")
     if "general.architecture" not in header.values or (kind and kind.value != "model"):
-        raise PackError(f"{backbone}: is no language model. Name the GGUF file of one.")
+        raise PackError(f"{source}: is no language model. Name the GGUF file of one.")
 
     def fill(folder: Path) -> tomlkit.TOMLDocument:
         bundled = Pack(bundled_pack(), open_pack(bundled_pack(), only_routing=True).manifest)
         encoder = bundled.manifest.encoder
         for file in (encoder, encoder.tokenizer):
             link_or_copy(bundled.path(file), folder / file.file)
-        link_or_copy(backbone, folder / "backbone.gguf")
+        link_or_copy(backbone.path, folder / "backbone.gguf")
         document = tomlkit.document()
         document["format"] = 1
         document["name"] = name
         fields = dict(about)
         if description := fields.pop("description", None):
             document["description"] = description
-        given = {"licence": str(licence.value) if licence and licence.kind == STRING else ""}
+        stated = str(licence.value) if licence and licence.kind == STRING else ""
+        given = {"licence": backbone.licence or stated, "attribution": backbone.attribution}
         document["backbone"] = table(_entry(folder, "backbone.gguf") | given | fields)
         document["encoder"] = table(_as_written(encoder))
         document["encoder"]["tokenizer"] = table(_as_written(encoder.tokenizer))
@@ -105,19 +116,25 @@ def remove_pack(name: str) -> None:
 
 def _made(name: str, fill: Callable[[Path], tomlkit.TOMLDocument]) -> Path:
     """Makes a pack's folder aside and gives it its name once everything in it is on the disk."""
-    folder = packs_folder() / check_name(name, "pack")
-    if name == BUNDLED:
-        raise InputError(f"'{BUNDLED}' is the pack that comes with the program. Choose another name.")
     with told(packs_folder()):
         packs_folder().mkdir(parents=True, exist_ok=True)
         with locked(packs_folder()), _cleaned():
-            if folder.exists():
-                raise InputError(f"there is a pack '{name}' already. Use another name, or remove that one.")
+            folder = _check_free(name)
             making = packs_folder() / f"{_MAKING}{name}"
             making.mkdir()
             write_manifest(making, fill(making))
             os.replace(making, folder)
             sync_folder(packs_folder())
+    return folder
+
+
+def _check_free(name: str) -> Path:
+    """The folder that a pack of this name will have; raises `InputError` for a name that is none or taken."""
+    folder = packs_folder() / check_name(name, "pack")
+    if name == BUNDLED:
+        raise InputError(f"'{BUNDLED}' is the pack that comes with the program. Choose another name.")
+    if folder.exists():
+        raise InputError(f"there is a pack '{name}' already. Use another name, or remove that one.")
     return folder
 
 

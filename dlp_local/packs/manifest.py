@@ -147,6 +147,13 @@ class Pack:
         """Where a file of the pack is."""
         return self.folder / file.file
 
+    def size(self, file: File) -> int:
+        """Bytes of a file of the pack; 0 where it is not there."""
+        try:
+            return self.path(file).stat().st_size
+        except OSError:
+            return 0
+
     def adapter_files(self) -> list[AdapterFile]:
         """The adapters that are not switched off, by name."""
         adapters = self.manifest.enabled.items()
