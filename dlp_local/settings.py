@@ -117,6 +117,11 @@ def data_folder() -> Path:
     return Path(override) if override else Path(platformdirs.user_data_dir(APP, appauthor=False))
 
 
+def packs_folder() -> Path:
+    """Where the user's own packs are, each in a folder with its name."""
+    return data_folder() / "packs"
+
+
 def downloads_folder() -> Path:
     """Where backbones and adapters lie that were fetched from the hub."""
     return data_folder() / "downloads"

@@ -14,8 +14,7 @@ from dlp_local.errors import InputError
 from dlp_local.gguf_header import UINT32, Value
 from dlp_local.packs.catalogue import catalogue, named_reference
 from dlp_local.packs.hub_choice import Reference
-from dlp_local.packs.places import packs_folder
-from dlp_local.settings import Settings, downloads_folder
+from dlp_local.settings import Settings, downloads_folder, packs_folder
 from tests import hub_server
 from tests.hub_server import COMMIT, Answer, Repo
 

@@ -13,8 +13,3 @@ class Check:
     is_well: bool
     detail: str
     next_step: str = ""
-
-
-def size(count: float) -> str:
-    """Bytes as a person reads them."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

@@ -13,7 +13,8 @@ import psutil
 from packaging.requirements import Requirement
 
 import dlp_local
-from dlp_local.doctor.check import Check, size
+from dlp_local.display import size_text
+from dlp_local.doctor.check import Check
 from dlp_local.engine.about import Build, ask_build
 from dlp_local.errors import EngineError
 from dlp_local.settings import data_folder
@@ -76,7 +77,7 @@ def llama_cpp() -> tuple[Check, Build | None]:
 def memory() -> Check:
     """The machine's memory; whether a pack fits it is looked at pack by pack."""
     found = psutil.virtual_memory()
-    return Check("memory", True, f"{size(found.available)} of {size(found.total)} are free")
+    return Check("memory", True, f"{size_text(found.available)} of {size_text(found.total)} are free")
 
 
 def disk() -> Check:
@@ -87,5 +88,5 @@ def disk() -> Check:
         free = shutil.disk_usage(there).free
     except OSError as error:
         return Check("disk", False, f"{folder}: cannot be looked at ({error.strerror})", "Set DLP_LOCAL_DATA.")
-    found = f"{size(free)} are free for {folder}"
+    found = f"{size_text(free)} are free for {folder}"
     return Check("disk", free >= LEAST_DISK, found, "" if free >= LEAST_DISK else "Make room on this disk.")

@@ -8,11 +8,13 @@ from pathlib import Path
 import psutil
 
 from dlp_local.assistant import open_router, settings_for
-from dlp_local.doctor.check import Check, size
+from dlp_local.display import size_text
+from dlp_local.doctor.check import Check
 from dlp_local.engine.about import Build
 from dlp_local.engine.memory import needed_memory
 from dlp_local.errors import DlpLocalError
 from dlp_local.packs import Pack
+from dlp_local.packs.adapters import verify_pack
 from dlp_local.packs.manifest import read_manifest
 from dlp_local.records import BASE
 from dlp_local.routing import MessageRouter
@@ -46,13 +48,12 @@ def look_at(folder: Path, settings: Settings, build: Build | None) -> Iterator[C
 
 
 def _files(pack: Pack) -> Check:
-    """Every file, read anew and compared with its sha256."""
-    files = list(pack.manifest.files())
-    name = f"{pack.name}: files"
-    if problems := pack.problems(files, recall=False):
+    """Every file, read anew: hashes, and adapters against the backbone."""
+    name, files = f"{pack.name}: files", list(pack.manifest.files())
+    if problems := verify_pack(pack):
         return Check(name, False, "; ".join(problems), _AGAIN)
-    total = sum(pack.path(file).stat().st_size for file in {file.file: file for file in files}.values())
-    return Check(name, True, f"{len(files)} files, {size(total)}, as pack.toml says; in {pack.folder}")
+    total = sum(map(pack.size, files))
+    return Check(name, True, f"{len(files)} files, {size_text(total)}, as pack.toml says; in {pack.folder}")
 
 
 def _memory(pack: Pack, settings: Settings, build: Build | None) -> Check:
@@ -60,11 +61,11 @@ def _memory(pack: Pack, settings: Settings, build: Build | None) -> Check:
     adapters = [file.path for file in pack.adapter_files()]
     needed = needed_memory(pack.path(pack.manifest.backbone), adapters, engine).total
     if build and build.has_gpu and engine.gpu_layers:
-        return Check(name, True, f"takes about {size(needed)}, most of it on the graphics card")
+        return Check(name, True, f"takes about {size_text(needed)}, most of it on the graphics card")
     free = psutil.virtual_memory().available
     is_well = needed <= free
     advice = "" if is_well else "Close other programs, set engine.context to less, or use a smaller backbone."
-    return Check(name, is_well, f"takes about {size(needed)}, and {size(free)} are free", advice)
+    return Check(name, is_well, f"takes about {size_text(needed)}, and {size_text(free)} are free", advice)
 
 
 def _encoder(pack: Pack, router: MessageRouter) -> Check:

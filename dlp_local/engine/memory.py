@@ -59,9 +59,9 @@ class Need:
     per_token: float
 
     @property
-    def total(self) -> float:
+    def total(self) -> int:
         """All of it."""
-        return self.fixed + self.context * self.per_token
+        return self.fixed + int(self.context * self.per_token)
 
 
 def needed_memory(backbone: Path, adapters: Sequence[Path], options: settings.Engine) -> Need:

@@ -30,9 +30,9 @@ from dlp_local.packs.change import locked
 from dlp_local.packs.hub_choice import PEFT_WEIGHTS, Reference, RepoFile, choose, pack_files, parse_reference
 from dlp_local.packs.hub_download import Progress, check_room, download, is_promised, persist
 from dlp_local.packs.manifest import Manifest, Pack, open_pack, read_manifest
-from dlp_local.packs.places import BUNDLED, packs_folder
+from dlp_local.packs.places import BUNDLED
 from dlp_local.packs.safetensors_file import open_safetensors
-from dlp_local.settings import downloads_folder
+from dlp_local.settings import downloads_folder, packs_folder
 
 __all__ = ["Fetched", "FetchedFile", "Progress", "Reference", "fetch", "parse_reference"]
 
