@@ -41,4 +41,6 @@ class EngineError(DlpLocalError):
 
 
 class HistoryError(DlpLocalError):
-    """The stored conversations cannot be read or written."""
+    """The stored conversations cannot be read or written, or there is none of that number."""
+
+    exit_code = ExitCode.USAGE
