@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from dlp_local import settings
 from dlp_local.engine.anonymous_file import anonymous_file
-from dlp_local.engine.lora_file import LoraFile
+from dlp_local.engine.lora_file import LoraFile, check_fits
 from dlp_local.engine.stacking import Stack
 from dlp_local.errors import EngineError, PackError
 from dlp_local.gguf_header import MAGIC
@@ -266,6 +266,7 @@ class Backbone:
 
     def load_adapter(self, lora: LoraFile) -> Adapter:
         """Loads a checked LoRA; raises `PackError` where it does not fit this backbone."""
+        check_fits(lora, self.path)
         _LOG.clear()
         handle = lib.llama_adapter_lora_init(self._model, os.fsencode(lora.path))
         if not handle:
