@@ -131,6 +131,8 @@ CONFIGS = {
     "negative tokens": ({"alora_invocation_tokens": [-1]}, "alora_invocation_tokens"),
     "a pattern that would take for ever": ({"alpha_pattern": {"(a|a)*b": 3}}, "is not followed here"),
     "a pattern with too many repeats": ({"alpha_pattern": {".*.*.*.*x": 3}}, "is not followed here"),
+    "a pattern of many choices": ({"alpha_pattern": {"(.|.)" * 40 + "x": 3}}, "is not followed here"),
+    "too many patterns": ({"alpha_pattern": {f"a{i}": 3 for i in range(4097)}}, "alpha_pattern: .*4096"),
     "a broken pattern": ({"rank_pattern": {"(q_proj": 3}}, "is not followed here"),
 }
 
@@ -415,7 +417,7 @@ def test_a_deeply_nested_header_is_refused(tmp_path):
         read_all(tmp_path / "x")
 
 
-@pytest.mark.parametrize("pattern", [".*a.*a.*b", "a*a*a*b", r"\w+\w+\w+-"])
+@pytest.mark.parametrize("pattern", [".*.*.*-", "a*a*a*b", r"\w+\w+\w+-", "(.|..|...|....|a).*.*-"])
 def test_the_worst_pattern_that_is_followed_ends_within_a_second(tmp_path, pattern):
     config = read_config(write_folder(tmp_path / "peft", alpha_pattern={pattern: 2}))
     start = time.perf_counter()
