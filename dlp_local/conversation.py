@@ -53,7 +53,7 @@ class ChatOptions(BaseModel):
             return cls.model_validate((under.model_dump() if under else {}) | dict(given))
         except ValidationError as error:
             problems = [f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors()]
-            raise InputError(f"{'; '.join(problems)}.") from None
+            raise InputError(f"options: {'; '.join(problems)}. Change what was given.") from None
 
     @property
     def mix(self) -> Mix | None:

@@ -48,4 +48,6 @@ class HubError(DlpLocalError):
 
 
 class HistoryError(DlpLocalError):
-    """The stored conversations cannot be read or written."""
+    """The stored conversations cannot be read or written, or there is none of that number."""
+
+    exit_code = ExitCode.USAGE

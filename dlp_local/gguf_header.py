@@ -19,6 +19,9 @@ MAGIC = b"GGUF"
 F32, F16, Q8_0, BF16 = 0, 1, 8, 30
 """ggml's numbers of the tensor types that this project reads itself."""
 
+EMBEDDINGS, OUTPUT = "token_embd.weight", "output.weight"
+"""Two weights that adapters treat apart; a backbone without an output of its own computes it with its embeddings."""
+
 BLOCKS = {F32: (1, 4), F16: (1, 2), BF16: (1, 2), Q8_0: (32, 34), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24)}
 """Type → (values, bytes) of a block. 2, 3, 6 and 7 are Q4_0, Q4_1, Q5_0 and Q5_1."""
 
@@ -87,6 +90,13 @@ class _Reader:
             raise ValueError(f"its header holds a text of {length} bytes")
         return self.take(length).decode("utf-8", "replace")
 
+    def name(self) -> str:
+        """Of a value or a tensor; llama.cpp takes a name to end at its first zero byte, and so could read another."""
+        name = self.string()
+        if not name or not name.isprintable():
+            raise ValueError(f"its header holds the name {name[:64]!a}")
+        return name
+
     def value(self) -> Value:
         kind = self.number("<I")
         if kind == STRING:
@@ -114,7 +124,7 @@ def read_header(path: Path) -> Header:
         tensor_count, value_count = _counts(reader)
         values = {}
         for _ in range(value_count):
-            key = reader.string()
+            key = reader.name()
             if key in values:
                 raise ValueError(f"its header holds {key} twice")
             values[key] = reader.value()
@@ -127,7 +137,7 @@ def read_leading_values(path: Path) -> dict[str, Value]:
     with _opened(path) as reader:
         _, value_count = _counts(reader)
         for _ in range(value_count):
-            key = reader.string()
+            key = reader.name()
             if key.startswith("tokenizer."):
                 break
             values[key] = reader.value()
@@ -164,7 +174,7 @@ def _counts(reader: _Reader) -> tuple[int, int]:
 def _tensors(reader: _Reader, count: int, values: Mapping[str, Value]) -> dict[str, Tensor]:
     places: dict[str, tuple[tuple[int, ...], int, int]] = {}
     for _ in range(count):
-        name = reader.string()
+        name = reader.name()
         dimensions = reader.number("<I")
         if not 1 <= dimensions <= MAX_DIMENSIONS or name in places:
             raise ValueError(f"its tensor {name} stands there twice or has {dimensions} dimensions")

@@ -124,6 +124,19 @@ def read_lora(path: Path) -> LoraFile:
     return lora
 
 
+def check_fits(lora: LoraFile, backbone: Path) -> None:
+    """Raises `PackError` for what llama.cpp would load on a backbone, and then end the process over.
+
+    Where a backbone has no output of its own, llama.cpp computes it with the embeddings, and their adapter with it,
+    which is the other way round than that needs. What else does not fit, it refuses itself.
+    """
+    if gguf.EMBEDDINGS in lora.pairs and gguf.OUTPUT not in gguf.read_header(backbone).tensors:
+        raise PackError(
+            f"{lora.path}: adapts the embeddings ({gguf.EMBEDDINGS}), which are the output of {backbone.name}, too; "
+            "llama.cpp cannot compute that. Use an adapter without them."
+        )
+
+
 def _pairs(path: Path, header: gguf.Header, alpha: float) -> dict[str, Pair]:
     halves: dict[str, dict[str, gguf.Tensor]] = {}
     for name, tensor in header.tensors.items():
@@ -145,7 +158,7 @@ def _pairs(path: Path, header: gguf.Header, alpha: float) -> dict[str, Pair]:
             raise PackError(f"{path}: {weight} is a mixture of experts, whose adapters are not supported.")
         a, b = both["a"], both["b"]
         rank = b.shape[0]
-        a_rank = a.shape[0] if weight == "token_embd.weight" else a.shape[-1]
+        a_rank = a.shape[0] if weight == gguf.EMBEDDINGS else a.shape[-1]
         if len(a.shape) != len(b.shape) or len(a.shape) != 2 or a_rank != rank:
             raise PackError(f"{path}: the shapes of {weight}, {a.shape} and {b.shape}, do not go together.")
         pairs[weight] = Pair(a, b, alpha / rank if alpha else 1.0)

@@ -56,7 +56,9 @@ class Engine(_Group):
     """How the backbone runs."""
 
     context: int = Field(8192, ge=64, description="tokens of context; at most what the backbone was trained for")
-    threads: int = Field(0, ge=0, le=512, description="threads of the backbone; 0: one for each physical core")
+    threads: int = Field(
+        0, ge=0, le=512, description="threads of the backbone; 0: one for each physical core, one alone if it is tiny"
+    )
     chat_template: str = Field("", description="Jinja text in place of the chat template that the backbone brings")
     batch: int = Field(512, ge=1, description="tokens of a prompt that are computed at once")
     gpu_layers: int = Field(-1, ge=-1, description="layers on the GPU where there is one; -1: all")

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from gguf import GGMLQuantizationType as Kind
 
+from dlp_local import gguf_header as gguf
+from dlp_local.engine.llama import Backbone
 from dlp_local.errors import PackError
 from dlp_local.lora_file import read_lora
+from dlp_local.settings import Engine as Options
 from tests.lora import write_lora
 
 NAME = "blk.0.attn_q.weight"
@@ -36,6 +39,13 @@ BAD = {
     "a NaN in A": (with_nan("a"), {}, r"lora_a holds NaN"),
     "a NaN in B": (with_nan("b"), {"kind": Kind.F32}, r"lora_b holds NaN"),
     "a tensor of no LoRA": (pair() | {"blk.0.attn_q.weight": np.ones((4, 4))}, {}, "is no part of a LoRA"),
+    "a tensor whose name llama.cpp reads otherwise": (
+        pair(name=f"{NAME}.lora_a\0_norm.weight"),
+        {},
+        r"holds the name 'blk.0.attn_q.weight.lora_a\\x00",
+    ),
+    "a value whose name llama.cpp reads otherwise": (pair(), {"values": {"general.name\0": "x"}}, "holds the name"),
+    "a value without a name": (pair(), {"values": {"": "x"}}, "holds the name ''"),
     "no tensors": ({}, {}, "holds no LoRA tensors"),
     "alpha as text": (pair(), {"alpha": None, "values": {"adapter.lora.alpha": "16"}}, "alpha is no number"),
     "alpha NaN": (pair(), {"alpha": float("nan")}, "alpha is no number"),
@@ -60,6 +70,20 @@ def test_a_bad_adapter_is_refused_with_its_name_and_what_is_wrong(tmp_path, name
     path = write_lora(tmp_path / "bad.gguf", tensors, **options)
     with pytest.raises(PackError, match=rf"bad\.gguf: .*{reason}"):
         read_lora(path)
+
+
+def test_an_adapter_of_embeddings_that_are_the_output_too_is_refused_and_the_backbone_goes_on(tmp_path, bundled):
+    """llama.cpp would load it, and end the process at the first token."""
+    with Backbone(bundled / "backbone.gguf", Options()) as backbone:
+        width = gguf.read_header(bundled / "backbone.gguf").tensors[gguf.EMBEDDINGS].shape[0]
+        tensors = {
+            f"{gguf.EMBEDDINGS}.lora_a": np.ones((backbone.vocab_size, 4)),
+            f"{gguf.EMBEDDINGS}.lora_b": np.ones((width, 4)),
+        }
+        lora = read_lora(write_lora(tmp_path / "bad.gguf", tensors))
+        with pytest.raises(PackError, match=r"bad\.gguf: adapts the embeddings .* the output of backbone\.gguf"):
+            backbone.load_adapter(lora)
+        assert backbone.decode([1, 2, 3], 0, 0)
 
 
 def test_a_sound_adapter_is_read(tmp_path):

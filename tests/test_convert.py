@@ -9,11 +9,11 @@ pytest.importorskip("peft", reason="needs the train extra")
 pytest.importorskip("transformers", reason="needs the train extra")
 torch = pytest.importorskip("torch", reason="needs the train extra")
 
-from dlp_local.engine.lora_file import read_lora  # noqa: E402
 from llama_cpp import llama_cpp as lib  # noqa: E402
 
 from dlp_local.engine import llama  # noqa: E402
 from dlp_local.errors import PackError  # noqa: E402
+from dlp_local.lora_file import read_lora  # noqa: E402
 from dlp_local.packs.peft import convert_peft  # noqa: E402
 from dlp_local.packs.peft_target import ARCHITECTURES  # noqa: E402
 from dlp_local.settings import Engine  # noqa: E402
@@ -137,12 +137,12 @@ def test_half_precision_halves_the_file_and_rounds_only(tmp_path):
     assert difference(llama_logits(tmp_path / "b.gguf", tmp_path / "half.gguf"), torch_logits(model)) <= 1e-2
 
 
-@pytest.mark.parametrize(("modules", "name"), [(["embed_tokens"], "gemma"), (["lm_head"], "gemma")])
-def test_an_adapter_of_tied_embeddings_is_refused(tmp_path, modules, name):
-    model = random_model(name)
-    write_backbone(name, model, tmp_path / "b.gguf")
-    add_adapter(model, modules).save_pretrained(tmp_path / "peft")
-    with pytest.raises(PackError, match=r"embeddings and output are one weight|a whole weight"):
+@pytest.mark.parametrize("module", ["embed_tokens", "lm_head"])
+def test_an_adapter_of_tied_embeddings_is_refused(tmp_path, module):
+    model = random_model("gemma")
+    write_backbone("gemma", model, tmp_path / "b.gguf")
+    add_adapter(model, [module]).save_pretrained(tmp_path / "peft")
+    with pytest.raises(PackError, match="embeddings and output are one weight"):
         convert_peft(tmp_path / "peft", tmp_path / "b.gguf", tmp_path / "a.gguf")
     assert not (tmp_path / "a.gguf").exists()
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from dlp_local.engine.llama import Backbone
 from dlp_local.lora_file import read_lora
 from dlp_local.packs import open_pack
+from dlp_local.packs.peft import convert_peft
 from dlp_local.settings import Engine as Options
 from tests.prompts import PROMPTS
 
@@ -132,7 +133,7 @@ def test_an_exported_peft_adapter_computes_what_torch_does(small_llama, tmp_path
                 parameter.normal_(0, 0.05)
     model.save_pretrained(tmp_path / "peft")
     gguf_export.export_backbone(small_llama, tmp_path / "b.gguf", {"name": "test"}, quantise=False)
-    gguf_export.export_adapter(tmp_path / "peft", small_llama, tmp_path / "a.gguf", {"name": "test"}, dtype=np.float32)
+    convert_peft(tmp_path / "peft", tmp_path / "b.gguf", tmp_path / "a.gguf")
 
     turn = "<|user|>hello<|end|><|assistant|>"
     history = "<|user|>one two<|end|><|assistant|>three<|end|>"

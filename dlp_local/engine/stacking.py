@@ -121,7 +121,7 @@ class Stack:
 
 def _rank_axis(weight: str, half: str) -> int:
     """The axis of the rank in numpy's order; llama.cpp keeps the A of the token embeddings transposed."""
-    return 0 if half == "a" and weight != "token_embd.weight" else 1
+    return 0 if half == "a" and weight != gguf.EMBEDDINGS else 1
 
 
 def _padded(size: int) -> int:

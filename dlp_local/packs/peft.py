@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from dlp_local.errors import InputError, PackError
 from dlp_local.files import written_aside
+from dlp_local.gguf_header import EMBEDDINGS
 from dlp_local.packs.peft_config import PeftConfig, read_config
-from dlp_local.packs.peft_target import EMBEDDINGS, Place, Target
+from dlp_local.packs.peft_target import Place, Target
 from dlp_local.packs.safetensors_file import Safetensors, open_safetensors
 
 WEIGHTS = "adapter_model.safetensors"
@@ -86,11 +87,12 @@ def convert_peft(folder: Path, backbone: Path, out: Path, *, about: Mapping[str,
 def _pairs(source: Safetensors, config: PeftConfig, target: Target) -> list[_Pair]:
     """What the file holds, checked against the backbone, by the name of the backbone's weight."""
     halves: dict[str, dict[str, str]] = {}
+    others = []
     for name in source.shapes:
         if match := _HALF.fullmatch(name):
             halves.setdefault(match["module"], {})[match["linear"] or match["table"]] = name
-        elif not _is_copy(name, source, target):
-            raise _refused(source, name, _reason(name))
+        else:
+            others.append(name)
     if not halves:
         raise PackError(f"{source.path}: holds no LoRA. Name the folder of a PEFT adapter.")
     pairs: dict[str, _Pair] = {}
@@ -102,6 +104,9 @@ def _pairs(source: Safetensors, config: PeftConfig, target: Target) -> list[_Pai
         if pair.place.weight in pairs:
             raise _refused(source, module, f"another module is {pair.place.weight}, too")
         pairs[pair.place.weight] = pair
+    for name in others:
+        if not _is_copy(name, source, target):
+            raise _refused(source, name, _reason(name))
     return [pairs[weight] for weight in sorted(pairs)]
 
 

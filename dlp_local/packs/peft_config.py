@@ -40,8 +40,10 @@ _PLAIN_INITS = (True, False, None, "gaussian", "orthogonal", "eva")
 
 _HARMLESS_PATTERN = re.compile(r"(?:[\w.|()^$-]|\\[.dw-]|\[[\w-]+\]|(?<=[\w.\]])[*+?]\??)*", re.ASCII)
 MAX_PATTERN = 256
-MAX_REPEATS = 3
-"""More of them in one regular expression could keep a small file busy for hours."""
+MAX_PATTERNS = 4096
+MAX_CHOICES = 3
+MAX_ALTERNATIVES = 32
+"""More repeats and groups, or alternatives, in one regular expression could keep a small file busy for hours."""
 
 _Pattern = Annotated[str, Field(min_length=1, max_length=MAX_PATTERN)]
 _Rank = Annotated[int, Field(ge=1, le=65_536)]
@@ -55,8 +57,8 @@ class _Fields(BaseModel):
     peft_type: Literal["LORA"]
     r: _Rank
     lora_alpha: _Alpha
-    rank_pattern: dict[_Pattern, _Rank] | None = None
-    alpha_pattern: dict[_Pattern, _Alpha] | None = None
+    rank_pattern: dict[_Pattern, _Rank] | None = Field(None, max_length=MAX_PATTERNS)
+    alpha_pattern: dict[_Pattern, _Alpha] | None = Field(None, max_length=MAX_PATTERNS)
     use_rslora: bool = False
     bias: str = "none"
     init_lora_weights: bool | str | None = True
@@ -78,9 +80,10 @@ class PeftConfig:
     def _compiled(self, patterns: dict[str, Any] | None) -> list[tuple[re.Pattern[str], Any]]:
         compiled = []
         for pattern, value in (patterns or {}).items():
-            repeats = sum(pattern.count(sign) for sign in "*+?")
+            choices = sum(pattern.count(sign) for sign in "*+?(")
+            is_small = choices <= MAX_CHOICES and pattern.count("|") <= MAX_ALTERNATIVES
             try:
-                if repeats > MAX_REPEATS or not _HARMLESS_PATTERN.fullmatch(pattern):
+                if not is_small or not _HARMLESS_PATTERN.fullmatch(pattern):
                     raise ValueError
                 compiled.append((re.compile(rf"(.*\.)?({pattern})$"), value))
             except (ValueError, re.error):

@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlp_local.errors import PackError
-from dlp_local.gguf_header import read_header
+from dlp_local.gguf_header import EMBEDDINGS, OUTPUT, read_header
 
-EMBEDDINGS, OUTPUT = "token_embd.weight", "output.weight"
 MAX_LAYERS = 1024
 
 _MATRICES = frozenset("attn_q attn_k attn_v attn_qkv attn_output ffn_gate ffn_up ffn_down".split())
@@ -119,6 +118,8 @@ class Target:
         """
         name = _WRAPPERS.sub("", module)
         stem = self._names.get_name(name) or self._names.get_name(name.removeprefix("transformer."))
+        if self.is_tied and (stem in ("token_embd", "output") or name == "lm_head"):
+            raise ValueError("embeddings and output are one weight in this backbone, and an adapter would change both")
         if stem is None and ".experts" in name:
             raise ValueError("it belongs to an expert of a mixture, whose adapters are not supported")
         if stem is None:
@@ -127,8 +128,6 @@ class Target:
         layer, kind = _split(stem)
         if kind not in _MATRICES and weight not in (EMBEDDINGS, OUTPUT):
             raise ValueError(f"llama.cpp computes no adapter for {weight}")
-        if self.is_tied and weight in (EMBEDDINGS, OUTPUT):
-            raise ValueError("embeddings and output are one weight in this backbone, and an adapter would change both")
         if (tensor := self._header.tensors.get(weight)) is None:
             raise ValueError(f"this backbone has no {weight}")
         if len(tensor.shape) != 2:

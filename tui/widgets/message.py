@@ -50,6 +50,8 @@ class TurnView(Vertical):
 
     async def _draw(self) -> None:
         self._waiting = False
+        if not self.children:  # not composed yet, then `on_mount` draws it; or already taken away
+            return
         turn = self._turn
         answer = self.query_one(Answer)
         answer.display = bool(turn.answer)

@@ -1,0 +1,45 @@
+"""The converter's files against those of llama.cpp's own convert_lora_to_gguf.py, tensor for tensor.
+
+The script is in llama-cpp-python's source distribution only; `DLP_LOCAL_LLAMA_CPP` names the folder of llama.cpp there.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("peft", reason="needs the train extra")
+pytest.importorskip("transformers", reason="needs the train extra")
+
+from dlp_local.packs.peft import convert_peft
+from tests.lora import read_pairs
+from tests.peft_adapters import add_adapter, modules_of
+from tests.tiny_models import MODELS, random_model, write_backbone
+
+SOURCE = os.environ.get("DLP_LOCAL_LLAMA_CPP", "")
+SCRIPT = Path(SOURCE) / "convert_lora_to_gguf.py"
+pytestmark = pytest.mark.skipif(not SOURCE, reason="DLP_LOCAL_LLAMA_CPP does not name llama.cpp's sources")
+
+NOT_THEIRS = {"gpt2"}
+"""Their script turns GPT-2's matrices round in adapters, too, and the file fits no backbone."""
+
+
+@pytest.mark.parametrize(("name", "half"), [*((name, False) for name in MODELS.keys() - NOT_THEIRS), ("llama", True)])
+def test_the_file_is_llama_cpps_tensor_for_tensor(tmp_path, name, half):
+    model = random_model(name)
+    write_backbone(name, model, tmp_path / "b.gguf")
+    model.config.architectures = [type(model).__name__]
+    model.config.save_pretrained(tmp_path / "base")
+    modules = [module for module in modules_of(model) if (name, module) != ("phi2", "lm_head")]  # it stops at its bias
+    add_adapter(model, modules).save_pretrained(tmp_path / "peft")
+    convert_peft(tmp_path / "peft", tmp_path / "b.gguf", tmp_path / "ours.gguf", half=half)
+    command = [SCRIPT, "--base", tmp_path / "base", "--outfile", tmp_path / "theirs.gguf", "--no-lazy"]
+    command += ["--outtype", "f16" if half else "f32", tmp_path / "peft"]
+    done = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    ours, theirs = read_pairs(tmp_path / "ours.gguf"), read_pairs(tmp_path / "theirs.gguf")
+    assert ours.keys() == theirs.keys()
+    assert [key for key in ours if not np.array_equal(ours[key], theirs[key])] == []
