@@ -7,7 +7,7 @@ numbers it finds; so all that is looked at here first.
 from __future__ import annotations
 
 import mmap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ _REQUIRED = {"general.type": "adapter", "adapter.type": "lora"}
 _EXPONENT_16 = {gguf.F16: 0x7C00, gguf.BF16: 0x7F80}
 """The exponent bits of 16-bit floats; all of them are set in infinities and NaN."""
 
+SHOWN_PROBLEMS = 5
 _Q8_0_BLOCK = np.dtype([("scale", "<f2"), ("values", "i1", 32)])
 _ONE_SCALE = frozenset({gguf.Q8_0, 2, 6})
 """Quantised types whose blocks begin with one half-precision scale; the others' begin with two."""
@@ -124,17 +125,44 @@ def read_lora(path: Path) -> LoraFile:
     return lora
 
 
-def check_fits(lora: LoraFile, backbone: Path) -> None:
-    """Raises `PackError` for what llama.cpp would load on a backbone, and then end the process over.
+def check_fits(lora: LoraFile, backbone: gguf.Header) -> None:
+    """Raises `PackError` that says why an adapter does not fit a backbone."""
+    if reason := reasons(problems_of_fit(lora, backbone)):
+        raise PackError(f"{lora.path}: does not fit the backbone: {reason}. Use an adapter made for it.")
 
-    Where a backbone has no output of its own, llama.cpp computes it with the embeddings, and their adapter with it,
-    which is the other way round than that needs. What else does not fit, it refuses itself.
+
+def problems_of_fit(lora: LoraFile, backbone: gguf.Header) -> list[str]:
+    """Why an adapter does not fit a backbone: architecture, names and shapes of weights, invocation tokens.
+
+    The rules of shapes are those of llama.cpp's `llama_adapter_lora_init`: A takes the weight's inputs, B gives its
+    outputs; for the embeddings the other way round. One thing llama.cpp would load, and then end the process over:
+    where a backbone has no output of its own, it computes it with the embeddings, and their adapter with it.
     """
-    if gguf.EMBEDDINGS in lora.pairs and gguf.OUTPUT not in gguf.read_header(backbone).tensors:
-        raise PackError(
-            f"{lora.path}: adapts the embeddings ({gguf.EMBEDDINGS}), which are the output of {backbone.name}, too; "
-            "llama.cpp cannot compute that. Use an adapter without them."
-        )
+    found = []
+    architecture = backbone.values.get("general.architecture")
+    if architecture and lora.architecture != architecture.value:
+        found.append(f"it is for the architecture {lora.architecture}, and the backbone is {architecture.value}")
+    for name, pair in lora.pairs.items():
+        weight = backbone.tensors.get(name)
+        if weight is None:
+            found.append(f"the backbone has no weight {name}")
+            continue
+        ends = (pair.b.shape[1], pair.a.shape[1]) if name == gguf.EMBEDDINGS else (pair.a.shape[0], pair.b.shape[1])
+        if ends != weight.shape:
+            found.append(f"{name} goes from {ends[0]} to {ends[1]} numbers, and the backbone's is {weight.shape}")
+        elif name == gguf.EMBEDDINGS and gguf.OUTPUT not in backbone.tensors:
+            found.append(f"{name} is the backbone's output, too, and llama.cpp cannot compute an adapter of both")
+    tokens = backbone.values.get("tokenizer.ggml.tokens")
+    known = len(tokens.value) if tokens and isinstance(tokens.value, tuple) else 0
+    if tokens and any(token >= known for token in lora.invocation_tokens):
+        found.append(f"its invocation tokens are {lora.invocation_tokens}, and the backbone knows {known} tokens")
+    return found
+
+
+def reasons(problems: Sequence[str]) -> str:
+    """The first problems in a sentence; a foreign adapter has hundreds."""
+    more = [f"and {len(problems) - SHOWN_PROBLEMS} more of the kind"] if len(problems) > SHOWN_PROBLEMS else []
+    return "; ".join([*problems[:SHOWN_PROBLEMS], *more])
 
 
 def _pairs(path: Path, header: gguf.Header, alpha: float) -> dict[str, Pair]:

@@ -26,7 +26,7 @@ from dlp_local import settings
 from dlp_local.engine.anonymous_file import anonymous_file
 from dlp_local.engine.stacking import Stack
 from dlp_local.errors import EngineError, PackError
-from dlp_local.gguf_header import MAGIC
+from dlp_local.gguf_header import EMBEDDINGS, MAGIC, read_header
 from dlp_local.lora_file import LoraFile, check_fits
 
 FLASH_ATTENTION = {
@@ -275,7 +275,8 @@ class Backbone:
 
     def load_adapter(self, lora: LoraFile) -> Adapter:
         """Loads a checked LoRA; raises `PackError` where it does not fit this backbone."""
-        check_fits(lora, self.path)
+        if EMBEDDINGS in lora.pairs:  # what else does not fit, llama.cpp refuses itself
+            check_fits(lora, read_header(self.path))
         _LOG.clear()
         handle = lib.llama_adapter_lora_init(self._model, os.fsencode(lora.path))
         if not handle:

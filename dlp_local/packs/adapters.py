@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from tomlkit.items import InlineTable
 
 from dlp_local.errors import InputError, PackError
 from dlp_local.gguf_header import Header, read_header
-from dlp_local.lora_file import LoraFile, read_lora
+from dlp_local.lora_file import check_fits, problems_of_fit, read_lora, reasons
 from dlp_local.packs.change import bring, changing, check_changeable, inline, table
 from dlp_local.packs.manifest import Manifest, Pack, read_manifest
 from dlp_local.packs.places import check_name
@@ -23,9 +23,6 @@ from dlp_local.records import BASE, Scope
 
 if TYPE_CHECKING:
     from dlp_local.packs.hub_download import Progress
-
-SHOWN_PROBLEMS = 5
-"""So many weights that do not fit are named; a foreign adapter has hundreds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,42 +60,6 @@ class Given:
 NOTHING = Given()
 
 
-def problems_of_fit(lora: LoraFile, backbone: Header) -> list[str]:
-    """Why an adapter does not fit a backbone: architecture, names and shapes of weights, invocation tokens.
-
-    The rules of shapes are those of llama.cpp's `llama_adapter_lora_init`: A takes the weight's inputs, B gives its
-    outputs; for the token embeddings the other way round.
-    """
-    found = []
-    architecture = backbone.values.get("general.architecture")
-    if architecture and lora.architecture != architecture.value:
-        found.append(f"it is for the architecture {lora.architecture}, and the backbone is {architecture.value}")
-    for name, pair in lora.pairs.items():
-        weight = backbone.tensors.get(name)
-        if weight is None:
-            found.append(f"the backbone has no weight {name}")
-            continue
-        ends = (pair.b.shape[1], pair.a.shape[1]) if name == "token_embd.weight" else (pair.a.shape[0], pair.b.shape[1])
-        if ends != weight.shape[:2]:
-            found.append(f"{name} goes from {ends[0]} to {ends[1]} numbers, and the backbone's is {weight.shape[:2]}")
-    tokens = backbone.values.get("tokenizer.ggml.tokens")
-    known = len(tokens.value) if tokens and isinstance(tokens.value, tuple) else 0
-    if tokens and any(token >= known for token in lora.invocation_tokens):
-        found.append(f"its invocation tokens are {lora.invocation_tokens}, and the backbone knows {known} tokens")
-    return found
-
-
-def check_fit(lora: LoraFile, backbone: Header) -> None:
-    """Raises `PackError` that says why an adapter does not fit."""
-    if reason := _reason(problems_of_fit(lora, backbone)):
-        raise PackError(f"{lora.path}: does not fit the pack's backbone: {reason}. Use an adapter made for it.")
-
-
-def _reason(found: Sequence[str]) -> str:
-    more = [f"and {len(found) - SHOWN_PROBLEMS} more of the kind"] if len(found) > SHOWN_PROBLEMS else []
-    return "; ".join([*found[:SHOWN_PROBLEMS], *more])
-
-
 def inspect(path: Path, backbone: Header) -> Fit:
     """Reads an adapter's file; raises `PackError` where it is none."""
     lora = read_lora(path)
@@ -114,7 +75,7 @@ def inspect(path: Path, backbone: Header) -> Fit:
         is_activated=bool(lora.invocation_tokens),
         base_model=named or at,
         licence=lora.about.get("general.license", ""),
-        problem=_reason(problems_of_fit(lora, backbone)),
+        problem=reasons(problems_of_fit(lora, backbone)),
     )
 
 
@@ -126,7 +87,7 @@ def verify_pack(pack: Pack) -> list[str]:
     header = read_header(pack.path(pack.manifest.backbone))
     for adapter in pack.manifest.adapters.values():
         try:
-            check_fit(read_lora(pack.path(adapter)), header)
+            check_fits(read_lora(pack.path(adapter)), header)
         except PackError as error:
             found.append(str(error))
     return found
@@ -160,7 +121,7 @@ def add_adapter(
         copy = folder / entry["file"]
         try:
             lora = read_lora(copy)
-            check_fit(lora, read_header(backbone))
+            check_fits(lora, read_header(backbone))
         except PackError as error:
             raise PackError(str(error).replace(str(copy), str(source))) from None
         known = {"licence": found.licence or lora.about.get("general.license"), "attribution": found.attribution}
