@@ -170,8 +170,8 @@ TENSORS = {
     "another layer": ({name.replace("layers.0", "layers.7"): a for name, a in pair().items()}, "no such weight"),
     "a weight it lacks": (pair("mlp.gate_proj", out=FFN), "this backbone has no blk.0.ffn_gate.weight"),
     "an expert": (pair("block_sparse_moe.experts.3.w1"), "expert of a mixture"),
-    "a router of experts": (pair("block_sparse_moe.gate"), r"computes no adapter for blk\.0\.ffn_gate_inp\.weight"),
-    "a norm": (pair("input_layernorm"), r"computes no adapter for blk\.0\.attn_norm\.weight"),
+    "a router of experts": (pair("block_sparse_moe.gate"), r"adapters of blk\.0\.ffn_gate_inp\.weight are not known"),
+    "a norm": (pair("input_layernorm"), r"adapters of blk\.0\.attn_norm\.weight are not known"),
     "a DoRA's magnitudes": (
         pair() | {f"{PREFIX}.self_attn.q_proj.lora_magnitude_vector": np.ones(4, np.float32)},
         "magnitude of a DoRA",
