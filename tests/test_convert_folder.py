@@ -119,6 +119,8 @@ CONFIGS = {
     "no rank": ({"r": 0}, "r: .*greater than or equal to 1"),
     "alpha as text": ({"lora_alpha": "much"}, "lora_alpha: "),
     "an infinite alpha": ({"lora_alpha": float("inf")}, "does not describe a LoRA"),
+    "an endless alpha": ({"lora_alpha": 1e300}, "lora_alpha: .*less than or equal"),
+    "an alpha too small for the file": ({"lora_alpha": 1e-60}, "has the alpha 0"),
     "alpha 0": ({"lora_alpha": 0}, "has the alpha 0"),
     "another rank": ({"r": 8}, "are not of rank 8"),
     "DoRA": ({"use_dora": True}, "it is a DoRA"),
