@@ -11,6 +11,7 @@ import pytest
 import typer
 
 from dlp_local.cli import app
+from dlp_local.errors import PackError
 from dlp_local.gguf_header import read_header
 from dlp_local.packs.adapters import add_adapter, inspect
 from dlp_local.packs.create import start_pack
@@ -37,17 +38,12 @@ def test_every_command_of_the_guide_exists_with_its_options(line):
 
 
 def test_the_manifest_of_the_guide_is_one_but_for_its_hashes():
-    (text,) = blocks("toml")
-    backbone, encoder = (
-        "0" * 64,
-        'file = "encoder.onnx"\nsha256 = "{0}"\ntokenizer = {{file = "t.json", sha256 = "{0}"}}',
-    )
-    text = text.replace("…", "").replace('sha256 = ""', f'sha256 = "{backbone}"')
-    with pytest.raises(Exception, match="encoder: Field required"):
+    sha256 = f'sha256 = "{"0" * 64}"'
+    text = blocks("toml")[0].replace('sha256 = "…"', sha256)
+    with pytest.raises(PackError, match="encoder: Field required"):
         parse_manifest(text, Path("pack.toml"))
-    manifest = parse_manifest(
-        f'{text}\n[encoder]\nfile = "e.onnx"\n{sha256}\ntokenizer = {{file = "t.json", {sha256}}}\n', Path("pack.toml")
-    )
+    encoder = f'[encoder]\nfile = "e.onnx"\n{sha256}\ntokenizer = {{file = "t.json", {sha256}}}\n'
+    manifest = parse_manifest(f"{text}\n{encoder}", Path("pack.toml"))
     assert manifest.adapters["sql"].scale == 1.0
     assert manifest.backbone.stop == ("\n\n\n",)
 
