@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
 
 from dlp_local.conversation import ChatOptions
 from dlp_local.engine import EngineProcess
-from dlp_local.errors import InputError, PackError
-from dlp_local.packs import Pack, bundled_pack, open_pack
+from dlp_local.errors import InputError
+from dlp_local.packs import Pack, open_pack, pack_folder
+from dlp_local.packs.adapters import NOTHING, Given, add_adapter, remove_adapter, set_adapter
 from dlp_local.records import (
-    BASE,
     Event,
     Generated,
     Message,
@@ -28,6 +31,8 @@ from dlp_local.settings import Sampling, Settings, load_settings
 
 DEFAULTS = ChatOptions()
 """Everything as the settings have it."""
+
+Group = TypeVar("Group", bound=BaseModel)
 
 
 class Assistant:
@@ -46,13 +51,9 @@ class Assistant:
     """
 
     def __init__(self, pack: Pack, settings: Settings) -> None:
-        manifest = pack.manifest
-        self.name = pack.name
-        self.greeting = manifest.greeting
-        self.examples = manifest.examples
-        self.adapters = tuple(sorted(manifest.adapters))
-        self.settings = settings
-        self._engine = EngineProcess(pack.path(manifest.backbone), pack.adapter_files(), settings.engine)
+        self.settings = settings_for(pack, settings)
+        self._pack = pack
+        self._engine = EngineProcess(pack.path(pack.manifest.backbone), pack.adapter_files(), self.settings.engine)
         try:
             self._router = open_router(pack, settings)
             self.context_size = self._engine.context_size
@@ -62,9 +63,29 @@ class Assistant:
 
     @classmethod
     def open(cls, pack: Path | None = None, settings: Settings | None = None) -> Assistant:
-        """Opens a pack's folder (none: the one of the settings, or the bundled one); raises `PackError`."""
+        """Opens a pack's folder (none: the one that `pack_folder` says); raises `PackError`."""
         settings = settings or load_settings()
-        return cls(open_pack(pack or pack_folder(settings)), settings)
+        return cls(open_pack(pack or pack_folder(settings.pack)), settings)
+
+    @property
+    def name(self) -> str:
+        """The pack's name."""
+        return self._pack.name
+
+    @property
+    def greeting(self) -> str:
+        """What the pack says of itself."""
+        return self._pack.manifest.greeting
+
+    @property
+    def examples(self) -> tuple[str, ...]:
+        """Messages to try."""
+        return self._pack.manifest.examples
+
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """The names of the adapters that messages may go to."""
+        return tuple(self._pack.manifest.enabled)
 
     def route(self, text: str, *, previous: Route | None = None, without: Collection[str] = ()) -> Route:
         """The router's decision about a message, given the route of the turn before it; never for some adapters."""
@@ -132,6 +153,45 @@ class Assistant:
         instructions = self.settings.system if options.system is None else options.system
         return [Message("system", instructions)] if instructions else []
 
+    def add_adapter(self, source: str | Path, name: str, given: Given = NOTHING) -> None:
+        """Adds an adapter to the pack, as `packs.adapters.add_adapter`, and to the running engine and router.
+
+        Where the engine refuses it, the pack stays as it was, too.
+        """
+        add_adapter(self._pack.folder, source, name, given)
+        try:
+            self.refresh()
+        except BaseException:
+            remove_adapter(self._pack.folder, name)
+            raise
+
+    def remove_adapter(self, name: str) -> None:
+        """Takes an adapter out of the pack and out of the running engine; raises `InputError` for an unknown one."""
+        remove_adapter(self._pack.folder, name)
+        self.refresh()
+
+    def set_adapter(self, name: str, given: Given) -> None:
+        """Changes what the pack says of an adapter: scale, scope, whether it is switched on; it holds at once."""
+        set_adapter(self._pack.folder, name, given)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Takes over what changed in the pack's folder since it was opened: its adapters, their settings, its router.
+
+        Raises `PackError` for a pack that is no longer sound and for an adapter that the engine refuses; what was open
+        before then stays in use.
+        """
+        pack = open_pack(self._pack.folder)
+        router = open_router(pack, self.settings)
+        before = {file.name: file for file in self._pack.adapter_files()}
+        after = {file.name: file for file in pack.adapter_files()}
+        for name, file in after.items():
+            if before.get(name) != file:
+                self._engine.add_adapter(file)
+        for name in before.keys() - after.keys():
+            self._engine.remove_adapter(name)
+        self._pack, self._router = pack, router
+
     def cancel(self) -> None:
         """Ends the running reply within a token, or a running `settle`; from any thread."""
         self._engine.cancel()
@@ -155,26 +215,38 @@ def check_message(text: str) -> None:
         raise InputError("the message is not valid Unicode (it holds half a character). Convert it to UTF-8.")
 
 
-def pack_folder(settings: Settings) -> Path:
-    """The pack that the settings name, or the bundled one."""
-    return settings.pack or bundled_pack()
+def settings_for(pack: Pack, settings: Settings) -> Settings:
+    """The settings with what the pack's `[backbone]` says wherever the user has set nothing."""
+    backbone = pack.manifest.backbone
+    engine = {"context": backbone.context, "chat_template": pack.chat_template()}
+    return settings.model_copy(
+        update={
+            "engine": _under(settings.engine, engine),
+            "sampling": _under(settings.sampling, {"stop": backbone.stop}),
+        }
+    )
+
+
+def _under(group: Group, values: Mapping[str, Any]) -> Group:
+    """A group of settings with values for what was not set and is not empty."""
+    return group.model_copy(
+        update={key: value for key, value in values.items() if value and key not in group.model_fields_set}
+    )
 
 
 def open_router(pack: Pack, settings: Settings) -> MessageRouter:
-    """The encoder and the router of a pack, without its backbone; raises `PackError` where they do not fit the pack."""
+    """The encoder and the router of a pack, without its backbone; raises `PackError` for files that do not fit.
+
+    No message goes to an adapter that is switched off or no longer there: `base` has its share.
+    """
     manifest = pack.manifest
-    router = MessageRouter(
+    return MessageRouter(
         encoder=pack.path(manifest.encoder),
         tokenizer=pack.path(manifest.encoder.tokenizer),
-        router=pack.path(manifest.router),
+        router=pack.path(manifest.router) if manifest.router else None,
         threads=settings.routing.encoder_threads,
+        adapters=manifest.enabled,
     )
-    if unknown := sorted(set(router.labels) - set(manifest.adapters) - {BASE}):
-        raise PackError(
-            f"pack '{pack.name}': its router sends messages to {', '.join(unknown)}, which it has no adapter for. "
-            "Add the adapter to pack.toml or train the router again."
-        )
-    return router
 
 
 def open_assistant(settings: Settings) -> Assistant:

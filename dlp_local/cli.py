@@ -8,13 +8,18 @@ from typing import Annotated, NoReturn
 import typer
 
 from dlp_local import __version__, terminal
-from dlp_local.commands import history, persona
+from dlp_local.commands import adapters, history, pack, persona
 from dlp_local.commands.ask import ask
 from dlp_local.commands.chat import chat
+from dlp_local.commands.doctor import doctor
+from dlp_local.commands.pull import pull
 from dlp_local.commands.route import route
 from dlp_local.errors import DlpLocalError, ExitCode
 
-EXIT_CODES = "Exit codes: 0 well, 1 some rows failed, 2 wrong input, 3 damaged pack, 4 engine failed, 130 interrupted."
+EXIT_CODES = (
+    "Exit codes: 0 well, 1 some rows failed or not all is well, 2 wrong input, 3 damaged pack, 4 engine failed, "
+    "5 download failed, 130 interrupted."
+)
 
 app = typer.Typer(
     name="dlp-local",
@@ -23,8 +28,10 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (chat, ask, route):
+for command in (chat, ask, route, pull, doctor):
     app.command()(command)
+app.add_typer(pack.app, name="pack")
+app.add_typer(adapters.app, name="adapters")
 app.add_typer(history.app, name="history")
 app.add_typer(persona.app, name="persona")
 

@@ -13,6 +13,11 @@ def fenced(text: str) -> str:
     return f"{fence}\n{text.rstrip()}\n{fence}"
 
 
+def size_text(size: int) -> str:
+    """Bytes for people: `0.5 MB`, `131 MB`, `1.12 GB`."""
+    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB" if size < 1e8 else f"{size / 1e6:.0f} MB"
+
+
 def visible(text: str) -> str:
     """`text` with nothing in it that a terminal would obey: escapes and their like become a visible sign.
 

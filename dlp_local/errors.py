@@ -13,6 +13,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     PACK = 3
     ENGINE = 4
+    HUB = 5
     INTERRUPTED = 130
 
 
@@ -38,6 +39,12 @@ class EngineError(DlpLocalError):
     """The backbone could not be loaded or stopped working."""
 
     exit_code = ExitCode.ENGINE
+
+
+class HubError(DlpLocalError):
+    """Something could not be fetched from the hub."""
+
+    exit_code = ExitCode.HUB
 
 
 class HistoryError(DlpLocalError):

@@ -59,6 +59,7 @@ class Engine(_Group):
     threads: int = Field(
         0, ge=0, le=512, description="threads of the backbone; 0: one for each physical core, one alone if it is tiny"
     )
+    chat_template: str = Field("", description="Jinja text in place of the chat template that the backbone brings")
     batch: int = Field(512, ge=1, description="tokens of a prompt that are computed at once")
     gpu_layers: int = Field(-1, ge=-1, description="layers on the GPU where there is one; -1: all")
     flash_attention: Literal["auto", "on", "off"] = Field("auto", description="auto: on the GPU")
@@ -86,7 +87,7 @@ class Settings(BaseSettings):
         env_prefix="DLP_LOCAL_", env_nested_delimiter="__", frozen=True, extra="forbid", validate_default=True
     )
 
-    pack: Path | None = Field(None, description="folder of the pack; none: the bundled one")
+    pack: str | None = Field(None, description="a pack's name or folder; none: the one that `pack use` chose")
     system: str = Field("", description="system prompt")
     routing: Routing = Routing()
     sampling: Sampling = Sampling()
@@ -116,6 +117,16 @@ def data_folder() -> Path:
     """Where the program keeps what it stores: `DLP_LOCAL_DATA`, or the platform's folder for a user's data."""
     override = os.environ.get("DLP_LOCAL_DATA")
     return Path(override) if override else Path(platformdirs.user_data_dir(APP, appauthor=False))
+
+
+def packs_folder() -> Path:
+    """Where the user's own packs are, each in a folder with its name."""
+    return data_folder() / "packs"
+
+
+def downloads_folder() -> Path:
+    """Where backbones and adapters lie that were fetched from the hub."""
+    return data_folder() / "downloads"
 
 
 def load_settings(**flags: Any) -> Settings:

@@ -10,12 +10,13 @@ import pytest
 import dlp_local
 
 ROOT = Path(dlp_local.__file__).parent.parent
-GROUND = {"display", "errors", "files", "gguf_header", "records", "settings"}
+GROUND = {"display", "errors", "files", "gguf_header", "lora_file", "records", "settings"}
 MAY_IMPORT = {
     "display": set(),
     "errors": set(),
     "files": {"errors"},
     "gguf_header": {"errors"},
+    "lora_file": {"errors", "gguf_header"},
     "records": {"errors"},
     "settings": {"errors"},
     "conversation": {"errors", "records", "settings"},
@@ -25,11 +26,16 @@ MAY_IMPORT = {
     "packs": GROUND,
     "engine": GROUND,
     "assistant": GROUND | {"conversation", "engine", "packs", "routing"},
+    "doctor": GROUND | {"assistant", "conversation", "engine", "packs", "routing"},
     "terminal": {"display", "errors", "records"},
-    "commands": GROUND | {"assistant", "conversation", "export", "history", "packs", "terminal"},
+    "commands": GROUND | {"assistant", "doctor", "conversation", "export", "history", "packs", "terminal"},
     "cli": {"commands", "errors", "terminal"},
 }
-ONLY_IN = {"llama_cpp": {"dlp_local/engine/llama.py"}, "onnxruntime": {"dlp_local/routing/onnx_file.py"}}
+ONLY_IN = {
+    "llama_cpp": {"dlp_local/engine/llama.py"},
+    "onnxruntime": {"dlp_local/routing/onnx_file.py"},
+    "huggingface_hub": {"dlp_local/packs/hub_client.py"},
+}
 
 
 def imports(path):
@@ -72,7 +78,7 @@ def test_the_terminal_ui_sees_only_the_assistant_and_the_ground_floor():
     for path in sources("tui"):
         for name in imports(path):
             parts = name.split(".")
-            assert parts[0] not in ("llama_cpp", "onnxruntime", "sqlite3"), f"{path} imports {name}"
+            assert parts[0] not in (*ONLY_IN, "sqlite3"), f"{path} imports {name}"
             if parts[0] == "dlp_local" and len(parts) > 1 and parts[1] in MAY_IMPORT:
                 assert parts[1] in GROUND | {"assistant", "conversation", "export", "history"}, f"{path} imports {name}"
 
@@ -80,7 +86,7 @@ def test_the_terminal_ui_sees_only_the_assistant_and_the_ground_floor():
 def test_the_window_is_imported_without_the_engine_the_router_or_torch():
     code = (
         "import sys, tui, tui.app\n"
-        "heavy = {'llama_cpp', 'onnxruntime', 'torch', 'sklearn'} & set(sys.modules)\n"
+        "heavy = {'llama_cpp', 'onnxruntime', 'torch', 'sklearn', 'huggingface_hub'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=60)

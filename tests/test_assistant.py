@@ -8,7 +8,7 @@ import pytest
 import dlp_local.assistant
 from dlp_local import Assistant, HistoryTrimmed, Message, Mix, ReplyDone, RouteChosen, TextDelta
 from dlp_local.conversation import ChatOptions
-from dlp_local.errors import InputError, PackError
+from dlp_local.errors import InputError
 from dlp_local.settings import Settings
 from tests.prompts import PROMPTS, SMALL_TALK
 
@@ -127,13 +127,18 @@ def test_half_a_character_is_refused(assistant):
         list(assistant.reply("a \ud83d b"))
 
 
-def test_a_router_for_adapters_that_the_pack_lacks_is_refused(pack_copy):
+@pytest.mark.parametrize("how", ["gone", "off"])
+def test_no_message_goes_to_an_adapter_that_is_gone_or_switched_off(pack_copy, how):
     manifest = pack_copy / "pack.toml"
     text = manifest.read_text("utf-8")
     start = text.index("[adapters.shell]")
-    manifest.write_text(text[:start] + text[text.index("[adapters.sql]") :], "utf-8")
-    with pytest.raises(PackError, match="router sends messages to shell"):
-        Assistant.open(pack_copy, Settings())
+    off = text.replace("[adapters.shell]", "[adapters.shell]\nenabled = false")
+    manifest.write_text(text[:start] + text[text.index("[adapters.sql]") :] if how == "gone" else off, "utf-8")
+    with Assistant.open(pack_copy, Settings()) as opened:
+        assert "shell" not in opened.adapters
+        assert opened.route("tar: extract archive.tar.gz into /tmp").mix == Mix()
+        with pytest.raises(InputError, match="no adapter 'shell'"):
+            finish(opened, "hello", mix=Mix.of({"shell": 1.0}))
 
 
 def test_cancelling_keeps_the_part(assistant):

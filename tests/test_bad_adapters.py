@@ -10,8 +10,8 @@ from gguf import GGMLQuantizationType as Kind
 
 from dlp_local import gguf_header as gguf
 from dlp_local.engine.llama import Backbone
-from dlp_local.engine.lora_file import read_lora
 from dlp_local.errors import PackError
+from dlp_local.lora_file import read_lora
 from dlp_local.settings import Engine as Options
 from tests.lora import write_lora
 
@@ -81,7 +81,9 @@ def test_an_adapter_of_embeddings_that_are_the_output_too_is_refused_and_the_bac
             f"{gguf.EMBEDDINGS}.lora_b": np.ones((width, 4)),
         }
         lora = read_lora(write_lora(tmp_path / "bad.gguf", tensors))
-        with pytest.raises(PackError, match=r"bad\.gguf: adapts the embeddings .* the output of backbone\.gguf"):
+        with pytest.raises(
+            PackError, match=r"bad\.gguf: does not fit .*token_embd\.weight is the backbone's output, too"
+        ):
             backbone.load_adapter(lora)
         assert backbone.decode([1, 2, 3], 0, 0)
 

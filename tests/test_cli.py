@@ -170,7 +170,7 @@ def test_wrong_usage_is_refused_with_code_2(run, args, words):
 
 def test_a_missing_pack_is_refused_with_code_3(run, tmp_path):
     for command in ("ask", "route"):
-        refused(run(command, "x", "--pack", tmp_path / "none"), 3, "pack.toml: cannot be read", "--pack")
+        refused(run(command, "x", "--pack", tmp_path / "none"), 3, "there is no pack of that name", "pack list")
 
 
 def test_a_model_that_is_no_gguf_is_refused_with_code_3(run, pack_copy):

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlp_local.engine.lora_file import read_lora
 from dlp_local.errors import InputError, PackError
 from dlp_local.gguf_header import read_header
+from dlp_local.lora_file import read_lora
 from dlp_local.packs.peft import convert_peft
 from dlp_local.packs.peft_config import read_config
 from dlp_local.packs.safetensors_file import MAX_HEADER, open_safetensors
@@ -119,6 +119,8 @@ CONFIGS = {
     "no rank": ({"r": 0}, "r: .*greater than or equal to 1"),
     "alpha as text": ({"lora_alpha": "much"}, "lora_alpha: "),
     "an infinite alpha": ({"lora_alpha": float("inf")}, "does not describe a LoRA"),
+    "an endless alpha": ({"lora_alpha": 1e300}, "lora_alpha: .*less than or equal"),
+    "an alpha too small for the file": ({"lora_alpha": 1e-60}, "has the alpha 0"),
     "alpha 0": ({"lora_alpha": 0}, "has the alpha 0"),
     "another rank": ({"r": 8}, "are not of rank 8"),
     "DoRA": ({"use_dora": True}, "it is a DoRA"),
@@ -170,8 +172,8 @@ TENSORS = {
     "another layer": ({name.replace("layers.0", "layers.7"): a for name, a in pair().items()}, "no such weight"),
     "a weight it lacks": (pair("mlp.gate_proj", out=FFN), "this backbone has no blk.0.ffn_gate.weight"),
     "an expert": (pair("block_sparse_moe.experts.3.w1"), "expert of a mixture"),
-    "a router of experts": (pair("block_sparse_moe.gate"), r"computes no adapter for blk\.0\.ffn_gate_inp\.weight"),
-    "a norm": (pair("input_layernorm"), r"computes no adapter for blk\.0\.attn_norm\.weight"),
+    "a router of experts": (pair("block_sparse_moe.gate"), r"adapters of blk\.0\.ffn_gate_inp\.weight are not known"),
+    "a norm": (pair("input_layernorm"), r"adapters of blk\.0\.attn_norm\.weight are not known"),
     "a DoRA's magnitudes": (
         pair() | {f"{PREFIX}.self_attn.q_proj.lora_magnitude_vector": np.ones(4, np.float32)},
         "magnitude of a DoRA",

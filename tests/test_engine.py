@@ -7,9 +7,9 @@ import pytest
 
 from dlp_local.engine.engine import Engine
 from dlp_local.engine.llama import Backbone
-from dlp_local.engine.lora_file import read_lora
 from dlp_local.engine.mixer import last_occurrence
 from dlp_local.errors import EngineError, InputError, PackError
+from dlp_local.lora_file import read_lora
 from dlp_local.packs import open_pack
 from dlp_local.records import Generated, HistoryTrimmed, Message, Mix, TextDelta
 from dlp_local.settings import Engine as Options

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlp_local.engine.llama import Backbone
-from dlp_local.engine.lora_file import read_lora
+from dlp_local.lora_file import read_lora
 from dlp_local.packs import open_pack
 from dlp_local.packs.peft import convert_peft
 from dlp_local.settings import Engine as Options

@@ -12,7 +12,9 @@ from dlp_local.settings import Engine as Options
 
 
 def free(monkeypatch, size):
-    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: namedtuple("Memory", "available")(size))
+    monkeypatch.setattr(
+        memory.psutil, "virtual_memory", lambda: namedtuple("Memory", "available total")(size, 16 << 30)
+    )
 
 
 def header(numbers):
@@ -50,6 +52,14 @@ def test_where_it_does_not_fit_the_numbers_and_the_largest_context_that_would_ar
     free(monkeypatch, 1000)
     with pytest.raises(EngineError, match="use a smaller backbone"):
         check_memory(path, [], Options())
+
+
+def test_a_thousand_adapters_count_as_far_as_they_may_be_held_at_a_time(bundled, monkeypatch):
+    thousand = [bundled / "sql.gguf"] * 1000
+    free(monkeypatch, 1 << 30)
+    check_memory(bundled / "backbone.gguf", thousand, Options(adapter_memory=64))
+    with pytest.raises(EngineError, match="needs about"):
+        check_memory(bundled / "backbone.gguf", thousand, Options(adapter_memory=1000))
 
 
 def test_the_leading_values_are_those_of_the_whole_header(bundled):

@@ -88,6 +88,19 @@ def test_a_pack_of_a_thousand_adapters_holds_what_fits_and_few_open_files(backbo
         assert open_files() - before <= 64
 
 
+def test_adapters_that_are_added_one_by_one_stay_within_the_memory_for_adapters(backbone, bundled):
+    mixer = Mixer(backbone, [], Options(adapter_memory=8))
+    before = open_files() if Path("/proc/self/fd").exists() else 0
+    for i in range(100):
+        mixer.add(AdapterFile(f"a{i}", bundled / "dates.gguf"))
+        assert sum(mixer.held.values()) <= 8 << 20
+    assert "a99" in mixer.held
+    assert "a0" not in mixer.held
+    mixer.set({"a0": 1.0})
+    if before:
+        assert open_files() - before <= 64
+
+
 def test_a_mix_larger_than_the_memory_for_stacks_is_computed_side_by_side(backbone, bundled):
     everything = dict.fromkeys(PROMPTS, 0.125)
     mixer = Mixer(backbone, files(bundled), Options(adapter_memory=1))

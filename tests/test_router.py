@@ -10,6 +10,7 @@ from dlp_local.records import BASE
 from dlp_local.routing import MessageRouter, Router
 from dlp_local.routing.message_router import carry_over
 from dlp_local.settings import Routing
+from tests.prompts import PROMPTS
 
 TASKS = ("banking", "dates", "describe", "extract", "shell", "sql")
 SHARES = st.lists(st.integers(0, 100), min_size=4, max_size=4).filter(any)
@@ -27,7 +28,8 @@ def message_router(bundled):
 
 
 def open_message_router(bundled, router):
-    return MessageRouter(bundled / "encoder.onnx", bundled / "encoder_tokenizer.json", router, threads=1)
+    encoder, tokenizer = bundled / "encoder.onnx", bundled / "encoder_tokenizer.json"
+    return MessageRouter(encoder, tokenizer, router, threads=1, adapters=PROMPTS)
 
 
 def damaged(bundled, tmp_path, old, new):

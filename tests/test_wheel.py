@@ -33,7 +33,12 @@ def test_the_wheel_contains_the_product_and_the_bundled_pack_and_nothing_else(wh
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"dlp_local", "tui"}
-    for needed in ("dlp_local/bundled/pack.toml", "dlp_local/bundled/backbone.gguf", "tui/app.tcss"):
+    for needed in (
+        "dlp_local/bundled/pack.toml",
+        "dlp_local/bundled/backbone.gguf",
+        "dlp_local/catalogue.toml",
+        "tui/app.tcss",
+    ):
         assert needed in names
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,20 +26,37 @@ def conversation_numbers() -> list[tuple[str, str]]:
 
 def mixes() -> list[str]:
     """Completion of a mix: the adapters of the pack that would be opened."""
-    from dlp_local.assistant import pack_folder
+    return [*adapter_names(), BASE]
+
+
+def adapter_names() -> list[str]:
+    """Completion of an adapter's name."""
     from dlp_local.packs.manifest import read_manifest
+    from dlp_local.packs.places import pack_folder
 
     try:
-        return [*read_manifest(pack_folder(load_settings())).adapters, BASE]
+        return list(read_manifest(pack_folder(load_settings().pack)).adapters)
     except DlpLocalError:
         return []
+
+
+def pack_names() -> list[str]:
+    """Completion of a pack's name."""
+    from dlp_local.packs.places import BUNDLED, user_packs
+
+    return [BUNDLED, *(folder.name for folder in user_packs())]
 
 
 def _stored() -> History:
     return open_history()[0] if history_file().exists() else History(None)
 
 
-PackOption = Annotated[Path | None, typer.Option("--pack", help="Folder of the pack; the bundled one by default.")]
+PackOption = Annotated[
+    str | None,
+    typer.Option(
+        "--pack", help="A pack's name or folder; else the one of `pack use`.", metavar="PACK", autocompletion=pack_names
+    ),
+]
 SystemOption = Annotated[str | None, typer.Option("--system", help="System prompt.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the last conversation.")]

@@ -29,10 +29,10 @@ def route(
 ) -> None:
     """Show which adapters a message would get, without answering it."""
     settings = load_settings(pack=pack, routing={"top_p": top_p, "normalise": normalise})
-    from dlp_local.assistant import check_message, open_router, pack_folder
-    from dlp_local.packs import open_pack
+    from dlp_local.assistant import check_message, open_router
+    from dlp_local.packs import open_pack, pack_folder
 
-    router = open_router(open_pack(pack_folder(settings), only_routing=True), settings)
+    router = open_router(open_pack(pack_folder(settings.pack), only_routing=True), settings)
     for message in _messages(text):
         check_message(message)
         decision = router.route(message, settings.routing)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
+import llama_cpp
 import llama_cpp.llama_cpp as lib
 import numpy as np
 import psutil
@@ -23,10 +24,10 @@ from numpy.typing import NDArray
 
 from dlp_local import settings
 from dlp_local.engine.anonymous_file import anonymous_file
-from dlp_local.engine.lora_file import LoraFile, check_fits
 from dlp_local.engine.stacking import Stack
 from dlp_local.errors import EngineError, PackError
-from dlp_local.gguf_header import MAGIC
+from dlp_local.gguf_header import EMBEDDINGS, MAGIC, read_header
+from dlp_local.lora_file import LoraFile, check_fits
 
 FLASH_ATTENTION = {
     "auto": lib.LLAMA_FLASH_ATTN_TYPE_AUTO,
@@ -88,6 +89,13 @@ def usable_cores() -> int:
     physical = psutil.cpu_count(logical=False) or os.cpu_count() or 1
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(physical, allowed))
+
+
+def library() -> tuple[str, str, bool]:
+    """llama-cpp-python's version, what llama.cpp uses on this machine, and whether layers can go to a GPU."""
+    _start_library()
+    features = lib.llama_print_system_info().decode("utf-8", "replace").replace(" = 1", "").strip(" |")
+    return llama_cpp.__version__, features, bool(lib.llama_supports_gpu_offload())
 
 
 def offloads(options: settings.Engine) -> bool:
@@ -156,6 +164,7 @@ class Backbone:
         _start_library()
         self.path = path
         self.closed = False
+        self._template = options.chat_template.encode("utf-8", "replace")
         _LOG.clear()
         self._stack = contextlib.ExitStack()
         try:
@@ -235,11 +244,11 @@ class Backbone:
         return [lib.llama_vocab_bos(self._vocab)] if lib.llama_vocab_get_add_bos(self._vocab) else []
 
     def chat_formatter(self) -> Callable[..., str] | None:
-        """The header's chat template as `format(messages, add_generation_prompt)`, sandboxed; None without one.
+        """The chat template as `format(messages, add_generation_prompt)`, sandboxed; None without one.
 
-        Raises `PackError` for a template that is no Jinja.
+        It is that of the options, or else the header's. Raises `PackError` for a template that is no Jinja.
         """
-        template = lib.llama_model_chat_template(self._model, None)
+        template = self._template or lib.llama_model_chat_template(self._model, None)
         if not template:
             return None
         bos, eos = (self._token_text(get(self._vocab)) for get in (lib.llama_vocab_bos, lib.llama_vocab_eos))
@@ -254,7 +263,7 @@ class Backbone:
                 flag: Jinja2ChatFormatter(source, eos, bos, add_generation_prompt=flag) for flag in (False, True)
             }
         except (TemplateError, UnicodeDecodeError) as error:
-            raise PackError(f"{self.path}: its chat template cannot be read ({error}). Use another file.") from None
+            raise PackError(f"{self.path}: its chat template cannot be read ({error}). Use another one.") from None
         return render
 
     def _token_text(self, token: int) -> str:
@@ -266,7 +275,8 @@ class Backbone:
 
     def load_adapter(self, lora: LoraFile) -> Adapter:
         """Loads a checked LoRA; raises `PackError` where it does not fit this backbone."""
-        check_fits(lora, self.path)
+        if EMBEDDINGS in lora.pairs:  # what else does not fit, llama.cpp refuses itself
+            check_fits(lora, read_header(self.path))
         _LOG.clear()
         handle = lib.llama_adapter_lora_init(self._model, os.fsencode(lora.path))
         if not handle:

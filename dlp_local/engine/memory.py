@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -16,6 +17,14 @@ KV_BYTES = {"f16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}
 
 SPARE = 128 << 20
 """What llama.cpp's buffers and Python take besides."""
+
+ADAPTER_SHARE = 16
+"""Adapters and stacks are kept in a sixteenth of the machine's memory unless the settings say otherwise."""
+
+
+def adapter_memory(options: settings.Engine) -> int:
+    """Bytes for adapters and stacked mixes."""
+    return options.adapter_memory << 20 or int(psutil.virtual_memory().total) // ADAPTER_SHARE
 
 
 def _number(values: Mapping[str, Value], key: str, default: int) -> int:
@@ -40,24 +49,43 @@ def kv_bytes_per_token(values: Mapping[str, Value], kv_type: str) -> float:
     return _number(values, f"{arch}.block_count", 0) * kv_heads * lengths * KV_BYTES[kv_type]
 
 
-def check_memory(backbone: Path, adapters: Sequence[Path], options: settings.Engine) -> None:
-    """Raises `EngineError` with the numbers and a way out where a backbone would not fit the free memory.
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Bytes that a backbone takes: `fixed` (its `file`, adapters, buffers) and the KV cache of `context` tokens."""
 
-    Counted: its file, those of the adapters, and the KV cache. Stacked mixes have a limit of their own.
-    """
+    file: int
+    fixed: int
+    context: int
+    per_token: float
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.fixed + int(self.context * self.per_token)
+
+
+def needed_memory(backbone: Path, adapters: Sequence[Path], options: settings.Engine) -> Need:
+    """What a backbone will take: its file, the KV cache, and those adapters that may be held at a time."""
     values = read_leading_values(backbone)
     context = min(options.context, _number(values, f"{_architecture(values)}.context_length", options.context))
-    file, token = backbone.stat().st_size, kv_bytes_per_token(values, options.kv_type)
-    fixed = file + sum(path.stat().st_size for path in adapters if path.is_file()) + SPARE
+    file = backbone.stat().st_size
+    largest = sum(path.stat().st_size for path in adapters if path.is_file())
+    fixed = file + min(largest, adapter_memory(options)) + SPARE
+    return Need(file, fixed, context, kv_bytes_per_token(values, options.kv_type))
+
+
+def check_memory(backbone: Path, adapters: Sequence[Path], options: settings.Engine) -> None:
+    """Raises `EngineError` with the numbers and a way out where a backbone would not fit the free memory."""
+    need = needed_memory(backbone, adapters, options)
     free = psutil.virtual_memory().available
-    if fixed + context * token <= free:
+    if need.total <= free:
         return
-    fits = int((free - fixed) // token) // 256 * 256 if token and free > fixed else 0
+    fits = int((free - need.fixed) // need.per_token) // 256 * 256 if need.per_token and free > need.fixed else 0
     way_out = f"set engine.context to {fits} or less" if fits >= 512 else "use a smaller backbone"
     raise EngineError(
-        f"{backbone}: needs about {_gigabytes(fixed + context * token)} ({_gigabytes(file)} the file, "
-        f"{_gigabytes(context * token)} a context of {context} tokens), and {_gigabytes(free)} of memory are free. "
-        f"Close other programs, or {way_out}; engine.check_memory=false tries it all the same."
+        f"{backbone}: needs about {_gigabytes(need.total)} ({_gigabytes(need.file)} the file, "
+        f"{_gigabytes(need.context * need.per_token)} a context of {need.context} tokens), and {_gigabytes(free)} of "
+        f"memory are free. Close other programs, or {way_out}; engine.check_memory=false tries it all the same."
     )
 
 

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 
-import psutil
-
 from dlp_local import settings
 from dlp_local.engine.llama import Adapter, Backbone
-from dlp_local.engine.lora_file import LoraFile, read_lora
+from dlp_local.engine.memory import adapter_memory
 from dlp_local.engine.stacking import NotStackableError, Stack
 from dlp_local.errors import InputError
+from dlp_local.lora_file import LoraFile, read_lora
 from dlp_local.records import BASE, AdapterFile, Mix, Scope, Weights
-
-MEMORY_SHARE = 16
-"""Adapters and stacks are kept in a sixteenth of the machine's memory unless the settings say otherwise."""
 
 MAPPED_FILES = 64
 """So many adapters' files stay mapped, each with an open descriptor; another one is read and checked again."""
@@ -39,8 +35,7 @@ class Mixer:
         self._fitting: set[str] = set()
         self._held: OrderedDict[str | Weights, Adapter] = OrderedDict()
         self._stacks_mixes = options.stack
-        budget = options.adapter_memory << 20
-        self._budget = budget or psutil.virtual_memory().total // MEMORY_SHARE
+        self._budget = adapter_memory(options)
 
     @property
     def held(self) -> dict[str | Weights, int]:
@@ -51,10 +46,13 @@ class Mixer:
         """The checked file of an adapter; raises `InputError` for an unknown one and `PackError` for a bad file."""
         path = self._file(name).path
         lora = self._mapped.pop(name, None) or read_lora(path)
+        self._map(name, lora)
+        return lora
+
+    def _map(self, name: str, lora: LoraFile) -> None:
         self._mapped[name] = lora
         if len(self._mapped) > MAPPED_FILES:
             self._mapped.popitem(last=False)
-        return lora
 
     def _file(self, name: str) -> AdapterFile:
         if name not in self._files:
@@ -72,9 +70,11 @@ class Mixer:
         if file.name in self._files:
             self.remove(file.name)
         self._files[file.name] = file
-        self._mapped[file.name] = lora
+        self._map(file.name, lora)
         self._held[file.name] = adapter
         self._fitting.add(file.name)
+        self._backbone.set_adapters(())
+        self._shrink((file.name,))
 
     def remove(self, name: str) -> None:
         """Forgets an adapter and frees it and its stacks; raises `InputError` for an unknown one."""

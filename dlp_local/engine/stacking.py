@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlp_local import gguf_header as gguf
-from dlp_local.engine.lora_file import LoraFile, values
+from dlp_local.lora_file import LoraFile, values
 
 _ALIGNMENT = 32
 _DTYPES = {gguf.F16: "<f2", gguf.F32: "<f4"}

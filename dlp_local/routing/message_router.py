@@ -18,14 +18,24 @@ CARRY = 0.6
 
 
 class MessageRouter:
-    """The encoder and the router of a pack; `labels` are the adapters that the router knows, and `base`."""
+    """The encoder and the router of a pack; `labels` are the adapters that the router knows, and `base`.
 
-    def __init__(self, encoder: Path, tokenizer: Path, router: Path, threads: int) -> None:
+    `dims` is the length of an embedding; `trained_on` is what the router's file says of the encoder it was trained on.
+
+    Messages go to `adapters` and to `base` alone. Without a router all of them go to `base`.
+    """
+
+    def __init__(
+        self, encoder: Path, tokenizer: Path, router: Path | None, threads: int, adapters: Collection[str]
+    ) -> None:
         """Loads the three files; raises `PackError` for one that is missing or damaged, and for two that do not fit."""
         self._encoder = Encoder(encoder, tokenizer, threads)
-        self._router = Router(router, threads)
-        self.labels = self._router.labels
-        if self._encoder.dims != self._router.dims:
+        self._router = Router(router, threads) if router else None
+        self.labels = self._router.labels if self._router else (BASE,)
+        self.dims = self._encoder.dims
+        self.trained_on = self._router.encoder if self._router else ""
+        self._off = set(self.labels) - set(adapters) - {BASE}
+        if self._router and self._encoder.dims != self._router.dims:
             raise PackError(
                 f"{router}: takes {self._router.dims} numbers, but {encoder} gives {self._encoder.dims}. "
                 "Train the router again on the pack's own encoder."
@@ -47,9 +57,9 @@ class MessageRouter:
         start = time.perf_counter()
         embedding = self._encoder.encode([text])
         embedded = time.perf_counter()
-        (row,) = self._router.probabilities(embedding)
-        probabilities = carry_over(dict(zip(self.labels, row.tolist(), strict=True)), previous or {})
-        mix = select(vetoed(probabilities, without), options)
+        row = self._router.probabilities(embedding)[0].tolist() if self._router else [1.0]
+        probabilities = carry_over(dict(zip(self.labels, row, strict=True)), previous or {})
+        mix = select(vetoed(probabilities, self._off | set(without)), options)
         done = time.perf_counter()
         return Route(text, probabilities, mix, embed_ms=(embedded - start) * 1e3, route_ms=(done - embedded) * 1e3)
 

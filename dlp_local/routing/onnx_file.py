@@ -1,8 +1,15 @@
-"""Opens an ONNX file on onnxruntime's CPU provider, or says what is wrong with it."""
+"""Opens an ONNX file on onnxruntime's CPU provider, or says what is wrong with it.
+
+The official builds of onnxruntime collect events about the machine and send them to Microsoft unless they are told not
+to, and the variable counts only where it is set before the library starts (onnxruntime, docs/Privacy.md).
+"""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime as ort
 
@@ -11,6 +18,8 @@ from dlp_local.errors import PackError
 NEXT_STEP = "Fetch or build the pack again."
 
 _ERRORS_ONLY = 3
+
+ort.disable_telemetry_events()  # Windows builds with another collector look at this alone
 
 
 def open_session(path: Path, threads: int) -> ort.InferenceSession:

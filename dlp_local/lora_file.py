@@ -7,7 +7,7 @@ numbers it finds; so all that is looked at here first.
 from __future__ import annotations
 
 import mmap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ _REQUIRED = {"general.type": "adapter", "adapter.type": "lora"}
 _EXPONENT_16 = {gguf.F16: 0x7C00, gguf.BF16: 0x7F80}
 """The exponent bits of 16-bit floats; all of them are set in infinities and NaN."""
 
+SHOWN_PROBLEMS = 5
 _Q8_0_BLOCK = np.dtype([("scale", "<f2"), ("values", "i1", 32)])
 _ONE_SCALE = frozenset({gguf.Q8_0, 2, 6})
 """Quantised types whose blocks begin with one half-precision scale; the others' begin with two."""
@@ -44,6 +45,12 @@ class LoraFile:
     architecture: str
     invocation_tokens: tuple[int, ...]
     """Of an Activated LoRA (arXiv 2512.17910): it is on from their last occurrence. Else none."""
+
+    alpha: float
+    """As its header gives it; 0 stands for a scale of 1."""
+
+    about: Mapping[str, str]
+    """What else its header says in words, `general.license` say, by key."""
 
     pairs: Mapping[str, Pair]
     mapped: mmap.mmap = field(repr=False, compare=False)
@@ -102,27 +109,60 @@ def read_lora(path: Path) -> LoraFile:
     invocation = header.values.get("adapter.alora.invocation_tokens", gguf.Value(gguf.UINT32, (), True))
     if invocation.kind != gguf.UINT32 or not invocation.is_array:
         raise PackError(f"{path}: its invocation tokens are no list of uint32. Convert the adapter again.")
-    pairs = _pairs(path, header, float(str(alpha.value)))
+    strength = float(str(alpha.value))
+    pairs = _pairs(path, header, strength)
+    about = {
+        key: str(entry.value)
+        for key, entry in header.values.items()
+        if key.startswith("general.") and entry.kind == gguf.STRING and not entry.is_array
+    }
     tokens = tuple(invocation.value) if isinstance(invocation.value, tuple) else ()
     with path.open("rb") as file:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    lora = LoraFile(path, str(architecture.value), tokens, pairs, mapped)
+    lora = LoraFile(path, str(architecture.value), tokens, strength, about, pairs, mapped)
     _check_finite(lora)
     lora.forget_pages()
     return lora
 
 
-def check_fits(lora: LoraFile, backbone: Path) -> None:
-    """Raises `PackError` for what llama.cpp would load on a backbone, and then end the process over.
+def check_fits(lora: LoraFile, backbone: gguf.Header) -> None:
+    """Raises `PackError` that says why an adapter does not fit a backbone."""
+    if reason := reasons(problems_of_fit(lora, backbone)):
+        raise PackError(f"{lora.path}: does not fit the backbone: {reason}. Use an adapter made for it.")
 
-    Where a backbone has no output of its own, llama.cpp computes it with the embeddings, and their adapter with it,
-    which is the other way round than that needs. What else does not fit, it refuses itself.
+
+def problems_of_fit(lora: LoraFile, backbone: gguf.Header) -> list[str]:
+    """Why an adapter does not fit a backbone: architecture, names and shapes of weights, invocation tokens.
+
+    The rules of shapes are those of llama.cpp's `llama_adapter_lora_init`: A takes the weight's inputs, B gives its
+    outputs; for the embeddings the other way round. One thing llama.cpp would load, and then end the process over:
+    where a backbone has no output of its own, it computes it with the embeddings, and their adapter with it.
     """
-    if gguf.EMBEDDINGS in lora.pairs and gguf.OUTPUT not in gguf.read_header(backbone).tensors:
-        raise PackError(
-            f"{lora.path}: adapts the embeddings ({gguf.EMBEDDINGS}), which are the output of {backbone.name}, too; "
-            "llama.cpp cannot compute that. Use an adapter without them."
-        )
+    found = []
+    architecture = backbone.values.get("general.architecture")
+    if architecture and lora.architecture != architecture.value:
+        found.append(f"it is for the architecture {lora.architecture}, and the backbone is {architecture.value}")
+    for name, pair in lora.pairs.items():
+        weight = backbone.tensors.get(name)
+        if weight is None:
+            found.append(f"the backbone has no weight {name}")
+            continue
+        ends = (pair.b.shape[1], pair.a.shape[1]) if name == gguf.EMBEDDINGS else (pair.a.shape[0], pair.b.shape[1])
+        if ends != weight.shape:
+            found.append(f"{name} goes from {ends[0]} to {ends[1]} numbers, and the backbone's is {weight.shape}")
+        elif name == gguf.EMBEDDINGS and gguf.OUTPUT not in backbone.tensors:
+            found.append(f"{name} is the backbone's output, too, and llama.cpp cannot compute an adapter of both")
+    tokens = backbone.values.get("tokenizer.ggml.tokens")
+    known = len(tokens.value) if tokens and isinstance(tokens.value, tuple) else 0
+    if tokens and any(token >= known for token in lora.invocation_tokens):
+        found.append(f"its invocation tokens are {lora.invocation_tokens}, and the backbone knows {known} tokens")
+    return found
+
+
+def reasons(problems: Sequence[str]) -> str:
+    """The first problems in a sentence; a foreign adapter has hundreds."""
+    more = [f"and {len(problems) - SHOWN_PROBLEMS} more of the kind"] if len(problems) > SHOWN_PROBLEMS else []
+    return "; ".join([*problems[:SHOWN_PROBLEMS], *more])
 
 
 def _pairs(path: Path, header: gguf.Header, alpha: float) -> dict[str, Pair]:

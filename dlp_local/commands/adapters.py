@@ -1,0 +1,178 @@
+"""`dlp-local adapters`: the adapters of a pack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from dlp_local import terminal
+from dlp_local.commands.flags import JsonOption, PackOption, adapter_names
+from dlp_local.commands.pull import Bars
+from dlp_local.display import size_text, visible
+from dlp_local.errors import InputError
+from dlp_local.gguf_header import read_header
+from dlp_local.packs.adapters import Fit, Given, add_adapter, inspect, remove_adapter, set_adapter
+from dlp_local.packs.manifest import Adapter, Pack, read_manifest
+from dlp_local.packs.places import pack_folder
+from dlp_local.records import Scope
+from dlp_local.settings import load_settings
+
+app = typer.Typer(help="The adapters of a pack: add, list, show, remove, enable, disable, set.", no_args_is_help=True)
+
+NameArgument = Annotated[str, typer.Argument(help="The adapter's name.", metavar="NAME", autocompletion=adapter_names)]
+DescriptionOption = Annotated[str | None, typer.Option("--description", help="What it does, in a few words.")]
+ExamplesOption = Annotated[
+    Path | None,
+    typer.Option("--examples", help='Messages that it is for, one a line, or .jsonl rows {"text": …}; copied.'),
+]
+ScaleOption = Annotated[float | None, typer.Option("--scale", help="Strength beside its own; 1 leaves it.")]
+ScopeOption = Annotated[
+    Scope | None,
+    typer.Option("--scope", help="'turn': from the last message on; 'context': over the history, too."),
+]
+LicenceOption = Annotated[str | None, typer.Option("--licence", help="Else what its file states.")]
+AttributionOption = Annotated[str | None, typer.Option("--attribution", help="Whose work it is.")]
+
+
+@app.command()
+def add(
+    source: Annotated[str, typer.Argument(help="A GGUF file, a PEFT folder, or hf:owner/repo[:file].")],
+    name: Annotated[str, typer.Option("--name", help="What it is called in mixes.")],
+    examples: ExamplesOption = None,
+    description: DescriptionOption = None,
+    scale: ScaleOption = None,
+    scope: ScopeOption = None,
+    licence: LicenceOption = None,
+    attribution: AttributionOption = None,
+    replace: Annotated[bool, typer.Option("--replace", help="In place of the one of that name.")] = False,
+    pack: PackOption = None,
+) -> None:
+    """Copy an adapter into the pack, once it is known to fit its backbone."""
+    given = Given(description, scale, scope, None, licence, attribution, examples)
+    folder = _folder(pack)
+    with Bars() as bars:
+        add_adapter(folder, source, name, given, replace=replace, progress=bars)
+    print(f"{name} is in {visible(str(folder))}. Try it: dlp-local ask --mix {name} 'a message'")
+
+
+@app.command("list")
+def list_all(pack: PackOption = None, as_json: JsonOption = False) -> None:
+    """All of them, also those that are switched off."""
+    opened = _opened(pack)
+    adapters = sorted(opened.manifest.adapters.items())
+    if as_json:
+        for name, adapter in adapters:
+            terminal.write_json({"name": name} | _said(opened, name, adapter))
+        return
+    table = Table("name", "scale", "scope", "examples", "", box=None, pad_edge=False)
+    table.columns[1].justify = table.columns[3].justify = "right"
+    for name, adapter in adapters:
+        examples = len(opened.examples(name))
+        off = "" if adapter.enabled else "off  "
+        table.add_row(name, f"{adapter.scale:g}", adapter.scope, str(examples), visible(off + adapter.description))
+    Console().print(table if adapters else "There is none yet. `dlp-local adapters add PATH --name NAME` adds one.")
+
+
+@app.command()
+def show(name: NameArgument, pack: PackOption = None, as_json: JsonOption = False) -> None:
+    """What an adapter is: rank, alpha, weights, size, licence, and whether it fits the backbone."""
+    opened = _opened(pack)
+    adapter = opened.manifest.adapters.get(name)
+    if adapter is None:
+        raise InputError(f"there is no adapter '{name}'. There are: {', '.join(opened.manifest.adapters) or 'none'}.")
+    backbone = opened.path(opened.manifest.backbone)
+    fit = inspect(opened.path(adapter), read_header(backbone))
+    if as_json:
+        terminal.write_json({"name": name} | _said(opened, name, adapter) | _found(fit))
+        return
+    lines = {
+        "description": adapter.description,
+        "file": str(opened.path(adapter)),
+        "size": size_text(fit.size),
+        "rank": ", ".join(map(str, fit.ranks)),
+        "alpha": f"{fit.alpha:g}",
+        "weights": f"{', '.join(fit.weights)}, in {fit.layers} layers",
+        "from": "its invocation tokens on (Activated LoRA)" if fit.is_activated else "",
+        "scale": f"{adapter.scale:g}",
+        "scope": adapter.scope,
+        "enabled": "yes" if adapter.enabled else "no",
+        "licence": adapter.licence or fit.licence or "none is stated",
+        "attribution": adapter.attribution,
+        "base model": fit.base_model,
+        "fits": f"no: {fit.problem}" if fit.problem else f"{backbone.name} ({fit.architecture})",
+        "examples": str(len(opened.examples(name))),
+    }
+    for key, value in lines.items():
+        if value:
+            print(f"{key:<12} {visible(value)}")
+
+
+@app.command()
+def remove(name: NameArgument, pack: PackOption = None) -> None:
+    """Take an adapter out of the pack, with its files."""
+    remove_adapter(_folder(pack), name)
+
+
+@app.command()
+def enable(name: NameArgument, pack: PackOption = None) -> None:
+    """Let messages go to an adapter again."""
+    set_adapter(_folder(pack), name, Given(enabled=True))
+
+
+@app.command()
+def disable(name: NameArgument, pack: PackOption = None) -> None:
+    """Neither load an adapter nor send messages to it; it stays in the pack."""
+    set_adapter(_folder(pack), name, Given(enabled=False))
+
+
+@app.command("set")
+def change(
+    name: NameArgument,
+    scale: ScaleOption = None,
+    description: DescriptionOption = None,
+    scope: ScopeOption = None,
+    examples: ExamplesOption = None,
+    licence: LicenceOption = None,
+    attribution: AttributionOption = None,
+    pack: PackOption = None,
+) -> None:
+    """Change what the pack says of an adapter."""
+    given = Given(description, scale, scope, None, licence, attribution, examples)
+    if given == Given():
+        raise InputError("say what to set: --scale, --description, --scope, --examples, --licence or --attribution.")
+    set_adapter(_folder(pack), name, given)
+
+
+def _folder(pack: str | None) -> Path:
+    return pack_folder(load_settings(pack=pack).pack)
+
+
+def _opened(pack: str | None) -> Pack:
+    folder = _folder(pack)
+    return Pack(folder, read_manifest(folder))
+
+
+def _said(pack: Pack, name: str, adapter: Adapter) -> dict[str, Any]:
+    """What `pack.toml` says."""
+    said = adapter.model_dump(exclude={"examples_file"}, mode="json")
+    return said | {"path": str(pack.path(adapter)), "examples": list(pack.examples(name))}
+
+
+def _found(fit: Fit) -> dict[str, Any]:
+    """What its file says."""
+    return {
+        "architecture": fit.architecture,
+        "ranks": list(fit.ranks),
+        "alpha": fit.alpha,
+        "weights": list(fit.weights),
+        "layers": fit.layers,
+        "size": fit.size,
+        "activated": fit.is_activated,
+        "base_model": fit.base_model,
+        "fits": not fit.problem,
+        "problem": fit.problem,
+    }

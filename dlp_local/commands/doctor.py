@@ -1,0 +1,47 @@
+"""`dlp-local doctor`: is everything well?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from dlp_local import terminal
+from dlp_local.commands.flags import JsonOption, PackOption
+from dlp_local.display import visible
+from dlp_local.errors import ExitCode
+
+if TYPE_CHECKING:
+    from dlp_local.doctor import Check
+
+
+def doctor(pack: PackOption = None, as_json: JsonOption = False) -> None:
+    """Check the machine, every pack and one real answer; exit code 0 only if all is well."""
+    from dlp_local.doctor import examine
+
+    found = []
+    for check in examine(pack):
+        found.append(check)
+        if not as_json:
+            _print(check)
+    wrong = sum(not check.is_well for check in found)
+    if as_json:
+        terminal.write_json({"well": not wrong, "checks": [_json(check) for check in found]})
+    else:
+        print(f"{wrong} of {len(found)} findings are not well." if wrong else "All is well.")
+    if wrong:
+        raise typer.Exit(ExitCode.FAILURE)
+
+
+def _print(check: Check) -> None:
+    mark = Text("well   ", "green") if check.is_well else Text("wrong  ", "bold red")
+    console = Console()
+    console.print(Text.assemble(mark, (check.name, "bold"), f": {visible(check.detail)}"), soft_wrap=True)
+    if check.next_step:
+        console.print(Text(f"       {visible(check.next_step)}", "yellow"), soft_wrap=True)
+
+
+def _json(check: Check) -> dict[str, Any]:
+    return {"name": check.name, "well": check.is_well, "detail": check.detail, "next": check.next_step}

@@ -1,0 +1,179 @@
+"""`dlp-local pack`: the packs on this machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from dlp_local import terminal
+from dlp_local.commands.flags import JsonOption, pack_names
+from dlp_local.commands.pull import Bars
+from dlp_local.display import size_text, visible
+from dlp_local.errors import InputError, PackError
+from dlp_local.packs.adapters import verify_pack
+from dlp_local.packs.create import copy_pack, remove_pack, start_pack
+from dlp_local.packs.manifest import Pack, read_manifest
+from dlp_local.packs.places import bundled_pack, choose, find_pack, pack_folder, user_packs
+from dlp_local.settings import load_settings
+
+app = typer.Typer(help="The packs on this machine: list, show, verify, use, create, remove.", no_args_is_help=True)
+
+PackArgument = Annotated[
+    str | None,
+    typer.Argument(help="Its name or folder; else the one in use.", metavar="[PACK]", autocompletion=pack_names),
+]
+
+
+@app.command("list")
+def list_all(as_json: JsonOption = False) -> None:
+    """The bundled pack and your own ones; the one in use has a star."""
+    used = _used()
+    table = Table("", "name", "adapters", "backbone", "", box=None, pad_edge=False)
+    table.columns[2].justify = table.columns[3].justify = "right"
+    for folder in [bundled_pack(), *user_packs()]:
+        is_used = used is not None and os.path.realpath(folder) == os.path.realpath(used)
+        try:
+            pack = Pack(folder, read_manifest(folder))
+        except PackError as error:
+            said = {"name": folder.name, "folder": str(folder), "used": is_used, "problem": str(error)}
+            row = ("*" if is_used else "", folder.name, "", "", "broken, see `dlp-local pack verify`")
+        else:
+            manifest, name = pack.manifest, folder.name if folder in user_packs() else pack.name
+            said = {"name": name, "folder": str(folder), "used": is_used, "description": manifest.description,
+                    "adapters": sorted(manifest.adapters), "backbone": pack.size(manifest.backbone)}  # fmt: skip
+            size = size_text(pack.size(manifest.backbone))
+            row = ("*" if is_used else "", name, str(len(manifest.adapters)), size, visible(manifest.description))
+        if as_json:
+            terminal.write_json(said)
+        else:
+            table.add_row(*row)
+    if not as_json:
+        Console().print(table)
+        if used is None or used not in [bundled_pack(), *user_packs()]:
+            print(f"in use: {visible(str(used or 'a pack that is no longer there; see `dlp-local pack use`'))}")
+
+
+@app.command()
+def show(pack: PackArgument = None, as_json: JsonOption = False) -> None:
+    """What a pack holds: its files with their sizes, licences and attributions."""
+    opened = _opened(pack)
+    manifest = opened.manifest
+    backbone = manifest.backbone
+    files = [
+        {"file": file.file, "size": opened.size(file), "sha256": file.sha256, "licence": file.licence,
+         "attribution": file.attribution} for file in manifest.files()
+    ]  # fmt: skip
+    settings = {"context": backbone.context, "chat_template": opened.chat_template(), "stop": list(backbone.stop)}
+    if as_json:
+        about = {"name": manifest.name, "folder": str(opened.folder), "description": manifest.description}
+        terminal.write_json(about | {"adapters": sorted(manifest.adapters), "backbone": settings, "files": files})
+        return
+    print(f"{manifest.name}  {visible(manifest.description)}".rstrip())
+    print(f"folder: {visible(str(opened.folder))}")
+    print(f"adapters: {', '.join(sorted(manifest.adapters)) or 'none yet'}")
+    for key, value in settings.items():
+        if value:
+            print(f"{key}: {visible(str(value))}")
+    table = Table("file", "size", "licence", "attribution", box=None, pad_edge=False)
+    table.columns[1].justify = "right"
+    for file in manifest.files():
+        licence = visible(file.licence) or "not stated"
+        table.add_row(visible(file.file), size_text(opened.size(file)), licence, visible(file.attribution))
+    Console().print(table)
+
+
+@app.command()
+def verify(pack: PackArgument = None) -> None:
+    """Read every byte of a pack: hashes, and whether each adapter fits the backbone."""
+    opened = _opened(pack)
+    if problems := verify_pack(opened):
+        listing = "\n".join(f"  {problem}" for problem in problems)
+        raise PackError(f"pack '{opened.name}': get these files again:\n{listing}")
+    files = list(opened.manifest.files())
+    print(f"{opened.name}: {len(files)} files, {size_text(sum(map(opened.size, files)))}, all as pack.toml says")
+
+
+@app.command()
+def use(pack: Annotated[str, typer.Argument(metavar="PACK", autocompletion=pack_names)]) -> None:
+    """Open this pack from now on: a name, `bundled`, or a folder."""
+    read_manifest(find_pack(pack))
+    folder = choose(pack)
+    print(f"in use from now on: {visible(str(folder))}")
+    if setting := load_settings().pack:
+        print(f"but DLP_LOCAL_PACK or config.toml says {visible(setting)}, which goes before")
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="Lower-case letters, digits, '.', '_', '-'.", metavar="NAME")],
+    source: Annotated[
+        str | None,
+        typer.Option("--from", help="Copy this pack.", metavar="PACK", autocompletion=pack_names),
+    ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            "--backbone", help="Start with this GGUF: a file, hf:owner/repo[:file], or a name of `pull --list`."
+        ),
+    ] = None,
+    description: Annotated[str | None, typer.Option("--description", help="Of the pack.")] = None,
+    licence: Annotated[str | None, typer.Option("--licence", help="Of the backbone; else what it states.")] = None,
+    context: Annotated[int | None, typer.Option("--context", help="Tokens of context.", min=64)] = None,
+    chat_template: Annotated[
+        Path | None, typer.Option("--chat-template", help="A Jinja file in place of the backbone's own template.")
+    ] = None,
+    stop: Annotated[list[str] | None, typer.Option("--stop", help="Text that ends an answer; repeatable.")] = None,
+) -> None:
+    """Start a pack of your own: a copy of another one, or a backbone that adapters are added to."""
+    if (source is None) == (backbone is None):
+        raise InputError("give --from PACK to copy one, or --backbone FILE to start one.")
+    about: dict[str, Any] = {"description": description, "licence": licence, "context": context, "stop": stop}
+    if chat_template:
+        about["chat_template"] = _text(chat_template)
+    about = {key: value for key, value in about.items() if value}
+    if source is not None:
+        if about:
+            raise InputError("--from copies a pack as it is. Change its pack.toml afterwards.")
+        folder = copy_pack(name, find_pack(source))
+    else:
+        with Bars() as bars:
+            folder = start_pack(name, str(backbone), about, progress=bars)
+    print(f"{visible(str(folder))}\nnext: dlp-local pack use {name}")
+
+
+@app.command()
+def remove(
+    name: Annotated[str, typer.Argument(help="Of one of your own.", metavar="NAME", autocompletion=pack_names)],
+    yes: Annotated[bool, typer.Option("--yes", help="Without asking.")] = False,
+) -> None:
+    """Delete one of your own packs, for good."""
+    if not yes:
+        if not sys.stdin.isatty():
+            raise InputError("a pack is removed for good. Add --yes.")
+        typer.confirm(f"Remove the pack {name} and all of its files for good?", abort=True)
+    remove_pack(name)
+
+
+def _used() -> Path | None:
+    try:
+        return pack_folder(load_settings().pack)
+    except PackError:
+        return None
+
+
+def _opened(pack: str | None) -> Pack:
+    folder = find_pack(pack) if pack else pack_folder(load_settings().pack)
+    return Pack(folder, read_manifest(folder))
+
+
+def _text(path: Path) -> str:
+    try:
+        return terminal.decode(path.read_bytes(), str(path))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}). Check the path.") from None

@@ -1,0 +1,15 @@
+"""One finding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was looked at, whether it is well, what was found, and what to do where it is not."""
+
+    name: str
+    is_well: bool
+    detail: str
+    next_step: str = ""

@@ -1,0 +1,92 @@
+"""What the machine and the installation are: Python, packages, llama.cpp, memory, disk."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+from packaging.requirements import Requirement
+
+import dlp_local
+from dlp_local.display import size_text
+from dlp_local.doctor.check import Check
+from dlp_local.engine.about import Build, ask_build
+from dlp_local.errors import EngineError
+from dlp_local.settings import data_folder
+
+OLDEST_PYTHON = (3, 11)
+
+LEAST_DISK = 100 << 20
+"""Bytes that the history and what is remembered of packs should find free."""
+
+
+def python() -> Check:
+    """The interpreter and the system."""
+    found = f"{platform.python_implementation()} {platform.python_version()} on {platform.platform()}"
+    oldest = ".".join(map(str, OLDEST_PYTHON))
+    is_well = sys.version_info >= OLDEST_PYTHON
+    return Check("python", is_well, found, "" if is_well else f"Install Python {oldest} or newer.")
+
+
+def packages() -> Check:
+    """Every package that the program needs, against the versions that it asks for."""
+    found, wrong = [f"dlp-local {dlp_local.__version__}"], []
+    for requirement in _requirements():
+        try:
+            version = metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            wrong.append(f"{requirement.name} is not installed")
+            continue
+        found.append(f"{requirement.name} {version}")
+        if not requirement.specifier.contains(version, prereleases=True):
+            wrong.append(f"{requirement.name} {version} is there, {requirement} is needed")
+    if wrong:
+        return Check("packages", False, "; ".join(wrong), "Install dlp-local again: pip install --upgrade dlp-local.")
+    return Check("packages", True, ", ".join(found))
+
+
+def _requirements() -> list[Requirement]:
+    """What an installation, or else the checkout, says that the program needs on this machine."""
+    try:
+        lines = metadata.requires("dlp-local") or []
+    except metadata.PackageNotFoundError:
+        project = Path(dlp_local.__file__).parent.parent / "pyproject.toml"
+        lines = tomllib.loads(project.read_text("utf-8"))["project"]["dependencies"]
+    every = map(Requirement, lines)
+    return [one for one in every if one.marker is None or one.marker.evaluate({"extra": ""})]
+
+
+def llama_cpp() -> tuple[Check, Build | None]:
+    """The engine's library, loaded in a process of its own."""
+    try:
+        build = ask_build()
+    except EngineError as error:
+        return Check("llama.cpp", False, str(error), "pip install --force-reinstall llama-cpp-python"), None
+    card = "a graphics card can be used" if build.has_gpu else "CPU only"
+    return (
+        Check("llama.cpp", True, f"llama-cpp-python {build.version}, {card}, {build.cores} cores; {build.features}"),
+        build,
+    )
+
+
+def memory() -> Check:
+    """The machine's memory; whether a pack fits it is looked at pack by pack."""
+    found = psutil.virtual_memory()
+    return Check("memory", True, f"{size_text(found.available)} of {size_text(found.total)} are free")
+
+
+def disk() -> Check:
+    """The disk that the data folder is on, or will be."""
+    folder = data_folder()
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    try:
+        free = shutil.disk_usage(there).free
+    except OSError as error:
+        return Check("disk", False, f"{folder}: cannot be looked at ({error.strerror})", "Set DLP_LOCAL_DATA.")
+    found = f"{size_text(free)} are free for {folder}"
+    return Check("disk", free >= LEAST_DISK, found, "" if free >= LEAST_DISK else "Make room on this disk.")

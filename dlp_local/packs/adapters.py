@@ -1,0 +1,173 @@
+"""The adapters of a pack: added, removed, set and looked at. Nothing is accepted that does not fit the backbone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tomlkit
+from tomlkit.items import InlineTable
+
+from dlp_local.errors import InputError, PackError
+from dlp_local.gguf_header import Header, read_header
+from dlp_local.lora_file import check_fits, problems_of_fit, read_lora, reasons
+from dlp_local.packs.change import bring, changing, check_changeable, inline, table
+from dlp_local.packs.manifest import Manifest, Pack, read_manifest
+from dlp_local.packs.places import check_name
+from dlp_local.packs.rows import read_rows
+from dlp_local.packs.source import adapter_source
+from dlp_local.records import BASE, Scope
+
+if TYPE_CHECKING:
+    from dlp_local.packs.hub_download import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What an adapter's file is: ranks, alpha, which weights in how many layers, bytes; and why it does not fit."""
+
+    architecture: str
+    ranks: tuple[int, ...]
+    alpha: float
+    weights: tuple[str, ...]
+    layers: int
+    size: int
+    is_activated: bool
+    """Whether it names invocation tokens (Activated LoRA)."""
+
+    base_model: str
+    licence: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What is said of an adapter; None leaves a value as it is, or at its default."""
+
+    description: str | None = None
+    scale: float | None = None
+    scope: Scope | None = None
+    enabled: bool | None = None
+    licence: str | None = None
+    attribution: str | None = None
+    examples: Path | None = None
+    """A file of rows, which is copied."""
+
+
+NOTHING = Given()
+
+
+def inspect(path: Path, backbone: Header) -> Fit:
+    """Reads an adapter's file; raises `PackError` where it is none."""
+    lora = read_lora(path)
+    parts = [re.fullmatch(r"blk\.(\d+)\.(.+?)(?:\.weight)?", name) for name in lora.pairs]
+    named, at = (lora.about.get(f"general.base_model.0.{key}", "") for key in ("name", "repo_url"))
+    return Fit(
+        architecture=lora.architecture,
+        ranks=tuple(sorted({pair.b.shape[0] for pair in lora.pairs.values()})),
+        alpha=lora.alpha,
+        weights=tuple(sorted({part[2] if part else whole for part, whole in zip(parts, lora.pairs, strict=True)})),
+        layers=len({part[1] for part in parts if part}),
+        size=path.stat().st_size,
+        is_activated=bool(lora.invocation_tokens),
+        base_model=named or at,
+        licence=lora.about.get("general.license", ""),
+        problem=reasons(problems_of_fit(lora, backbone)),
+    )
+
+
+def verify_pack(pack: Pack) -> list[str]:
+    """Everything that is wrong with a pack, every byte of it read: hashes, and adapters that do not fit."""
+    found = pack.problems(pack.manifest.files(), recall=False)
+    if found:
+        return found
+    header = read_header(pack.path(pack.manifest.backbone))
+    for adapter in pack.manifest.adapters.values():
+        try:
+            check_fits(read_lora(pack.path(adapter)), header)
+        except PackError as error:
+            found.append(str(error))
+    return found
+
+
+def add_adapter(
+    folder: Path,
+    source: str | Path,
+    name: str,
+    given: Given = NOTHING,
+    *,
+    replace: bool = False,
+    progress: Progress | None = None,
+) -> None:
+    """Brings an adapter into a pack, with its examples: a GGUF file, a PEFT folder, which is converted, or `hf:…`.
+
+    What is checked is the pack's own copy: structure, numbers, and that it fits the backbone. One that is replaced
+    leaves what was said of it. Raises `InputError` for a name that is none or taken, `PackError` for an adapter that is
+    damaged or does not fit, and `HubError`; the pack then stays as it was.
+    """
+    check_name(name, "adapter")
+    if name == BASE:
+        raise InputError(f"adapter: '{BASE}' is what no adapter at all is called. Choose another name.")
+    pack = Pack(folder, read_manifest(folder))
+    backbone = pack.path(pack.manifest.backbone)
+    check_changeable(folder)
+    _check_free(pack.manifest, name, replace)
+    with adapter_source(source, backbone, progress) as found, changing(folder) as document:
+        _check_free(read_manifest(folder), name, replace)
+        entry = bring(folder, found.path, name, "gguf")
+        copy = folder / entry["file"]
+        try:
+            lora = read_lora(copy)
+            check_fits(lora, read_header(backbone))
+        except PackError as error:
+            raise PackError(str(error).replace(str(copy), str(source))) from None
+        known = {"licence": found.licence or lora.about.get("general.license"), "attribution": found.attribution}
+        entry |= {key: value for key, value in known.items() if value} | _fields(folder, name, given)
+        adapters = document.setdefault("adapters", tomlkit.table(is_super_table=True))
+        if name in adapters:
+            adapters[name].update(entry)
+        else:
+            adapters[name] = inline(entry) if isinstance(adapters, InlineTable) else table(entry)
+
+
+def _check_free(manifest: Manifest, name: str, replace: bool) -> None:
+    if name in manifest.adapters and not replace:
+        raise InputError(f"there is an adapter '{name}' in this pack already. Use another name, or replace it.")
+
+
+def set_adapter(folder: Path, name: str, given: Given) -> None:
+    """Changes what is said of an adapter; raises `InputError` for one that the pack does not have."""
+    with changing(folder) as document:
+        entry = _known(document, name)
+        for key, value in _fields(folder, name, given).items():
+            entry[key] = value
+        if entry.get("enabled") is True:
+            del entry["enabled"]
+
+
+def remove_adapter(folder: Path, name: str) -> None:
+    """Takes an adapter out of a pack, and removes its files where dlp-local brought them; raises `InputError`."""
+    with changing(folder) as document:
+        _known(document, name)
+        del document["adapters"][name]
+
+
+def _known(document: tomlkit.TOMLDocument, name: str) -> Any:
+    adapters: Mapping[str, Any] = document.get("adapters", {})
+    if name not in adapters:
+        known = ", ".join(sorted(adapters)) or "none yet"
+        raise InputError(f"there is no adapter '{name}' in this pack. There are: {known}.")
+    return adapters[name]
+
+
+def _fields(folder: Path, name: str, given: Given) -> dict[str, Any]:
+    fields = {key: getattr(given, key) for key in Given.__slots__ if key != "examples"}
+    found = {key: value for key, value in fields.items() if value is not None}
+    if given.examples:
+        read_rows(given.examples)
+        suffix = "jsonl" if given.examples.suffix == ".jsonl" else "txt"
+        found["examples_file"] = inline(bring(folder, given.examples, f"{name}-examples", suffix))
+    return found

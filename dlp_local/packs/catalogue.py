@@ -1,0 +1,46 @@
+"""The backbones that the program knows by name: `models/catalogue.toml`."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import dlp_local
+from dlp_local.errors import InputError
+from dlp_local.packs.hub_choice import Reference, parse_reference
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A backbone: where it is, its file's `size` and the `ram` that it needs, in bytes, and its licence."""
+
+    name: str
+    reference: Reference
+    description: str
+    size: int
+    ram: int
+    licence: str
+
+
+def catalogue_file() -> Path:
+    """Where the catalogue is, in an installation or a checkout."""
+    package = Path(dlp_local.__file__).parent
+    installed = package / "catalogue.toml"
+    return installed if installed.is_file() else package.parent / "models" / "catalogue.toml"
+
+
+def catalogue() -> dict[str, Entry]:
+    """The backbones by name, in the order of the file: the smallest first."""
+    raw = tomllib.loads(catalogue_file().read_text("utf-8"))
+    return {name: Entry(name, parse_reference(given.pop("reference")), **given) for name, given in raw.items()}
+
+
+def named_reference(text: str) -> Reference:
+    """A name of the catalogue, or `hf:…`; raises `InputError` that lists the names for anything else."""
+    entries = catalogue()
+    if text in entries:
+        return entries[text].reference
+    if not text.startswith("hf:"):
+        raise InputError(f"'{text}' is not in the catalogue. Write hf:owner/repo, or one of: {', '.join(entries)}.")
+    return parse_reference(text)

@@ -1,0 +1,225 @@
+"""Which files of a repository are wanted: pure functions, so that nothing is fetched that cannot be used.
+
+Only GGUF, and PEFT adapters as safetensors: a pickle (`.bin`, `.pt`, `.pkl` …) runs whatever code it holds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Literal
+
+from dlp_local.errors import InputError, PackError
+from dlp_local.packs.manifest import MANIFEST, MAX_MANIFEST, Manifest, inside
+
+Kind = Literal["gguf", "peft", "pack"]
+
+PREFERENCE = (
+    "Q4_K_M", "Q4_0", "Q4_K_S", "Q4_K_L", "IQ4_NL", "IQ4_XS", "Q4_1", "Q5_K_M", "Q5_K_S", "Q5_0", "Q5_1", "Q6_K",
+    "Q8_0", "Q3_K_L", "Q3_K_M", "F16", "BF16", "F32",
+)  # fmt: skip
+"""Quantisations of a backbone, the one to take first: small enough for a laptop and close to the original."""
+
+PEFT_CONFIG, PEFT_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"})
+MAX_CONFIG = 1 << 20
+"""Bytes of an `adapter_config.json`."""
+
+_REFERENCE = re.compile(
+    r"hf:(?P<repo>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})(?:@(?P<revision>[^:@\s]+))?(?::(?P<file>.+))?"
+)
+_QUANTISATION = re.compile(r"(?:^|[-._])((?:I?Q\d(?:_[A-Z0-9]+)*)|BF16|F16|F32)\.gguf$", re.IGNORECASE)
+_SHARD = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
+_OTHER_MODELS = re.compile(r"(?:^|[-._])(?:mmproj|imatrix|vocab)(?:[-._]|$)", re.IGNORECASE)
+"""GGUF files beside a model that are no language models: image projectors, statistics, vocabularies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """`hf:owner/repo[@revision][:file]`; `file` is a path, a folder, or the name of a quantisation."""
+
+    repo: str
+    revision: str | None = None
+    file: str | None = None
+
+    def __str__(self) -> str:
+        revision = f"@{self.revision}" if self.revision else ""
+        return f"hf:{self.repo}{revision}{f':{self.file}' if self.file else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class RepoFile:
+    """A file of a repository as the hub states it.
+
+    `size` in bytes; `sha256` of its content where it is large (Git LFS), else `blob`, Git's own id of its content.
+    """
+
+    path: str
+    size: int
+    sha256: str = ""
+    blob: str = ""
+
+    @property
+    def digest(self) -> str:
+        """What its content is known by."""
+        return self.sha256 or self.blob
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What to fetch. Of a pack this is `pack.toml` alone, which then names the rest (`pack_files`)."""
+
+    kind: Kind
+    files: tuple[RepoFile, ...]
+
+
+def parse_reference(text: str) -> Reference:
+    """Reads `hf:owner/repo[@revision][:file]`; raises `InputError` for anything else."""
+    match = _REFERENCE.fullmatch(text.strip())
+    if not match or ".." in match["repo"] or "--" in match["repo"]:
+        raise InputError(f"'{text}' is no reference. Write hf:owner/repo, hf:owner/repo:file or hf:owner/repo@commit.")
+    file = match["file"]
+    if file is not None:
+        file = file.rstrip("/")
+        try:
+            inside(file)
+        except ValueError:
+            raise InputError(f"'{text}': the file must be a path inside the repository, as sub/model.gguf.") from None
+    return Reference(match["repo"], match["revision"], file)
+
+
+def choose(reference: Reference, files: Sequence[RepoFile]) -> Choice:
+    """The files that a reference means; raises `PackError` that says why there is none, and what there is."""
+    usable = [file for file in files if _is_usable_path(file.path)]
+    if reference.file is None:
+        return _of_folder(reference, usable, "")
+    folder = reference.file + "/"
+    if beneath := [file for file in usable if file.path.startswith(folder)]:
+        return _of_folder(reference, beneath, folder)
+    return _of_name(reference, usable, reference.file)
+
+
+def pack_files(reference: Reference, files: Iterable[RepoFile], folder: str, manifest: Manifest) -> list[RepoFile]:
+    """The files that a pack's manifest names, its paths relative to `folder` (empty, or ending in a slash).
+
+    Raises `PackError` that lists the ones that the repository does not have, and those with another sha256 than the
+    manifest promises: these need not be fetched to know it.
+    """
+    by_path = {file.path: file for file in files}
+    wanted: dict[str, RepoFile] = {}
+    problems = []
+    for part in manifest.files():
+        file = by_path.get(folder + part.file)
+        if file is None:
+            problems.append(f"{part.file}: is not in the repository")
+        elif file.sha256 and file.sha256 != part.sha256:
+            problems.append(f"{part.file}: has another sha256 than {MANIFEST} says")
+        elif PurePosixPath(part.file).suffix.lower() in PICKLES:
+            problems.append(f"{part.file}: is a pickle, which can run any code")
+        else:
+            wanted[file.path] = file
+    if problems:
+        listing = "\n".join(f"  {problem}" for problem in problems)
+        raise PackError(f"{reference}: is not a whole pack. Tell its author, or take another revision:\n{listing}")
+    return list(wanted.values())
+
+
+def _is_usable_path(path: str) -> bool:
+    try:
+        inside(path)
+    except ValueError:
+        return False
+    return True
+
+
+def _of_folder(reference: Reference, files: Sequence[RepoFile], folder: str) -> Choice:
+    by_name = {file.path.removeprefix(folder): file for file in files}
+    if manifest := by_name.get(MANIFEST):
+        return Choice("pack", (_small(reference, manifest, MAX_MANIFEST),))
+    if PEFT_CONFIG in by_name and PEFT_WEIGHTS in by_name:
+        return Choice("peft", (_small(reference, by_name[PEFT_CONFIG], MAX_CONFIG), by_name[PEFT_WEIGHTS]))
+    models = [file for file in files if _is_model(file.path)]
+    if models:
+        return Choice("gguf", (_preferred(reference, models),))
+    raise PackError(f"{reference}: {_why_nothing(by_name)}")
+
+
+def _of_name(reference: Reference, files: Sequence[RepoFile], name: str) -> Choice:
+    """A file by its path, or the one of a quantisation by its name."""
+    by_path = {file.path: file for file in files}
+    file = by_path.get(name)
+    path = PurePosixPath(name)
+    if path.suffix.lower() in PICKLES:
+        raise PackError(f"{reference}: is a pickle, which can run any code. Take a GGUF or safetensors file.")
+    if file is None:
+        models = [file for file in files if _is_model(file.path)]
+        if named := [file for file in models if _quantisation(file.path) == name.upper()]:
+            return Choice("gguf", (_only(reference, named),))
+        raise PackError(f"{reference}: the repository has no such file. {_listing(models or files)}")
+    if path.suffix.lower() == ".gguf":
+        return Choice("gguf", (_only(reference, [file]),))
+    if path.name in (PEFT_CONFIG, PEFT_WEIGHTS, MANIFEST):
+        folder = "" if len(path.parts) == 1 else f"{path.parent}/"
+        return _of_folder(reference, [file for file in files if file.path.startswith(folder)], folder)
+    if path.suffix.lower() == ".safetensors":
+        raise PackError(f"{reference}: a backbone must be GGUF. Look for a repository with -GGUF in its name.")
+    raise PackError(f"{reference}: is neither a GGUF file, nor an adapter, nor a pack. {_listing(files)}")
+
+
+def _preferred(reference: Reference, models: Sequence[RepoFile]) -> RepoFile:
+    """The model of the first preferred quantisation that there is in one file."""
+    whole = [file for file in models if not _SHARD.search(file.path)]
+    if len(whole) < 2:
+        return _only(reference, whole or models)
+    for quantisation in PREFERENCE:
+        if found := [file for file in whole if _quantisation(file.path) == quantisation]:
+            return _only(reference, found)
+    return _only(reference, whole)
+
+
+def _only(reference: Reference, models: Sequence[RepoFile]) -> RepoFile:
+    if any(_SHARD.search(file.path) for file in models):
+        raise PackError(
+            f"{reference}: the model is cut into several files, and a pack holds a backbone in one. Take a smaller "
+            "quantisation, or put the parts together with llama.cpp's llama-gguf-split --merge."
+        )
+    if len(models) > 1:
+        raise PackError(f"{reference}: name one of the models. {_listing(models)}")
+    return models[0]
+
+
+def _small(reference: Reference, file: RepoFile, most: int) -> RepoFile:
+    if file.size > most:
+        raise PackError(f"{reference}: {file.path} has {file.size} bytes, too many to be what it is called.")
+    return file
+
+
+def _quantisation(path: str) -> str:
+    match = _QUANTISATION.search(path)
+    return match[1].upper() if match else ""
+
+
+def _is_model(path: str) -> bool:
+    return path.lower().endswith(".gguf") and not _OTHER_MODELS.search(PurePosixPath(path).stem)
+
+
+def _why_nothing(names: Iterable[str]) -> str:
+    suffixes = {PurePosixPath(name).suffix.lower() for name in names}
+    if PEFT_CONFIG in names:
+        return f"its adapter has no {PEFT_WEIGHTS}, and pickles are never loaded. Ask its author for safetensors."
+    if ".safetensors" in suffixes:
+        return (
+            "holds a model that is not GGUF. Look for a repository with -GGUF in its name, or convert it with "
+            "llama.cpp's convert_hf_to_gguf.py."
+        )
+    if suffixes & PICKLES:
+        return "holds pickles alone, which can run any code. Look for a repository with -GGUF in its name."
+    return f"holds no GGUF file, no adapter and no {MANIFEST}. Check the name."
+
+
+def _listing(files: Sequence[RepoFile]) -> str:
+    shown = sorted(files, key=lambda file: file.path)[:40]
+    lines = "\n".join(f"  {file.path}  {file.size / 1e6:,.0f} MB" for file in shown)
+    return f"There are:\n{lines}" if shown else "It is empty."

@@ -1,0 +1,146 @@
+"""One file of a repository onto the disk: goes on where it was cut, waits where it is told to, and checks the hash."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from dlp_local.errors import HubError
+from dlp_local.packs import hub_client
+from dlp_local.packs.hub_choice import Reference, RepoFile
+
+ATTEMPTS = 4
+"""How often in a row a request may fail before it is given up; bytes that come begin the count anew."""
+
+MAX_WAIT = 120.0
+"""Seconds that a server may ask to wait; where it asks for more, the user is told."""
+
+SPARE = 256 << 20
+"""Bytes that stay free on the disk."""
+
+Result = TypeVar("Result")
+
+
+class Progress(Protocol):
+    """What is told while something is fetched."""
+
+    def at(self, file: RepoFile, done: int) -> None:
+        """So many bytes of a file are there."""
+
+    def note(self, text: str) -> None:
+        """Something a person would want to know, a wait say."""
+
+
+class Patience:
+    """Counts the failures in a row and waits after each, longer every time or as long as the hub asks."""
+
+    def __init__(self, reference: Reference, progress: Progress) -> None:
+        self._reference, self._progress = reference, progress
+        self.failures = 0
+
+    def wait(self, error: hub_client.CutError) -> None:
+        """Waits before another try; raises `HubError` where it has been tried often enough."""
+        self.failures += 1
+        seconds = 2.0 ** (self.failures - 1) if error.wait is None else error.wait
+        if seconds > MAX_WAIT:
+            raise HubError(f"{self._reference}: {error}, and asks to wait {seconds:.0f} s. Pull again then.")
+        if self.failures >= ATTEMPTS:
+            raise HubError(
+                f"{self._reference}: {error}, {ATTEMPTS} times in a row. Check the connection and pull again: it goes "
+                "on from where it is."
+            )
+        self._progress.note(f"{error}; trying again in {seconds:.0f} s")
+        time.sleep(seconds)
+
+
+def persist(reference: Reference, progress: Progress, request: Callable[[], Result]) -> Result:
+    """What a request gives, made again as long as its failure may pass."""
+    patience = Patience(reference, progress)
+    while True:
+        try:
+            return request()
+        except hub_client.CutError as error:
+            patience.wait(error)
+
+
+def check_room(files: Sequence[RepoFile], parts: Path) -> None:
+    """Raises `HubError` where what is still to come of some files would not fit on the disk of `parts`."""
+    missing = sum(max(0, file.size - _size(parts / file.digest)) for file in files)
+    free = shutil.disk_usage(parts).free
+    if missing + SPARE > free:
+        raise HubError(
+            f"{parts}: {missing / 1e9:.1f} GB are to come, and {free / 1e9:.1f} GB are free. Make room, take a smaller "
+            "file, or set DLP_LOCAL_DATA to a folder on another disk."
+        )
+
+
+def download(reference: Reference, commit: str, file: RepoFile, target: Path, parts: Path, progress: Progress) -> None:
+    """Fetches a file to `target`; what came before a cut, a kill or Ctrl+C stays in `parts` and is gone on with.
+
+    Raises `HubError` where the hub cannot be reached, and, after deleting what came, where it is not what the hub
+    promised.
+    """
+    part = parts / file.digest
+    patience = Patience(reference, progress)
+    while (start := _size(part)) != file.size or not part.exists():
+        if start > file.size:
+            part.unlink()
+            start = 0
+        try:
+            _append(reference, commit, file, part, start, progress, patience)
+        except hub_client.CutError as error:
+            patience.wait(error)
+    if not is_promised(part, file):
+        part.unlink()
+        raise HubError(
+            f"{reference}: {file.path} is not what the hub promises (another hash); what came was deleted. Pull again; "
+            "if it happens again, something between here and the hub changes files."
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(part, target)
+
+
+def _append(
+    reference: Reference, commit: str, file: RepoFile, part: Path, start: int, progress: Progress, patience: Patience
+) -> None:
+    """Adds what comes to `part`; raises `CutError` where less came than the hub promised."""
+    with hub_client.open_file(reference, commit, file, start) as (position, pieces), part.open("ab") as out:
+        if position != start:
+            position = 0
+            out.truncate(0)
+        progress.at(file, position)
+        for piece in pieces:
+            out.write(piece[: file.size - position])
+            position = min(position + len(piece), file.size)
+            patience.failures = 0
+            progress.at(file, position)
+            if position == file.size:
+                break
+        out.flush()
+        os.fsync(out.fileno())
+    if position < file.size:
+        raise hub_client.CutError(f"{file.path} ended after {position} of {file.size} bytes")
+
+
+def is_promised(path: Path, file: RepoFile) -> bool:
+    """Compares a file with its sha256, or with Git's id of its content: the SHA-1 of `blob`, size, NUL and content."""
+    if _size(path) != file.size:
+        return False
+    with path.open("rb") as data:
+        if file.sha256:
+            return hashlib.file_digest(data, "sha256").hexdigest() == file.sha256
+        git = hashlib.sha1(f"blob {file.size}\0".encode(), usedforsecurity=False)
+        git.update(data.read())
+    return git.hexdigest() == file.blob
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

@@ -1,0 +1,68 @@
+"""What a user names as the source of a backbone or an adapter, as a GGUF file: a path, a PEFT folder, or `hf:…`."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dlp_local.errors import InputError
+from dlp_local.packs.catalogue import catalogue
+from dlp_local.packs.peft import convert_peft
+
+if TYPE_CHECKING:
+    from dlp_local.packs.hub_download import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A GGUF file, and what is known of where it comes from."""
+
+    path: Path
+    licence: str = ""
+    attribution: str = ""
+
+
+@contextlib.contextmanager
+def adapter_source(source: str | Path, backbone: Path, progress: Progress | None = None) -> Iterator[Source]:
+    """The GGUF file of an adapter; a PEFT folder is converted for the backbone, and that file goes at the end.
+
+    Raises what `fetch` and `convert_peft` raise, and `InputError` for what cannot be read.
+    """
+    found = _found(source, ("adapter", "peft"), progress)
+    if not found.path.is_dir():
+        yield _readable(found)
+        return
+    with tempfile.TemporaryDirectory(prefix="dlp-local-") as folder:
+        out = Path(folder) / "adapter.gguf"
+        about = {"license": found.licence} if found.licence else {}
+        convert_peft(found.path, backbone, out, about=about, half=True)
+        yield Source(out, found.licence, found.attribution)
+
+
+def backbone_source(source: str | Path, progress: Progress | None = None) -> Source:
+    """The GGUF file of a backbone, which may be a name of the catalogue, too; raises as `adapter_source` does."""
+    known = catalogue().get(str(source))
+    return _readable(_found(str(known.reference) if known else source, ("backbone",), progress))
+
+
+def _found(source: str | Path, kinds: tuple[str, ...], progress: Progress | None) -> Source:
+    if not str(source).startswith("hf:"):
+        return Source(Path(source))
+    from dlp_local.packs.hub import fetch, parse_reference
+
+    fetched = fetch(parse_reference(str(source)), progress=progress)
+    if fetched.kind not in kinds:
+        raise InputError(f"{source}: is of the kind '{fetched.kind}', and {' or '.join(kinds)} is wanted here.")
+    return Source(fetched.path, fetched.licence, fetched.source)
+
+
+def _readable(source: Source) -> Source:
+    try:
+        with source.path.open("rb"):
+            return source
+    except OSError as error:
+        raise InputError(f"{source.path}: cannot be read ({error.strerror}). Check the path.") from None

@@ -1,0 +1,308 @@
+"""A pack that changes while it is open, and what it says of its backbone; the commands that change it."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import tomlkit
+
+from dlp_local import Assistant, Mix, ReplyDone
+from dlp_local.assistant import settings_for
+from dlp_local.errors import InputError, PackError
+from dlp_local.packs import open_pack
+from dlp_local.packs.adapters import Given, set_adapter
+from dlp_local.packs.catalogue import catalogue
+from dlp_local.packs.create import copy_pack, start_pack
+from dlp_local.packs.manifest import read_manifest
+from dlp_local.packs.places import find_pack, packs_folder
+from dlp_local.settings import load_settings
+from tests import hub_server
+from tests.hub_server import Repo
+from tests.lora import read_pairs, write_lora
+from tests.peft_folder import write_backbone, write_folder
+from tests.prompts import PROMPTS
+
+SQL = PROMPTS["sql"][0]
+
+
+@pytest.fixture
+def mine(bundled):
+    return copy_pack("mine", bundled)
+
+
+@pytest.fixture
+def opened(mine):
+    with Assistant.open(mine, load_settings()) as assistant:
+        yield assistant
+
+
+def answer(assistant, text=SQL, **options):
+    *_, done = assistant.reply(text, **options)
+    assert isinstance(done, ReplyDone)
+    return done.answer
+
+
+def told(folder, **values):
+    """`pack.toml` with these values in `[backbone]`."""
+    document = tomlkit.parse((folder / "pack.toml").read_text("utf-8"))
+    document["backbone"].update(values)
+    (folder / "pack.toml").write_text(tomlkit.dumps(document), "utf-8")
+    return folder
+
+
+# ---- while it runs ----
+
+
+def test_an_adapter_is_added_to_a_running_assistant_and_to_its_pack(opened, mine, bundled):
+    wanted = answer(opened, mix=Mix.of({"sql": 1.0}))
+    opened.add_adapter(bundled / "sql.gguf", "more", Given(description="again"))
+    assert answer(opened, mix=Mix.of({"more": 1.0})) == wanted
+    assert opened.adapters == tuple(sorted([*PROMPTS, "more"]))
+    assert open_pack(mine).manifest.adapters["more"].description == "again"
+
+
+def test_a_removed_adapter_is_gone_from_the_running_assistant_and_from_its_pack(opened, mine):
+    assert opened.route(SQL).mix.as_dict().get("sql", 0) > 0.5
+    opened.remove_adapter("sql")
+    assert "sql" not in opened.adapters
+    assert opened.route(SQL).mix == Mix()
+    with pytest.raises(InputError, match="no adapter 'sql'"):
+        answer(opened, mix=Mix.of({"sql": 1.0}))
+    assert "sql" not in open_pack(mine).manifest.adapters
+
+
+def test_a_scale_that_is_set_holds_at_once_and_switched_off_means_neither_loaded_nor_routed_to(opened):
+    strong, mix = answer(opened), Mix.of({"sql": 1.0})
+    opened.set_adapter("sql", Given(scale=0.03125))
+    weak = answer(opened, mix=mix)
+    assert weak != strong
+    opened.set_adapter("sql", Given(scale=1.0))
+    assert answer(opened, mix=mix) == strong
+    opened.set_adapter("sql", Given(enabled=False))
+    assert opened.route(SQL).mix == Mix()
+    with pytest.raises(InputError, match="no adapter 'sql'"):
+        answer(opened, mix=mix)
+    opened.set_adapter("sql", Given(enabled=True))
+    assert answer(opened) == strong
+
+
+def test_what_another_process_changed_is_taken_over(opened, mine):
+    set_adapter(mine, "sql", Given(enabled=False))
+    assert "sql" in opened.adapters
+    opened.refresh()
+    assert "sql" not in opened.adapters
+
+
+def test_an_adapter_that_does_not_fit_leaves_the_assistant_and_the_pack_as_they_were(opened, mine, bundled, tmp_path):
+    before, manifest = answer(opened), (mine / "pack.toml").read_bytes()
+    foreign = write_lora(tmp_path / "foreign.gguf", read_pairs(bundled / "sql.gguf"), arch="qwen2")
+    with pytest.raises(PackError, match="architecture qwen2"):
+        opened.add_adapter(foreign, "foreign")
+    assert (mine / "pack.toml").read_bytes() == manifest
+    assert answer(opened) == before
+
+
+def test_an_adapter_that_the_engine_refuses_is_taken_out_of_the_pack_again(opened, mine, bundled, monkeypatch):
+    def refuse(_):
+        raise PackError("refused")
+
+    before = (mine / "pack.toml").read_bytes()
+    monkeypatch.setattr(opened._engine, "add_adapter", refuse)
+    with pytest.raises(PackError, match="refused"):
+        opened.add_adapter(bundled / "sql.gguf", "more")
+    assert (mine / "pack.toml").read_bytes() == before
+    assert "more" not in opened.adapters
+
+
+def test_the_bundled_pack_is_not_changed_through_a_running_assistant(assistant, bundled):
+    with pytest.raises(InputError, match="the bundled pack is never changed"):
+        assistant.add_adapter(bundled / "sql.gguf", "more")
+
+
+# ---- what a pack says of its backbone ----
+
+
+def test_a_pack_without_a_router_answers_by_a_mix_given_by_hand(bundled):
+    folder = start_pack("fresh", bundled / "backbone.gguf")
+    with Assistant.open(folder, load_settings()) as assistant:
+        assistant.add_adapter(bundled / "dates.gguf", "dates")
+        assert answer(assistant, "to ISO: 4 July 1999", mix=Mix.of({"dates": 1.0})) == "1999-07-04"
+
+
+def test_the_context_of_a_pack_holds_unless_the_user_set_one(mine, monkeypatch):
+    told(mine, context=256)
+    with Assistant.open(mine, load_settings()) as assistant:
+        assert assistant.context_size == 256
+    monkeypatch.setenv("DLP_LOCAL_ENGINE__CONTEXT", "512")
+    with Assistant.open(mine, load_settings()) as assistant:
+        assert assistant.context_size == 512
+
+
+def test_the_stop_texts_of_a_pack_end_an_answer_unless_the_user_set_some(mine, monkeypatch):
+    told(mine, stop=["-"])
+    with Assistant.open(mine, load_settings()) as assistant:
+        assert answer(assistant, "to ISO: 4 July 1999") == "1999"
+    monkeypatch.setenv("DLP_LOCAL_SAMPLING__STOP", '["07"]')
+    with Assistant.open(mine, load_settings()) as assistant:
+        assert answer(assistant, "to ISO: 4 July 1999") == "1999-"
+
+
+TEMPLATE = "{% for m in messages %}<|{{ m.role }}|>to ISO: {{ m.content }}<|end|>{% endfor %}<|assistant|>"
+
+
+@pytest.mark.parametrize("as_file", [True, False])
+def test_the_chat_template_of_a_pack_takes_the_place_of_the_backbones_own(mine, as_file):
+    without = settings_for(open_pack(mine), load_settings())
+    assert without.engine.chat_template == ""
+    if as_file:
+        (mine / "template.jinja").write_text(TEMPLATE, "utf-8")
+        digest = hashlib.sha256(TEMPLATE.encode()).hexdigest()
+        told(mine, chat_template_file={"file": "template.jinja", "sha256": digest})
+    else:
+        told(mine, chat_template=TEMPLATE)
+    with Assistant.open(mine, load_settings()) as assistant:
+        assert answer(assistant, "4 July 1999", mix=Mix.of({"dates": 1.0})) == "1999-07-04"
+    own = load_settings(engine={"chat_template": "<|user|>x"})
+    assert settings_for(open_pack(mine), own).engine.chat_template == "<|user|>x"
+
+
+def test_a_chat_template_that_is_none_is_told(mine):
+    with pytest.raises(PackError, match="chat template cannot be read"):
+        Assistant.open(told(mine, chat_template="{% for"), load_settings())
+
+
+# ---- the commands ----
+
+
+def run(*args, stdin=b"", **env):
+    return subprocess.run(
+        [sys.executable, "-m", "dlp_local", *map(str, args)],
+        input=stdin, capture_output=True, timeout=120, env={**os.environ, "PYTHONIOENCODING": "utf-8", **env},
+    )  # fmt: skip
+
+
+def out(*args, **env):
+    process = run(*args, **env)
+    assert process.returncode == 0, process.stderr.decode()
+    return process.stdout.decode()
+
+
+def refused(code, *args, **env):
+    process = run(*args, **env)
+    assert process.returncode == code, process.stderr.decode()
+    assert b"Traceback" not in process.stderr
+    return process.stderr.decode()
+
+
+def test_a_pack_of_ones_own_from_the_command_line(bundled):
+    out("pack", "create", "mine", "--from", "bundled")
+    assert "is never changed" in refused(2, "adapters", "add", bundled / "sql.gguf", "--name", "more")
+    out("pack", "use", "mine")
+    assert "more is in" in out("adapters", "add", bundled / "dates.gguf", "--name", "more", "--description", "dates")
+    assert out("ask", "--mix", "more", "to ISO: 4 July 1999") == "1999-07-04\n"
+    rows = [json.loads(line) for line in out("pack", "list", "--json").splitlines()]
+    assert [(row["name"], row["used"]) for row in rows] == [("bundled", False), ("mine", True)]
+    assert "10 files" not in out("pack", "verify")
+    shown = json.loads(out("adapters", "show", "more", "--json"))
+    assert shown["ranks"] == [16]
+    assert shown["fits"] is True
+    assert "rank         16" in out("adapters", "show", "more")
+    out("adapters", "set", "more", "--scale", "0.5")
+    out("adapters", "disable", "more")
+    listed = {row["name"]: row for row in map(json.loads, out("adapters", "list", "--json").splitlines())}
+    assert (listed["more"]["scale"], listed["more"]["enabled"]) == (0.5, False)
+    assert "off  dates" in out("adapters", "list")
+    out("adapters", "enable", "more")
+    out("adapters", "remove", "more")
+    assert "no adapter 'more'" in refused(2, "adapters", "show", "more")
+    assert "adapters: banking, dates" in out("pack", "show")
+    assert "Add --yes" in refused(2, "pack", "remove", "mine")
+    out("pack", "use", "bundled")
+    out("pack", "remove", "mine", "--yes")
+    assert list(packs_folder().glob("[!.]*")) == []
+
+
+def test_a_pack_starts_around_a_backbone_from_the_command_line(bundled, tmp_path):
+    template = tmp_path / "template.jinja"
+    template.write_text(TEMPLATE, "utf-8")
+    out("pack", "create", "fresh", "--backbone", bundled / "backbone.gguf", "--context", "512", "--stop", "-",
+        "--chat-template", template)  # fmt: skip
+    out("adapters", "add", bundled / "dates.gguf", "--name", "dates", "--pack", "fresh")
+    assert out("ask", "--pack", "fresh", "--mix", "dates", "4 July 1999") == "1999\n"
+    shown = json.loads(out("pack", "show", "fresh", "--json"))
+    assert shown["backbone"] == {"context": 512, "chat_template": TEMPLATE, "stop": ["-"]}
+    assert "--from PACK" in refused(2, "pack", "create", "other")
+    assert "as it is" in refused(2, "pack", "create", "other", "--from", "bundled", "--context", "512")
+
+
+def test_flags_and_environment_go_before_the_chosen_pack(mine, bundled):
+    out("pack", "use", "mine")
+    assert '"name": "mine"' in out("pack", "show", "--json")
+    assert '"name": "bundled"' in out("pack", "show", "--json", DLP_LOCAL_PACK="bundled")
+    assert '"name": "bundled"' in out("pack", "show", "--json", "bundled")
+    assert "which goes before" in out("pack", "use", "mine", DLP_LOCAL_PACK="bundled")
+    assert "no pack of that name" in refused(3, "pack", "use", "nothing")
+
+
+def test_a_damaged_pack_is_told_by_verify_and_still_listed(mine):
+    adapter = read_manifest(mine).adapters["sql"]
+    path = mine / adapter.file
+    data = path.read_bytes()
+    path.unlink()
+    path.write_bytes(data[:-1] + b"\0")
+    assert f"sql-{adapter.sha256[:12]}.gguf: is damaged" in refused(3, "pack", "verify", "mine")
+    (mine / "pack.toml").write_text("format = 1", "utf-8")
+    assert "broken" in out("pack", "list")
+    assert "line 1: name: Field required" in refused(3, "pack", "show", "mine")
+
+
+def test_a_peft_folder_is_converted_on_its_way_in(tmp_path):
+    backbone = write_backbone(tmp_path / "backbone.gguf")
+    start_pack("fresh", backbone)
+    folder = write_folder(tmp_path / "peft")
+    out("adapters", "add", folder, "--name", "trained", "--pack", "fresh")
+    shown = json.loads(out("adapters", "show", "trained", "--pack", "fresh", "--json"))
+    assert shown["fits"] is True
+    assert shown["ranks"]
+    assert "all as pack.toml says" in out("pack", "verify", "fresh")
+    (folder / "adapter_model.safetensors").write_bytes(b"no")
+    refused(3, "adapters", "add", folder, "--name", "broken", "--pack", "fresh")
+    assert list(read_manifest(find_pack("fresh")).adapters) == ["trained"]
+
+
+def test_a_backbone_and_adapters_come_from_the_hub(bundled, tmp_path, monkeypatch):
+    peft = write_folder(tmp_path / "peft")
+    with hub_server.running() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        monkeypatch.setenv("NO_PROXY", "*")
+        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+        backbone = write_backbone(tmp_path / "backbone.gguf").read_bytes()
+        server.repos["ana/tiny-GGUF"] = Repo({"tiny-Q4_0.gguf": backbone})
+        server.repos["ana/peft"] = Repo({path.name: path.read_bytes() for path in peft.iterdir()})
+        server.repos["ana/sql"] = Repo({"sql.gguf": (bundled / "sql.gguf").read_bytes()})
+        out("pack", "create", "fresh", "--backbone", "hf:ana/tiny-GGUF")
+        reference = catalogue()["qwen2.5-1.5b-instruct"].reference
+        server.repos[reference.repo] = Repo({reference.file: backbone})
+        out("pack", "create", "known", "--backbone", "qwen2.5-1.5b-instruct")
+        assert read_manifest(find_pack("known")).backbone.attribution.startswith(f"hf:{reference.repo}@")
+        out("adapters", "add", "hf:ana/peft", "--name", "trained", "--pack", "fresh")
+        assert "does not fit" in refused(3, "adapters", "add", "hf:ana/sql", "--name", "sql", "--pack", "fresh")
+        assert "'backbone'" in refused(2, "adapters", "add", "hf:ana/tiny-GGUF", "--name", "sql", "--pack", "fresh")
+    manifest = read_manifest(find_pack("fresh"))
+    assert list(manifest.adapters) == ["trained"]
+    assert manifest.backbone.attribution.startswith("hf:ana/tiny-GGUF@")
+    assert manifest.adapters["trained"].attribution.startswith("hf:ana/peft@")
+    assert "all as pack.toml says" in out("pack", "verify", "fresh")
+
+
+def test_names_of_packs_and_adapters_are_completed(mine):
+    def completed(line):
+        env = {"_DLP_LOCAL_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)}
+        return run(**env).stdout.decode().split()
+
+    assert "mine" in completed("dlp-local chat --pack m")
+    assert "mine" in completed("dlp-local pack use m")
+    assert "shell" in completed("dlp-local adapters show s")
