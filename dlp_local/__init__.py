@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from dlp_local.records import HistoryTrimmed, Message, Mix, ReplyDone, Route, RouteChosen, TextDelta
@@ -10,10 +9,7 @@ from dlp_local.records import HistoryTrimmed, Message, Mix, ReplyDone, Route, Ro
 if TYPE_CHECKING:
     from dlp_local.assistant import Assistant
 
-try:
-    __version__ = version("dlp-local")
-except PackageNotFoundError:  # a checkout that is not installed
-    __version__ = "0"
+    __version__: str
 
 __all__ = ["Assistant", "HistoryTrimmed", "Message", "Mix", "ReplyDone", "Route", "RouteChosen", "TextDelta"]
 
@@ -24,4 +20,11 @@ def __getattr__(name: str) -> Any:
         from dlp_local.assistant import Assistant
 
         return Assistant
+    if name == "__version__":
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return version("dlp-local")
+        except PackageNotFoundError:  # a checkout that is not installed
+            return "0"
     raise AttributeError(f"module 'dlp_local' has no attribute '{name}'")

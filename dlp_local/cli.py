@@ -3,43 +3,62 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from typing import Annotated, NoReturn
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from dlp_local import __version__, terminal
-from dlp_local.commands import adapters, history, pack, persona
-from dlp_local.commands.ask import ask
-from dlp_local.commands.chat import chat
-from dlp_local.commands.doctor import doctor
-from dlp_local.commands.pull import pull
-from dlp_local.commands.route import route
+from dlp_local import terminal
 from dlp_local.errors import DlpLocalError, ExitCode
+
+COMMANDS = ("chat", "ask", "route", "pack", "adapters", "pull", "history", "persona", "doctor")
+"""Each is a module of `dlp_local.commands`, with a function of its name or a group called `app`."""
 
 EXIT_CODES = (
     "Exit codes: 0 well, 1 some rows failed or not all is well, 2 wrong input, 3 damaged pack, 4 engine failed, "
     "5 download failed, 130 interrupted."
 )
 
+
+class Commands(TyperGroup):
+    """Imports the command that is called and no other: the window is to be painted at once."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        """In the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: typer.Context, name: str) -> TyperCommand | TyperGroup | None:  # type: ignore[override]
+        """The command of that name."""
+        if name not in COMMANDS:
+            return None
+        module = import_module(f"dlp_local.commands.{name}")
+        if group := getattr(module, "app", None):
+            command: TyperCommand | TyperGroup = typer.main.get_group(group)
+        else:
+            alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+            alone.command(name)(getattr(module, name))
+            command = typer.main.get_command(alone)  # type: ignore[assignment]
+        command.name = name
+        return command
+
+
 app = typer.Typer(
     name="dlp-local",
+    cls=Commands,
     help="A private assistant on your own laptop: each message is routed to the adapters that fit it. Works offline.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (chat, ask, route, pull, doctor):
-    app.command()(command)
-app.add_typer(pack.app, name="pack")
-app.add_typer(adapters.app, name="adapters")
-app.add_typer(history.app, name="history")
-app.add_typer(persona.app, name="persona")
 
 
 @app.callback(invoke_without_command=True)
 def options(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
     """Options of the program itself."""
     if version:
+        from dlp_local import __version__
+
         print(f"dlp-local {__version__}")
         raise typer.Exit
 

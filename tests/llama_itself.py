@@ -10,7 +10,9 @@ import llama_cpp
 def open_llama(bundled: Path, adapter: str | None = None) -> llama_cpp.Llama:
     """The bundled backbone, with one of its adapters or none."""
     lora = str(bundled / f"{adapter}.gguf") if adapter else None
-    return llama_cpp.Llama(str(bundled / "backbone.gguf"), lora_path=lora, n_ctx=1024, verbose=False)
+    return llama_cpp.Llama(
+        str(bundled / "backbone.gguf"), lora_path=lora, n_ctx=1024, n_threads=1, n_threads_batch=1, verbose=False
+    )
 
 
 def greedy(llama: llama_cpp.Llama, prompt: str, max_tokens: int) -> tuple[str, int]:

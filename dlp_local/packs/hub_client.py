@@ -13,17 +13,17 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import huggingface_hub as hub
+from huggingface_hub import constants, errors
+from huggingface_hub.constants import HF_HUB_DOWNLOAD_TIMEOUT
+from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # the HTTP library's own base
+from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+
 from dlp_local import __version__
 from dlp_local.errors import HubError
 from dlp_local.packs.hub_choice import Reference, RepoFile
 
-os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # else it names the machine's packages to the hub; read at import
-
-import huggingface_hub as hub
-from huggingface_hub import errors
-from huggingface_hub.constants import HF_HUB_DOWNLOAD_TIMEOUT
-from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # the HTTP library's own base
-from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+constants.HF_HUB_DISABLE_TELEMETRY = True  # else it names the machine's packages to the hub
 
 PIECE = 1 << 16
 """Bytes that are written at once: so much a cut can lose."""

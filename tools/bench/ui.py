@@ -27,7 +27,7 @@ from pathlib import Path
 from dlp_local.history import History
 
 PROGRAM = [sys.executable, "-m", "dlp_local"]
-PROMPT, LETTER = "Write a message", "ж"
+PROMPT, LETTER = "rite a message", "ж"  # the cursor stands on the first letter
 LONG = {
     f"DLP_LOCAL_SAMPLING__{name}": value
     for name, value in {"TEMPERATURE": "5", "TOP_K": "0", "TOP_P": "1", "MIN_P": "0", "SEED": "1"}.items()

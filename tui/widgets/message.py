@@ -14,17 +14,23 @@ from tui.turn import Turn
 from tui.widgets.answer import Answer
 from tui.widgets.receipt import Receipt
 
-FRAME = 1 / 25
-"""Seconds between two drawings of a growing answer: faster is not seen, and costs the model its time."""
+FRAME, LONGEST_FRAME = 1 / 25, 0.4
+"""Seconds between two drawings of a growing answer."""
+
+SHARE = 0.05
+"""What drawing may take of a core: the rest of the machine is the model's."""
 
 
 class TurnView(Vertical):
-    """Draws a turn as often as it changes, but at most once a frame, and the newest value only."""
+    """Draws a turn as often as it changes, but at most once a frame, and the newest value only.
+
+    A frame lasts the longer the more a drawing costs.
+    """
 
     def __init__(self, turn: Turn) -> None:
         super().__init__()
         self._turn = turn
-        self._drawn_at = 0.0
+        self._next_frame = 0.0
         self._waiting = False
 
     def compose(self) -> ComposeResult:
@@ -44,7 +50,7 @@ class TurnView(Vertical):
         self._turn = turn
         if not self._waiting:
             self._waiting = True
-            delay = max(0.0, self._drawn_at + FRAME - monotonic())
+            delay = max(0.0, self._next_frame - monotonic())
             # Not by `set_timer`: on a busy machine textual leaves out a call that is late when its timer starts.
             asyncio.get_running_loop().call_later(delay, self.call_next, self._draw)
 
@@ -52,7 +58,7 @@ class TurnView(Vertical):
         self._waiting = False
         if not self.children:  # not composed yet, then `on_mount` draws it; or already taken away
             return
-        turn = self._turn
+        turn, start = self._turn, monotonic()
         answer = self.query_one(Answer)
         answer.display = bool(turn.answer)
         if turn.answer:
@@ -60,7 +66,12 @@ class TurnView(Vertical):
         self._part(".notice", trimmed_notice(turn.trimmed))
         self._part(".problem", turn.error)
         self.query_one(Receipt).show(turn)
-        self._drawn_at = monotonic()
+        self._next_frame = start + LONGEST_FRAME
+        self.call_after_refresh(self._drawn, start)
+
+    def _drawn(self, start: float) -> None:
+        now = monotonic()
+        self._next_frame = now + min(max(FRAME, (now - start) / SHARE), LONGEST_FRAME)
 
     def _part(self, selector: str, text: str) -> None:
         part = self.query_one(selector, Static)
