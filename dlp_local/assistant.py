@@ -14,8 +14,10 @@ from dlp_local.conversation import ChatOptions
 from dlp_local.engine import EngineProcess
 from dlp_local.errors import InputError
 from dlp_local.packs import Pack, open_pack, pack_folder
-from dlp_local.packs.adapters import NOTHING, Given, add_adapter, remove_adapter, set_adapter
+from dlp_local.packs.adapters import add_adapter, remove_adapter, set_adapter
 from dlp_local.records import (
+    AS_IT_IS,
+    AdapterChange,
     Event,
     Generated,
     Message,
@@ -153,12 +155,12 @@ class Assistant:
         instructions = self.settings.system if options.system is None else options.system
         return [Message("system", instructions)] if instructions else []
 
-    def add_adapter(self, source: str | Path, name: str, given: Given = NOTHING) -> None:
+    def add_adapter(self, source: str | Path, name: str, change: AdapterChange = AS_IT_IS) -> None:
         """Adds an adapter to the pack, as `packs.adapters.add_adapter`, and to the running engine and router.
 
         Where the engine refuses it, the pack stays as it was, too.
         """
-        add_adapter(self._pack.folder, source, name, given)
+        add_adapter(self._pack.folder, source, name, change)
         try:
             self.refresh()
         except BaseException:
@@ -170,9 +172,9 @@ class Assistant:
         remove_adapter(self._pack.folder, name)
         self.refresh()
 
-    def set_adapter(self, name: str, given: Given) -> None:
+    def set_adapter(self, name: str, change: AdapterChange) -> None:
         """Changes what the pack says of an adapter: scale, scope, whether it is switched on; it holds at once."""
-        set_adapter(self._pack.folder, name, given)
+        set_adapter(self._pack.folder, name, change)
         self.refresh()
 
     def refresh(self) -> None:

@@ -48,6 +48,23 @@ class AdapterFile:
 
 
 @dataclass(frozen=True, slots=True)
+class AdapterChange:
+    """What a pack is to say of an adapter; None leaves a value as it is, or at its default."""
+
+    description: str | None = None
+    scale: float | None = None
+    scope: Scope | None = None
+    enabled: bool | None = None
+    licence: str | None = None
+    attribution: str | None = None
+    examples: Path | None = None
+    """A file of messages that the adapter is for, one a line or JSONL; it is copied."""
+
+
+AS_IT_IS = AdapterChange()
+
+
+@dataclass(frozen=True, slots=True)
 class Mix:
     """Adapter → weight, sorted by name; weights are multiples of 1/32, sum to ≤ 1, and the rest is `base`."""
 

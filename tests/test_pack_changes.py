@@ -21,7 +21,6 @@ from dlp_local.gguf_header import read_header
 from dlp_local.lora_file import problems_of_fit, read_lora
 from dlp_local.packs import change, open_pack
 from dlp_local.packs.adapters import (
-    Given,
     add_adapter,
     inspect,
     remove_adapter,
@@ -31,6 +30,7 @@ from dlp_local.packs.adapters import (
 from dlp_local.packs.create import copy_pack, remove_pack, start_pack
 from dlp_local.packs.manifest import Pack, read_manifest
 from dlp_local.packs.places import bundled_pack, choose, chosen, find_pack, pack_folder, user_packs
+from dlp_local.records import AdapterChange
 from dlp_local.settings import Engine as Options
 from dlp_local.settings import data_folder
 from tests.lora import read_pairs, write_lora
@@ -182,7 +182,7 @@ def test_a_choice_that_is_gone_is_told_with_the_way_back(mine):
 def test_an_added_adapter_is_copied_with_its_hash_its_licence_and_its_examples(mine, bundled, tmp_path):
     rows = tmp_path / "rows.jsonl"
     rows.write_text('{"text": "count the players"}\n\n{"text": "which teams won?"}\n', "utf-8")
-    given = Given(description="questions → SQL", scale=0.5, scope="context", licence="MIT", examples=rows)
+    given = AdapterChange(description="questions → SQL", scale=0.5, scope="context", licence="MIT", examples=rows)
     add_adapter(mine, bundled / "sql.gguf", "more", given)
     pack = open_pack(mine)
     adapter = pack.manifest.adapters["more"]
@@ -227,7 +227,7 @@ def test_a_manifest_written_in_another_form_of_toml_is_changed_as_well(mine, bun
     before = set(read_manifest(mine).adapters)
     add_adapter(mine, bundled / "shell.gguf", "more")
     assert set(read_manifest(mine).adapters) == before | {"more"}
-    set_adapter(mine, "sql", Given(scale=0.5))
+    set_adapter(mine, "sql", AdapterChange(scale=0.5))
     assert adapter_of(mine, "sql").scale == 0.5
     remove_adapter(mine, "sql")
     assert set(read_manifest(mine).adapters) == before - {"sql"} | {"more"}
@@ -251,7 +251,7 @@ def test_a_removed_adapter_is_gone_with_its_files_and_a_file_of_the_user_stays(m
     note = mine / "adapters" / "README.md"
     note.write_text("mine")
     before = state(mine)
-    add_adapter(mine, bundled / "sql.gguf", "more", Given(examples=rows))
+    add_adapter(mine, bundled / "sql.gguf", "more", AdapterChange(examples=rows))
     remove_adapter(mine, "more")
     assert state(mine) == before
     with pytest.raises(InputError, match=r"no adapter 'more' in this pack. There are: banking, dates"):
@@ -259,17 +259,19 @@ def test_a_removed_adapter_is_gone_with_its_files_and_a_file_of_the_user_stays(m
 
 
 def test_a_switched_off_adapter_is_not_loaded_and_may_be_damaged(mine):
-    set_adapter(mine, "sql", Given(enabled=False))
+    set_adapter(mine, "sql", AdapterChange(enabled=False))
     assert "sql" not in [file.name for file in open_pack(mine).adapter_files()]
     (mine / adapter_of(mine, "sql").file).unlink()
     pack = open_pack(mine)
     assert any("sql-" in problem for problem in verify_pack(pack))
-    set_adapter(mine, "sql", Given(enabled=True))
+    set_adapter(mine, "sql", AdapterChange(enabled=True))
     with pytest.raises(PackError, match="sql-"):
         open_pack(mine)
 
 
-@pytest.mark.parametrize("given", [Given(scale=9.0), Given(scale=float("nan")), Given(scope="all")])
+@pytest.mark.parametrize(
+    "given", [AdapterChange(scale=9.0), AdapterChange(scale=float("nan")), AdapterChange(scope="all")]
+)
 def test_a_value_that_no_adapter_may_have_changes_nothing(mine, bundled, given):
     before = state(mine)
     with pytest.raises(PackError, match=r"line \d+: adapters\.sql\.(scale|scope)"):
@@ -284,7 +286,7 @@ def test_the_bundled_pack_is_never_changed(bundled):
     for deed in (
         lambda: add_adapter(bundled, bundled / "sql.gguf", "more"),
         lambda: remove_adapter(bundled, "sql"),
-        lambda: set_adapter(bundled, "sql", Given(scale=0.5)),
+        lambda: set_adapter(bundled, "sql", AdapterChange(scale=0.5)),
     ):
         with pytest.raises(InputError, match="pack create mine --from bundled && dlp-local pack use mine"):
             deed()
@@ -304,7 +306,7 @@ def test_examples_that_cannot_be_used_add_no_adapter(mine, bundled, tmp_path, ro
     path.write_bytes(rows)
     before = state(mine)
     with pytest.raises(InputError, match=r"rows\.txt"):
-        add_adapter(mine, bundled / "sql.gguf", "more", Given(examples=path))
+        add_adapter(mine, bundled / "sql.gguf", "more", AdapterChange(examples=path))
     assert state(mine) == before
 
 
@@ -506,8 +508,8 @@ def test_killed_at_any_moment_it_leaves_the_pack_as_it_was_or_as_it_is_meant_to_
         if "more" in pack.manifest.adapters:
             remove_adapter(mine, "more")
         else:
-            set_adapter(mine, "sql", Given(scale=1.0))
-            set_adapter(mine, "sql", Given(scale=1.0))
+            set_adapter(mine, "sql", AdapterChange(scale=1.0))
+            set_adapter(mine, "sql", AdapterChange(scale=1.0))
         if ran.returncode == 0:
             break
     assert killed >= 8
@@ -672,6 +674,6 @@ def test_examples_are_those_of_the_manifest_and_then_those_of_the_file(mine, tmp
     rows = tmp_path / "rows.txt"
     rows.write_text("first\nsecond\n", "utf-8")
     inline = adapter_of(mine, "dates").examples
-    set_adapter(mine, "dates", Given(examples=rows))
+    set_adapter(mine, "dates", AdapterChange(examples=rows))
     pack = Pack(mine, read_manifest(mine))
     assert pack.examples("dates") == (*inline, "first", "second")

@@ -13,11 +13,12 @@ from dlp_local import Assistant, Mix, ReplyDone
 from dlp_local.assistant import settings_for
 from dlp_local.errors import InputError, PackError
 from dlp_local.packs import open_pack
-from dlp_local.packs.adapters import Given, set_adapter
+from dlp_local.packs.adapters import set_adapter
 from dlp_local.packs.catalogue import catalogue
 from dlp_local.packs.create import copy_pack, start_pack
 from dlp_local.packs.manifest import read_manifest
 from dlp_local.packs.places import find_pack, packs_folder
+from dlp_local.records import AdapterChange
 from dlp_local.settings import load_settings
 from tests import hub_server
 from tests.hub_server import Repo
@@ -58,7 +59,7 @@ def told(folder, **values):
 
 def test_an_adapter_is_added_to_a_running_assistant_and_to_its_pack(opened, mine, bundled):
     wanted = answer(opened, mix=Mix.of({"sql": 1.0}))
-    opened.add_adapter(bundled / "sql.gguf", "more", Given(description="again"))
+    opened.add_adapter(bundled / "sql.gguf", "more", AdapterChange(description="again"))
     assert answer(opened, mix=Mix.of({"more": 1.0})) == wanted
     assert opened.adapters == tuple(sorted([*PROMPTS, "more"]))
     assert open_pack(mine).manifest.adapters["more"].description == "again"
@@ -76,21 +77,21 @@ def test_a_removed_adapter_is_gone_from_the_running_assistant_and_from_its_pack(
 
 def test_a_scale_that_is_set_holds_at_once_and_switched_off_means_neither_loaded_nor_routed_to(opened):
     strong, mix = answer(opened), Mix.of({"sql": 1.0})
-    opened.set_adapter("sql", Given(scale=0.03125))
+    opened.set_adapter("sql", AdapterChange(scale=0.03125))
     weak = answer(opened, mix=mix)
     assert weak != strong
-    opened.set_adapter("sql", Given(scale=1.0))
+    opened.set_adapter("sql", AdapterChange(scale=1.0))
     assert answer(opened, mix=mix) == strong
-    opened.set_adapter("sql", Given(enabled=False))
+    opened.set_adapter("sql", AdapterChange(enabled=False))
     assert opened.route(SQL).mix == Mix()
     with pytest.raises(InputError, match="no adapter 'sql'"):
         answer(opened, mix=mix)
-    opened.set_adapter("sql", Given(enabled=True))
+    opened.set_adapter("sql", AdapterChange(enabled=True))
     assert answer(opened) == strong
 
 
 def test_what_another_process_changed_is_taken_over(opened, mine):
-    set_adapter(mine, "sql", Given(enabled=False))
+    set_adapter(mine, "sql", AdapterChange(enabled=False))
     assert "sql" in opened.adapters
     opened.refresh()
     assert "sql" not in opened.adapters

@@ -15,10 +15,10 @@ from dlp_local.commands.pull import Bars
 from dlp_local.display import size_text, visible
 from dlp_local.errors import InputError
 from dlp_local.gguf_header import read_header
-from dlp_local.packs.adapters import Fit, Given, add_adapter, inspect, remove_adapter, set_adapter
+from dlp_local.packs.adapters import Fit, add_adapter, inspect, remove_adapter, set_adapter
 from dlp_local.packs.manifest import Adapter, Pack, read_manifest
 from dlp_local.packs.places import pack_folder
-from dlp_local.records import Scope
+from dlp_local.records import AS_IT_IS, AdapterChange, Scope
 from dlp_local.settings import load_settings
 
 app = typer.Typer(help="The adapters of a pack: add, list, show, remove, enable, disable, set.", no_args_is_help=True)
@@ -52,10 +52,12 @@ def add(
     pack: PackOption = None,
 ) -> None:
     """Copy an adapter into the pack, once it is known to fit its backbone."""
-    given = Given(description, scale, scope, None, licence, attribution, examples)
+    change = AdapterChange(
+        description=description, scale=scale, scope=scope, licence=licence, attribution=attribution, examples=examples
+    )
     folder = _folder(pack)
     with Bars() as bars:
-        add_adapter(folder, source, name, given, replace=replace, progress=bars)
+        add_adapter(folder, source, name, change, replace=replace, progress=bars)
     print(f"{name} is in {visible(str(folder))}. Try it: dlp-local ask --mix {name} 'a message'")
 
 
@@ -120,17 +122,17 @@ def remove(name: NameArgument, pack: PackOption = None) -> None:
 @app.command()
 def enable(name: NameArgument, pack: PackOption = None) -> None:
     """Let messages go to an adapter again."""
-    set_adapter(_folder(pack), name, Given(enabled=True))
+    set_adapter(_folder(pack), name, AdapterChange(enabled=True))
 
 
 @app.command()
 def disable(name: NameArgument, pack: PackOption = None) -> None:
     """Neither load an adapter nor send messages to it; it stays in the pack."""
-    set_adapter(_folder(pack), name, Given(enabled=False))
+    set_adapter(_folder(pack), name, AdapterChange(enabled=False))
 
 
 @app.command("set")
-def change(
+def set_values(
     name: NameArgument,
     scale: ScaleOption = None,
     description: DescriptionOption = None,
@@ -141,10 +143,12 @@ def change(
     pack: PackOption = None,
 ) -> None:
     """Change what the pack says of an adapter."""
-    given = Given(description, scale, scope, None, licence, attribution, examples)
-    if given == Given():
+    change = AdapterChange(
+        description=description, scale=scale, scope=scope, licence=licence, attribution=attribution, examples=examples
+    )
+    if change == AS_IT_IS:
         raise InputError("say what to set: --scale, --description, --scope, --examples, --licence or --attribution.")
-    set_adapter(_folder(pack), name, given)
+    set_adapter(_folder(pack), name, change)
 
 
 def _folder(pack: str | None) -> Path:

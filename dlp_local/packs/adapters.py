@@ -19,7 +19,7 @@ from dlp_local.packs.manifest import Manifest, Pack, read_manifest
 from dlp_local.packs.places import check_name
 from dlp_local.packs.rows import read_rows
 from dlp_local.packs.source import adapter_source
-from dlp_local.records import BASE, Scope
+from dlp_local.records import AS_IT_IS, BASE, AdapterChange
 
 if TYPE_CHECKING:
     from dlp_local.packs.hub_download import Progress
@@ -41,23 +41,6 @@ class Fit:
     base_model: str
     licence: str
     problem: str
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What is said of an adapter; None leaves a value as it is, or at its default."""
-
-    description: str | None = None
-    scale: float | None = None
-    scope: Scope | None = None
-    enabled: bool | None = None
-    licence: str | None = None
-    attribution: str | None = None
-    examples: Path | None = None
-    """A file of rows, which is copied."""
-
-
-NOTHING = Given()
 
 
 def inspect(path: Path, backbone: Header) -> Fit:
@@ -97,7 +80,7 @@ def add_adapter(
     folder: Path,
     source: str | Path,
     name: str,
-    given: Given = NOTHING,
+    change: AdapterChange = AS_IT_IS,
     *,
     replace: bool = False,
     progress: Progress | None = None,
@@ -125,7 +108,7 @@ def add_adapter(
         except PackError as error:
             raise PackError(str(error).replace(str(copy), str(source))) from None
         known = {"licence": found.licence or lora.about.get("general.license"), "attribution": found.attribution}
-        entry |= {key: value for key, value in known.items() if value} | _fields(folder, name, given)
+        entry |= {key: value for key, value in known.items() if value} | _fields(folder, name, change)
         adapters = document.setdefault("adapters", tomlkit.table(is_super_table=True))
         if name in adapters:
             adapters[name].update(entry)
@@ -138,11 +121,11 @@ def _check_free(manifest: Manifest, name: str, replace: bool) -> None:
         raise InputError(f"there is an adapter '{name}' in this pack already. Use another name, or replace it.")
 
 
-def set_adapter(folder: Path, name: str, given: Given) -> None:
+def set_adapter(folder: Path, name: str, change: AdapterChange) -> None:
     """Changes what is said of an adapter; raises `InputError` for one that the pack does not have."""
     with changing(folder) as document:
         entry = _known(document, name)
-        for key, value in _fields(folder, name, given).items():
+        for key, value in _fields(folder, name, change).items():
             entry[key] = value
         if entry.get("enabled") is True:
             del entry["enabled"]
@@ -163,11 +146,11 @@ def _known(document: tomlkit.TOMLDocument, name: str) -> Any:
     return adapters[name]
 
 
-def _fields(folder: Path, name: str, given: Given) -> dict[str, Any]:
-    fields = {key: getattr(given, key) for key in Given.__slots__ if key != "examples"}
+def _fields(folder: Path, name: str, change: AdapterChange) -> dict[str, Any]:
+    fields = {key: getattr(change, key) for key in AdapterChange.__slots__ if key != "examples"}
     found = {key: value for key, value in fields.items() if value is not None}
-    if given.examples:
-        read_rows(given.examples)
-        suffix = "jsonl" if given.examples.suffix == ".jsonl" else "txt"
-        found["examples_file"] = inline(bring(folder, given.examples, f"{name}-examples", suffix))
+    if change.examples:
+        read_rows(change.examples)
+        suffix = "jsonl" if change.examples.suffix == ".jsonl" else "txt"
+        found["examples_file"] = inline(bring(folder, change.examples, f"{name}-examples", suffix))
     return found

@@ -96,10 +96,11 @@ def choose(name: str) -> Path:
     """Writes down which pack is opened where nothing else says so, and returns its folder."""
     folder = find_pack(name)
     is_name = name == BUNDLED or folder.parent == packs_folder()
+    folder = folder if is_name else folder.resolve()
     try:
         _choice().parent.mkdir(parents=True, exist_ok=True)
         with written_aside(_choice()) as part:
-            part.write_text(f"{name if is_name else folder.resolve()}\n", "utf-8")
+            part.write_text(f"{name if is_name else folder}\n", "utf-8")
     except OSError as error:
         raise InputError(f"{_choice()}: cannot be written ({error.strerror}). Use --pack instead.") from None
     return folder
