@@ -78,9 +78,11 @@ class Detour:
 
 
 @pytest.mark.parametrize("scopes", [{}, {"sql": "context", "dates": "context"}], ids=["turn", "context"])
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=st.lists(steps, min_size=3, max_size=14), last=steps)
 def test_after_any_detour_an_answer_is_the_one_of_a_cold_engine(bundled, scopes, path, last):
+    # Under `scope = "context"` logits are equal to rounding only (docs/architecture.md), and a near-tie may fall either
+    # way: always the same paths, so that chance does not decide over a change that has nothing to do with it.
     warm, adapters = open_engine(bundled, scopes)
     detour = Detour(warm, adapters)
     for kind, mix, text in path:
