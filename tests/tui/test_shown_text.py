@@ -72,8 +72,7 @@ async def test_every_character_of_an_answer_and_of_a_message_is_shown(text):
     async with window(FakeAssistant(Answer(list(text))), size=(100, 50)) as w:
         await w.say(text)
         await w.sees("tok/s", READY)
-        for line in text.splitlines():
-            assert w.text().count(line) == 2, w.text()
+        await w.until(lambda: all(w.text().count(line) == 2 for line in text.splitlines()))
 
 
 @pytest.mark.asyncio

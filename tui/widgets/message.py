@@ -46,9 +46,11 @@ class TurnView(Vertical):
         await self._draw()
 
     def show(self, turn: Turn) -> None:
-        """Draws `turn` at the next frame."""
+        """Draws `turn` at the next frame, and its end at once."""
         self._turn = turn
-        if not self._waiting:
+        if turn.state in ("done", "failed"):
+            self.call_next(self._draw)
+        elif not self._waiting:
             self._waiting = True
             delay = max(0.0, self._next_frame - monotonic())
             # Not by `set_timer`: on a busy machine textual leaves out a call that is late when its timer starts.
