@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "routing": GROUND,
     "packs": GROUND,
     "engine": GROUND,
-    "assistant": GROUND | {"conversation", "engine", "packs", "routing"},
+    "assistant": GROUND | {"conversation", "engine", "history", "packs", "routing"},
     "doctor": GROUND | {"assistant", "conversation", "engine", "packs", "routing"},
     "terminal": {"display", "errors", "records"},
     "commands": GROUND | {"assistant", "doctor", "conversation", "export", "history", "packs", "terminal"},

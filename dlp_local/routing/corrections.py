@@ -33,6 +33,10 @@ class Corrections:
             (*(self.labels[index] for index in keep), label),
         )
 
+    def of(self, label: str) -> Floats:
+        """Embeddings (n, dims) of the messages that belong to a label."""
+        return self.embeddings[[known == label for known in self.labels]]
+
     def apply(self, probabilities: dict[str, float], embedding: Floats) -> dict[str, float]:
         """p·(1-w) + w·(the labels of what is near), for one message's embedding (dims,).
 

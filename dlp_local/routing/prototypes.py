@@ -52,7 +52,10 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Prototypes:
-    """Labels and their prototypes: `centres` float32 (m, dims) of unit length, each the `owner`-th label's."""
+    """Labels and their prototypes: `centres` float32 (m, dims), each the `owners`-th label's.
+
+    A centre has unit length, or more where its label has fewer than `USUAL` examples (`_gain`).
+    """
 
     labels: tuple[str, ...]
     centres: Floats

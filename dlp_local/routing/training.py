@@ -36,8 +36,8 @@ MAX_PARAMETERS = 5_000_000
 """The paper's bound on the mini-MLP."""
 
 MEMBERS = 4
-HIDDEN = 512
-EPOCHS = 10
+HIDDEN = 1024
+EPOCHS = 8
 """Passes over the rows; more where the rows are few, so that there are `STEPS` steps."""
 
 STEPS = 400
@@ -112,9 +112,9 @@ def train_router(
     y = np.searchsorted(names, np.asarray(labels))
     if len(names) < 2:
         raise InputError("router: all rows have the same label. Give rows of two labels at least.")
-    hidden = min(HIDDEN, (MAX_PARAMETERS - ANCHOR_NUMBERS) // (MEMBERS * (x.shape[1] + len(names) + 1)))
-    if hidden < len(names) // 8:
+    if len(names) * (x.shape[1] + len(names)) > ANCHOR_NUMBERS:
         raise InputError(f"router: {len(names):,} labels are too many for {MAX_PARAMETERS:,} parameters.")
+    hidden = min(HIDDEN, (MAX_PARAMETERS - ANCHOR_NUMBERS) // (MEMBERS * (x.shape[1] + len(names) + 2)))
     mlp = _mlp(x, y, len(names), hidden, seed, lambda done: progress(0.9 * done))
     anchors, shares = _anchors(x, y, len(names), seed, lambda done: progress(0.9 + 0.1 * done))
     raw = Network(*mlp, anchors, shares, USUAL_KERNEL_WEIGHT)
@@ -133,7 +133,7 @@ def train_router(
     return TrainedRouter(
         network=_folded(raw, weight, temperature, offset),
         labels=tuple(map(str, names)),
-        prototypes=Prototypes.of({str(name): x[y == index] for index, name in enumerate(names)}, x.shape[1], equal=True),
+        prototypes=Prototypes.of({str(name): x[y == index] for index, name in enumerate(names)}, x.shape[1]),
         rows=len(x),
         temperature=temperature,
         accuracy=accuracy(crosswise, y_held),
