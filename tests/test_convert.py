@@ -27,8 +27,9 @@ CLOSE = 1e-3
 
 
 @pytest.fixture(autouse=True)
-def exact_cache(monkeypatch):
-    """Keys and values in f32: their rounding to f16 alone makes differences of 0.002."""
+def exact_and_small(monkeypatch):
+    """Keys and values in f32, whose rounding to f16 alone makes differences of 0.002; one thread is enough."""
+    torch.set_num_threads(1)
     monkeypatch.setitem(llama.KV_TYPES, "f16", lib.GGML_TYPE_F32)
     warnings.filterwarnings("ignore", category=UserWarning, module="peft")
 
@@ -39,7 +40,7 @@ def torch_logits(model):
 
 
 def llama_logits(backbone, *adapters):
-    with llama.Backbone(backbone, Engine()) as opened:
+    with llama.Backbone(backbone, Engine(threads=1)) as opened:
         opened.set_adapters([(opened.load_adapter(read_lora(adapter)), 1.0) for adapter in adapters])
         opened.decode(TOKENS, 0, 0)
         return opened.logits()

@@ -14,6 +14,7 @@ from dlp_local.assistant import settings_for
 from dlp_local.errors import InputError, PackError
 from dlp_local.packs import open_pack
 from dlp_local.packs.adapters import Given, set_adapter
+from dlp_local.packs.catalogue import catalogue
 from dlp_local.packs.create import copy_pack, start_pack
 from dlp_local.packs.manifest import read_manifest
 from dlp_local.packs.places import find_pack, packs_folder
@@ -283,6 +284,10 @@ def test_a_backbone_and_adapters_come_from_the_hub(bundled, tmp_path, monkeypatc
         server.repos["ana/peft"] = Repo({path.name: path.read_bytes() for path in peft.iterdir()})
         server.repos["ana/sql"] = Repo({"sql.gguf": (bundled / "sql.gguf").read_bytes()})
         out("pack", "create", "fresh", "--backbone", "hf:ana/tiny-GGUF")
+        reference = catalogue()["qwen2.5-1.5b-instruct"].reference
+        server.repos[reference.repo] = Repo({reference.file: backbone})
+        out("pack", "create", "known", "--backbone", "qwen2.5-1.5b-instruct")
+        assert read_manifest(find_pack("known")).backbone.attribution.startswith(f"hf:{reference.repo}@")
         out("adapters", "add", "hf:ana/peft", "--name", "trained", "--pack", "fresh")
         assert "does not fit" in refused(3, "adapters", "add", "hf:ana/sql", "--name", "sql", "--pack", "fresh")
         assert "'backbone'" in refused(2, "adapters", "add", "hf:ana/tiny-GGUF", "--name", "sql", "--pack", "fresh")

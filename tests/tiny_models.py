@@ -6,7 +6,7 @@ as llama.cpp's converter does it, apart from the code that is tested.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ _LLAMA = {
     "tie_word_embeddings": False,
 }
 _HEAD = {"head_dim": HEAD}
+_YARN = {"llama_4_scaling_beta": 0.0, "original_max_position_embeddings": CONTEXT}
 _TIED = {"tie_word_embeddings": True}
 
 Array = np.ndarray
@@ -105,8 +106,30 @@ _GRANITE = {"attention.scale": 0.3, "embedding_scale": 3.0, "residual_scale": 0.
 MODELS: dict[str, Tiny] = {
     "llama": Tiny("Llama", "llama", _LLAMA, _RMS, _rotated),
     "mistral": Tiny("Mistral", "llama", _LLAMA | {"sliding_window": None}, _RMS, _rotated),
+    "mistral3": Tiny(
+        "Ministral3",
+        "mistral3",
+        _LLAMA | _HEAD | {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4} | _YARN},
+        _RMS | _LENGTHS,
+        _rotated,
+    ),
     "qwen2": Tiny("Qwen2", "qwen2", _LLAMA, _RMS),
     "qwen3": Tiny("Qwen3", "qwen3", _LLAMA | _HEAD, _RMS | _LENGTHS),
+    "qwen3moe": Tiny(
+        "Qwen3Moe",
+        "qwen3moe",
+        _LLAMA
+        | _HEAD
+        | {"moe_intermediate_size": 16, "num_experts": 4, "num_experts_per_tok": 2}
+        | {"norm_topk_prob": True},
+        _RMS | _LENGTHS | {"expert_count": 4, "expert_used_count": 2, "expert_feed_forward_length": 16},
+    ),
+    "lfm2": Tiny(
+        "Lfm2",
+        "lfm2",
+        _LLAMA | _TIED | {"layer_types": ["conv", "full_attention"], "block_auto_adjust_ff_dim": False},
+        {"attention.layer_norm_rms_epsilon": 1e-5, "attention.head_count_kv": [0, KV_HEADS], "shortconv.l_cache": 3},
+    ),
     "gemma": Tiny("Gemma", "gemma", _LLAMA | _HEAD | _TIED, _RMS | _LENGTHS, _norms_plus_one),
     "gemma2": Tiny(
         "Gemma2",
@@ -213,7 +236,7 @@ def random_model(name: str) -> Any:
     model = getattr(transformers, head)(config).eval()
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.normal_(0, 0.25) if parameter.ndim == 2 else parameter.uniform_(0.5, 1.5)
+            parameter.normal_(0, 0.25) if parameter.ndim >= 2 else parameter.uniform_(0.5, 1.5)
     return model
 
 
@@ -233,23 +256,35 @@ def write_backbone(name: str, model: Any, path: Path) -> None:
         "vocab_size": VOCAB,
     }
     for key, value in (common | dict(tiny.keys)).items():
-        add = {bool: writer.add_bool, int: writer.add_uint32, float: writer.add_float32}[type(value)]
-        add(f"{tiny.arch}.{key}", value)
+        kinds = {bool: writer.add_bool, int: writer.add_uint32, float: writer.add_float32, list: writer.add_array}
+        kinds[type(value)](f"{tiny.arch}.{key}", value)
     writer.add_tokenizer_model("no_vocab")
     arch = next(arch for arch, arch_name in gguf.MODEL_ARCH_NAMES.items() if arch_name == tiny.arch)
     names = gguf.get_tensor_name_map(arch, LAYERS)
-    tied = model.config.tie_word_embeddings
-    for key, tensor in model.state_dict().items():
-        if tied and key == "lm_head.weight":
-            continue
+    for key, array in _tensors(model):
         bare = key.removeprefix("transformer.")
         target = names.get_name(key, (".weight", ".bias")) or names.get_name(bare, (".weight", ".bias"))
         assert target, f"{name}: {key} has no name in GGUF"
-        writer.add_tensor(target, np.ascontiguousarray(tiny.change(key, tensor.detach().float().numpy())))
+        writer.add_tensor(target, np.ascontiguousarray(tiny.change(key, array)))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+def _tensors(model: Any) -> Iterator[tuple[str, Array]]:
+    """Every weight, experts' gate and up apart, and embeddings that are the output, too, once."""
+    for key, tensor in model.state_dict().items():
+        array = tensor.detach().float().numpy()
+        if key.endswith(".gate_up_proj"):
+            for half, part in zip(("gate", "up"), np.split(array, 2, axis=1), strict=True):
+                yield key.replace("gate_up", half) + ".weight", part
+        elif key.endswith("experts.down_proj"):
+            yield f"{key}.weight", array
+        elif key.endswith("conv.conv.weight"):
+            yield key, array.squeeze(1)
+        elif not (model.config.tie_word_embeddings and key == "lm_head.weight"):
+            yield key, array
 
 
 def _rope_base(config: Any) -> float:

@@ -137,7 +137,7 @@ class Session:
             self.chat = chat
             last = next((turn.done for turn in reversed(chat.path()) if turn.done), None)
             self._set_status(context_used=last.context_used if last else 0, options=chat.options)
-            self._show_path()
+            self._emit(PathChanged(self.shown(), opened=True))
 
     def step(self, turn: int, by: int) -> None:
         """Goes to the alternative before (-1) or after (1) a turn; not while an answer is being written."""

@@ -105,8 +105,8 @@ class StatusChanged(Message):
 
 
 class PathChanged(Message):
-    """Another conversation, or another branch of it, is to be shown."""
+    """Another branch of the conversation is to be shown, or, where it was `opened`, another conversation."""
 
-    def __init__(self, shown: Shown) -> None:
+    def __init__(self, shown: Shown, opened: bool = False) -> None:
         super().__init__()
-        self.shown = shown
+        self.shown, self.opened = shown, opened

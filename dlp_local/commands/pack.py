@@ -117,7 +117,10 @@ def create(
         typer.Option("--from", help="Copy this pack.", metavar="PACK", autocompletion=pack_names),
     ] = None,
     backbone: Annotated[
-        str | None, typer.Option("--backbone", help="Start with this GGUF: a file or hf:owner/repo[:file].")
+        str | None,
+        typer.Option(
+            "--backbone", help="Start with this GGUF: a file, hf:owner/repo[:file], or a name of `pull --list`."
+        ),
     ] = None,
     description: Annotated[str | None, typer.Option("--description", help="Of the pack.")] = None,
     licence: Annotated[str | None, typer.Option("--licence", help="Of the backbone; else what it states.")] = None,

@@ -56,7 +56,7 @@ def start_pack(
 ) -> Path:
     """Makes a pack around a GGUF backbone, with the bundled pack's encoder and no adapter; returns its folder.
 
-    The backbone is a file or `hf:…`, and lies in the pack as the same bytes on the disk where that can do so.
+    The backbone is a file, `hf:…` or a name of the catalogue; the pack links to its bytes where the disk can do that.
 
     `about` holds fields of `[backbone]`, and `description` of the pack. Raises `InputError` for a name that is none or
     taken and for a file that cannot be read, `PackError` for one that is no language model, and `HubError`.

@@ -154,7 +154,7 @@ def _refused(source: Safetensors, name: str, reason: str) -> PackError:
 
 def _common_strength(pairs: Sequence[_Pair], path: Path) -> float:
     """The alpha of the file: the one that most weights have, so that their B stays as it is."""
-    counted = Counter(pair.strength for pair in pairs if pair.strength)
+    counted = Counter(pair.strength for pair in pairs if np.float32(pair.strength))
     if not counted:
         raise PackError(f"{path}: has the alpha 0 and so changes nothing. Use another adapter.")
     return counted.most_common(1)[0][0]

@@ -47,7 +47,7 @@ MAX_ALTERNATIVES = 32
 
 _Pattern = Annotated[str, Field(min_length=1, max_length=MAX_PATTERN)]
 _Rank = Annotated[int, Field(ge=1, le=65_536)]
-_Alpha = Annotated[float, Field(allow_inf_nan=False)]
+_Alpha = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 _Token = Annotated[int, Field(ge=0, le=0x7FFFFFFF)]
 
 

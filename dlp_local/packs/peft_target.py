@@ -19,7 +19,9 @@ from dlp_local.gguf_header import EMBEDDINGS, OUTPUT, read_header
 
 MAX_LAYERS = 1024
 
-_MATRICES = frozenset("attn_q attn_k attn_v attn_qkv attn_output ffn_gate ffn_up ffn_down".split())
+_MATRICES = frozenset(
+    "attn_q attn_k attn_v attn_qkv attn_output ffn_gate ffn_up ffn_down shortconv.in_proj shortconv.out_proj".split()
+)
 """The weights of a layer that llama.cpp computes adapters for, in every architecture named below."""
 
 _WRAPPERS = re.compile(r"\b(?:language_model|text_model)\.")
@@ -51,14 +53,14 @@ def _groups_last(rows: Rows, heads: int, kv_heads: int) -> Rows:
 
 
 _PLAIN = (
-    "cohere2 command-r ernie4_5 exaone4 gemma gemma2 gemma3 gpt2 hunyuan-dense nemotron olmo2 phi2 phi3 qwen2 qwen3 "
-    "seed_oss stablelm starcoder2"
+    "cohere2 command-r ernie4_5 exaone4 gemma gemma2 gemma3 gpt2 hunyuan-dense lfm2 nemotron olmo2 phi2 phi3 qwen2 "
+    "qwen3 qwen3moe seed_oss stablelm starcoder2"
 )
 _ROTARY: Mapping[str, Order] = {"attn_q": _neighbouring_pairs, "attn_k": _neighbouring_pairs_of_k}
 _FUSED: Mapping[str, Order] = {"attn_qkv": _heads_last}
 _ORDERS: Mapping[str, Mapping[str, Order]] = {
     **{architecture: {} for architecture in _PLAIN.split()},
-    **dict.fromkeys(("arcee", "granite", "llama", "olmo", "smollm3"), _ROTARY),
+    **dict.fromkeys(("arcee", "granite", "llama", "mistral3", "olmo", "smollm3"), _ROTARY),
     **dict.fromkeys(("bloom", "gptneox"), _FUSED),
     "falcon": {"attn_qkv": _groups_last},
 }
@@ -127,7 +129,7 @@ class Target:
         weight = f"{stem}.weight"
         layer, kind = _split(stem)
         if kind not in _MATRICES and weight not in (EMBEDDINGS, OUTPUT):
-            raise ValueError(f"llama.cpp computes no adapter for {weight}")
+            raise ValueError(f"adapters of {weight} are not known here")
         if (tensor := self._header.tensors.get(weight)) is None:
             raise ValueError(f"this backbone has no {weight}")
         if len(tensor.shape) != 2:

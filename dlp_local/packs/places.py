@@ -86,7 +86,7 @@ def chosen() -> str:
     """What `choose` wrote down last, or `bundled`."""
     try:
         return _choice().read_text("utf-8").removesuffix("\n") or BUNDLED
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return BUNDLED
     except (OSError, UnicodeDecodeError) as error:
         raise PackError(f"{_choice()}: cannot be read ({error}). Remove the file.") from None

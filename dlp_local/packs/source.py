@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlp_local.errors import InputError
+from dlp_local.packs.catalogue import catalogue
 from dlp_local.packs.peft import convert_peft
 
 if TYPE_CHECKING:
@@ -43,8 +44,9 @@ def adapter_source(source: str | Path, backbone: Path, progress: Progress | None
 
 
 def backbone_source(source: str | Path, progress: Progress | None = None) -> Source:
-    """The GGUF file of a backbone; raises what `fetch` raises, and `InputError` for what cannot be read."""
-    return _readable(_found(source, ("backbone",), progress))
+    """The GGUF file of a backbone, which may be a name of the catalogue, too; raises as `adapter_source` does."""
+    known = catalogue().get(str(source))
+    return _readable(_found(str(known.reference) if known else source, ("backbone",), progress))
 
 
 def _found(source: str | Path, kinds: tuple[str, ...], progress: Progress | None) -> Source:

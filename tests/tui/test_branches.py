@@ -134,6 +134,15 @@ async def test_a_draft_is_there_again():
         assert history.draft(None) == ""
 
 
+async def test_a_resumed_conversation_has_its_own_draft():
+    history = History(None)
+    number = history.start()
+    history.add_turn(number, None, "first", "bundled")
+    history.set_draft(number, "not yet sent")
+    async with window(FakeAssistant(), history=history, number=number) as w:
+        await w.until(lambda: w.prompt.text == "not yet sent")
+
+
 async def test_where_nothing_can_be_stored_the_chat_goes_on_and_says_so(tmp_path):
     history = History(tmp_path / "history.db")
     history._database.execute("PRAGMA query_only = ON")

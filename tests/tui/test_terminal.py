@@ -2,16 +2,20 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
+from dlp_local.history import History
+
 ROOT = Path(__file__).parents[2]
-SECONDS = 120.0
+SECONDS = 60.0
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 
@@ -20,14 +24,20 @@ class Terminal:
     """A tmux server of its own with one pane."""
 
     def __init__(self, folder: Path) -> None:
-        self._socket = str(folder / "tmux.sock")
-        self._code = folder / "exit_code"
+        self._folder, self._code = folder, folder / "exit_code"
+        self._runs = 0
 
     def tmux(self, *arguments: str) -> str:
         command = ["tmux", "-u", "-S", self._socket, "-f", "/dev/null", *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
 
+    @property
+    def _socket(self) -> str:
+        return str(self._folder / f"{self._runs}.sock")
+
     def run(self, command: str) -> None:
+        self._runs += 1
+        self._code.unlink(missing_ok=True)
         line = f"{command}; echo $? >{self._code}.part; mv {self._code}.part {self._code}; sleep 600"
         self.tmux("new-session", "-d", "-x", "80", "-y", "24", "-c", str(ROOT), line)
 
@@ -74,3 +84,40 @@ def test_a_conversation_in_a_terminal(terminal: Terminal) -> None:
     terminal.keys("C-q")
     assert terminal.exit_code() == 0
     assert "Traceback" not in terminal.screen()
+
+
+def test_a_killed_window_is_resumed_with_the_message_the_part_and_the_draft(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise = {"TEMPERATURE": "5", "TOP_K": "0", "TOP_P": "1", "MIN_P": "0", "SEED": "1", "MAX_TOKENS": "4000"}
+    for name, value in noise.items():
+        monkeypatch.setenv(f"DLP_LOCAL_SAMPLING__{name}", value)
+    terminal.run(f"{sys.executable} -m dlp_local chat")
+    terminal.sees("ready")
+    terminal.keys("-l", "/mix base")
+    terminal.keys("Enter")
+    terminal.keys("-l", "write on")
+    terminal.keys("Enter")
+    history = History(Path(os.environ["DLP_LOCAL_DATA"]) / "history.db")
+    while not (number := history.last()) or not history.conversation(number).turns[0].answer:
+        time.sleep(0.02)
+    kill(terminal)
+    (turn,) = history.conversation(number).turns
+    assert turn.state == "sent"
+    terminal.run(f"{sys.executable} -m dlp_local chat --resume")
+    terminal.sees("write on", turn.answer.split()[0], "The program ended in the middle", "broken off")
+
+    terminal.keys("-l", "not sent yet")
+    while history.draft(number) != "not sent yet":
+        time.sleep(0.02)
+    kill(terminal)
+    terminal.run(f"{sys.executable} -m dlp_local chat --resume")
+    terminal.sees("not sent yet")
+
+
+def kill(terminal: Terminal) -> None:
+    """`kill -9` of the program in the pane, and its terminal is gone, too."""
+    shell = psutil.Process(int(terminal.tmux("list-panes", "-F", "#{pane_pid}")))
+    os.kill(shell.children()[0].pid, signal.SIGKILL)
+    assert terminal.exit_code() == 128 + signal.SIGKILL
+    terminal.tmux("kill-server")

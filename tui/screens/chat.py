@@ -85,7 +85,7 @@ class ChatScreen(Screen[None]):
     async def on_mount(self) -> None:
         """Loads the pack once the window has been painted."""
         self._show(self.session.status)
-        await self._show_path(self._shown)
+        await self._show_path(self._shown, opened=True)
         self.call_after_refresh(self.session.start, self.post_message)
 
     # ---- from the session ----
@@ -118,11 +118,10 @@ class ChatScreen(Screen[None]):
 
     @on(PathChanged)
     async def _on_path(self, message: PathChanged) -> None:
-        await self._show_path(message.shown)
+        await self._show_path(message.shown, message.opened)
 
-    async def _show_path(self, shown: Shown) -> None:
+    async def _show_path(self, shown: Shown, opened: bool) -> None:
         """Draws another path; turns that stay where they were keep their views."""
-        other = shown.number != self._shown.number or not shown.turns
         self._shown, self._marked = shown, None
         ids = [turn.id for turn in shown.turns]
         transcript = self.query_one(Transcript)
@@ -137,7 +136,7 @@ class ChatScreen(Screen[None]):
                     view = self._views[turn.id] = TurnView(turn)
                     await transcript.mount(view)
             self._tell_earlier()
-        if other:
+        if opened:
             self._give_up_edit()
             self.query_one(Prompt).fill(self.deeds.draft())
         transcript.follow()

@@ -16,7 +16,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from dlp_local.conversation import ConversationInfo, Found
-from dlp_local.display import visible
+from dlp_local.display import counted, visible
 from dlp_local.errors import HistoryError
 from dlp_local.history import History
 
@@ -66,7 +66,7 @@ class ConversationsScreen(ModalScreen[int | None]):
             else:
                 every = self._history.conversations()
                 rows = [Option(info_line(info), id=f"{info.id}-0") for info in every]
-                told = f"{len(every)} conversations" if every else "Nothing is stored yet."
+                told = counted(len(every), "conversation") if every else "Nothing is stored yet."
         except HistoryError as error:
             rows, told = [], str(error)
         options.clear_options()
@@ -148,8 +148,7 @@ def info_line(info: ConversationInfo) -> Text:
     at = datetime.fromisoformat(info.changed_at).astimezone()
     line = Text("• " if info.pinned else "  ", "bold")
     line.append(f"{visible(info.title) or 'Empty':{TITLE}.{TITLE}}")
-    turns = f"{info.turns} turn{'' if info.turns == 1 else 's'}"
-    return line.append(f" {turns:>10}  {at:%d %b %H:%M}", "dim")
+    return line.append(f" {counted(info.turns, 'turn'):>10}  {at:%d %b %H:%M}", "dim")
 
 
 def hit_line(hit: Found) -> Text:

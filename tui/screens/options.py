@@ -17,18 +17,19 @@ from dlp_local.errors import InputError
 from dlp_local.records import Mix
 
 FIELDS = {
-    "persona": "Persona: a name keeps all this for other conversations",
-    "system": "System prompt",
-    "temperature": "Temperature: 0 to 5",
-    "top_p": "Top-p: over 0, to 1",
-    "min_p": "Min-p: 0 to 1",
-    "repeat_penalty": "Repeat penalty: 0.1 to 10",
-    "seed": "Seed",
-    "max_tokens": "Longest answer, in tokens",
-    "scope": "Scope of the adapters: turn or context",
-    "pinned": "Pinned mix: sql=0.7,shell=0.3 or base",
-    "vetoed": "Vetoed adapters: sql, shell",
+    "persona": ("Persona", "a name keeps all this for other conversations"),
+    "system": ("System prompt", ""),
+    "temperature": ("Temperature", "0 to 5; 0 always takes the most probable token"),
+    "top_p": ("Top-p", "over 0, to 1"),
+    "min_p": ("Min-p", "0 to 1"),
+    "repeat_penalty": ("Repeat penalty", "0.1 to 10; over 1 repeats less"),
+    "seed": ("Seed", "the same seed, the same answer"),
+    "max_tokens": ("Longest answer", "tokens"),
+    "scope": ("Scope", "turn or context"),
+    "pinned": ("Pinned mix", "sql=0.7,shell=0.3 or base"),
+    "vetoed": ("Vetoed adapters", "sql, shell"),
 }
+"""Label and hint of each option."""
 
 
 class OptionsScreen(ModalScreen[ChatOptions | None]):
@@ -48,10 +49,10 @@ class OptionsScreen(ModalScreen[ChatOptions | None]):
         with VerticalScroll(id="options") as panel:
             panel.border_title = "This conversation"
             panel.border_subtitle = "Enter or Ctrl+S saves · Esc leaves it as it was"
-            for name, label in FIELDS.items():
+            for name, (label, hint) in FIELDS.items():
                 with Horizontal():
                     yield Label(label)
-                    yield Input(shown(self._options, name), id=name)
+                    yield Input(shown(self._options, name), hint, id=name)
             yield Static("", classes="problem", markup=False)
 
     def on_mount(self) -> None:

@@ -15,7 +15,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from dlp_local.conversation import ChatOptions
-from dlp_local.display import visible
+from dlp_local.display import counted, visible
 from dlp_local.errors import InputError
 from dlp_local.records import BASE, Mix, milliseconds
 from tui.decision import Decision, Deed
@@ -132,22 +132,17 @@ class RoutingScreen(ModalScreen[Decision | None]):
 
 
 def times(turn: Turn) -> str:
-    """Every time of the turn, its tokens, and how sure the router was."""
-    parts = []
+    """Every time of the turn and how sure the router was; below, its tokens."""
+    first, second = ["mix given by hand"], []
     if turn.route and turn.route.probabilities:
         sure = max(turn.route.probabilities.values())
-        parts += [f"confidence {sure:.2f}", f"route {milliseconds(turn.route.total_ms)}"]
-    else:
-        parts.append("mix given by hand")
+        first = [f"confidence {sure:.2f}", f"route {milliseconds(turn.route.total_ms)}"]
     if done := turn.done:
-        parts += [
-            f"first token {milliseconds(done.timings.first_token)}",
-            f"total {milliseconds(done.timings.total)}",
-            f"{done.answer_tokens} tokens",
-        ]
+        first += [f"first token {milliseconds(done.timings.first_token)}", f"total {milliseconds(done.timings.total)}"]
+        second.append(counted(done.answer_tokens, "token"))
         if done.tokens_per_second:
-            parts.append(f"{done.tokens_per_second:.0f} tok/s")
-    return " · ".join(parts)
+            second.append(f"{done.tokens_per_second:.0f} tok/s")
+    return "\n".join(" · ".join(parts) for parts in (first, second))
 
 
 def _keys(options: ChatOptions) -> Table:

@@ -59,6 +59,7 @@ def receipt(turn: Turn) -> str:
     if turn.state == "queued":
         return " · ".join([*place, "queued"])
     if turn.route is None:
-        return " · ".join([*place, "no answer" if turn.state == "failed" else "reading …"])
+        ended = "broken off" if turn.answer else "no answer"
+        return " · ".join([*place, ended if turn.state == "failed" else "reading …"])
     known = turn.done or turn.route
     return visible(" · ".join([*place, *known.receipt]))

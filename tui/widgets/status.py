@@ -7,7 +7,7 @@ from textual.containers import Horizontal
 from textual.widgets import Static
 
 from dlp_local.conversation import ChatOptions
-from dlp_local.display import visible
+from dlp_local.display import counted, visible
 from dlp_local.records import BASE
 from tui.turn import Status
 
@@ -37,7 +37,7 @@ def who(status: Status) -> str:
     if status.phase == "failed":
         return "not loaded"
     count = len(status.adapters)
-    adapters = f"{count} adapter{'' if count == 1 else 's'}"
+    adapters = counted(count, "adapter")
     speed = f" · {status.speed:.0f} tok/s" if status.speed and status.phase == "ready" else ""
     parts = [status.name, *(set_here(status.options) or [adapters])]
     unsaved = " · not saved" if status.notice else ""
