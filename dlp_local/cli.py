@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from dlp_local import __version__, terminal
-from dlp_local.commands import adapters, history, pack, persona
+from dlp_local.commands import adapters, history, pack, persona, router
 from dlp_local.commands.ask import ask
 from dlp_local.commands.chat import chat
 from dlp_local.commands.doctor import doctor
@@ -32,6 +32,7 @@ for command in (chat, ask, route, pull, doctor):
     app.command()(command)
 app.add_typer(pack.app, name="pack")
 app.add_typer(adapters.app, name="adapters")
+app.add_typer(router.app, name="router")
 app.add_typer(history.app, name="history")
 app.add_typer(persona.app, name="persona")
 

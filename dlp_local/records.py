@@ -138,7 +138,7 @@ class Near:
     adapter: str
     text: str
     cosine: float
-    is_correction: bool = False
+    is_corrected: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ class MessageRouter:
         self._off = set(self._trained) - set(adapters) - {BASE}
         newest = dict(corrections)
         given = Corrections((), np.zeros((0, self.dims), np.float32), ())
-        for (text, label), vector in zip(newest.items(), self._embeddings(list(newest)), strict=True):
+        for (text, label), vector in zip(newest.items(), self._kept(list(newest)), strict=True):
             given = given.add(text, vector, label)
         self._known = self._learnt(given)
 
@@ -84,7 +84,7 @@ class MessageRouter:
         new = [name for name in self._adapters if name not in self._trained]
         rivals = [] if not new or not self._router or self._router.has_prototypes else self._trained
         examples = {
-            name: np.concatenate([self._embeddings(self._adapters.get(name, ())), corrections.of(name)])
+            name: np.concatenate([self._kept(self._adapters.get(name, ())), corrections.of(name)])
             for name in (*new, *rivals)
         }
         return _Known(
@@ -94,12 +94,12 @@ class MessageRouter:
             corrections=corrections,
         )
 
-    def _embeddings(self, texts: Sequence[str]) -> Floats:
+    def _kept(self, texts: Sequence[str]) -> Floats:
         return self._cache.of(texts, self._encoder.encode) if self._cache else self._encoder.encode(texts)
 
     def correct(self, text: str, right: str) -> None:
         """From now on a message, and what is almost the same, belongs to another adapter, or to `base`."""
-        (vector,) = self._embeddings([text])
+        (vector,) = self._kept([text])
         self._known = self._learnt(self._known.corrections.add(text, vector, right))
 
     def route(
@@ -134,7 +134,7 @@ class MessageRouter:
         kept = head(open_to, options.top_p, options.max_adapters)
         corrected = self._known.corrections
         known = [(name, example) for name, texts in sorted(self._adapters.items()) for example in texts]
-        vectors = np.concatenate([self._embeddings([example for _, example in known]), corrected.embeddings])
+        vectors = np.concatenate([self._kept([example for _, example in known]), corrected.embeddings])
         names = [*known, *zip(corrected.labels, corrected.texts, strict=True)]
         cosines = vectors @ embedding[0]
         examples = tuple(
@@ -144,11 +144,14 @@ class MessageRouter:
         cut = {name: p for name, p in open_to.items() if name not in kept}
         return Why(examples, alone, carried, kept, cut)
 
-    def probabilities(self, texts: Sequence[str]) -> Floats:
-        """Probabilities (n, labels) of messages on their own, in the order of `labels`, corrections included."""
-        labels = self.labels
-        rows = [self._alone(self._encoder.encode([text])) for text in texts]
-        return np.array([[row[label] for label in labels] for row in rows], np.float32).reshape(-1, len(labels))
+    def embeddings(self, texts: Sequence[str]) -> Floats:
+        """Embeddings (n, dims) of messages, each as `route` has it."""
+        return np.concatenate([np.zeros((0, self.dims), np.float32), *(self._encoder.encode([text]) for text in texts)])
+
+    def probabilities(self, embeddings: Floats) -> Floats:
+        """Probabilities (n, labels) of embedded messages on their own, in the order of `labels`."""
+        rows = [list(self._alone(embedding[None]).values()) for embedding in embeddings]
+        return np.array(rows, np.float32).reshape(len(embeddings), -1)
 
     def _alone(self, embedding: Floats) -> dict[str, float]:
         """What one message, embedded as (1, dims), says by itself."""

@@ -51,14 +51,12 @@ class Network:
         """Numbers of the MLP and its anchors."""
         return sum(part.size for part in (self.w1, self.b1, self.w2, self.b2, self.anchors, self.shares))
 
-    def mlp(self, x: Floats) -> Floats:
-        """The MLP's part of the logits (n, k)."""
-        return np.asarray(np.maximum(x @ self.w1 + self.b1, 0) @ self.w2 + self.b2, np.float32)
-
-    def density(self, x: Floats) -> Floats:
-        """The log density (n, k), before its weight."""
-        kernel = np.exp((x @ self.anchors.T - 1) / KERNEL_WIDTH, dtype=np.float32)
-        return np.asarray(np.log(kernel @ self.shares + _FLOOR), np.float32)
+    def logits(self, x: Floats) -> Floats:
+        """Logits (n, k)."""
+        kernel = np.exp((x @ self.anchors.T - 1) / np.float32(KERNEL_WIDTH))
+        density = np.log(kernel @ self.shares + _FLOOR)
+        mlp = np.maximum(x @ self.w1 + self.b1, 0) @ self.w2 + self.b2
+        return np.asarray(mlp + np.float32(self.kernel_weight) * density, np.float32)
 
 
 def write_router(
