@@ -268,7 +268,8 @@ def _check_enough(trained: set[str], counts: Counter[str], old: tuple[str, ...],
     if len(trained) < 2:
         raise InputError(
             f"router: training needs {FEWEST} rows each of two adapters, or of one and of base. Messages go to "
-            "adapters with fewer by their examples alone. Give more with --examples FILE.jsonl, or correct routes in the chat."
+            "adapters with fewer by their examples alone. Give more with --examples FILE.jsonl, or correct routes in "
+            "the chat."
         )
     if old and not memory.y and not force and (few := sorted(label for label in old if counts[label] < FEWEST)):
         raise InputError(

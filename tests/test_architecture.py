@@ -31,7 +31,6 @@ MAY_IMPORT = {
     "terminal": {"display", "errors", "records"},
     "commands": GROUND
     | {"assistant", "doctor", "retraining", "conversation", "export", "history", "packs", "terminal"},
-    | {"assistant", "doctor", "retraining", "conversation", "export", "history", "packs", "terminal"},
     "cli": {"commands", "errors", "terminal"},
 }
 ONLY_IN = {
