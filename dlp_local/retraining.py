@@ -37,6 +37,8 @@ from dlp_local.routing.evaluation import Figures, figures
 from dlp_local.routing.router_file import read_anchors
 from dlp_local.routing.training import check_installed, train_router
 
+__all__ = ["Figures", "Report", "evaluate", "train_file", "train_pack"]
+
 FEWEST = 10
 """Rows of an adapter under which its prototype routes better than a network that saw so few."""
 
@@ -103,14 +105,6 @@ class _Parts:
             tuple(label for label in self.y_held if label in labels),
         )
 
-    def __add__(self, other: _Parts) -> _Parts:
-        return _Parts(
-            np.concatenate([self.x, other.x]),
-            self.y + other.y,
-            np.concatenate([self.x_held, other.x_held]),
-            self.y_held + other.y_held,
-        )
-
 
 def train_pack(folder: Path, files: Sequence[Path], *, force: bool, progress: Progress) -> Report:
     """Trains a pack's router anew and puts it in place where it is not worse, or by `force`.
@@ -126,33 +120,32 @@ def train_pack(folder: Path, files: Sequence[Path], *, force: bool, progress: Pr
     held = held_out_texts(rows)
     parts = _split(rows, held, _embed(pack, encoder, list(rows), progress))
     old = pack.path(manifest.router) if manifest.router else None
-    memory = _memory(old, {*manifest.adapters, BASE}, encoder.dims)
-    counts = Counter(parts.y + memory.y)
-    trained = {label for label, count in counts.items() if count >= FEWEST}
-    _check_enough(trained, counts, Router(old, 1).labels if old else (), memory, force)
-    used = parts.of(trained) + memory.of(trained)
+    anchors, owners = _memory(old, {*manifest.adapters, BASE}, encoder.dims)
+    counts = Counter(parts.y)
+    trained = {label for label, count in counts.items() if count >= FEWEST} | set(owners)
+    _check_enough(trained, counts, Router(old, 1).labels if old and not owners and not force else ())
+    used = parts.of(trained)
     router = train_router(
-        used.x,
-        used.y,
+        np.concatenate([used.x, anchors]),
+        used.y + owners,
         held_out=(used.x_held, used.y_held),
         progress=lambda done: progress("training", done),
     )
     examples = {name: [text for text in pack.examples(name) if text not in held] for name in manifest.adapters}
-    judged = parts + memory
     with tempfile.TemporaryDirectory() as aside:
         new = Path(aside) / "router.onnx"
         router.write(new, f"sha256 {manifest.encoder.sha256[:12]}")
-        before = _judge(pack, old, examples, judged)
-        after = _judge(pack, new, examples, judged)
+        before = _judge(pack, old, examples, parts)
+        after = _judge(pack, new, examples, parts)
         is_better = bool(before and after and after.accuracy >= before.accuracy)
         if is_better or force:
             place_router(folder, new, manifest, f"trained by dlp-local on {len(used.y)} rows")
     return Report(
         rows=len(rows),
-        held_out=len(judged.y_held),
+        held_out=len(parts.y_held),
         labels=router.labels,
         left_to_prototypes=tuple(sorted({*rows.values()} - trained)),
-        remembered=len(memory.y),
+        remembered=len(owners),
         before=before,
         after=after,
         in_place=is_better or force,
@@ -254,24 +247,23 @@ def _split(rows: Rows, held_out: set[str], embeddings: Floats) -> _Parts:
     return _Parts(embeddings[~held], tuple(labels[~held]), embeddings[held], tuple(labels[held]))
 
 
-def _memory(router: Path | None, labels: set[str], dims: int) -> _Parts:
+def _memory(router: Path | None, labels: set[str], dims: int) -> tuple[Floats, tuple[str, ...]]:
     """The old router's anchors of labels that there still are: what it was trained on need not be there any more."""
     anchors, owners = read_anchors(router) if router else (np.zeros((0, dims), np.float32), ())
     if not len(anchors) or anchors.shape[1] != dims:
         anchors, owners = np.zeros((0, dims), np.float32), ()
-    held = np.array([_is_held_out(anchor.tobytes(), HELD_OUT_OF_FEW) for anchor in anchors], bool)
-    owner = np.array(owners, dtype=object)
-    return _Parts(anchors[~held], tuple(owner[~held]), anchors[held], tuple(owner[held])).of(labels)
+    kept = [owner in labels for owner in owners]
+    return anchors[kept], tuple(owner for owner in owners if owner in labels)
 
 
-def _check_enough(trained: set[str], counts: Counter[str], old: tuple[str, ...], memory: _Parts, force: bool) -> None:
+def _check_enough(trained: set[str], counts: Counter[str], to_lose: tuple[str, ...]) -> None:
     if len(trained) < 2:
         raise InputError(
             f"router: training needs {FEWEST} rows each of two adapters, or of one and of base. Messages go to "
             "adapters with fewer by their examples alone. Give more with --examples FILE.jsonl, or correct routes in "
             "the chat."
         )
-    if old and not memory.y and not force and (few := sorted(label for label in old if counts[label] < FEWEST)):
+    if few := sorted(label for label in to_lose if counts[label] < FEWEST):
         raise InputError(
             f"router: the one in place keeps none of its rows, and there are fewer than {FEWEST} rows of "
             f"{', '.join(few)}: the new one would know less. Give rows with --examples, or add --force."

@@ -98,7 +98,7 @@ def measure_new(bench: Bench, data: Path, folder: Path, examples: int, draw: int
     """Ten intents by their examples alone: top-1 of their valid rows, and what the 140 others lose."""
     rng = np.random.default_rng(1000 + draw)
     train, valid = dict(rows(data, "intents", "train")), rows(data, "intents", "valid")
-    intents = sorted({label for label in train.values()} - {BASE})
+    intents = sorted(set(train.values()) - {BASE})
     new = set(rng.choice(intents, NEW, replace=False).tolist())
     known = {text: label for text, label in train.items() if label not in new}
     path = folder / f"draw-{draw}.onnx"
@@ -135,7 +135,7 @@ def measure_many(bench: Bench, data: Path, trained: Path) -> dict[str, float]:
     """A route's milliseconds with a thousand adapters of five examples: by examples alone, and beside a router."""
     texts = [text for text, _ in rows(data, "banking", "train")][:5000]
     adapters = {f"adapter-{number}": texts[5 * number : 5 * number + 5] for number in range(1000)}
-    found = {}
+    found: dict[str, float] = {}
     for name, router in (("examples_alone", None), ("beside_a_router", trained)):
         opened = bench.router(router, adapters)
         options, times = Routing(), []

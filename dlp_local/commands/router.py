@@ -20,8 +20,7 @@ from dlp_local.packs.places import bundled_pack, pack_folder
 from dlp_local.settings import load_settings
 
 if TYPE_CHECKING:
-    from dlp_local.retraining import Report
-    from dlp_local.routing.evaluation import Figures
+    from dlp_local.retraining import Figures, Report
 
 app = typer.Typer(help="The router: train it on this machine, measure it, take it back.", no_args_is_help=True)
 SHOWN = 10

@@ -81,18 +81,12 @@ class MessageRouter:
 
     def _learnt(self, corrections: Corrections) -> _Known:
         """The prototypes of what the router was not trained on, corrected messages among their examples."""
-        new = [name for name in self._adapters if name not in self._trained]
-        rivals = [] if not new or not self._router or self._router.has_prototypes else self._trained
         examples = {
-            name: np.concatenate([self._kept(self._adapters.get(name, ())), corrections.of(name)])
-            for name in (*new, *rivals)
+            name: np.concatenate([self._kept(texts), corrections.of(name)])
+            for name, texts in self._adapters.items()
+            if name not in self._trained
         }
-        return _Known(
-            trained=self._trained,
-            new=Prototypes.of({name: examples[name] for name in new}, self.dims),
-            rivals=Prototypes.of({name: examples[name] for name in rivals}, self.dims),
-            corrections=corrections,
-        )
+        return _Known(self._trained, Prototypes.of(examples, self.dims), corrections)
 
     def _kept(self, texts: Sequence[str]) -> Floats:
         return self._cache.of(texts, self._encoder.encode) if self._cache else self._encoder.encode(texts)
@@ -156,7 +150,7 @@ class MessageRouter:
     def _alone(self, embedding: Floats) -> dict[str, float]:
         """What one message, embedded as (1, dims), says by itself."""
         known = self._known
-        found, rivals = self._read(embedding, known.rivals)
+        found, rivals = self._read(embedding)
         if len(known.labels) > len(self._trained):
             new = known.new.similarities(embedding)
             if BASE not in self._trained:
@@ -166,19 +160,20 @@ class MessageRouter:
         probabilities = dict(zip(known.labels, found[0].tolist(), strict=True))
         return known.corrections.apply(probabilities, embedding[0])
 
-    def _read(self, embedding: Floats, prototypes: Prototypes) -> tuple[Floats, Floats]:
-        """The router's probabilities (1, trained labels), and cosines with the prototypes of the same labels.
+    def _read(self, embedding: Floats) -> tuple[Floats, Floats]:
+        """The router's probabilities (1, trained labels), and how near their prototypes are.
 
-        A router without prototypes has those of its adapters' examples.
+        A router that knows `base` is right about a message that is near to nothing: such a message counts as `BASE_AT`
+        near to each of its labels, and each message to `base`.
         """
         if self._router is None:
             return np.zeros((1, 0), np.float32), np.zeros((1, 0), np.float32)
-        if self._router.has_prototypes:
-            found, near = self._router.with_similarities(embedding)
-        else:
-            found, near = self._router.probabilities(embedding), np.full((1, len(self._trained)), BASE_AT, np.float32)
-            near[:, [self._trained.index(name) for name in prototypes.labels]] = prototypes.similarities(embedding)
-        near[:, [name == BASE for name in self._trained]] = BASE_AT
+        if not self._router.has_prototypes:
+            found = self._router.probabilities(embedding)
+            return found, np.full_like(found, BASE_AT)
+        found, near = self._router.with_similarities(embedding)
+        if BASE in self._trained:
+            near = np.where(np.array(self._trained) == BASE, np.float32(BASE_AT), np.maximum(near, np.float32(BASE_AT)))
         return found, near
 
 
@@ -188,7 +183,6 @@ class _Known:
 
     trained: tuple[str, ...]
     new: Prototypes
-    rivals: Prototypes
     corrections: Corrections
 
     @property

@@ -12,13 +12,16 @@ The recipe, measured on CLINC150 and BANKING77 (a tenth of the training rows hel
 - The temperature (Guo et al. 2017, arXiv 1706.04599) of held-out rows, folded into the weights.
 - `base` is raised as if at least `BASE_SHARE` of all messages belonged to no adapter, however few of the rows do.
 
-Needs the `router` extra, for onnx, which is imported where it is used: this module imports without it.
+Needs the `router` extra, whose packages are imported where they are used: this module imports without it.
 """
 
 from __future__ import annotations
 
 import math
+import os
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +31,7 @@ import numpy.typing as npt
 
 from dlp_local.errors import InputError
 from dlp_local.records import BASE
-from dlp_local.routing.mlp import fit
+from dlp_local.routing.mlp import Weights, fit
 from dlp_local.routing.prototypes import Prototypes
 from dlp_local.routing.router_file import Network, write_router
 
@@ -37,6 +40,10 @@ MAX_PARAMETERS = 5_000_000
 
 MEMBERS = 4
 HIDDEN = 1024
+"""Hidden numbers of a member at most; one for `ROWS_PER_HIDDEN` rows, and `FEWEST_HIDDEN` at least."""
+
+ROWS_PER_HIDDEN = 8
+FEWEST_HIDDEN = 128
 SHRINKAGE = 0.3
 """How far the covariance within labels is drawn to a multiple of the identity before it is inverted."""
 
@@ -104,7 +111,7 @@ def train_router(
     """Trains on embeddings (n, d) of unit length with n labels; `held_out` is (embeddings (m, d), m labels), m ≥ 0.
 
     Held-out rows with labels that are not trained on do not count. Raises `InputError` for fewer than two labels, for
-    so many that the network would pass `MAX_PARAMETERS`, and where onnx is missing.
+    so many that the network would pass `MAX_PARAMETERS`, and where onnx or threadpoolctl is missing.
     """
     check_installed()
     x, names = np.ascontiguousarray(embeddings, np.float32), np.unique(np.asarray(labels))
@@ -113,7 +120,8 @@ def train_router(
         raise InputError("router: all rows have the same label. Give rows of two labels at least.")
     if len(names) * (x.shape[1] + len(names)) > ANCHOR_NUMBERS:
         raise InputError(f"router: {len(names):,} labels are too many for {MAX_PARAMETERS:,} parameters.")
-    hidden = min(HIDDEN, (MAX_PARAMETERS - ANCHOR_NUMBERS) // (MEMBERS * (x.shape[1] + len(names) + 2)))
+    wanted = max(FEWEST_HIDDEN, min(HIDDEN, len(x) // ROWS_PER_HIDDEN))
+    hidden = min(wanted, (MAX_PARAMETERS - ANCHOR_NUMBERS) // (MEMBERS * (x.shape[1] + len(names) + 2)))
     mlp = _mlp(x, y, len(names), hidden, seed, _part(progress, 0, 0.9))
     anchors, shares = _anchors(x, y, len(names), seed, _part(progress, 0.9, 0.1))
     raw = Network(*mlp, anchors=anchors, shares=shares, kernel_weight=KERNEL_WEIGHT)
@@ -143,25 +151,39 @@ def check_installed() -> None:
     """Raises `InputError` where what training needs is not installed."""
     try:
         import onnx
-    except ImportError:
-        raise InputError("training a router needs onnx: pip install 'dlp-local[router]'") from None
-    del onnx
+        import threadpoolctl
+    except ImportError as error:
+        raise InputError(f"training a router needs {error.name}: pip install 'dlp-local[router]'") from None
+    del onnx, threadpoolctl
 
 
-def _mlp(
-    x: Floats, y: Indices, labels: int, hidden: int, seed: int, progress: Progress
-) -> tuple[Floats, Floats, Floats, Floats]:
+def _mlp(x: Floats, y: Indices, labels: int, hidden: int, seed: int, progress: Progress) -> Weights:
     """Weights of one MLP whose logits are the mean of its members'."""
-    plain, white = np.eye(x.shape[1], dtype=np.float32), _whitening(x, y, labels)
-    parts = []
-    for member in range(MEMBERS):
-        view = white if member % 2 else plain
+    from threadpoolctl import threadpool_limits
+
+    views = np.eye(x.shape[1], dtype=np.float32), _whitening(x, y, labels)
+    shares, telling, ended = [0.0] * MEMBERS, threading.Lock(), threading.Event()
+
+    def trained(member: int) -> Weights:
+        def told(done: float) -> None:
+            if ended.is_set():
+                raise CancelledError
+            with telling:
+                shares[member] = done
+                progress(sum(shares) / MEMBERS)
+
+        view = views[member % 2]
         seen = x @ view
         scale = np.float32(1 / max(float(seen.std()), 1e-6))
-        stage = _part(progress, member / MEMBERS, 1 / MEMBERS)
-        w1, b1, w2, b2 = fit(seen * scale, y, labels, hidden, seed * MEMBERS + member, stage)
-        parts.append((view @ w1 * scale, b1, w2 / MEMBERS, b2 / MEMBERS))
-    w1s, b1s, w2s, b2s = zip(*parts, strict=True)
+        w1, b1, w2, b2 = fit(seen * scale, y, labels, hidden, seed * MEMBERS + member, told)
+        return view @ w1 * scale, b1, w2 / np.float32(MEMBERS), b2 / np.float32(MEMBERS)
+
+    # A thread for each member; several threads inside a small product of matrices mostly wait for each other.
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(min(MEMBERS, os.cpu_count() or 1)) as pool:
+        try:
+            w1s, b1s, w2s, b2s = zip(*pool.map(trained, range(MEMBERS)), strict=True)
+        finally:
+            ended.set()  # where one fails, or the user ends it, the others end too
     return np.hstack(w1s), np.concatenate(b1s), np.vstack(w2s), np.sum(b2s, axis=0, dtype=np.float32)
 
 
