@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from dlp_local.conversation import ChatOptions
+from dlp_local.conversation import ChatOptions, Correction
 from dlp_local.engine import EngineProcess
-from dlp_local.errors import InputError
+from dlp_local.errors import HistoryError, InputError
+from dlp_local.history import History, history_file
 from dlp_local.packs import Pack, open_pack, pack_folder
 from dlp_local.packs.adapters import add_adapter, remove_adapter, set_adapter
 from dlp_local.records import (
@@ -29,7 +31,7 @@ from dlp_local.records import (
     Timings,
 )
 from dlp_local.routing import MessageRouter
-from dlp_local.settings import Sampling, Settings, load_settings
+from dlp_local.settings import Sampling, Settings, data_folder, load_settings
 
 DEFAULTS = ChatOptions()
 """Everything as the settings have it."""
@@ -49,7 +51,7 @@ class Assistant:
     >>> max(route.probabilities, key=route.probabilities.get)
     'shell'
 
-    All calls but `cancel` belong to one thread at a time.
+    All calls but `cancel` and `correct` belong to one thread at a time.
     """
 
     def __init__(self, pack: Pack, settings: Settings) -> None:
@@ -94,6 +96,13 @@ class Assistant:
         check_message(text)
         carried = previous.probabilities if previous else None
         return self._router.route(text, self.settings.routing, carried, without)
+
+    def correct(self, text: str, right: str) -> None:
+        """From now on a message, and what is almost the same, belongs to `right`; may be called from any thread.
+
+        The next start knows of it where it is stored in the history, too.
+        """
+        self._router.correct(text, right)
 
     def reply(
         self,
@@ -247,8 +256,26 @@ def open_router(pack: Pack, settings: Settings) -> MessageRouter:
         tokenizer=pack.path(manifest.encoder.tokenizer),
         router=pack.path(manifest.router) if manifest.router else None,
         threads=settings.routing.encoder_threads,
-        adapters=manifest.enabled,
+        adapters={name: pack.examples(name) for name in manifest.enabled},
+        corrections=[(correction.text, correction.right) for correction in stored_corrections()],
+        cache=embeddings_file(manifest.encoder.sha256),
     )
+
+
+def stored_corrections() -> list[Correction]:
+    """What the user corrected so far, the oldest first; nothing where the history cannot be read."""
+    if not history_file().exists():
+        return []
+    try:
+        with contextlib.closing(History(history_file())) as history:
+            return history.corrections()
+    except HistoryError:
+        return []
+
+
+def embeddings_file(encoder_sha256: str) -> Path:
+    """Where embeddings of one encoder are kept."""
+    return data_folder() / "embeddings" / f"{encoder_sha256[:12]}.npz"
 
 
 def open_assistant(settings: Settings) -> Assistant:

@@ -12,7 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 from dlp_local import terminal
 from dlp_local.errors import DlpLocalError, ExitCode
 
-COMMANDS = ("chat", "ask", "route", "pack", "adapters", "pull", "history", "persona", "doctor")
+COMMANDS = ("chat", "ask", "route", "pack", "adapters", "router", "pull", "history", "persona", "doctor")
 """Each is a module of `dlp_local.commands`, with a function of its name or a group called `app`."""
 
 EXIT_CODES = (

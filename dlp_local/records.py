@@ -149,6 +149,31 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class Near:
+    """An example, or a corrected message, near a message: the cosine of the two."""
+
+    adapter: str
+    text: str
+    cosine: float
+    is_corrected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a message is routed as it is.
+
+    The nearest examples; its probabilities `alone` and `carried` over from the turn before (the same where there was
+    none); what of them top-p `kept` and what it `cut`.
+    """
+
+    nearest: tuple[Near, ...]
+    alone: Mapping[str, float]
+    carried: Mapping[str, float]
+    kept: Mapping[str, float]
+    cut: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class RouteChosen:
     """First event of a turn: how the message was routed (no probabilities where the mix was given by hand)."""
 

@@ -7,7 +7,7 @@ import io
 import json
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,11 @@ from rich.text import Text
 
 from dlp_local.display import visible
 from dlp_local.errors import InputError
-from dlp_local.records import Route
+from dlp_local.records import Route, Why
 
 BAR_WIDTH = 24
+SHOWN = 8
+"""Entries of a list that may have a thousand."""
 
 
 def decode(raw: bytes, name: str) -> str:
@@ -90,8 +92,7 @@ def route_json(route: Route) -> dict[str, Any]:
 
 def probabilities_json(route: Route) -> dict[str, float]:
     """Probabilities by name, the most probable first."""
-    ranked = sorted(route.probabilities.items(), key=lambda item: -item[1])
-    return {name: round(p, 6) for name, p in ranked}
+    return _ranked(route.probabilities)
 
 
 def print_route(route: Route) -> None:
@@ -102,14 +103,59 @@ def print_route(route: Route) -> None:
     table.add_column("", width=BAR_WIDTH)
     table.add_column("weight", justify="right")
     weights = route.mix.as_dict()
-    for name, p in probabilities_json(route).items():
+    ranked = probabilities_json(route)
+    for name, p in list(ranked.items())[: max(SHOWN, len(weights))]:
         bar = "█" * round(p * BAR_WIDTH)
         weight = f"{weights[name]:.2f}" if name in weights else "-"
         table.add_row(name, f"{p:.3f}", Text(bar, style="cyan" if name in weights else "dim"), weight)
     console = Console()
     console.print(Text(visible(route.text), style="bold"))
     console.print(table)
+    if len(ranked) > max(SHOWN, len(weights)):
+        console.print(Text(f"and {len(ranked) - max(SHOWN, len(weights))} less probable ones", style="dim"))
     console.print(Text(f"{route.embed_ms:.1f} ms embed · {route.route_ms:.1f} ms route", style="dim"))
+
+
+def why_json(why: Why) -> dict[str, Any]:
+    """What `dlp-local route --why --json` adds."""
+    return {
+        "why": {
+            "nearest": [
+                {"adapter": n.adapter, "text": n.text, "cosine": round(n.cosine, 4), "corrected": n.is_corrected}
+                for n in why.nearest
+            ],
+            "alone": _ranked(why.alone),
+            "carried": _ranked(why.carried),
+            "kept": _ranked(why.kept),
+            "cut": _ranked(why.cut),
+        }
+    }
+
+
+def print_why(why: Why, has_before: bool) -> None:
+    """Why a route is as it is: nearest examples, the probability without the turn before, what top-p cut."""
+    console = Console()
+    table = Table("near", "adapter", "example", box=None, pad_edge=False)
+    for near in why.nearest:
+        said = Text(visible(" ".join(near.text.split())), no_wrap=True, overflow="ellipsis")
+        table.add_row(f"{near.cosine:.2f}", near.adapter, said.append(" (corrected)" if near.is_corrected else ""))
+    console.print(table if why.nearest else "No adapter has examples.")
+    if has_before:
+        table = Table("adapter", "alone", "after the turn before", box=None, pad_edge=False)
+        for name in list(_ranked(why.carried))[:SHOWN]:
+            table.add_row(name, f"{why.alone[name]:.3f}", f"{why.carried[name]:.3f}")
+        console.print(table)
+    else:
+        console.print("There is no turn before: --after TEXT gives one.", style="dim")
+    cut = [f"{name} {p:.3f}" for name, p in _ranked(why.cut).items()]
+    more = f" and {len(cut) - SHOWN} more" if len(cut) > SHOWN else ""
+    console.print(f"kept: {', '.join(f'{name} {p:.3f}' for name, p in _ranked(why.kept).items())}")
+    console.print(f"cut by top-p: {', '.join(cut[:SHOWN]) + more if cut else 'nothing'}")
+
+
+def _ranked(probabilities: Mapping[str, float]) -> dict[str, float]:
+    """Rounded, the most probable first."""
+    return {name: round(p, 6) for name, p in sorted(probabilities.items(), key=lambda item: -item[1])}
 
 
 def print_note(line: str) -> None:

@@ -86,6 +86,7 @@ class FakeAssistant:
         self.context_size = 1024
         self.script = list(script)
         self.calls: list[Call] = []
+        self.corrected: list[tuple[str, str]] = []
         self.settled: list[tuple[Message, ...]] = []
         self.threads: set[int] = set()
         self.closed = False
@@ -131,6 +132,9 @@ class FakeAssistant:
             text, given, route, reason, 20, tokens, answer.context_used, self.context_size,
             Timings(route=1.8, first_token=180.0, total=180.0 + (tokens - 1) * 1000 / 96),
         )  # fmt: skip
+
+    def correct(self, text: str, right: str) -> None:
+        self.corrected.append((text, right))
 
     def settle(self, history: Sequence[Message], **_: object) -> None:
         self.threads.add(threading.get_ident())

@@ -152,12 +152,10 @@ def test_a_turn_before_speaks_for_its_own_task(own, task):
 
 
 def test_an_encoder_of_another_size_does_not_fit(bundled, tmp_path):
-    training = pytest.importorskip("sklearn", reason="needs the `train` extra, to make another router")
-    assert training
-    from dlp_local.routing.training import export_router, train_router
+    pytest.importorskip("onnx", reason="needs the `router` extra, to make another router")
+    from dlp_local.routing.training import train_router
 
     vectors = np.random.default_rng(0).normal(size=(60, 10)).astype(np.float32)
-    trained = train_router(vectors, ["a", "b"] * 30, hidden=(4,), epochs=2)
-    export_router(trained, tmp_path / "small.onnx", "another encoder")
+    train_router(vectors, ["a", "b"] * 30, held_out=(vectors[:0], [])).write(tmp_path / "small.onnx", "another encoder")
     with pytest.raises(PackError, match=r"small\.onnx: takes 10 numbers, but .*encoder\.onnx gives 384"):
         open_message_router(bundled, tmp_path / "small.onnx")

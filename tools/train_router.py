@@ -25,7 +25,7 @@ from dlp_local.files import written_aside
 from dlp_local.records import BASE
 from dlp_local.routing.encoder import Encoder
 from dlp_local.routing.router import Router
-from dlp_local.routing.training import calibration_error, export_router, train_router
+from dlp_local.routing.training import calibration_error, train_router
 from tools import router_follow_ups
 from tools.data import TASKS, read_jsonl
 from tools.router_messages import (
@@ -123,9 +123,9 @@ def train(data: Path, encoder: Path, out: Path, seed: int = 0) -> dict[str, Any]
         held_out=(embeddings.of([message for message, _ in held]), [label for _, label in held]),
         seed=seed,
     )
-    export_router(trained, out / "router.onnx", ENCODER_NAME)
+    trained.write(out / "router.onnx", ENCODER_NAME)
     figures: dict[str, Any] = {
-        "parameters": trained.parameters,
+        "parameters": trained.network.parameters,
         "bytes": (out / "router.onnx").stat().st_size,
         "training_rows": len(rows),
         "temperature": round(trained.temperature, 4),

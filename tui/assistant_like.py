@@ -32,6 +32,7 @@ class AssistantLike(Protocol):
         previous: Route | None = None,
         begun: str = "",
     ) -> Iterator[Event]: ...
+    def correct(self, text: str, right: str) -> None: ...  # noqa: D102
     def settle(self, history: Sequence[Message], *, options: ChatOptions = ...) -> None: ...  # noqa: D102
     def cancel(self) -> None: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102

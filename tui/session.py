@@ -166,10 +166,12 @@ class Session:
             self._set_status(options=options)
 
     def correct(self, turn: int, right: str) -> None:
-        """Stores that a turn's message belongs to another adapter; raises `HistoryError` where it cannot."""
+        """A turn's message belongs to another adapter, from now on; raises `HistoryError` where it cannot be stored."""
         kept = self.chat[turn]
         wrong = kept.done.route.mix if kept.done else Mix()
         self.history.correct(Correction(kept.text, wrong, right))
+        if self._assistant:
+            self._assistant.correct(kept.text, right)
 
     def close(self, timeout: float = 3.0) -> bool:
         """Ends the worker; False where it goes on: in an answer for `timeout` seconds, or with a pack still loading.

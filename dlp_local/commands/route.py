@@ -16,6 +16,13 @@ def route(
     text: Annotated[str, typer.Argument(help="The message; '-' reads one message a line from stdin.")],
     pack: PackOption = None,
     as_json: JsonOption = False,
+    why: Annotated[
+        bool, typer.Option("--why", help="Show the nearest examples, what the turn before changed, what top-p cut.")
+    ] = False,
+    after: Annotated[
+        str | None,
+        typer.Option("--after", help="The message of the turn before.", metavar="TEXT"),
+    ] = None,
     top_p: Annotated[
         float | None,
         typer.Option(
@@ -33,13 +40,20 @@ def route(
     from dlp_local.packs import open_pack, pack_folder
 
     router = open_router(open_pack(pack_folder(settings.pack), only_routing=True), settings)
+    previous = None
+    if after is not None:
+        check_message(after)
+        previous = router.route(after, settings.routing).probabilities
     for message in _messages(text):
         check_message(message)
-        decision = router.route(message, settings.routing)
+        decision = router.route(message, settings.routing, previous)
+        reasons = router.explain(message, settings.routing, previous) if why else None
         if as_json:
-            terminal.write_json(terminal.route_json(decision))
+            terminal.write_json(terminal.route_json(decision) | (terminal.why_json(reasons) if reasons else {}))
         else:
             terminal.print_route(decision)
+            if reasons:
+                terminal.print_why(reasons, after is not None)
 
 
 def _messages(text: str) -> Iterator[str]:

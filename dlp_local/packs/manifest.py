@@ -102,6 +102,9 @@ class Manifest(_Part):
     backbone: Backbone
     encoder: Encoder
     router: File | None = None
+    router_before: File | None = None
+    """The one that `router train` replaced last, for `router rollback`; no route needs it."""
+
     adapters: dict[Annotated[str, Field(pattern=NAME), AfterValidator(_not_base)], Adapter] = {}
 
     @property
@@ -110,8 +113,10 @@ class Manifest(_Part):
         return {name: adapter for name, adapter in sorted(self.adapters.items()) if adapter.enabled}
 
     def files(self, *, only_enabled: bool = False) -> Iterator[File]:
-        """Every file that the manifest names, or all but those of adapters that are switched off."""
+        """Every file that the manifest names, or those that are in use: without adapters that are switched off."""
         yield from self._routing()
+        if self.router_before and not only_enabled:
+            yield self.router_before
         yield self.backbone
         if self.backbone.chat_template_file:
             yield self.backbone.chat_template_file

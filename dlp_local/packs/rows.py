@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from dlp_local.errors import InputError
@@ -15,6 +16,20 @@ def read_rows(path: Path) -> tuple[str, ...]:
 
     Raises `InputError` that names the file, the line and what is wrong with it.
     """
+    read = _jsonl_text if path.suffix == ".jsonl" else _plain
+    return tuple(read(line, place) for line, place in _lines(path))
+
+
+def read_labelled_rows(path: Path) -> tuple[tuple[str, str], ...]:
+    """The (text, adapter) rows of a `.jsonl` file with `{"text": …, "adapter": …}` a line; blank lines are none.
+
+    Raises `InputError` that names the file, the line and what is wrong with it.
+    """
+    return tuple((_jsonl_text(line, place), _value(line, place, "adapter")) for line, place in _lines(path))
+
+
+def _lines(path: Path) -> Iterator[tuple[str, str]]:
+    """Each line that is not blank, with the words for where it is."""
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
@@ -22,25 +37,34 @@ def read_rows(path: Path) -> tuple[str, ...]:
         raise InputError(f"{path}: cannot be read ({error.strerror}). Check the path.") from None
     if len(raw) > MAX_BYTES:
         raise InputError(f"{path}: is larger than {MAX_BYTES >> 20} MiB. Give fewer examples.")
-    texts = []
+    found = False
     for number, line in enumerate(raw.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
         try:
             text = line.decode("utf-8").strip()
         except UnicodeDecodeError:
             raise InputError(f"{path}, line {number}: is not UTF-8. Convert the file first.") from None
         if text:
-            texts.append(_text(text, f"{path}, line {number}") if path.suffix == ".jsonl" else text)
-    if not texts:
+            found = True
+            yield text, f"{path}, line {number}"
+    if not found:
         raise InputError(f"{path}: holds no examples. Write one a line.")
-    return tuple(texts)
 
 
-def _text(line: str, place: str) -> str:
+def _plain(line: str, _: str) -> str:
+    return line
+
+
+def _jsonl_text(line: str, place: str) -> str:
+    return _value(line, place, "text")
+
+
+def _value(line: str, place: str, key: str) -> str:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{place}: is not JSON ({error}). Write one object a line.") from None
-    text = row.get("text") if isinstance(row, dict) else None
-    if not isinstance(text, str) or not text.strip():
-        raise InputError(f'{place}: has no text. Write {{"text": "…"}}.')
-    return text
+    value = row.get(key) if isinstance(row, dict) else None
+    if not isinstance(value, str) or not value.strip():
+        others = ', "adapter": "…"' if key == "adapter" else ""
+        raise InputError(f'{place}: has no {key}. Write {{"text": "…"{others}}}.')
+    return value

@@ -3,43 +3,98 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from dlp_local.errors import PackError
-from dlp_local.records import BASE, Route
+from dlp_local.records import BASE, Near, Route, Why
+from dlp_local.routing.corrections import Corrections
+from dlp_local.routing.embedding_cache import EmbeddingCache
 from dlp_local.routing.encoder import Encoder
+from dlp_local.routing.prototypes import BASE_AT, BIAS, SCALE, UNTRAINED_BASE_AT, Prototypes, joined
 from dlp_local.routing.router import Router
-from dlp_local.routing.selection import select
+from dlp_local.routing.selection import head, select
 from dlp_local.settings import Routing
 
 CARRY = 0.6
 """The chance, before a message is read, that it goes on with the turn before it (`carry_over`)."""
 
+KEPT = 50_000
+"""Embeddings of examples that are kept; those of 50,000 take 77 MB on the disk."""
+
+Floats = npt.NDArray[np.float32]
+
 
 class MessageRouter:
-    """The encoder and the router of a pack; `labels` are the adapters that the router knows, and `base`.
+    """The encoder and the router of a pack, and what is known of its adapters by examples and corrections alone.
 
-    `dims` is the length of an embedding; `trained_on` is what the router's file says of the encoder it was trained on.
+    An adapter that the router was not trained on has its
+    prototypes (`prototypes.py`); one without examples gets no message. `dims` is the length of an embedding;
+    `trained_on` is what the router's file says of the encoder it was trained on.
 
-    Messages go to `adapters` and to `base` alone. Without a router all of them go to `base`.
+    Messages go to `adapters` (name → examples) and to `base` alone. All methods may be called from any thread.
     """
 
     def __init__(
-        self, encoder: Path, tokenizer: Path, router: Path | None, threads: int, adapters: Collection[str]
+        self,
+        encoder: Path,
+        tokenizer: Path,
+        router: Path | None,
+        threads: int,
+        adapters: Mapping[str, Sequence[str]],
+        *,
+        corrections: Sequence[tuple[str, str]] = (),
+        cache: Path | None = None,
     ) -> None:
-        """Loads the three files; raises `PackError` for one that is missing or damaged, and for two that do not fit."""
+        """Loads the files; raises `PackError` for one that is missing or damaged, and for two that do not fit.
+
+        `corrections` are (text, right adapter or `base`), the oldest first. `cache` is where embeddings of examples are
+        kept; it belongs to this encoder alone.
+        """
         self._encoder = Encoder(encoder, tokenizer, threads)
         self._router = Router(router, threads) if router else None
-        self.labels = self._router.labels if self._router else (BASE,)
+        self._cache = EmbeddingCache(cache, self._encoder.dims, KEPT) if cache else None
         self.dims = self._encoder.dims
         self.trained_on = self._router.encoder if self._router else ""
-        self._off = set(self.labels) - set(adapters) - {BASE}
-        if self._router and self._encoder.dims != self._router.dims:
+        if self._router and self.dims != self._router.dims:
             raise PackError(
-                f"{router}: takes {self._router.dims} numbers, but {encoder} gives {self._encoder.dims}. "
+                f"{router}: takes {self._router.dims} numbers, but {encoder} gives {self.dims}. "
                 "Train the router again on the pack's own encoder."
             )
+        self._adapters = {name: tuple(texts) for name, texts in adapters.items()}
+        self._trained = self._router.labels if self._router else ()
+        self._off = set(self._trained) - set(adapters) - {BASE}
+        newest = dict(corrections)
+        given = Corrections((), np.zeros((0, self.dims), np.float32), ())
+        for (text, label), vector in zip(newest.items(), self._kept(list(newest)), strict=True):
+            given = given.add(text, vector, label)
+        self._known = self._learnt(given)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The adapters that have a probability, and `base`."""
+        return self._known.labels
+
+    def _learnt(self, corrections: Corrections) -> _Known:
+        """The prototypes of what the router was not trained on, corrected messages among their examples."""
+        examples = {
+            name: np.concatenate([self._kept(texts), corrections.of(name)])
+            for name, texts in self._adapters.items()
+            if name not in self._trained
+        }
+        return _Known(self._trained, Prototypes.of(examples, self.dims), corrections)
+
+    def _kept(self, texts: Sequence[str]) -> Floats:
+        return self._cache.of(texts, self._encoder.encode) if self._cache else self._encoder.encode(texts)
+
+    def correct(self, text: str, right: str) -> None:
+        """From now on a message, and what is almost the same, belongs to another adapter, or to `base`."""
+        (vector,) = self._kept([text])
+        self._known = self._learnt(self._known.corrections.add(text, vector, right))
 
     def route(
         self,
@@ -57,11 +112,82 @@ class MessageRouter:
         start = time.perf_counter()
         embedding = self._encoder.encode([text])
         embedded = time.perf_counter()
-        row = self._router.probabilities(embedding)[0].tolist() if self._router else [1.0]
-        probabilities = carry_over(dict(zip(self.labels, row, strict=True)), previous or {})
+        probabilities = carry_over(self._alone(embedding), previous or {})
         mix = select(vetoed(probabilities, self._off | set(without)), options)
         done = time.perf_counter()
         return Route(text, probabilities, mix, embed_ms=(embedded - start) * 1e3, route_ms=(done - embedded) * 1e3)
+
+    def explain(
+        self, text: str, options: Routing, previous: Mapping[str, float] | None = None, nearest: int = 5
+    ) -> Why:
+        """Why a message is routed as it is."""
+        embedding = self._encoder.encode([text])
+        alone = self._alone(embedding)
+        carried = carry_over(alone, previous or {})
+        open_to = vetoed(carried, self._off)
+        kept = head(open_to, options.top_p, options.max_adapters)
+        corrected = self._known.corrections
+        known = [(name, example) for name, texts in sorted(self._adapters.items()) for example in texts]
+        vectors = np.concatenate([self._kept([example for _, example in known]), corrected.embeddings])
+        names = [*known, *zip(corrected.labels, corrected.texts, strict=True)]
+        cosines = vectors @ embedding[0]
+        examples = tuple(
+            Near(names[index][0], names[index][1], float(cosines[index]), index >= len(known))
+            for index in np.argsort(-cosines, kind="stable")[:nearest].tolist()
+        )
+        cut = {name: p for name, p in open_to.items() if name not in kept}
+        return Why(examples, alone, carried, kept, cut)
+
+    def embeddings(self, texts: Sequence[str]) -> Floats:
+        """Embeddings (n, dims) of messages, each as `route` has it."""
+        return np.concatenate([np.zeros((0, self.dims), np.float32), *(self._encoder.encode([text]) for text in texts)])
+
+    def probabilities(self, embeddings: Floats) -> Floats:
+        """Probabilities (n, labels) of embedded messages on their own, in the order of `labels`."""
+        rows = [list(self._alone(embedding[None]).values()) for embedding in embeddings]
+        return np.array(rows, np.float32).reshape(len(embeddings), -1)
+
+    def _alone(self, embedding: Floats) -> dict[str, float]:
+        """What one message, embedded as (1, dims), says by itself."""
+        known = self._known
+        found, rivals = self._read(embedding)
+        if len(known.labels) > len(self._trained):
+            new = known.new.similarities(embedding)
+            if BASE not in self._trained:
+                at = UNTRAINED_BASE_AT if self._router else BASE_AT
+                new = np.append(new, np.array([[at - BIAS / SCALE]], np.float32), axis=1)
+            found = joined(found, rivals, new)
+        probabilities = dict(zip(known.labels, found[0].tolist(), strict=True))
+        return known.corrections.apply(probabilities, embedding[0])
+
+    def _read(self, embedding: Floats) -> tuple[Floats, Floats]:
+        """The router's probabilities (1, trained labels), and how near their prototypes are.
+
+        A router that knows `base` is right about a message that is near to nothing: such a message counts as `BASE_AT`
+        near to each of its labels, and each message to `base`.
+        """
+        if self._router is None:
+            return np.zeros((1, 0), np.float32), np.zeros((1, 0), np.float32)
+        if not self._router.has_prototypes:
+            found = self._router.probabilities(embedding)
+            return found, np.full_like(found, BASE_AT)
+        found, near = self._router.with_similarities(embedding)
+        if BASE in self._trained:
+            near = np.where(np.array(self._trained) == BASE, np.float32(BASE_AT), np.maximum(near, np.float32(BASE_AT)))
+        return found, near
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What can change while messages are routed, as one value."""
+
+    trained: tuple[str, ...]
+    new: Prototypes
+    corrections: Corrections
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return (*self.trained, *self.new.labels, *(() if BASE in self.trained else (BASE,)))
 
 
 def vetoed(probabilities: Mapping[str, float], without: Collection[str]) -> Mapping[str, float]:

@@ -11,12 +11,16 @@ import numpy.typing as npt
 from dlp_local.errors import PackError
 from dlp_local.routing.onnx_file import NEXT_STEP, open_session
 
+OUTPUTS = ["probabilities", "similarities"]
+Floats = npt.NDArray[np.float32]
+
 
 class Router:
-    """A mini-MLP as written by `training.export_router`.
+    """A mini-MLP as written by `router_file.write_router`.
 
     The file describes itself: its metadata has `labels` (a JSON list, in the order of the probabilities) and
-    `encoder` (which encoder it was trained on). `dims` is the length of the embeddings that it takes.
+    `encoder` (which encoder it was trained on). `dims` is the length of the embeddings that it takes. `has_prototypes`:
+    whether it has a second output, the cosine of the nearest prototype of each label; files of version 0.1 do not.
     """
 
     def __init__(self, model: Path, threads: int) -> None:
@@ -25,29 +29,40 @@ class Router:
         self._path = model
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         shape = inputs[0].shape if len(inputs) == 1 else []
-        if len(shape) != 2 or not isinstance(shape[1], int) or [value.name for value in outputs] != ["probabilities"]:
+        names = [value.name for value in outputs]
+        if len(shape) != 2 or not isinstance(shape[1], int) or names not in (OUTPUTS[:1], OUTPUTS):
             raise PackError(f"{model}: not a router, it has other inputs or outputs. {NEXT_STEP}")
+        self.has_prototypes = names == OUTPUTS
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.dims: int = shape[1]
         self.encoder: str = metadata.get("encoder", "")
         self.labels: tuple[str, ...] = _labels(model, metadata.get("labels"))
-        width = self.probabilities(np.zeros((1, self.dims), np.float32)).shape[1]
-        if width != len(self.labels):
-            raise PackError(f"{model}: {width} probabilities for {len(self.labels)} labels. {NEXT_STEP}")
+        for found in self._run(np.zeros((1, self.dims), np.float32), names):
+            if found.ndim != 2 or found.shape[1] != len(self.labels):
+                shown = found.shape[-1] if found.ndim else 0
+                raise PackError(f"{model}: {shown} probabilities for {len(self.labels)} labels. {NEXT_STEP}")
 
-    def probabilities(self, embeddings: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def probabilities(self, embeddings: Floats) -> Floats:
         """Embeddings (n, dims) → probabilities (n, labels), each row summing to 1.
 
         Raises `PackError` for embeddings of another length.
         """
+        return self._run(embeddings, OUTPUTS[:1])[0]
+
+    def with_similarities(self, embeddings: Floats) -> tuple[Floats, Floats]:
+        """`probabilities`, and cosines (n, labels) with the nearest prototype of each label (`has_prototypes`)."""
+        probabilities, similarities = self._run(embeddings, OUTPUTS)
+        return probabilities, similarities
+
+    def _run(self, embeddings: Floats, outputs: list[str]) -> list[Floats]:
         if embeddings.ndim != 2 or embeddings.shape[1] != self.dims:
             raise PackError(
                 f"{self._path}: takes embeddings (n, {self.dims}), was given {embeddings.shape}: it was trained on "
                 f"another encoder ({self.encoder or 'unnamed'}). Train the router again on the pack's own encoder."
             )
         (input_,) = self._session.get_inputs()
-        (found,) = self._session.run(["probabilities"], {input_.name: embeddings.astype(np.float32, copy=False)})
-        return np.asarray(found, np.float32)
+        found = self._session.run(outputs, {input_.name: embeddings.astype(np.float32, copy=False)})
+        return [np.asarray(values, np.float32) for values in found]
 
 
 def _labels(model: Path, text: str | None) -> tuple[str, ...]:

@@ -1,0 +1,154 @@
+"""`dlp-local router`: trained on this machine, measured, and taken back."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from dlp_local import terminal
+from dlp_local.commands.flags import JsonOption, PackOption
+from dlp_local.display import visible
+from dlp_local.errors import ExitCode, InputError
+from dlp_local.packs.manifest import open_pack
+from dlp_local.packs.places import bundled_pack, pack_folder
+from dlp_local.settings import load_settings
+
+if TYPE_CHECKING:
+    from dlp_local.retraining import Figures, Report
+
+app = typer.Typer(help="The router: train it on this machine, measure it, take it back.", no_args_is_help=True)
+SHOWN = 10
+"""Confusions that are shown; --json has all."""
+
+
+@app.command()
+def train(
+    pack: PackOption = None,
+    examples: Annotated[
+        list[Path] | None,
+        typer.Option("--examples", help='Rows {"text": …, "adapter": …} in a .jsonl file; may be repeated.'),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Train on --examples alone, for any labels, and write the router to this folder."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Put it in place even if it is worse.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train the router anew: examples, corrections and accepted routes; in place only if it is not worse."""
+    files = examples or []
+    if out is not None and not files:
+        raise InputError("--out trains on rows of files alone. Give them with --examples.")
+    settings = load_settings(pack=pack)
+    from dlp_local.retraining import train_file, train_pack
+
+    with _Bar() as bar:
+        if out is None:
+            report = train_pack(pack_folder(settings.pack), files, force=force, progress=bar)
+        else:
+            folder = pack_folder(settings.pack) if settings.pack else bundled_pack()
+            report = train_file(folder, files, out, progress=bar)
+    if as_json:
+        terminal.write_json(report.as_dict())
+    else:
+        _print(report, out)
+    if not report.in_place:
+        raise typer.Exit(ExitCode.FAILURE)
+
+
+@app.command("eval")
+def evaluate(
+    file: Annotated[Path, typer.Argument(help='Rows {"text": …, "adapter": …}, one a line.', metavar="FILE.jsonl")],
+    pack: PackOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the routing of a pack on rows whose adapter is known."""
+    settings = load_settings(pack=pack)
+    from dlp_local.assistant import open_router
+    from dlp_local.retraining import evaluate
+
+    opened = open_pack(pack_folder(settings.pack), only_routing=True)
+    found = evaluate(opened, open_router(opened, settings), file)
+    if as_json:
+        terminal.write_json(found.as_dict())
+    else:
+        _print_figures({"": found})
+        _print_confusion(found)
+
+
+@app.command()
+def rollback(pack: PackOption = None) -> None:
+    """Put the router before the last training back in place; again, and the newer one is back."""
+    from dlp_local.packs.router import rollback_router
+
+    has_router = rollback_router(pack_folder(load_settings(pack=pack).pack))
+    print("the router before is in place again" if has_router else "there was none before: examples alone route again")
+
+
+class _Bar:
+    """Progress on stderr, for a person."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True),
+            disable=not sys.stderr.isatty(),
+        )  # fmt: skip
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, stage: str, done: float) -> None:
+        if stage not in self._tasks:
+            self._tasks[stage] = self._progress.add_task(stage, total=1.0)
+        self._progress.update(self._tasks[stage], completed=done)
+
+    def __enter__(self) -> _Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+
+def _print(report: Report, out: Path | None) -> None:
+    remembered = f" and {report.remembered} that the router remembers" if report.remembered else ""
+    print(f"{report.rows} rows{remembered}, {report.held_out} held out, {len(report.labels)} labels")
+    if report.left_to_prototypes:
+        print(f"routed by their examples alone, for they have few: {visible(', '.join(report.left_to_prototypes))}")
+    columns = {"before": report.before, "after": report.after}
+    _print_figures({name: found for name, found in columns.items() if found})
+    if report.after:
+        _print_confusion(report.after)
+    if out is not None:
+        print(f"written to {visible(str(out / 'router.onnx'))}")
+    elif report.in_place:
+        print("in place; `dlp-local router rollback` takes it back")
+    elif report.after is None:
+        print("not in place: no row could be held out to judge it by. Give more rows, or add --force.")
+    else:
+        print("not in place, for it is worse. Give more rows, or add --force.")
+
+
+def _print_figures(columns: dict[str, Figures]) -> None:
+    table = Table("", *columns, box=None, pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    found = list(columns.values())
+    table.add_row("rows", *(str(figures.rows) for figures in found))
+    table.add_row("accuracy", *(f"{figures.accuracy:.1%}" for figures in found))
+    table.add_row("calibration error", *(f"{figures.calibration_error:.1%}" for figures in found))
+    table.add_row("sent to base, though an adapter's", *(f"{figures.base_share:.1%}" for figures in found))
+    if any(figures.base_recall is not None for figures in found):
+        table.add_row("sent to base, and rightly", *(f"{figures.base_recall or 0:.1%}" for figures in found))
+    Console().print(table)
+
+
+def _print_confusion(figures: Figures) -> None:
+    for right, chosen, rows in figures.confusion[:SHOWN]:
+        print(visible(f"  {rows} of {right} went to {chosen}"))
+    if len(figures.confusion) > SHOWN:
+        print(f"  and {len(figures.confusion) - SHOWN} other kinds of mistake; --json has all")

@@ -1,0 +1,78 @@
+"""A multi-layer perceptron of one hidden layer, trained with numpy: Adam, dropout, a learning rate that falls to 0.
+
+scikit-learn's `MLPClassifier` was measured in its place, with the same members and anchors, on the training and valid
+rows of BANKING77 and CLINC150: it has no dropout, and is 1.2 and 0.2 points less accurate. So scikit-learn need not be
+installed for the half page below.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+DROPOUT = np.float32(0.6)
+RATE = 3e-3
+WARM_UP = 50
+"""Steps in which the learning rate rises."""
+
+BATCH = 256
+EPOCHS = 12
+"""Passes over the rows; more where the rows are few, so that there are `STEPS` steps at least."""
+
+STEPS = 400
+_B1, _B2, _TINY = 0.9, 0.999, 1e-8
+
+Floats = npt.NDArray[np.float32]
+Weights = tuple[Floats, Floats, Floats, Floats]
+
+
+def fit(
+    x: Floats, y: npt.NDArray[np.intp], labels: int, hidden: int, seed: int, progress: Callable[[float], None]
+) -> Weights:
+    """Weights w1 (d, hidden), b1, w2 (hidden, labels), b2 of logits = relu(x·w1 + b1)·w2 + b2.
+
+    Inputs (n, d) should have a variance of about 1. The same seed gives the same weights on the same machine.
+    """
+    rng = np.random.default_rng(seed)
+    dims = x.shape[1]
+    w1 = (rng.standard_normal((dims, hidden), np.float32) * np.float32(math.sqrt(2 / dims))).astype(np.float32)
+    w2 = (rng.standard_normal((hidden, labels), np.float32) * np.float32(math.sqrt(1 / hidden))).astype(np.float32)
+    weights = w1, np.zeros(hidden, np.float32), w2, np.zeros(labels, np.float32)
+    means, squares = [np.zeros_like(w) for w in weights], [np.zeros_like(w) for w in weights]
+    batch = max(1, min(BATCH, len(x) // 8))
+    batches = math.ceil(len(x) / batch)
+    steps = batches * max(EPOCHS, math.ceil(STEPS / batches))
+    order = np.arange(len(x))
+    for step in range(steps):
+        at = step % batches
+        if at == 0:
+            order = rng.permutation(len(x))
+            progress(step / steps)
+        rows = order[at * batch : (at + 1) * batch]
+        gradients = _gradients(weights, x[rows], y[rows], rng)
+        rate = RATE * min(1.0, (step + 1) / WARM_UP) * (1 - step / steps)
+        rate *= math.sqrt(1 - _B2 ** (step + 1)) / (1 - _B1 ** (step + 1))
+        for weight, gradient, mean, square in zip(weights, gradients, means, squares, strict=True):
+            mean += (1 - _B1) * (gradient - mean)
+            square += (1 - _B2) * (gradient * gradient - square)
+            weight -= rate * mean / (np.sqrt(square) + _TINY)
+    progress(1.0)
+    return weights
+
+
+def _gradients(weights: Weights, x: Floats, y: npt.NDArray[np.intp], rng: np.random.Generator) -> Weights:
+    """Of the mean cross-entropy of rows (n, d) with labels (n,), some of the hidden numbers left out."""
+    w1, b1, w2, b2 = weights
+    hidden = np.maximum(x @ w1 + b1, 0)
+    kept = (rng.random(hidden.shape, np.float32) > DROPOUT) / (1 - DROPOUT)
+    hidden *= kept
+    logits = hidden @ w2 + b2
+    error = np.exp(logits - logits.max(axis=1, keepdims=True))
+    error /= error.sum(axis=1, keepdims=True)
+    error[np.arange(len(y)), y] -= 1
+    error /= len(y)
+    back = error @ w2.T * (hidden > 0) * kept
+    return x.T @ back, back.sum(axis=0), hidden.T @ error, error.sum(axis=0)
