@@ -20,12 +20,12 @@ from dlp_local.conversation import Correction
 from dlp_local.errors import InputError, PackError
 from dlp_local.history import History, history_file
 from dlp_local.packs import change, open_pack
-from dlp_local.packs.adapters import Given, add_adapter, set_adapter
+from dlp_local.packs.adapters import add_adapter, set_adapter
 from dlp_local.packs.create import copy_pack, start_pack
 from dlp_local.packs.manifest import read_manifest
 from dlp_local.packs.router import place_router, rollback_router
 from dlp_local.packs.rows import read_labelled_rows
-from dlp_local.records import BASE, Mix
+from dlp_local.records import BASE, AdapterChange, Mix
 from dlp_local.retraining import evaluate, held_out_texts, train_file, train_pack
 from dlp_local.routing import Router
 from dlp_local.settings import Settings
@@ -226,7 +226,7 @@ def test_a_rollback_goes_back_and_forth(mine, rows):
 def test_a_pack_without_a_router_goes_back_to_examples_alone(bundled, mine, tmp_path):
     folder = start_pack("fresh", bundled / "backbone.gguf")
     (tmp_path / "french.txt").write_text("\n".join(FRENCH))
-    add_adapter(folder, bundled / "sql.gguf", "french", Given(examples=tmp_path / "french.txt"))
+    add_adapter(folder, bundled / "sql.gguf", "french", AdapterChange(examples=tmp_path / "french.txt"))
     place_router(folder, bundled / "router.onnx", read_manifest(folder), "a test")
     assert opened(folder).labels[:7] == tuple(sorted((*PROMPTS, BASE)))
     assert not rollback_router(folder)
@@ -316,7 +316,7 @@ def test_a_kill_in_the_middle_leaves_the_pack_as_it_was(mine, rows, at):
 def test_a_new_adapter_is_routed_by_its_examples_at_once_and_the_others_go_where_they_went(mine, bundled, tmp_path):
     (tmp_path / "french.txt").write_text("\n".join(FRENCH))
     before = opened(mine)
-    add_adapter(mine, bundled / "sql.gguf", "french", Given(examples=tmp_path / "french.txt"))
+    add_adapter(mine, bundled / "sql.gguf", "french", AdapterChange(examples=tmp_path / "french.txt"))
     router = opened(mine)
     assert set(router.labels) == {*PROMPTS, BASE, "french"}
     for text in ("how would I say good night in french", "translate 'where is the station' to french"):
@@ -326,13 +326,13 @@ def test_a_new_adapter_is_routed_by_its_examples_at_once_and_the_others_go_where
             assert top(router, prompt) == top(before, prompt), (label, prompt)
     for text in SMALL_TALK:
         assert top(router, text) == BASE
-    set_adapter(mine, "french", Given(enabled=False))
+    set_adapter(mine, "french", AdapterChange(enabled=False))
     assert "french" not in opened(mine).labels
 
 
 def test_one_example_works(mine, bundled, tmp_path):
     (tmp_path / "french.txt").write_text(FRENCH[0])
-    add_adapter(mine, bundled / "sql.gguf", "french", Given(examples=tmp_path / "french.txt"))
+    add_adapter(mine, bundled / "sql.gguf", "french", AdapterChange(examples=tmp_path / "french.txt"))
     assert top(opened(mine), "translate good evening to french") == "french"
     assert top(opened(mine), "tell me a joke") == BASE
 
