@@ -126,7 +126,6 @@ def test_an_adapter_that_the_router_does_not_know_is_drift(pack_copy):
     detail = found["mine: router"].detail
     assert not found["mine: router"].is_well
     assert "it knows sql, which the pack does not have" in detail
-    assert "it knows sql, which the pack does not have" in detail
 
 
 def test_a_router_that_is_switched_off_for_an_adapter_is_no_drift(pack_copy):
