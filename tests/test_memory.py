@@ -1,11 +1,15 @@
 """What a backbone will take is told before it is loaded."""
 
+import subprocess
+import sys
 from collections import namedtuple
 
+import gguf
+import numpy as np
 import pytest
 
 from dlp_local.engine import memory
-from dlp_local.engine.memory import check_memory, kv_bytes_per_token
+from dlp_local.engine.memory import check_memory, kv_bytes_per_token, needed_memory, score_bytes_per_token
 from dlp_local.errors import EngineError
 from dlp_local.gguf_header import Value, read_header, read_leading_values
 from dlp_local.settings import Engine as Options
@@ -20,6 +24,44 @@ def free(monkeypatch, size):
 def header(numbers):
     values = {f"qwen2.{key}": Value(4, number) for key, number in numbers.items()}
     return values | {"general.architecture": Value(8, "qwen2")}
+
+
+FULL_CONTEXT = """
+import sys
+from pathlib import Path
+import psutil
+from dlp_local.engine.llama import Backbone
+from dlp_local.settings import Engine
+before = psutil.Process().memory_info().rss
+with Backbone(Path(sys.argv[1]), Engine.model_validate_json(sys.argv[2])) as backbone:
+    backbone.decode([1] * backbone.context_size, 0, 0)
+    print(psutil.Process().memory_info().rss - before)
+"""
+
+
+def write_many_heads(path):
+    """A Llama of one layer with 16 heads of 8 numbers, all alike, and no tokenizer."""
+    width, ffn, vocab = 128, 32, 32
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_context_length(4096)
+    writer.add_embedding_length(width)
+    writer.add_block_count(1)
+    writer.add_feed_forward_length(ffn)
+    writer.add_head_count(16)
+    writer.add_layer_norm_rms_eps(1e-6)
+    writer.add_vocab_size(vocab)
+    writer.add_tokenizer_model("no_vocab")
+    shapes = {
+        "token_embd": (vocab, width), "output_norm": (width,), "blk.0.attn_norm": (width,), "blk.0.ffn_norm": (width,),
+        **{f"blk.0.attn_{weight}": (width, width) for weight in ("q", "k", "v", "output")},
+        "blk.0.ffn_gate": (ffn, width), "blk.0.ffn_up": (ffn, width), "blk.0.ffn_down": (width, ffn),
+    }  # fmt: skip
+    for name, shape in shapes.items():
+        writer.add_tensor(f"{name}.weight", np.full(shape, 0.01, np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
 
 
 QWEN_HALF = {"embedding_length": 896, "block_count": 24, "attention.head_count": 14, "attention.head_count_kv": 2}
@@ -37,6 +79,30 @@ def test_a_header_that_gives_the_length_of_its_keys_or_heads_for_each_layer_is_f
     assert kv_bytes_per_token(layers, "f16") == 2 * kv_bytes_per_token(header(QWEN_HALF), "f16")
 
 
+def test_the_scores_of_a_batch_are_counted_where_there_is_no_flash_attention():
+    values = header(QWEN_HALF)
+    assert score_bytes_per_token(values, 8192, Options()) == 512 * (14 * 6 + 4)
+    assert score_bytes_per_token(values, 100, Options()) == 100 * (14 * 6 + 4)
+    assert score_bytes_per_token(values, 8192, Options(flash_attention="off", batch=64)) == 64 * (14 * 6 + 4)
+    for flash in (Options(flash_attention="on"), Options(kv_type="q8_0")):
+        assert score_bytes_per_token(values, 8192, flash) == 0
+
+
+@pytest.mark.parametrize("flash", ["auto", "on"])
+def test_what_a_full_context_takes_is_what_was_counted(tmp_path, flash):
+    """A model of many heads, so that its scores outweigh everything else; the memory of a process of its own."""
+    path = tmp_path / "heads.gguf"
+    write_many_heads(path)
+    options = Options(context=4096, flash_attention=flash)
+    ran = subprocess.run([sys.executable, "-c", FULL_CONTEXT, path, options.model_dump_json()], capture_output=True)
+    assert ran.returncode == 0, ran.stderr.decode()
+    need = needed_memory(path, [], options)
+    taken, counted = int(ran.stdout), need.total - memory.SPARE
+    assert counted <= taken + (16 << 20)
+    assert taken <= need.total
+    assert (counted > 150 << 20) == (flash == "auto")
+
+
 def test_the_bundled_backbone_fits_where_there_is_room(bundled, monkeypatch):
     free(monkeypatch, 1 << 30)
     check_memory(bundled / "backbone.gguf", [bundled / "sql.gguf", bundled / "missing.gguf"], Options())
@@ -44,7 +110,7 @@ def test_the_bundled_backbone_fits_where_there_is_room(bundled, monkeypatch):
 
 def test_where_it_does_not_fit_the_numbers_and_the_largest_context_that_would_are_said(bundled, monkeypatch):
     path = bundled / "backbone.gguf"
-    token = kv_bytes_per_token(read_leading_values(path), "f16")
+    token = needed_memory(path, [], Options()).per_token
     free(monkeypatch, int(path.stat().st_size + memory.SPARE + 600 * token))
     with pytest.raises(EngineError, match=r"backbone\.gguf: needs about .* GB .* set engine\.context to 512 or less"):
         check_memory(path, [], Options())

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from dlp_local.engine.memory import SPARE, kv_bytes_per_token
+from dlp_local.engine.memory import SPARE, kv_bytes_per_token, score_bytes_per_token
 from dlp_local.errors import InputError
 from dlp_local.gguf_header import UINT32, Value
 from dlp_local.packs.catalogue import catalogue, named_reference
@@ -20,13 +20,13 @@ from tests.hub_server import COMMIT, Answer, Repo
 
 COMMAND = [sys.executable, "-m", "dlp_local", "pull"]
 SHAPES = {
-    "qwen2.5-0.5b-instruct": (24, 2, 64),
-    "llama-3.2-1b-instruct": (16, 8, 64),
-    "qwen2.5-1.5b-instruct": (28, 2, 128),
-    "smollm2-1.7b-instruct": (24, 32, 64),
-    "qwen2.5-7b-instruct": (28, 4, 128),
+    "qwen2.5-0.5b-instruct": (24, 14, 2, 64),
+    "llama-3.2-1b-instruct": (16, 32, 8, 64),
+    "qwen2.5-1.5b-instruct": (28, 12, 2, 128),
+    "smollm2-1.7b-instruct": (24, 32, 32, 64),
+    "qwen2.5-7b-instruct": (28, 28, 4, 128),
 }
-"""Layers, KV heads and head length, from the configurations that the catalogue cites."""
+"""Layers, heads, KV heads and head length, from the configurations that the catalogue cites."""
 
 
 def run(*args, **env):
@@ -45,10 +45,10 @@ def hub(monkeypatch, bundled):
 
 @pytest.mark.parametrize("name", sorted(catalogue()))
 def test_the_memory_that_the_catalogue_states_is_what_the_engine_asks_for(name):
-    layers, kv_heads, length = SHAPES[name]
+    layers, heads, kv_heads, length = SHAPES[name]
     shape = {
         "block_count": layers,
-        "attention.head_count": kv_heads,
+        "attention.head_count": heads,
         "attention.head_count_kv": kv_heads,
         "attention.key_length": length,
         "attention.value_length": length,
@@ -56,7 +56,9 @@ def test_the_memory_that_the_catalogue_states_is_what_the_engine_asks_for(name):
     values = {f"any.{key}": Value(UINT32, value) for key, value in shape.items()}
     values["general.architecture"] = Value(8, "any")
     entry = catalogue()[name]
-    needed = entry.size + SPARE + Settings().engine.context * kv_bytes_per_token(values, "f16")
+    engine = Settings().engine
+    per_token = kv_bytes_per_token(values, engine.kv_type) + score_bytes_per_token(values, engine.context, engine)
+    needed = entry.size + SPARE + engine.context * per_token
     assert needed <= entry.ram <= needed + 1e8
 
 
@@ -70,7 +72,7 @@ def test_the_catalogue_has_names_that_are_references():
 
 
 def test_the_catalogue_is_listed_and_without_a_name_it_is_pointed_to():
-    assert b"qwen2.5-1.5b-instruct   986 MB  1.40 GB  apache-2.0" in run("--list").stdout
+    assert b"qwen2.5-1.5b-instruct   986 MB  1.70 GB  apache-2.0" in run("--list").stdout
     rows = [json.loads(line) for line in run("--list", "--json").stdout.splitlines()]
     assert [row["name"] for row in rows] == list(catalogue())
     process = run()

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from dlp_local import settings
 from dlp_local.engine.anonymous_file import anonymous_file
+from dlp_local.engine.memory import keeps_scores
 from dlp_local.engine.stacking import Stack
 from dlp_local.errors import EngineError, PackError
 from dlp_local.gguf_header import EMBEDDINGS, MAGIC, read_header
@@ -101,17 +102,6 @@ def library() -> tuple[str, str, bool]:
 def offloads(options: settings.Engine) -> bool:
     """Whether layers go to a graphics card, whose memory is then what counts."""
     return bool(options.gpu_layers and lib.llama_supports_gpu_offload())
-
-
-def _flash_attention(options: settings.Engine) -> str:
-    """`auto` is off on the CPU, unless the KV cache is quantised, which needs it.
-
-    There it costs more than it saves (docs/benchmarks.md): after 4,000 tokens a message of 64 and each token of its
-    answer are read and written faster without it, in exchange for a few megabytes.
-    """
-    if options.flash_attention == "auto" and options.kv_type == "f16" and not offloads(options):
-        return "off"
-    return options.flash_attention
 
 
 def check_gguf(path: Path) -> None:
@@ -193,7 +183,8 @@ class Backbone:
         params.kv_unified = True
         params.n_threads = params.n_threads_batch = threads
         params.no_perf = True
-        params.flash_attn_type = FLASH_ATTENTION[_flash_attention(options)]
+        without_flash = keeps_scores(options) and not offloads(options)
+        params.flash_attn_type = FLASH_ATTENTION["off" if without_flash else options.flash_attention]
         params.type_k = params.type_v = KV_TYPES[options.kv_type]
         self._context = lib.llama_init_from_model(self._model, params)
         if not self._context:

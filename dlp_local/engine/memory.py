@@ -15,8 +15,13 @@ from dlp_local.gguf_header import Value, read_leading_values
 KV_BYTES = {"f16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}
 """Bytes of one number in the KV cache."""
 
+SCORE_BYTES = 6
+"""A number of attention's scores as f32, and once more as f16 where the values, of that type, are weighed by them."""
+
+MASK_BYTES = 4
+
 SPARE = 128 << 20
-"""What llama.cpp's buffers and Python take besides."""
+"""What Python and llama.cpp's other buffers take besides: activations, and the logits of a token for each sequence."""
 
 ADAPTER_SHARE = 16
 """Adapters and stacks are kept in a sixteenth of the machine's memory unless the settings say otherwise."""
@@ -39,6 +44,26 @@ def _architecture(values: Mapping[str, Value]) -> str:
     return str(values["general.architecture"].value) if "general.architecture" in values else ""
 
 
+def keeps_scores(options: settings.Engine) -> bool:
+    """Whether attention on the CPU computes all scores of a batch before it uses them: without flash attention.
+
+    `auto` is off there, unless the KV cache is quantised, which needs it. It costs more than it saves
+    (docs/benchmarks.md): after 4,000 tokens a message of 64 and each token of its answer are read and written faster
+    without it, in exchange for the memory of the scores.
+    """
+    if options.flash_attention == "auto":
+        return options.kv_type == "f16"
+    return options.flash_attention == "off"
+
+
+def score_bytes_per_token(values: Mapping[str, Value], context: int, options: settings.Engine) -> int:
+    """Bytes that a token of the context takes in the scores of a batch: one for each head and token of the batch."""
+    if not keeps_scores(options):
+        return 0
+    heads = _number(values, f"{_architecture(values)}.attention.head_count", 1)
+    return min(options.batch, context) * (heads * SCORE_BYTES + MASK_BYTES)
+
+
 def kv_bytes_per_token(values: Mapping[str, Value], kv_type: str) -> float:
     """Bytes that a token takes in the KV cache of a model with this header (`{arch}.attention.…`)."""
     arch = _architecture(values)
@@ -51,7 +76,10 @@ def kv_bytes_per_token(values: Mapping[str, Value], kv_type: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Bytes that a backbone takes: `fixed` (its `file`, adapters, buffers) and the KV cache of `context` tokens."""
+    """Bytes that a backbone takes: `fixed` (its `file`, adapters, buffers), and what `context` tokens take.
+
+    That is the KV cache, and the scores of a batch against the whole context.
+    """
 
     file: int
     fixed: int
@@ -65,13 +93,14 @@ class Need:
 
 
 def needed_memory(backbone: Path, adapters: Sequence[Path], options: settings.Engine) -> Need:
-    """What a backbone will take: its file, the KV cache, and those adapters that may be held at a time."""
+    """What a backbone will take on the CPU: its file, its context, and those adapters that may be held at a time."""
     values = read_leading_values(backbone)
     context = min(options.context, _number(values, f"{_architecture(values)}.context_length", options.context))
     file = backbone.stat().st_size
     largest = sum(path.stat().st_size for path in adapters if path.is_file())
     fixed = file + min(largest, adapter_memory(options)) + SPARE
-    return Need(file, fixed, context, kv_bytes_per_token(values, options.kv_type))
+    per_token = kv_bytes_per_token(values, options.kv_type) + score_bytes_per_token(values, context, options)
+    return Need(file, fixed, context, per_token)
 
 
 def check_memory(backbone: Path, adapters: Sequence[Path], options: settings.Engine) -> None:
