@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from dlp_local.conversation import ChatOptions, Correction
+from dlp_local.display import is_unicode
 from dlp_local.engine import EngineProcess
 from dlp_local.errors import HistoryError, InputError
 from dlp_local.history import History, history_file
@@ -119,7 +120,6 @@ class Assistant:
         A `mix` given by hand, or pinned by the options, leaves the router out. `begun` is the beginning of the answer,
         to go on with: the reply then holds both. Raises `InputError` for what cannot be answered.
         """
-        check_message(text)
         self._engine.resume()
         route = self._route(text, options.mix if mix is None else mix, options, previous)
         yield RouteChosen(route)
@@ -137,9 +137,10 @@ class Assistant:
             self._engine.resume()
 
     def _route(self, text: str, mix: Mix | None, options: ChatOptions, previous: Route | None) -> Route:
-        if mix is not None:
-            return Route(text, {}, mix)
-        return self.route(text, previous=previous, without=options.vetoed)
+        if mix is None:
+            return self.route(text, previous=previous, without=options.vetoed)
+        check_message(text)
+        return Route(text, {}, mix)
 
     def _receipt(self, route: Route, answer: str, done: Generated) -> ReplyDone:
         return ReplyDone(
@@ -222,7 +223,7 @@ def check_message(text: str) -> None:
     """Raises `InputError` for a message that cannot be answered."""
     if not text.strip():
         raise InputError("the message is empty. Write something.")
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    if not is_unicode(text):
         raise InputError("the message is not valid Unicode (it holds half a character). Convert it to UTF-8.")
 
 

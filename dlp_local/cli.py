@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from importlib import import_module
 from typing import Annotated, NoReturn
@@ -65,10 +66,17 @@ def options(version: Annotated[bool, typer.Option("--version", help="Print the v
 
 def main() -> NoReturn:
     """Runs the command line and turns every error that a user may meet into a message and an exit code."""
-    terminal.use_utf8()
+    terminal.prepare_streams()
     try:
+        terminal.check_arguments(sys.argv[1:])
         app(prog_name="dlp-local")
     except DlpLocalError as error:
         terminal.print_error(str(error))
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        terminal.print_error(f"what was to be written found no room ({error.strerror}). Make room on the disk.")
+        terminal.drop_output()
+        sys.exit(ExitCode.FAILURE)
     sys.exit(ExitCode.OK)

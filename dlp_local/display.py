@@ -34,6 +34,11 @@ def _sign(match: re.Match[str]) -> str:
     return "\u2421" if code == 0x7F else "\ufffd"
 
 
+def is_unicode(text: str) -> bool:
+    """Whether a text is whole characters, and can be written as UTF-8: no half of a surrogate pair is in it."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def counted(number: int, thing: str) -> str:
     """`1 turn`, `2 turns`."""
     return f"{number} {thing}{'' if number == 1 else 's'}"

@@ -130,15 +130,15 @@ def downloads_folder() -> Path:
 
 
 def load_settings(**flags: Any) -> Settings:
-    """Settings with `flags` on top; groups are dictionaries, and a flag that is None does not count.
+    """Settings with `flags` on top; groups are dictionaries; a flag that is None and an empty group do not count.
 
     Raises `InputError` that lists every value that cannot be used.
     """
     given: dict[str, Any] = {
         name: {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
         for name, value in flags.items()
-        if value is not None
     }
+    given = {name: value for name, value in given.items() if value not in (None, {})}
     try:
         return Settings(**given)
     except ValidationError as error:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dlp_local.display import visible
+from dlp_local.display import is_unicode, visible
 from dlp_local.errors import InputError
 from dlp_local.records import Route, Why
 
@@ -38,11 +39,11 @@ def read_stdin() -> str:
 
 
 def piped_stdin() -> str:
-    """What is piped in, or redirected from a file; nothing where stdin is a terminal or closed.
+    """What is piped in, or redirected from a file; nothing where stdin is a terminal or was closed.
 
     A pipe that nobody ever writes to nor closes is waited for, and after a second a person is told so.
     """
-    if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
+    if sys.stdin.closed or sys.stdin.isatty():
         return ""
     told = threading.Timer(1.0, print_note, ["waiting for the end of stdin; `</dev/null` gives none"])
     told.daemon = True
@@ -53,11 +54,30 @@ def piped_stdin() -> str:
         told.cancel()
 
 
-def use_utf8() -> None:
-    """Lets stdout and stderr write any text, also into a pipe on Windows."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+def prepare_streams() -> None:
+    """Lets stdout and stderr write any text, also into a pipe on Windows; what is closed reads and writes nothing.
+
+    The null device takes the numbers of closed streams, so that no file does, which libraries would then print into.
+    """
+    for name in ("stdin", "stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            mode, flag = ("r", os.O_RDONLY) if name == "stdin" else ("w", os.O_WRONLY)
+            setattr(sys, name, os.fdopen(os.open(os.devnull, flag), mode, encoding="utf-8"))
+        elif name != "stdin" and isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="replace")
+
+
+def check_arguments(arguments: Sequence[str]) -> None:
+    """Raises `InputError` for an argument whose bytes are no UTF-8, unless it names something that is there."""
+    for argument in arguments:
+        if not is_unicode(argument) and not os.path.lexists(argument):
+            raise InputError(f"the argument '{argument}' is not UTF-8. Convert it first, with iconv say.")
+
+
+def drop_output() -> None:
+    """Sends what is not written yet, and cannot be, nowhere: else Python tries once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def numbered_lines(source: str) -> Iterator[tuple[int, bytes]]:

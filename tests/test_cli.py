@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -240,6 +241,48 @@ def test_a_reader_that_goes_away_gives_no_traceback(run):
     )
     assert b"Traceback" not in process.stderr
     assert process.stdout.count(b"\n") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX")
+@pytest.mark.parametrize(
+    ("command", "code", "words"),
+    [
+        ("ask <&-", 2, "message is empty"),
+        ("ask - <&-", 2, "message is empty"),
+        ("ask --jsonl - <&-", 0, ""),
+        ("route - <&-", 0, ""),
+        ("ask hello <&-", 0, ""),
+        ("ask hello >&-", 0, ""),
+        ("route hello >&-", 0, ""),
+    ],
+)
+def test_a_closed_stream_reads_and_writes_nothing(command, code, words):
+    process = subprocess.run(
+        f"{sys.executable} -m dlp_local {command}", shell=True, stdin=subprocess.DEVNULL, capture_output=True
+    )
+    assert words in refused(process, code)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize("args", [("ask", "hello"), ("ask", "hello", "--json"), ("route", "hello")])
+def test_output_that_finds_no_room_is_said(args):
+    with Path("/dev/full").open("wb") as full:
+        process = subprocess.run(
+            [sys.executable, "-m", "dlp_local", *args], stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE
+        )
+    refused(process, 1, "found no room", "No space left")
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="arguments are UTF-8 there, or names of files")
+def test_an_argument_that_is_not_utf8_is_refused_unless_it_names_a_file(tmp_path):
+    def call(*args):
+        return subprocess.run([sys.executable, "-m", "dlp_local", *args], stdin=subprocess.DEVNULL, capture_output=True)
+
+    for args in (("route", b"caf\xe9"), ("ask", "x", "--mix", b"\xe9"), ("ask", "x", "--system", b"\xe9")):
+        refused(call(*args), 2, "is not UTF-8")
+    rows = tmp_path / os.fsdecode(b"\xe9.jsonl")
+    rows.write_bytes(b'{"text": "to ISO: 4 July 1999"}\n')
+    assert b"1999-07-04" in call("ask", "--jsonl", rows).stdout
 
 
 def test_the_product_never_imports_torch_and_routes_without_llama_cpp():

@@ -49,6 +49,12 @@ def test_an_unknown_setting_in_the_file_is_named(config):
         load_settings()
 
 
+def test_a_group_that_is_none_is_named_also_where_no_flag_of_it_is_given(config):
+    config.write_text("routing = 3\n", "utf-8")
+    with pytest.raises(InputError, match=r"routing: "):
+        load_settings(routing={"top_p": None})
+
+
 def test_a_broken_file_is_named(config):
     config.write_text("[routing\n", "utf-8")
     with pytest.raises(InputError, match=r"config\.toml cannot be read"):
