@@ -5,20 +5,19 @@ import threading
 import numpy as np
 import pytest
 
-from dlp_local.engine.engine import Engine
-from dlp_local.engine.llama import Backbone
+from dlp_local.engine.cache import KVCache
+from dlp_local.engine.llama import KEPT_HISTORIES, Backbone
 from dlp_local.engine.mixer import last_occurrence
 from dlp_local.errors import EngineError, InputError, PackError
 from dlp_local.lora_file import read_lora
-from dlp_local.packs import open_pack
 from dlp_local.records import Generated, HistoryTrimmed, Message, Mix, TextDelta
 from dlp_local.settings import Engine as Options
 from dlp_local.settings import Sampling
+from tests.engines import GREEDY, ask, open_engine
 from tests.llama_itself import greedy, open_llama
 from tests.lora import write_lora
 from tests.prompts import PROMPTS, SMALL_TALK
 
-GREEDY = Sampling(temperature=0, max_tokens=64)
 EVERY_PROMPT = [(task, prompt) for task, prompts in PROMPTS.items() for prompt in prompts]
 HISTORY = (
     Message("user", "hello"),
@@ -30,21 +29,21 @@ HISTORY = (
 
 @pytest.fixture(scope="module")
 def engine(bundled):
-    pack = open_pack(bundled)
-    opened = Engine(pack.path(pack.manifest.backbone), pack.adapter_files(), Options())
+    opened = open_engine(bundled)
     yield opened
     opened.close()
-
-
-def ask(engine, text, mix=None, history=(), sampling=GREEDY):
-    """(answer, Generated) of one message."""
-    events = list(engine.generate([*history, Message("user", text)], mix or Mix(), sampling))
-    return "".join(e.text for e in events if isinstance(e, TextDelta)), events[-1]
 
 
 def reference(llama, prompt):
     """Text and number of tokens of `Llama`'s own greedy answer."""
     return greedy(llama, f"<|user|>{prompt}<|end|><|assistant|>", GREEDY.max_tokens)
+
+
+def forget_everything(engine):
+    """As if nothing had been asked yet."""
+    for sequence in range(1 + KEPT_HISTORIES):
+        engine._backbone.drop(sequence)
+    engine._cache = KVCache(engine._backbone, engine._mixer.set)
 
 
 def test_there_are_fifty_prompts_to_compare_on():
@@ -94,8 +93,7 @@ def test_an_answer_after_a_settled_history_is_the_one_of_a_cold_start(engine, bu
     engine.settle(HISTORY[:2], GREEDY.max_tokens)
     engine.settle(HISTORY, GREEDY.max_tokens)
     warm = first_logits(engine, "a table for two", mix, HISTORY)
-    pack = open_pack(bundled)
-    cold_engine = Engine(pack.path(pack.manifest.backbone), pack.adapter_files(), Options())
+    cold_engine = open_engine(bundled)
     cold = first_logits(cold_engine, "a table for two", mix, HISTORY)
     cold_engine.close()
     assert np.array_equal(warm, cold)
@@ -114,18 +112,18 @@ def test_an_adapter_with_invocation_tokens_leaves_the_turns_before_them_to_the_b
     backbone, prompts, mixer = engine._backbone, engine._prompts, engine._mixer
     turns = prompts.turns([*HISTORY, Message("user", "a table for two")])
     prompt = tuple(token for turn in turns for token in turn)
-    engine._cache.forget()
+    forget_everything(engine)
     start = last_occurrence(mixer.lora("extract").invocation_tokens, prompt)
     mixer.set({})
     backbone.decode(prompt[:start], 0, 0)
     mixer.set({"extract": 1.0})
     backbone.decode(prompt[start:], start, 0)
     by_hand = backbone.logits()
-    engine._cache.forget()
+    forget_everything(engine)
     mixer.set({"extract": 1.0})
     backbone.decode(prompt, 0, 0)
     all_over = backbone.logits()
-    engine._cache.forget()
+    forget_everything(engine)
     assert np.allclose(after, by_hand, atol=1e-3)
     assert not np.allclose(after, all_over, atol=1e-3)
 
@@ -231,8 +229,7 @@ def test_a_file_that_is_no_gguf_is_refused_by_name(tmp_path):
 
 
 def test_once_the_context_was_full_the_next_turns_find_their_history_on_the_spine(bundled):
-    pack = open_pack(bundled)
-    engine = Engine(pack.path(pack.manifest.backbone), pack.adapter_files(), Options(context=256))
+    engine = open_engine(bundled, context=256)
     computed, waited, trimmed = [], [], []
     decode = engine._backbone.decode
     engine._backbone.decode = lambda tokens, *rest: (computed.append(len(tokens)), decode(tokens, *rest))[1]
@@ -263,7 +260,7 @@ def test_an_answer_that_is_still_open_ends_when_the_next_one_starts(engine):
 
 def test_an_interruption_while_the_history_is_read_does_not_spoil_the_next_answer(engine):
     expected, _ = ask(engine, "to ISO: 4 July 1999", Mix.of({"dates": 1.0}), HISTORY)
-    engine._cache.forget()
+    forget_everything(engine)
     decode = engine._backbone.decode
 
     def fail_afterwards(*args):
@@ -290,8 +287,7 @@ def test_a_memory_that_cannot_forget_a_part_is_computed_anew(engine):
 
 
 def test_a_closed_engine_says_so_and_an_open_answer_ends_without_harm(bundled):
-    pack = open_pack(bundled)
-    engine = Engine(pack.path(pack.manifest.backbone), pack.adapter_files(), Options())
+    engine = open_engine(bundled)
     events = engine.generate([Message("user", "hello")], Mix(), GREEDY)
     next(events)
     engine.close()

@@ -8,14 +8,12 @@ import numpy as np
 import psutil
 import pytest
 
-from dlp_local.engine.engine import Engine
 from dlp_local.engine.llama import Backbone
 from dlp_local.engine.mixer import Mixer
 from dlp_local.errors import InputError, PackError
-from dlp_local.packs import open_pack
-from dlp_local.records import AdapterFile, Message, Mix, TextDelta
+from dlp_local.records import AdapterFile, Mix
 from dlp_local.settings import Engine as Options
-from dlp_local.settings import Sampling
+from tests.engines import adapter_files, ask, open_engine
 from tests.prompts import PROMPTS
 
 SEVERAL = {"sql": 0.5, "shell": 0.25, "dates": 0.125}
@@ -25,10 +23,6 @@ SEVERAL = {"sql": 0.5, "shell": 0.25, "dates": 0.125}
 def backbone(bundled):
     with Backbone(bundled / "backbone.gguf", Options()) as opened:
         yield opened
-
-
-def files(bundled):
-    return open_pack(bundled).adapter_files()
 
 
 def logits(backbone, mixer, weights):
@@ -41,15 +35,15 @@ def logits(backbone, mixer, weights):
 
 
 def test_a_stack_gives_the_logits_of_its_adapters_side_by_side(backbone, bundled):
-    together = logits(backbone, Mixer(backbone, files(bundled), Options(stack=True)), SEVERAL)
-    apart = logits(backbone, Mixer(backbone, files(bundled), Options(stack=False)), SEVERAL)
-    other = logits(backbone, Mixer(backbone, files(bundled), Options(stack=False)), {"sql": 0.5, "shell": 0.25})
+    together = logits(backbone, Mixer(backbone, adapter_files(bundled), Options(stack=True)), SEVERAL)
+    apart = logits(backbone, Mixer(backbone, adapter_files(bundled), Options(stack=False)), SEVERAL)
+    other = logits(backbone, Mixer(backbone, adapter_files(bundled), Options(stack=False)), {"sql": 0.5, "shell": 0.25})
     # Activations are rounded to 8 bits inside llama.cpp, which turns a change of 1e-7 into differences of about 0.1.
     assert np.abs(together - apart).max() < 0.1 * np.abs(other - apart).max()
 
 
 def test_several_adapters_are_stacked_and_kept_by_mix(backbone, bundled):
-    mixer = Mixer(backbone, files(bundled), Options())
+    mixer = Mixer(backbone, adapter_files(bundled), Options())
     mixer.set({"sql": 1.0})
     assert list(mixer.held) == ["sql"]
     mixer.set({"sql": 0.5, "shell": 0.25})
@@ -68,7 +62,7 @@ def test_several_adapters_are_stacked_and_kept_by_mix(backbone, bundled):
 
 
 def test_what_was_not_used_for_longest_goes_when_the_memory_for_adapters_is_full(backbone, bundled):
-    mixer = Mixer(backbone, files(bundled), Options(adapter_memory=6))
+    mixer = Mixer(backbone, adapter_files(bundled), Options(adapter_memory=6))
     for shell in range(1, 20):
         mixer.set({"sql": 0.25, "shell": shell / 32})
         mixer.set({"dates": 1.0})
@@ -103,56 +97,54 @@ def test_adapters_that_are_added_one_by_one_stay_within_the_memory_for_adapters(
 
 def test_a_mix_larger_than_the_memory_for_stacks_is_computed_side_by_side(backbone, bundled):
     everything = dict.fromkeys(PROMPTS, 0.125)
-    mixer = Mixer(backbone, files(bundled), Options(adapter_memory=1))
+    mixer = Mixer(backbone, adapter_files(bundled), Options(adapter_memory=1))
     assert np.isfinite(logits(backbone, mixer, everything)).all()
     assert set(mixer.held) == set(everything)
 
 
 @pytest.fixture
 def engine(bundled):
-    pack = open_pack(bundled)
-    opened = Engine(pack.path(pack.manifest.backbone), pack.adapter_files(), Options())
+    opened = open_engine(bundled)
     yield opened
     opened.close()
 
 
-def ask(engine, text, mix):
-    events = engine.generate([Message("user", text)], mix, Sampling(max_tokens=32))
-    return "".join(event.text for event in events if isinstance(event, TextDelta))
+def answer(engine, text, mix):
+    return ask(engine, text, mix)[0]
 
 
 def test_an_adapter_is_replaced_in_a_running_engine(engine, bundled):
     message, mix = PROMPTS["sql"][0], Mix.of({"sql": 1.0})
-    before, shell = ask(engine, message, mix), ask(engine, message, Mix.of({"shell": 1.0}))
-    mixed = ask(engine, message, Mix.of({"sql": 0.75, "dates": 0.25}))
+    before, shell = answer(engine, message, mix), answer(engine, message, Mix.of({"shell": 1.0}))
+    mixed = answer(engine, message, Mix.of({"sql": 0.75, "dates": 0.25}))
     engine.add_adapter(AdapterFile("sql", bundled / "shell.gguf"))
-    assert ask(engine, message, mix) == shell
+    assert answer(engine, message, mix) == shell
     engine.add_adapter(AdapterFile("sql", bundled / "sql.gguf"))
-    assert ask(engine, message, mix) == before
-    assert ask(engine, message, Mix.of({"sql": 0.75, "dates": 0.25})) == mixed
+    assert answer(engine, message, mix) == before
+    assert answer(engine, message, Mix.of({"sql": 0.75, "dates": 0.25})) == mixed
 
 
 def test_a_removed_adapter_is_unknown_and_can_come_back(engine, bundled):
-    ask(engine, "hello", Mix.of({"sql": 0.5, "dates": 0.25}))
+    answer(engine, "hello", Mix.of({"sql": 0.5, "dates": 0.25}))
     engine.remove_adapter("sql")
     with pytest.raises(InputError, match="no adapter 'sql'"):
-        ask(engine, "hello", Mix.of({"sql": 1.0}))
+        answer(engine, "hello", Mix.of({"sql": 1.0}))
     with pytest.raises(InputError, match="no adapter 'sql'"):
         engine.remove_adapter("sql")
     engine.add_adapter(AdapterFile("sql", bundled / "sql.gguf"))
-    assert ask(engine, PROMPTS["sql"][0], Mix.of({"sql": 1.0})).startswith("SELECT")
+    assert answer(engine, PROMPTS["sql"][0], Mix.of({"sql": 1.0})).startswith("SELECT")
 
 
 def test_a_bad_adapter_leaves_the_engine_and_the_adapter_of_its_name_as_they_were(engine, bundled, tmp_path):
     message, mix = PROMPTS["dates"][0], Mix.of({"dates": 1.0})
-    before = ask(engine, message, mix)
+    before = answer(engine, message, mix)
     bad = tmp_path / "bad.gguf"
     bad.write_bytes((bundled / "dates.gguf").read_bytes()[:100_000])
     with pytest.raises(PackError, match=r"bad\.gguf: .*cut off"):
         engine.add_adapter(AdapterFile("dates", bad))
     with pytest.raises(PackError, match=r"backbone\.gguf: is no LoRA"):
         engine.add_adapter(AdapterFile("dates", bundled / "backbone.gguf"))
-    assert ask(engine, message, mix) == before
+    assert answer(engine, message, mix) == before
 
 
 def test_memory_goes_back_down_over_many_loads_and_unloads(engine, bundled):
@@ -161,7 +153,7 @@ def test_memory_goes_back_down_over_many_loads_and_unloads(engine, bundled):
 
     def cycle():
         engine.add_adapter(AdapterFile("extra", bundled / "sql.gguf"))
-        ask(engine, "tar: x", Mix.of({"extra": 0.5, "shell": 0.25}))
+        answer(engine, "tar: x", Mix.of({"extra": 0.5, "shell": 0.25}))
         engine.remove_adapter("extra")
 
     for _ in range(50):
@@ -178,15 +170,18 @@ def open_files():
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="lists open files through /proc")
 @pytest.mark.parametrize("in_memory", [True, False])
-def test_stacks_leave_no_file_open_and_none_in_the_temporary_folder(backbone, bundled, monkeypatch, in_memory):
+def test_stacks_leave_no_file_open_and_none_in_the_temporary_folder(
+    backbone, bundled, monkeypatch, tmp_path, in_memory
+):
     if not in_memory:
         monkeypatch.delattr(os, "memfd_create", raising=False)
-    folder = Path(tempfile.gettempdir())
-    there = set(folder.iterdir())
-    mixer = Mixer(backbone, files(bundled), Options())
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    mixer = Mixer(backbone, adapter_files(bundled), Options())
     mixer.set({"sql": 0.5, "shell": 0.25})
     before = open_files()
     for steps in range(1, 10):
         mixer.set({"sql": 0.5, "shell": steps / 32})
     assert open_files() == before
-    assert set(folder.iterdir()) <= there
+    assert list(folder.iterdir()) == []

@@ -5,7 +5,6 @@ import random
 import signal
 import subprocess
 import sys
-import tempfile
 import textwrap
 import time
 from pathlib import Path
@@ -15,13 +14,12 @@ import pytest
 
 from dlp_local.engine import EngineProcess, child
 from dlp_local.engine.child import ChildDiedError
-from dlp_local.engine.engine import Engine
 from dlp_local.engine.protocol import Generate
 from dlp_local.errors import EngineError, InputError, PackError
-from dlp_local.packs import open_pack
 from dlp_local.records import AdapterFile, Message, Mix, TextDelta
 from dlp_local.settings import Engine as Options
 from dlp_local.settings import Sampling
+from tests.engines import ask, open_engine
 from tests.prompts import PROMPTS
 
 MESSAGE = "hello, what can you do?"
@@ -31,21 +29,11 @@ ENDLESS = Sampling(temperature=5, top_k=0, top_p=1, min_p=0, seed=1, max_tokens=
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
 
 
-def open_engine(bundled, kind=EngineProcess, **options):
-    pack = open_pack(bundled)
-    return kind(pack.path(pack.manifest.backbone), pack.adapter_files(), Options(**options))
-
-
 @pytest.fixture(scope="module")
 def engine(bundled):
-    opened = open_engine(bundled)
+    opened = open_engine(bundled, EngineProcess)
     yield opened
     opened.close()
-
-
-def ask(engine, text=MESSAGE, mix=None, history=(), max_tokens=400):
-    events = list(engine.generate([*history, Message("user", text)], mix or Mix(), Sampling(max_tokens=max_tokens)))
-    return "".join(event.text for event in events if isinstance(event, TextDelta)), events[-1]
 
 
 def wait_until(condition, seconds=20):
@@ -56,7 +44,7 @@ def wait_until(condition, seconds=20):
 
 
 def test_the_process_answers_as_the_engine_itself(engine, bundled):
-    direct = open_engine(bundled, Engine)
+    direct = open_engine(bundled)
     history = (Message("user", "hello"), Message("assistant", "Hello!"))
     for task, prompts in sorted(PROMPTS.items()):
         mix = Mix.of({task: 0.75, "sql" if task != "sql" else "dates": 0.25})
@@ -70,10 +58,10 @@ def test_the_process_answers_as_the_engine_itself(engine, bundled):
 
 def test_errors_come_through_as_what_they_are(engine):
     with pytest.raises(InputError, match="no adapter 'poems'"):
-        ask(engine, mix=Mix.of({"poems": 1.0}))
+        ask(engine, MESSAGE, mix=Mix.of({"poems": 1.0}))
     with pytest.raises(InputError, match="too long"):
         ask(engine, "word " * 3000)
-    assert ask(engine)[0]
+    assert ask(engine, MESSAGE)[0]
 
 
 def test_a_backbone_that_cannot_be_loaded_is_told_as_without_a_process(bundled, tmp_path):
@@ -87,7 +75,7 @@ def test_a_backbone_that_cannot_be_loaded_is_told_as_without_a_process(bundled, 
 
 
 def test_cancelling_ends_the_answer_and_the_next_one_is_whole(engine):
-    whole, _ = ask(engine)
+    whole, _ = ask(engine, MESSAGE)
     events = engine.generate([Message("user", MESSAGE)], Mix(), ENDLESS)
     next(events)
     engine.cancel()
@@ -95,19 +83,19 @@ def test_cancelling_ends_the_answer_and_the_next_one_is_whole(engine):
     engine.resume()
     assert rest[-1].finish_reason == "cancelled"
     assert rest[-1].answer_tokens < ENDLESS.max_tokens
-    assert ask(engine)[0] == whole
+    assert ask(engine, MESSAGE)[0] == whole
 
 
 def test_a_cancel_that_comes_before_the_request_counts_until_resume(engine):
     engine.cancel()
-    _, done = ask(engine)
+    _, done = ask(engine, MESSAGE)
     engine.resume()
     assert done.finish_reason == "cancelled"
-    assert ask(engine)[1].finish_reason == "stop"
+    assert ask(engine, MESSAGE)[1].finish_reason == "stop"
 
 
 def test_an_abandoned_answer_is_cancelled_and_one_still_open_ends(engine):
-    whole, _ = ask(engine)
+    whole, _ = ask(engine, MESSAGE)
     abandoned = engine.generate([Message("user", MESSAGE)], Mix(), ENDLESS)
     next(abandoned)
     sent = []
@@ -118,17 +106,17 @@ def test_an_abandoned_answer_is_cancelled_and_one_still_open_ends(engine):
     assert len(sent) == 1
     still_open = engine.generate([Message("user", MESSAGE)], Mix(), ENDLESS)
     next(still_open)
-    assert ask(engine)[0] == whole
+    assert ask(engine, MESSAGE)[0] == whole
     assert list(still_open)[-1].finish_reason == "cancelled"
 
 
 def test_an_answer_left_open_in_a_dead_process_does_not_touch_the_next_one(engine):
-    whole, _ = ask(engine)
+    whole, _ = ask(engine, MESSAGE)
     left_open = engine.generate([Message("user", MESSAGE)], Mix(), ENDLESS)
     next(left_open)
     psutil.Process(engine.pid).kill()
     wait_until(lambda: not engine._child.alive)
-    assert ask(engine)[0] == whole
+    assert ask(engine, MESSAGE)[0] == whole
     running = engine.generate([Message("user", MESSAGE)], Mix(), ENDLESS)
     next(running)
     assert list(left_open)[-1].finish_reason == "error"
@@ -141,17 +129,18 @@ def test_a_failure_in_python_is_told_and_leaves_the_process_alive(engine):
     pid = engine.pid
     with pytest.raises(EngineError, match="something unexpected happened in the engine"):
         list(engine.generate([], Mix(), Sampling()))
-    assert ask(engine)[0]
+    assert ask(engine, MESSAGE)[0]
     assert engine.pid == pid
 
 
 @POSIX
-def test_killed_at_fifty_random_tokens_it_loses_nothing(engine):
+def test_killed_at_fifty_random_tokens_it_loses_nothing(engine, monkeypatch, tmp_path):
     message, mix = [Message("user", MESSAGE)], Mix.of({"sql": 0.5, "dates": 0.25, "shell": 0.125})
     whole = "".join(event.text for event in engine.generate(message, mix, ENDLESS) if isinstance(event, TextDelta))
     rng = random.Random(3)
-    folder = Path(tempfile.gettempdir())
-    there = set(folder.iterdir())
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
     pids = set()
     for _ in range(50):
         stop_at = rng.randrange(60)
@@ -165,10 +154,10 @@ def test_killed_at_fifty_random_tokens_it_loses_nothing(engine):
         assert whole.startswith(given)
         assert event.finish_reason == "error"
         assert "lack of memory" in event.error
-    assert ask(engine)[1].finish_reason == "stop"
+    assert ask(engine, MESSAGE)[1].finish_reason == "stop"
     assert len(pids) == 50
     assert not [pid for pid in pids - {engine.pid} if psutil.pid_exists(pid)]
-    assert set(folder.iterdir()) <= there
+    assert list(folder.iterdir()) == []
 
 
 @POSIX
@@ -181,7 +170,7 @@ def test_killed_while_it_is_idle_or_settles_it_comes_back_with_its_adapters(engi
     engine.remove_adapter("extra")
     os.kill(engine.pid, signal.SIGKILL)
     with pytest.raises(InputError, match="no adapter 'extra'"):
-        ask(engine, mix=Mix.of({"extra": 1.0}))
+        ask(engine, MESSAGE, mix=Mix.of({"extra": 1.0}))
 
 
 @POSIX
@@ -192,21 +181,22 @@ def test_an_abort_inside_says_so_in_plain_words(engine):
     done = list(events)[-1]
     assert done.finish_reason == "error"
     assert "stopped with an error of its own" in done.error
-    assert ask(engine)[1].finish_reason == "stop"
+    assert ask(engine, MESSAGE)[1].finish_reason == "stop"
 
 
 @POSIX
 @pytest.mark.parametrize("message", [MESSAGE, "word " * 60_000], ids=["short", "longer than a pipe"])
 def test_a_frozen_process_is_ended_and_said_so(bundled, monkeypatch, message):
-    monkeypatch.setattr(child, "SILENCE", 2)
-    engine = open_engine(bundled)
-    ask(engine)
+    engine = open_engine(bundled, EngineProcess)
+    ask(engine, MESSAGE)
     os.kill(engine.pid, signal.SIGSTOP)
     events = engine._child.events
     engine._child.request(999, Generate((Message("user", message),), Mix(), Sampling()))
-    with pytest.raises(ChildDiedError, match="no longer responded"):
-        list(events(999))
-    assert ask(engine)[1].finish_reason == "stop"
+    with monkeypatch.context() as patience:
+        patience.setattr(child, "SILENCE", 2)
+        with pytest.raises(ChildDiedError, match="no longer responded"):
+            list(events(999))
+    assert ask(engine, MESSAGE)[1].finish_reason == "stop"
     os.kill(engine.pid, signal.SIGSTOP)
     engine.close()
     assert not psutil.pid_exists(engine.pid)
@@ -227,14 +217,14 @@ def test_two_conversations_at_once_do_not_mix(engine):
 
 
 def test_a_closed_engine_says_so_and_leaves_no_process(bundled):
-    engine = open_engine(bundled)
-    ask(engine)
+    engine = open_engine(bundled, EngineProcess)
+    ask(engine, MESSAGE)
     pid = engine.pid
     engine.close()
     engine.close()
     assert not psutil.pid_exists(pid)
     with pytest.raises(EngineError, match="engine is closed"):
-        ask(engine)
+        ask(engine, MESSAGE)
 
 
 @POSIX

@@ -104,12 +104,6 @@ class KVCache:
         for key in [key for key in self._histories if adapter in dict(key)]:
             self._forget(key)
 
-    def forget(self) -> None:
-        """Drops every history and the branch."""
-        for key in list(self._histories):
-            self._forget(key)
-        self.close_branch()
-
     def open_branch(self, under: Mapping[str, float]) -> None:
         """Starts a branch at the end of the history under a mix; no cell is copied."""
         self._backbone.drop(BRANCH)

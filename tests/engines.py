@@ -1,0 +1,48 @@
+"""Engines on a pack, and one message to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dlp_local.engine import EngineProcess
+from dlp_local.engine.engine import Engine
+from dlp_local.packs import open_pack
+from dlp_local.records import AdapterFile, Generated, Message, Mix, Scope, TextDelta
+from dlp_local.settings import Engine as Options
+from dlp_local.settings import Sampling
+
+GREEDY = Sampling(temperature=0, max_tokens=160)
+
+
+def adapter_files(folder: Path, scopes: Mapping[str, Scope] | None = None) -> list[AdapterFile]:
+    """The adapters of a pack, some with a scope of their own."""
+    return [
+        replace(file, scope=(scopes or {}).get(file.name, file.scope)) for file in open_pack(folder).adapter_files()
+    ]
+
+
+def open_engine(
+    folder: Path,
+    kind: Callable[..., Any] = Engine,
+    scopes: Mapping[str, Scope] | None = None,
+    **options: Any,
+) -> Any:
+    """A pack's engine, or its `EngineProcess`, with these of its settings."""
+    pack = open_pack(folder)
+    return kind(pack.path(pack.manifest.backbone), adapter_files(folder, scopes), Options(**options))
+
+
+def ask(
+    engine: Engine | EngineProcess,
+    text: str,
+    mix: Mix | None = None,
+    history: Sequence[Message] = (),
+    sampling: Sampling = GREEDY,
+) -> tuple[str, Generated]:
+    """A message's answer, and what the engine says at its end."""
+    *events, done = engine.generate([*history, Message("user", text)], mix or Mix(), sampling)
+    assert isinstance(done, Generated)
+    return "".join(event.text for event in events if isinstance(event, TextDelta)), done
