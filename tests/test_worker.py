@@ -1,5 +1,6 @@
 """The engine's process: whatever ends it, the part that came is kept, and the next message is answered."""
 
+import errno
 import os
 import random
 import signal
@@ -200,6 +201,20 @@ def test_a_frozen_process_is_ended_and_said_so(bundled, monkeypatch, message):
     os.kill(engine.pid, signal.SIGSTOP)
     engine.close()
     assert not psutil.pid_exists(engine.pid)
+
+
+def test_a_process_that_the_system_does_not_start_is_told_and_tried_again(engine, monkeypatch):
+    def no_memory(*_, **__):
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    ask(engine, MESSAGE)
+    psutil.Process(engine.pid).kill()
+    wait_until(lambda: not engine._child.alive)
+    with monkeypatch.context() as machine:
+        machine.setattr(subprocess, "Popen", no_memory)
+        with pytest.raises(EngineError, match=r"cannot be started \(Cannot allocate memory\)"):
+            ask(engine, MESSAGE)
+    assert ask(engine, MESSAGE)[1].finish_reason == "stop"
 
 
 def test_two_conversations_at_once_do_not_mix(engine):

@@ -51,18 +51,21 @@ class ChildDiedError(Exception):
 class Child:
     """A running `served.py`. Requests are numbered by the caller and answered one after the other.
 
-    No method but `events` and `close` waits for the child.
+    No method but `events` and `close` waits for the child. Raises `EngineError` where the system starts none.
     """
 
     def __init__(self) -> None:
         path = [entry for entry in sys.path if isinstance(entry, str)]
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _START.format(path=path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=ENVIRONMENT | os.environ,
-        )
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _START.format(path=path)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=ENVIRONMENT | os.environ,
+            )
+        except OSError as error:
+            raise EngineError(f"the engine cannot be started ({error.strerror}). Close other programs.") from None
         self._outbox: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._open: dict[int, queue.SimpleQueue[Reply | None]] = {}
         self._lock = threading.Lock()
