@@ -17,12 +17,13 @@ from dlp_local.conversation import ChatOptions
 from dlp_local.display import visible
 from dlp_local.errors import DlpLocalError, InputError
 from dlp_local.history import History
+from dlp_local.records import AdapterInfo
 from tui.attach import attach
 from tui.commands import COMMANDS, parse
-from tui.decision import Decision
+from tui.decision import AdapterDecision, Decision
 from tui.deeds import Deeds
 from tui.session import Session
-from tui.turn import PathChanged, StatusChanged, Turn, TurnChanged
+from tui.turn import PackChanged, PathChanged, StatusChanged, Turn, TurnChanged
 
 if TYPE_CHECKING:
     from dlp_local.settings import Settings
@@ -68,6 +69,7 @@ class Plain:
             before = self._session.shown().turns
             asyncio.run(self._deeds.do(command.name, argument))
             after = self._session.shown().turns
+            self._wait_for_changes()
             if after and after != before and after[-1].state in ("queued", "reading", "writing"):
                 self._wait(after[-1].id)
             return
@@ -93,6 +95,8 @@ class Plain:
             elif isinstance(message, StatusChanged) and message.status.phase == "failed":
                 self._print(f"Error: {message.status.error}")
                 self._waiting_for = None
+            elif isinstance(message, PackChanged):
+                self._print(f"Error: {message.problem}" if message.problem else message.done)
             elif isinstance(message, PathChanged):
                 return True
             self._changed.notify_all()
@@ -124,6 +128,15 @@ class Plain:
                     self._changed.wait(0.2)
                 except KeyboardInterrupt:
                     self._session.stop()
+
+    def _wait_for_changes(self) -> None:
+        """A change of the pack, which Ctrl+C does not end but leaves alone."""
+        try:
+            while self._session.changing:
+                with self._changed:
+                    self._changed.wait(0.1)
+        except KeyboardInterrupt:
+            self._print("It goes on by itself.")
 
     def _print(self, text: str) -> None:
         print(visible(text), flush=True)
@@ -188,6 +201,15 @@ class Plain:
             weight = f", weight {weights[name]:.2f}" if name in weights else ""
             self._print(f"{name}: probability {p:.3f}{weight}{', vetoed' if name in options.vetoed else ''}")
         self._print("/pin, /veto ADAPTER, /retry MIX and /mix MIX change it.")
+
+    def show_adapters(
+        self, adapters: tuple[AdapterInfo, ...], fixed: str, then: Callable[[AdapterDecision | None], None]
+    ) -> None:
+        """A line for each, and what changes them."""
+        for adapter in adapters:
+            off = "" if adapter.enabled else ", off"
+            self._print(f"{adapter.name}{off}{': ' if adapter.description else ''}{adapter.description}")
+        self._print(fixed or "/adapters add FILE NAME [EXAMPLES], enable, disable and remove NAME change them.")
 
     def show_beside(self, left: Turn, right: Turn, then: Callable[[int | None], None]) -> None:
         """Only reached from the window's routing screen."""

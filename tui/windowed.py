@@ -11,9 +11,11 @@ import pyperclip
 from dlp_local.conversation import ChatOptions
 from dlp_local.errors import DlpLocalError
 from dlp_local.history import History
+from dlp_local.records import AdapterInfo
 from dlp_local.settings import config_file
-from tui.decision import Decision
+from tui.decision import AdapterDecision, Decision
 from tui.looks import theme
+from tui.screens.adapters import AdaptersScreen
 from tui.screens.compare import CompareScreen
 from tui.screens.conversations import ConversationsScreen
 from tui.screens.help import HelpScreen
@@ -83,6 +85,12 @@ class Windowed:
     ) -> None:
         """The receipt, unfolded."""
         self._screen.app.push_screen(RoutingScreen(turn, adapters, options), then)
+
+    def show_adapters(
+        self, adapters: tuple[AdapterInfo, ...], fixed: str, then: Callable[[AdapterDecision | None], None]
+    ) -> None:
+        """A list with a key for each change."""
+        self._screen.app.push_screen(AdaptersScreen(adapters, fixed), then)
 
     def show_beside(self, left: Turn, right: Turn, then: Callable[[int | None], None]) -> None:
         """Two columns."""

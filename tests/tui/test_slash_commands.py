@@ -11,13 +11,13 @@ from dlp_local.history import History
 from dlp_local.records import Mix
 from tests.fakes import Answer, FakeAssistant, Gate
 from tests.tui.window import READY, window
-from tui.commands import COMMANDS, complete, matching, parse
+from tui.commands import COMMANDS, parse
 from tui.deeds import Deeds
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 def test_every_command_can_be_done(command):
-    assert callable(getattr(Deeds, f"_{command.name}"))
+    assert callable(getattr(Deeds, f"_{command.name.replace(' ', '_')}"))
     assert parse(f"/{command.name} x") == (command, "x")
 
 
@@ -25,14 +25,6 @@ def test_every_command_can_be_done(command):
 def test_a_message_that_begins_like_no_command_is_a_message(text):
     found = parse(f"/{text}")
     assert found is None or found[0] in COMMANDS
-
-
-@given(st.sampled_from(COMMANDS), st.data())
-def test_completing_keeps_what_is_written_and_every_command_that_fits(command, data):
-    begun = f"/{command.name[: data.draw(st.integers(0, len(command.name)))]}"
-    longer = complete(begun)
-    assert longer.startswith(begun)
-    assert matching(longer.rstrip()) == matching(begun)
 
 
 @pytest.mark.asyncio
@@ -106,6 +98,43 @@ async def test_a_conversation_is_exported_and_never_over_a_file(tmp_path):
 
 
 @pytest.mark.asyncio
+async def test_an_exported_conversation_is_imported_and_opened(tmp_path):
+    file = tmp_path / "my talk.json"
+    history = History(None)
+    async with window(FakeAssistant(Answer(["one"])), history=history, size=(160, 40)) as w:
+        await w.say_and_wait("question", "one")
+        await w.say(f'/export "{file}"')
+        await w.sees("Written to")
+        await w.press("ctrl+n")
+        await w.until(lambda: "question" not in w.text())
+        await w.say(f"/import {file}")
+        await w.sees("question", "one", "sql 0.72", "Imported: question.")
+        first, second = (history.conversation(info.id) for info in reversed(history.conversations()))
+        assert [turn.done for turn in first.turns] == [turn.done for turn in second.turns]
+        assert w.session.chat.number == second.info.id
+
+
+@pytest.mark.asyncio
+async def test_what_is_no_exported_conversation_is_told_and_nothing_is_stored(tmp_path):
+    (tmp_path / "list.json").write_text("[1]", "utf-8")
+    (tmp_path / "bytes.json").write_bytes(b"\xff")
+    history = History(None)
+    async with window(FakeAssistant(), history=history, size=(160, 40)) as w:
+        for argument, told in (
+            ("", "name a file that was exported"),
+            (tmp_path / "none.json", "cannot be read"),
+            (tmp_path, "cannot be read"),
+            (tmp_path / "list.json", "is no conversation exported by dlp-local"),
+            (tmp_path / "bytes.json", "is not UTF-8"),
+        ):
+            await w.say(f"/import {argument}")
+            await w.sees(told)
+            w.app.clear_notifications()
+            await w.until(lambda told=told: told not in w.text())
+        assert history.conversations() == []
+
+
+@pytest.mark.asyncio
 async def test_what_needs_an_idle_window_is_refused_while_an_answer_is_written():
     gate = Gate()
     async with window(FakeAssistant(Answer(["one"], gate=gate))) as w:
@@ -123,8 +152,6 @@ async def test_what_needs_an_idle_window_is_refused_while_an_answer_is_written()
 @pytest.mark.asyncio
 async def test_small_commands_tell_what_they_are_asked():
     async with window(FakeAssistant(Answer(["one"])), size=(120, 40)) as w:
-        await w.say("/adapters")
-        await w.sees("banking, dates, describe, extract, shell, sql")
         await w.say("/pack")
         await w.sees("bundled: 6 adapters, context 1024 tokens")
         await w.say("/mix")
