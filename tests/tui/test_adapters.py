@@ -28,7 +28,7 @@ async def test_every_adapter_is_listed_with_what_it_does():
     fake.set_adapter("sql", AdapterChange(enabled=False))
     async with window(fake) as w:
         await listed(w)
-        await w.sees("banking", "what banking does", "off  what sql does")
+        await w.sees("banking", "what banking does", "off  what sql does", "on   what dates does")
         await w.press("escape")
         await w.sees("Write a message")
 

@@ -88,7 +88,9 @@ class AdaptersScreen(ModalScreen[AdapterDecision | None]):
 
 
 def _line(adapter: AdapterInfo) -> Text:
-    """`sql   a question and its columns → SELECT`, dimmed where it is switched off."""
-    line = Text(f"{visible(adapter.name):20.20}  ", "" if adapter.enabled else "dim", no_wrap=True, overflow="ellipsis")
-    line.append("" if adapter.enabled else "off  ", "bold not dim")
-    return line.append(visible(" ".join(adapter.description.split())), "dim")
+    """`sql   on   a question and its columns → SELECT`."""
+    line = Text(
+        f"{visible(adapter.name):18.18}  ", "bold" if adapter.enabled else "", no_wrap=True, overflow="ellipsis"
+    )
+    line.append("on   " if adapter.enabled else "off  ")
+    return line.append(visible(" ".join(adapter.description.split())))
