@@ -218,6 +218,8 @@ class Deeds:
 
     def _veto(self, adapter: str) -> None:
         self._loaded()
+        if not adapter:
+            raise InputError("say which adapter: /veto sql.")
         if adapter == BASE or adapter not in self._session.status.adapters:
             raise InputError(f"there is no adapter '{adapter}' to veto. /adapters shows them.")
         vetoed = set(self._own.vetoed) ^ {adapter}

@@ -39,11 +39,13 @@ class Windowed:
         return self._screen.turn
 
     def tell(self, what: str) -> None:
-        """A line that goes away by itself."""
+        """A line that goes away by itself, and takes the place of the one before it."""
+        self._screen.app.clear_notifications()
         self._screen.tell(what)
 
     def told(self, error: DlpLocalError) -> None:
         """An error, in the same place."""
+        self._screen.app.clear_notifications()
         self._screen.tell(str(error), problem=True)
 
     def edit(self, turn: Turn) -> None:

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.asyncio
 
 
 async def test_f1_lists_every_bound_key():
-    async with window(FakeAssistant(), size=(100, 100)) as w:
+    async with window(FakeAssistant(), size=(100, 160)) as w:
         bindings = w.app.screen.active_bindings
         await w.press("f1")
         await w.sees("Help", "Esc closes")

@@ -89,8 +89,7 @@ class AdaptersScreen(ModalScreen[AdapterDecision | None]):
 
 def _line(adapter: AdapterInfo) -> Text:
     """`sql   on   a question and its columns → SELECT`."""
-    line = Text(
-        f"{visible(adapter.name):18.18}  ", "bold" if adapter.enabled else "", no_wrap=True, overflow="ellipsis"
-    )
+    line = Text()
+    line.append(f"{visible(adapter.name):18.18}  ", "bold" if adapter.enabled else "")
     line.append("on   " if adapter.enabled else "off  ")
     return line.append(visible(" ".join(adapter.description.split())))
