@@ -40,13 +40,18 @@ class Windowed:
 
     def tell(self, what: str) -> None:
         """A line that goes away by itself, and takes the place of the one before it."""
-        self._screen.app.clear_notifications()
+        self._clear()
         self._screen.tell(what)
 
     def told(self, error: DlpLocalError) -> None:
         """An error, in the same place."""
-        self._screen.app.clear_notifications()
+        self._clear()
         self._screen.tell(str(error), problem=True)
+
+    def _clear(self) -> None:
+        app = self._screen.app
+        app.clear_notifications()
+        app.screen.query("ToastHolder").remove()  # textual leaves these, and each would take a line
 
     def edit(self, turn: Turn) -> None:
         """In the prompt."""

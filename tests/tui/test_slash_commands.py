@@ -60,6 +60,19 @@ async def test_retry_takes_a_mix_and_refuses_an_unknown_adapter():
 
 
 @pytest.mark.asyncio
+async def test_what_is_told_takes_the_place_of_what_was_told_before_and_leaves_the_prompt_free():
+    async with window(FakeAssistant(), size=(80, 24)) as w:
+        for _ in range(9):
+            await w.say("/stats")
+            await w.sees("There is no message yet")
+            await w.say("/save")
+            await w.sees("give the persona a name")
+            await w.until(lambda: "There is no message" not in w.text())
+        (toast,) = w.app.screen.query("Toast")
+        assert toast.region.bottom < w.prompt.region.y / 2
+
+
+@pytest.mark.asyncio
 async def test_undo_gives_the_message_back():
     async with window(FakeAssistant(Answer(["one"]))) as w:
         await w.say_and_wait("question", "one")
