@@ -336,10 +336,10 @@ class Deeds:
         chat = self._session.chat
         if not file:
             raise InputError("name a file: /export notes.md, notes.html or notes.json.")
-        if chat.number is None:
+        if not chat.path():
             raise InputError(NOTHING_YET)
         path = _path(file)
-        write_new(path, export(self._session.history.conversation(chat.number), path.suffix))
+        write_new(path, export(chat.conversation(), path.suffix))
         self.view.tell(f"Written to {path}.")
 
     def _import(self, file: str) -> None:

@@ -23,13 +23,14 @@ from tui.commands import COMMANDS, parse
 from tui.decision import AdapterDecision, Decision
 from tui.deeds import Deeds
 from tui.session import Session
-from tui.turn import PackChanged, PathChanged, StatusChanged, Turn, TurnChanged
+from tui.turn import PackChanged, PathChanged, Shown, StatusChanged, Turn, TurnChanged
 
 if TYPE_CHECKING:
     from dlp_local.settings import Settings
     from tui.assistant_like import AssistantLike
 
 PROMPT = "> "
+IN_WINDOW = ("copy", "theme")
 ONLY_IN_WINDOW = "the window alone can do that: `dlp-local chat` without --plain."
 
 
@@ -98,9 +99,18 @@ class Plain:
             elif isinstance(message, PackChanged):
                 self._print(f"Error: {message.problem}" if message.problem else message.done)
             elif isinstance(message, PathChanged):
+                if message.opened:
+                    self.show(message.shown)
                 return True
             self._changed.notify_all()
         return True
+
+    def show(self, shown: Shown) -> None:
+        """A conversation that was opened."""
+        for turn in shown.turns:
+            self._print(f"{PROMPT}{turn.text}\n{turn.answer}")
+        if not shown.turns:
+            self._print("A new conversation.")
 
     def _show(self, turn: Turn) -> None:
         ended = turn.state in ("done", "failed")
@@ -176,7 +186,8 @@ class Plain:
 
     def show_help(self) -> None:
         """The commands."""
-        self._print("\n".join(f"{command}: {command.help}" for command in COMMANDS))
+        here = [command for command in COMMANDS if command.name not in IN_WINDOW]
+        self._print("\n".join(f"{command}: {command.help}" for command in here))
 
     def show_theme(self, name: str) -> None:
         """There are no colours."""
@@ -241,9 +252,10 @@ def run_plain(settings: Settings, *, resume: bool = False, number: int | None = 
             number = history.last()
         if number is not None:
             session.open(number)
-            for turn in session.shown().turns:
-                print(visible(f"{PROMPT}{turn.text}\n{turn.answer}"))
-        return Plain(session).run()
+        plain = Plain(session)
+        if number is not None:
+            plain.show(session.shown())
+        return plain.run()
     finally:
         session.close()
         history.close()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlp_local.export import from_json
+from dlp_local.export import from_json, read_conversation
 from dlp_local.history import History
 from dlp_local.records import Mix
 from tests.fakes import Answer, FakeAssistant, Gate
@@ -108,6 +108,22 @@ async def test_a_conversation_is_exported_and_never_over_a_file(tmp_path):
         await w.say(f"/export {tmp_path}/talk.pdf")
         await w.sees("is no format to export to")
         assert json.loads(file.read_text("utf-8"))["turns"]
+
+
+@pytest.mark.asyncio
+async def test_where_the_disk_is_full_the_chat_goes_on_unsaved_and_all_of_it_can_still_be_exported(tmp_path):
+    history = History(tmp_path / "history.db")
+    async with window(FakeAssistant(Answer(["one"]), Answer(["two"])), history=history, size=(160, 40)) as w:
+        await w.say_and_wait("first", "one")
+        (pages,) = history._database.execute("PRAGMA page_count").fetchone()
+        history._database.execute(f"PRAGMA max_page_count = {pages}")
+        await w.say("second " * 3_000)
+        await w.sees("history cannot be used", "two", "· ready · not saved")
+        await w.say(f"/export {tmp_path}/talk.json")
+        await w.sees("Written to")
+    exported = read_conversation(tmp_path / "talk.json")
+    assert [turn.answer for turn in exported.path()] == ["one", "two"]
+    assert exported.info.title == "first"
 
 
 @pytest.mark.asyncio
