@@ -133,11 +133,13 @@ class Plain:
             self._printed, self._waiting_for = 0, turn
             if now.state in ("done", "failed"):
                 self._show(now)
-            while self._waiting_for is not None:
-                try:
+        while self._waiting_for is not None:
+            try:
+                with self._changed:
                     self._changed.wait(0.2)
-                except KeyboardInterrupt:
-                    self._session.stop()
+            except KeyboardInterrupt:
+                # Not while `_changed` is held: the session's thread may want it, under the lock that `stop` takes.
+                self._session.stop()
 
     def _wait_for_changes(self) -> None:
         """A change of the pack, which Ctrl+C does not end but leaves alone."""
