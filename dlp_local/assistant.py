@@ -18,9 +18,11 @@ from dlp_local.errors import HistoryError, InputError
 from dlp_local.history import History, history_file
 from dlp_local.packs import Pack, open_pack, pack_folder
 from dlp_local.packs.adapters import add_adapter, remove_adapter, set_adapter
+from dlp_local.packs.change import check_changeable
 from dlp_local.records import (
     AS_IT_IS,
     AdapterChange,
+    AdapterInfo,
     Event,
     Generated,
     Message,
@@ -91,6 +93,21 @@ class Assistant:
     def adapters(self) -> tuple[str, ...]:
         """The names of the adapters that messages may go to."""
         return tuple(self._pack.manifest.enabled)
+
+    @property
+    def pack_adapters(self) -> tuple[AdapterInfo, ...]:
+        """Every adapter of the pack, also those that are switched off, by name."""
+        adapters = sorted(self._pack.manifest.adapters.items())
+        return tuple(AdapterInfo(name, adapter.description, adapter.enabled) for name, adapter in adapters)
+
+    @property
+    def fixed(self) -> str:
+        """Why the pack's adapters cannot be changed, and what to do then; nothing where they can."""
+        try:
+            check_changeable(self._pack.folder)
+        except InputError as error:
+            return str(error)
+        return ""
 
     def route(self, text: str, *, previous: Route | None = None, without: Collection[str] = ()) -> Route:
         """The router's decision about a message, given the route of the turn before it; never for some adapters."""
@@ -193,6 +210,7 @@ class Assistant:
         Raises `PackError` for a pack that is no longer sound and for an adapter that the engine refuses; what was open
         before then stays in use.
         """
+        self._engine.resume()
         pack = open_pack(self._pack.folder)
         router = open_router(pack, self.settings)
         before = {file.name: file for file in self._pack.adapter_files()}

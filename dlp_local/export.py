@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 import json
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from markdown_it import MarkdownIt
@@ -19,6 +21,7 @@ from dlp_local.conversation import (
 )
 from dlp_local.display import visible
 from dlp_local.errors import InputError
+from dlp_local.files import read_text
 
 FORMAT = 1
 _STATES: dict[str, TurnState] = {"sent": "sent", "done": "done", "failed": "failed"}
@@ -64,33 +67,49 @@ def to_json(conversation: Conversation) -> str:
     return json.dumps(about | {"turns": turns}, indent=1) + "\n"
 
 
+def read_conversation(path: Path) -> Conversation:
+    """A conversation out of the file that an export wrote; raises `InputError` that names what is wrong with it."""
+    return from_json(read_text(path), str(path))
+
+
 def from_json(text: str, name: str = "the file") -> Conversation:
     """A conversation that `to_json` wrote; raises `InputError` that names what is wrong with it."""
     try:
         given = json.loads(text)
-        if given["format"] != FORMAT:
-            raise InputError(f"{name}: has format {given['format']}, and {FORMAT} is read here. Update dlp-local.")
-        turns = tuple(map(_turn, given["turns"]))
-        known: set[int | None] = {None}
-        for turn in turns:
-            if turn.parent not in known or turn.id in known:
-                raise ValueError(f"turn {turn.id} stands in no order")
-            known.add(turn.id)
-        if given["tip"] not in known:
-            raise ValueError("the tip is no turn")
-        info = ConversationInfo(
-            id=0,
-            title=str(given["title"]),
-            pinned=bool(given["pinned"]),
-            turns=len(turns),
-            created_at=str(given["created_at"]),
-            changed_at=str(given["changed_at"]),
-            tip=given["tip"],
-            options=ChatOptions.model_validate(given["options"]),
-        )
-    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        json.dumps(given, ensure_ascii=False).encode("utf-8")  # half a character can be neither stored nor shown
+        if given["format"] == FORMAT:
+            return _conversation(given)
+    except (LookupError, TypeError, AttributeError, ValueError, OverflowError, RecursionError, InputError) as error:
         raise InputError(f"{name}: is no conversation exported by dlp-local ({error}). Export it again.") from None
+    raise InputError(f"{name}: has format {given['format']}, and {FORMAT} is read here. Update dlp-local.")
+
+
+def _conversation(given: dict[str, Any]) -> Conversation:
+    turns = tuple(map(_turn, given["turns"]))
+    known: set[int | None] = {None}
+    for turn in turns:
+        if turn.parent not in known or turn.id in known:
+            raise ValueError(f"turn {turn.id} stands in no order")
+        known.add(turn.id)
+    if given["tip"] not in known:
+        raise ValueError("the tip is no turn")
+    info = ConversationInfo(
+        id=0,
+        title=str(given["title"]),
+        pinned=bool(given["pinned"]),
+        turns=len(turns),
+        created_at=_time(given["created_at"]),
+        changed_at=_time(given["changed_at"]),
+        tip=given["tip"],
+        options=ChatOptions.model_validate(given["options"]),
+    )
     return Conversation(info, turns)
+
+
+def _time(given: object) -> str:
+    """A time as it was written; raises `ValueError` or `OverflowError` for what is none."""
+    datetime.fromisoformat(str(given)).astimezone()
+    return str(given)
 
 
 def _turn(given: dict[str, Any]) -> StoredTurn:

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""Files that are either whole or not there, and text files read with clear errors."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dlp_local.errors import InputError
+
+MAX_TEXT = 256 << 20
+"""Bytes of a text file that is read as a whole; a conversation of 50,000 turns has some 40 millions."""
 
 
 @contextmanager
@@ -35,6 +38,26 @@ def sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def decode(raw: bytes, name: str) -> str:
+    """UTF-8 bytes as text; raises `InputError` that names the source and the first bad byte."""
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name}: is not UTF-8 (byte {error.start + 1}). Convert it first, with iconv say.") from None
+
+
+def read_text(path: Path) -> str:
+    """The text of a file; raises `InputError` where it cannot be read, is too large, or not UTF-8."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_TEXT + 1)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}). Check the path.") from None
+    if len(raw) > MAX_TEXT:
+        raise InputError(f"{path}: is larger than {MAX_TEXT >> 20} MiB. Name another file.")
+    return decode(raw, str(path))
 
 
 def write_new(path: Path, text: str) -> None:

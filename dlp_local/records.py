@@ -65,6 +65,15 @@ AS_IT_IS = AdapterChange()
 
 
 @dataclass(frozen=True, slots=True)
+class AdapterInfo:
+    """What a pack says of one of its adapters, for people to read; one that is not `enabled` is not loaded."""
+
+    name: str
+    description: str = ""
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Mix:
     """Adapter → weight, sorted by name; weights are multiples of 1/32, sum to ≤ 1, and the rest is `base`."""
 

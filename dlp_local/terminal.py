@@ -18,19 +18,12 @@ from rich.text import Text
 
 from dlp_local.display import is_unicode, visible
 from dlp_local.errors import InputError
+from dlp_local.files import decode
 from dlp_local.records import Route, Why
 
 BAR_WIDTH = 24
 SHOWN = 8
 """Entries of a list that may have a thousand."""
-
-
-def decode(raw: bytes, name: str) -> str:
-    """UTF-8 bytes as text; raises `InputError` that names the source and the first bad byte."""
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{name}: is not UTF-8 (byte {error.start + 1}). Convert it first, with iconv say.") from None
 
 
 def read_stdin() -> str:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from dlp_local.conversation import ChatOptions
 from dlp_local.records import (
+    AS_IT_IS,
+    AdapterChange,
+    AdapterInfo,
     Event,
     FinishReason,
     HistoryTrimmed,
@@ -83,6 +87,11 @@ class FakeAssistant:
         self.greeting = greeting
         self.examples = ("tar: extract archive.tar.gz into /tmp", "hello, what can you do?")
         self.adapters = ("banking", "dates", "describe", "extract", "shell", "sql")
+        self.pack_adapters = tuple(AdapterInfo(name, f"what {name} does") for name in self.adapters)
+        self.fixed = ""
+        self.changed: list[tuple[object, ...]] = []
+        self.change_gate: Gate | None = None
+        self.change_error: Exception | None = None
         self.context_size = 1024
         self.script = list(script)
         self.calls: list[Call] = []
@@ -132,6 +141,35 @@ class FakeAssistant:
             text, given, route, reason, 20, tokens, answer.context_used, self.context_size,
             Timings(route=1.8, first_token=180.0, total=180.0 + (tokens - 1) * 1000 / 96),
         )  # fmt: skip
+
+    def add_adapter(self, source: str | Path, name: str, change: AdapterChange = AS_IT_IS) -> None:
+        self._change("add", source, name, change)
+        self._have([*self.pack_adapters, AdapterInfo(name)])
+
+    def remove_adapter(self, name: str) -> None:
+        self._change("remove", name)
+        self._have([adapter for adapter in self.pack_adapters if adapter.name != name])
+
+    def set_adapter(self, name: str, change: AdapterChange) -> None:
+        self._change("set", name, change)
+        self._have(
+            [
+                replace(adapter, enabled=change.enabled is not False) if adapter.name == name else adapter
+                for adapter in self.pack_adapters
+            ]
+        )
+
+    def _change(self, *what: object) -> None:
+        self.threads.add(threading.get_ident())
+        self.changed.append(what)
+        if self.change_gate:
+            self.change_gate.wait()
+        if self.change_error:
+            raise self.change_error
+
+    def _have(self, adapters: list[AdapterInfo]) -> None:
+        self.pack_adapters = tuple(adapters)
+        self.adapters = tuple(adapter.name for adapter in adapters if adapter.enabled)
 
     def correct(self, text: str, right: str) -> None:
         self.corrected.append((text, right))

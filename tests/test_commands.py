@@ -224,6 +224,15 @@ def test_a_plain_chat_answers_line_by_line_and_stores_it(stored):
     assert stored.conversation(stored.last()).path()[-1].text == "to ISO: 5 July 1999"
 
 
+def test_a_plain_chat_prints_the_conversation_that_it_goes_to(stored, tmp_path):
+    out("ask", "--save", "to ISO: 4 July 1999")
+    out("history", "export", "1", str(tmp_path / "talk.json"))
+    said = out("chat", "--plain", stdin=f"/open 1\n/new\n/import {tmp_path}/talk.json\n/quit\n".encode())
+    assert said.count("> to ISO: 4 July 1999\n1999-07-04\n") == 2
+    assert "A new conversation." in said
+    assert "Imported: to ISO: 4 July 1999." in said
+
+
 def test_a_dumb_terminal_gets_the_plain_chat():
     process = run("chat", stdin=b"/quit\n", env={"TERM": "dumb"})
     assert process.returncode == 0

@@ -1,6 +1,7 @@
 """Conversations as files: JSON gives back what was written, and no text of a conversation becomes markup."""
 
 import json
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import pytest
@@ -15,6 +16,8 @@ from dlp_local.records import Mix, ReplyDone, Route, Timings
 
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 numbers = st.floats(0, 1e6, allow_nan=False)
+AT = "2026-01-02T03:04:05+00:00"
+times = st.datetimes(datetime(1970, 1, 3), timezones=st.just(UTC)).map(datetime.isoformat)
 weights = st.dictionaries(
     st.from_regex("[a-z]{1,6}", fullmatch=True).filter(lambda n: n != "base"), st.floats(0.05, 0.3), max_size=3
 )
@@ -51,7 +54,8 @@ def conversations(draw):
         system=draw(st.none() | words), seed=draw(st.none() | st.integers(0, 99)), pinned=draw(st.none() | weights)
     )
     tip = draw(st.sampled_from([None, *(turn.id for turn in turns)]))
-    info = ConversationInfo(0, draw(words), draw(st.booleans()), len(turns), draw(words), draw(words), tip, options)
+    created, changed = draw(times), draw(times)
+    info = ConversationInfo(0, draw(words), draw(st.booleans()), len(turns), created, changed, tip, options)
     return Conversation(info, tuple(turns))
 
 
@@ -92,7 +96,7 @@ def conversation_of(text, answer, title="title"):
         text, answer, Route(text, {"sql": 1.0}, Mix.of({"sql": 1.0}), 1, 1), "stop", 1, 9, 10, 99, Timings(2, 20, 60)
     )
     turn = StoredTurn(1, None, text, answer, "done", "", done)
-    return Conversation(ConversationInfo(0, title, False, 1, "", "", 1, ChatOptions()), (turn,))
+    return Conversation(ConversationInfo(0, title, False, 1, AT, AT, 1, ChatOptions()), (turn,))
 
 
 HOSTILE = (
@@ -150,6 +154,10 @@ def test_only_the_shown_path_is_read_but_everything_is_kept():
         (lambda given: given["turns"][0].update(state="?"), "no conversation"),
         (lambda given: given["turns"][0]["receipt"].pop("mix"), "mix"),
         (lambda given: given["options"].update(temperature=99), "temperature"),
+        (lambda given: given.update(changed_at="yesterday"), "yesterday"),
+        (lambda given: given.update(created_at=""), "isoformat"),
+        (lambda given: given["turns"][0].update(text="\ud800"), "surrogates"),
+        (lambda given: given["turns"][0]["receipt"]["mix"].update(shell=0.5), r"talk\.json: .*weights add up"),
     ],
 )
 def test_a_file_that_is_no_export_is_told(change, told):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from dlp_local.conversation import ChatOptions
-from dlp_local.records import Event, Message, Mix, Route
+from dlp_local.records import AdapterChange, AdapterInfo, Event, Message, Mix, Route
 
 
 class AssistantLike(Protocol):
@@ -21,6 +22,10 @@ class AssistantLike(Protocol):
     @property
     def adapters(self) -> Sequence[str]: ...  # noqa: D102
     @property
+    def pack_adapters(self) -> Sequence[AdapterInfo]: ...  # noqa: D102
+    @property
+    def fixed(self) -> str: ...  # noqa: D102
+    @property
     def context_size(self) -> int: ...  # noqa: D102
     def reply(  # noqa: D102
         self,
@@ -32,6 +37,9 @@ class AssistantLike(Protocol):
         previous: Route | None = None,
         begun: str = "",
     ) -> Iterator[Event]: ...
+    def add_adapter(self, source: str | Path, name: str, change: AdapterChange = ...) -> None: ...  # noqa: D102
+    def remove_adapter(self, name: str) -> None: ...  # noqa: D102
+    def set_adapter(self, name: str, change: AdapterChange) -> None: ...  # noqa: D102
     def correct(self, text: str, right: str) -> None: ...  # noqa: D102
     def settle(self, history: Sequence[Message], *, options: ChatOptions = ...) -> None: ...  # noqa: D102
     def cancel(self) -> None: ...  # noqa: D102

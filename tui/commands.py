@@ -1,4 +1,4 @@
-"""The slash commands: what each does, and how its beginning is completed."""
+"""The slash commands: what each is called, takes and does; `tui.deeds` does it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`/name argument`: the chat's screen has an action of that name."""
+    """`/name argument`; a name may have two words."""
 
     name: str
     argument: str
@@ -37,10 +37,15 @@ COMMANDS = tuple(
         ("system", "text", "system prompt of this conversation"),
         ("temp", "number", "temperature of this conversation"),
         ("options", "", "everything that this conversation sets for itself"),
-        ("adapters", "", "the adapters of the pack"),
+        ("adapters", "", "the adapters of the pack: to add, switch off and remove"),
+        ("adapters add", "file name [examples]", "bring in a GGUF file or a PEFT folder"),
+        ("adapters enable", "adapter", "let messages go to it again"),
+        ("adapters disable", "adapter", "neither load it nor send messages to it"),
+        ("adapters remove", "adapter", "take it out of the pack, with its files"),
         ("pack", "", "the pack and its backbone"),
         ("copy", "[code]", "copy the last answer, or its last code block"),
         ("export", "file", "write the conversation as .md, .html or .json"),
+        ("import", "file", "store a conversation again that was exported as .json"),
         ("save", "name", "keep this conversation's options as a persona"),
         ("stats", "", "tokens and times of this conversation"),
         ("theme", "[name]", "another theme"),
@@ -57,25 +62,16 @@ def parse(text: str) -> tuple[Command, str] | None:
     """
     if not text.startswith("/"):
         return None
-    name, _, argument = text[1:].partition(" ")
-    command = BY_NAME.get(name.strip())
-    return (command, argument.strip()) if command else None
+    first, _, rest = text[1:].partition(" ")
+    second, _, argument = rest.strip().partition(" ")
+    if command := BY_NAME.get(f"{first} {second}"):
+        return command, argument.strip()
+    command = BY_NAME.get(first.strip())
+    return (command, rest.strip()) if command else None
 
 
 def matching(text: str) -> list[Command]:
     """The commands that begin as `text` does, while it is but a beginning."""
-    if not text.startswith("/") or " " in text or "\n" in text:
+    if not text.startswith("/"):
         return []
     return [command for command in COMMANDS if command.name.startswith(text[1:])]
-
-
-def complete(text: str) -> str:
-    """`text` with what all its commands have in common."""
-    found = matching(text)
-    if not found:
-        return text
-    names = [command.name for command in found]
-    common = names[0]
-    while not all(name.startswith(common) for name in names):
-        common = common[:-1]
-    return f"/{common}{' ' if len(found) == 1 and found[0].argument else ''}"

@@ -1,4 +1,4 @@
-"""What a user can decide about the routing of a turn."""
+"""What a user can decide about the routing of a turn, and about the adapters of the pack."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dlp_local.records import Mix
 
 BARE = Mix()
 Deed = Literal["pin", "unpin", "veto", "again", "beside", "wrong"]
+AdapterDeed = Literal["add", "enable", "disable", "remove"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,4 +18,12 @@ class Decision:
 
     deed: Deed
     mix: Mix = BARE
+    adapter: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterDecision:
+    """What is to be done with an adapter of the pack; one to `add` has no name yet."""
+
+    deed: AdapterDeed
     adapter: str = ""

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dlp_local.conversation import ChatOptions
 from dlp_local.errors import DlpLocalError, HistoryError, InputError
-from dlp_local.export import export
+from dlp_local.export import export, read_conversation
 from dlp_local.files import write_new
-from dlp_local.records import BASE, Mix, milliseconds
-from tui.decision import Decision
-from tui.session import Session
-from tui.turn import Turn
+from dlp_local.records import BASE, AdapterChange, Mix, milliseconds
+from tui.completion import words
+from tui.decision import AdapterDecision, Decision
+from tui.looks import themes
+from tui.session import NO_PACK, Session
+from tui.turn import Status, Turn
 from tui.view import View
 
 _CODE = re.compile(r"^(`{3,})[^\n]*\n(.*?)^\1", re.DOTALL | re.MULTILINE)
+ROUTED, CODE = "auto", "code"
 NOTHING_YET = "There is no message yet."
 
 
@@ -29,11 +32,36 @@ class Deeds:
 
     async def do(self, name: str, argument: str) -> None:
         """Runs a command; what goes wrong is told."""
-        deed: Callable[[str], object] = getattr(self, f"_{name}")
+        deed: Callable[[str], object] = getattr(self, f"_{name.replace(' ', '_')}")
         try:
             deed(argument)
         except DlpLocalError as error:
             self.view.told(error)
+
+    def choices(self, command: str, before: Sequence[str]) -> Sequence[str] | None:
+        """What can follow a command and the words after it; None: a file."""
+        status = self._session.status
+        match command, *before:
+            case ["import" | "export" | "adapters add"] | ["adapters add", _, _]:
+                return None
+            case ["adapters remove"]:
+                return [adapter.name for adapter in status.pack_adapters]
+            case ["adapters enable" | "adapters disable"]:
+                wanted = command == "adapters enable"
+                return [adapter.name for adapter in status.pack_adapters if adapter.enabled is not wanted]
+            case ["mix"]:
+                return [*status.adapters, BASE, ROUTED]
+            case ["retry"]:
+                return [*status.adapters, BASE]
+            case ["veto"]:
+                return status.adapters
+            case ["new"]:
+                return list(self._session.history.personas())
+            case ["theme"]:
+                return themes()
+            case ["copy"]:
+                return [CODE]
+        return []
 
     @property
     def _last(self) -> Turn:
@@ -124,7 +152,7 @@ class Deeds:
 
     def _copy(self, what: str) -> None:
         text = self._last.answer
-        if what == "code":
+        if what == CODE:
             blocks = _CODE.findall(text)
             text = blocks[-1][1].rstrip("\n") if blocks else ""
         if not text:
@@ -179,7 +207,7 @@ class Deeds:
         if not text:
             given = self._own.mix
             self.view.tell(f"Pinned: {given}." if given is not None else "The router chooses.")
-        elif text == "auto":
+        elif text == ROUTED:
             self._set(pinned=None)
         else:
             self._set(pinned=dict(self._known(text).weights))
@@ -189,6 +217,9 @@ class Deeds:
         self._set(pinned=dict(route.mix.weights) if route else {})
 
     def _veto(self, adapter: str) -> None:
+        self._loaded()
+        if not adapter:
+            raise InputError("say which adapter: /veto sql.")
         if adapter == BASE or adapter not in self._session.status.adapters:
             raise InputError(f"there is no adapter '{adapter}' to veto. /adapters shows them.")
         vetoed = set(self._own.vetoed) ^ {adapter}
@@ -220,24 +251,103 @@ class Deeds:
         self._set(persona=name)
         self.view.tell(f"Kept as the persona '{name}': /new {name} begins with it.")
 
+    # ---- the pack ----
+
+    def _loaded(self) -> Status:
+        status = self._session.status
+        if status.phase == "loading":
+            raise InputError("the pack is still being loaded. Try again in a moment.")
+        if status.phase == "failed":
+            raise InputError(NO_PACK)
+        return status
+
+    def _adapters(self, unknown: str) -> None:
+        if unknown:
+            raise InputError(f"'{unknown}' is nothing to do with adapters. There are add, enable, disable and remove.")
+        status = self._loaded()
+
+        def change(decision: AdapterDecision | None) -> None:
+            try:
+                match decision:
+                    case AdapterDecision("add"):
+                        self.view.fill("/adapters add ")
+                    case AdapterDecision("enable", name):
+                        self._adapters_enable(name)
+                    case AdapterDecision("disable", name):
+                        self._adapters_disable(name)
+                    case AdapterDecision("remove", name):
+                        self._adapters_remove(name)
+            except DlpLocalError as error:
+                self.view.told(error)
+
+        self.view.show_adapters(status.pack_adapters, status.fixed, change)
+
+    def _adapters_add(self, argument: str) -> None:
+        given = words(argument)
+        if len(given) not in (2, 3):
+            raise InputError(
+                "name a file or folder, what it is to be called, and a file of examples if there is one: "
+                "/adapters add lora.gguf sql examples.txt. Quotation marks hold a path with spaces together."
+            )
+        source, name, *rest = given
+        path = source if source.startswith("hf:") else Path(source).expanduser()
+        examples = Path(rest[0]).expanduser() if rest else None
+        way = "messages like its examples go to it" if examples else f"without examples, only /mix {name} asks it"
+        self._session.change_pack(
+            f"adding {name}",
+            f"{name} is in the pack: {way} from now on.",
+            lambda assistant: assistant.add_adapter(path, name, AdapterChange(examples=examples)),
+        )
+
+    def _adapters_enable(self, name: str) -> None:
+        self._switch(name, True, f"Messages may go to {name} again.")
+
+    def _adapters_disable(self, name: str) -> None:
+        self._switch(name, False, f"No message goes to {name} from now on; it stays in the pack.")
+
+    def _switch(self, name: str, enabled: bool, done: str) -> None:
+        self._of_pack(name)
+        self._session.change_pack(
+            f"switching {name} {'on' if enabled else 'off'}",
+            done,
+            lambda assistant: assistant.set_adapter(name, AdapterChange(enabled=enabled)),
+        )
+
+    def _adapters_remove(self, name: str) -> None:
+        self._of_pack(name)
+        self._session.change_pack(
+            f"removing {name}", f"{name} is no longer in the pack.", lambda assistant: assistant.remove_adapter(name)
+        )
+
+    def _of_pack(self, name: str) -> None:
+        known = [adapter.name for adapter in self._session.status.pack_adapters]
+        if not name:
+            raise InputError(f"say which adapter. There are: {', '.join(known)}.")
+        if known and name not in known:
+            raise InputError(f"there is no adapter '{name}' in the pack. There are: {', '.join(known)}.")
+
     # ---- the rest ----
 
-    def _adapters(self, _: str) -> None:
-        self.view.tell(", ".join(self._session.status.adapters) or "The pack is not loaded.")
-
     def _pack(self, _: str) -> None:
-        status = self._session.status
+        status = self._loaded()
         self.view.tell(f"{status.name}: {len(status.adapters)} adapters, context {status.context_size} tokens.")
 
     def _export(self, file: str) -> None:
         chat = self._session.chat
         if not file:
             raise InputError("name a file: /export notes.md, notes.html or notes.json.")
-        if chat.number is None:
+        if not chat.path():
             raise InputError(NOTHING_YET)
-        path = Path(file).expanduser()
-        write_new(path, export(self._session.history.conversation(chat.number), path.suffix))
+        path = _path(file)
+        write_new(path, export(chat.conversation(), path.suffix))
         self.view.tell(f"Written to {path}.")
+
+    def _import(self, file: str) -> None:
+        if not file:
+            raise InputError("name a file that was exported as .json: /import notes.json.")
+        conversation = read_conversation(_path(file))
+        self._session.open(self._session.history.insert(conversation))
+        self.view.tell(f"Imported: {conversation.info.title}.")
 
     def _stats(self, _: str) -> None:
         done = [turn.done for turn in self._session.shown().turns if turn.done]
@@ -254,3 +364,9 @@ class Deeds:
 
     def _quit(self, _: str) -> None:
         self.view.leave()
+
+
+def _path(argument: str) -> Path:
+    """The one path that a command takes, in quotation marks or not."""
+    quoted = len(argument) > 1 and argument[0] == argument[-1] == '"'
+    return Path(argument[1:-1] if quoted else argument).expanduser()

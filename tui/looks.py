@@ -37,6 +37,11 @@ PLAIN = "ansi-dark"
 """Sixteen colours, those of the terminal."""
 
 
+def themes() -> list[str]:
+    """The names of all themes."""
+    return [HIGH_CONTRAST.name, *BUILTIN_THEMES]
+
+
 def theme(wanted: str) -> str:
     """The theme of that name; `auto` is textual's own, or the terminal's where it has only sixteen colours.
 
@@ -44,7 +49,7 @@ def theme(wanted: str) -> str:
     """
     if wanted == "auto":
         return PLAIN if Console().color_system == "standard" else "textual-dark"
-    if wanted not in (names := [HIGH_CONTRAST.name, *BUILTIN_THEMES]):
+    if wanted not in (names := themes()):
         raise InputError(f"ui.theme: there is no theme '{wanted}'. There are auto, {', '.join(names)}.")
     return wanted
 

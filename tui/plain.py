@@ -17,18 +17,20 @@ from dlp_local.conversation import ChatOptions
 from dlp_local.display import visible
 from dlp_local.errors import DlpLocalError, InputError
 from dlp_local.history import History
+from dlp_local.records import AdapterInfo
 from tui.attach import attach
 from tui.commands import COMMANDS, parse
-from tui.decision import Decision
+from tui.decision import AdapterDecision, Decision
 from tui.deeds import Deeds
 from tui.session import Session
-from tui.turn import PathChanged, StatusChanged, Turn, TurnChanged
+from tui.turn import PackChanged, PathChanged, Shown, StatusChanged, Turn, TurnChanged
 
 if TYPE_CHECKING:
     from dlp_local.settings import Settings
     from tui.assistant_like import AssistantLike
 
 PROMPT = "> "
+IN_WINDOW = ("copy", "theme")
 ONLY_IN_WINDOW = "the window alone can do that: `dlp-local chat` without --plain."
 
 
@@ -68,6 +70,7 @@ class Plain:
             before = self._session.shown().turns
             asyncio.run(self._deeds.do(command.name, argument))
             after = self._session.shown().turns
+            self._wait_for_changes()
             if after and after != before and after[-1].state in ("queued", "reading", "writing"):
                 self._wait(after[-1].id)
             return
@@ -93,10 +96,21 @@ class Plain:
             elif isinstance(message, StatusChanged) and message.status.phase == "failed":
                 self._print(f"Error: {message.status.error}")
                 self._waiting_for = None
+            elif isinstance(message, PackChanged):
+                self._print(f"Error: {message.problem}" if message.problem else message.done)
             elif isinstance(message, PathChanged):
+                if message.opened:
+                    self.show(message.shown)
                 return True
             self._changed.notify_all()
         return True
+
+    def show(self, shown: Shown) -> None:
+        """A conversation that was opened."""
+        for turn in shown.turns:
+            self._print(f"{PROMPT}{turn.text}\n{turn.answer}")
+        if not shown.turns:
+            self._print("A new conversation.")
 
     def _show(self, turn: Turn) -> None:
         ended = turn.state in ("done", "failed")
@@ -119,11 +133,22 @@ class Plain:
             self._printed, self._waiting_for = 0, turn
             if now.state in ("done", "failed"):
                 self._show(now)
-            while self._waiting_for is not None:
-                try:
+        while self._waiting_for is not None:
+            try:
+                with self._changed:
                     self._changed.wait(0.2)
-                except KeyboardInterrupt:
-                    self._session.stop()
+            except KeyboardInterrupt:
+                # Not while `_changed` is held: the session's thread may want it, under the lock that `stop` takes.
+                self._session.stop()
+
+    def _wait_for_changes(self) -> None:
+        """A change of the pack, which Ctrl+C does not end but leaves alone."""
+        try:
+            while self._session.changing:
+                with self._changed:
+                    self._changed.wait(0.1)
+        except KeyboardInterrupt:
+            self._print("It goes on by itself.")
 
     def _print(self, text: str) -> None:
         print(visible(text), flush=True)
@@ -163,7 +188,8 @@ class Plain:
 
     def show_help(self) -> None:
         """The commands."""
-        self._print("\n".join(f"{command}: {command.help}" for command in COMMANDS))
+        here = [command for command in COMMANDS if command.name not in IN_WINDOW]
+        self._print("\n".join(f"{command}: {command.help}" for command in here))
 
     def show_theme(self, name: str) -> None:
         """There are no colours."""
@@ -188,6 +214,15 @@ class Plain:
             weight = f", weight {weights[name]:.2f}" if name in weights else ""
             self._print(f"{name}: probability {p:.3f}{weight}{', vetoed' if name in options.vetoed else ''}")
         self._print("/pin, /veto ADAPTER, /retry MIX and /mix MIX change it.")
+
+    def show_adapters(
+        self, adapters: tuple[AdapterInfo, ...], fixed: str, then: Callable[[AdapterDecision | None], None]
+    ) -> None:
+        """A line for each, and what changes them."""
+        for adapter in adapters:
+            off = "" if adapter.enabled else ", off"
+            self._print(f"{adapter.name}{off}{': ' if adapter.description else ''}{adapter.description}")
+        self._print(fixed or "/adapters add FILE NAME [EXAMPLES], enable, disable and remove NAME change them.")
 
     def show_beside(self, left: Turn, right: Turn, then: Callable[[int | None], None]) -> None:
         """Only reached from the window's routing screen."""
@@ -219,9 +254,10 @@ def run_plain(settings: Settings, *, resume: bool = False, number: int | None = 
             number = history.last()
         if number is not None:
             session.open(number)
-            for turn in session.shown().turns:
-                print(visible(f"{PROMPT}{turn.text}\n{turn.answer}"))
-        return Plain(session).run()
+        plain = Plain(session)
+        if number is not None:
+            plain.show(session.shown())
+        return plain.run()
     finally:
         session.close()
         history.close()

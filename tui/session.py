@@ -18,18 +18,19 @@ from typing import Any
 from textual.message import Message as Posted
 
 from dlp_local.conversation import ChatOptions, Correction, StoredTurn
-from dlp_local.errors import DlpLocalError, ExitCode
+from dlp_local.errors import DlpLocalError, ExitCode, InputError
 from dlp_local.history import History
 from dlp_local.history.chat import Chat
 from dlp_local.records import Event, HistoryTrimmed, Message, Mix, ReplyDone, RouteChosen, TextDelta
 from tui.assistant_like import AssistantLike
-from tui.turn import PathChanged, Shown, Status, StatusChanged, Turn, TurnChanged, stored
+from tui.turn import PackChanged, PathChanged, Shown, Status, StatusChanged, Turn, TurnChanged, stored
 
 _log = logging.getLogger(__name__)
 
 LOST = "The engine stopped in the middle of this answer."
 AGAIN = "Send the message again."
 NOT_LOADED = "Not answered: the pack could not be loaded."
+NO_PACK = "no pack is loaded, so there is none to change. Close the chat and see `dlp-local doctor`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,15 @@ class _Job:
     begun: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A change of the pack's adapters: what to say while it is made and when it is done."""
+
+    saying: str
+    done: str
+    make: Callable[[AssistantLike], None]
+
+
 class Session:
     """Owns the open conversation and the worker thread. Public methods are for the window's thread and never block."""
 
@@ -49,11 +59,10 @@ class Session:
         self.history = history
         self.status = Status(notice=notice)
         self.chat = Chat(history)
-        self.last_sent = ""
         self._open = open_assistant
         self._post: Callable[[Posted], object] = lambda _: None
         self._wake = threading.Condition(threading.RLock())
-        self._waiting: deque[_Job] = deque()
+        self._waiting: deque[_Job | _Change] = deque()
         self._live: dict[int, Turn] = {}
         self._assistant: AssistantLike | None = None
         self._answering = self._settling = self._stopping = self._closing = False
@@ -78,12 +87,10 @@ class Session:
 
     def send(self, text: str) -> Turn:
         """Queues a message after the shown path; it runs at once where nothing is before it."""
-        self.last_sent = text
         return self._queue(text, self.chat.tip)
 
     def edit(self, turn: int, text: str) -> None:
         """Sends another message in the place of a turn's; the old one stays as an alternative."""
-        self.last_sent = text
         self._queue(text, self.chat[turn].parent)
         self._show_path()
 
@@ -102,7 +109,7 @@ class Session:
 
     def _queue(self, text: str, parent: int | None, mix: Mix | None = None, begun: str = "") -> Turn:
         with self._wake:
-            idle = self._assistant is not None and not self._answering and not self._waiting
+            idle = self.status.phase == "ready" and not self._waiting
             kept = self.chat.add(text, parent, self.status.name)
             turn = self._note(Turn(kept.id, text, "reading" if idle else "queued", place=self.chat.place(kept.id)))
             self._waiting.append(_Job(kept.id, self.chat, mix, begun))
@@ -131,8 +138,9 @@ class Session:
         self.stop()
         with self._wake:
             for job in self._waiting:
-                job.chat.finish(job.turn, "", None, "Not answered: another conversation was opened.")
-            self._waiting.clear()
+                if isinstance(job, _Job):
+                    job.chat.finish(job.turn, "", None, "Not answered: another conversation was opened.")
+            self._waiting = deque(job for job in self._waiting if isinstance(job, _Change))
             self._live.clear()
             self.chat = chat
             last = next((turn.done for turn in reversed(chat.path()) if turn.done), None)
@@ -172,6 +180,24 @@ class Session:
         self.history.correct(Correction(kept.text, wrong, right))
         if self._assistant:
             self._assistant.correct(kept.text, right)
+
+    def change_pack(self, saying: str, done: str, make: Callable[[AssistantLike], None]) -> None:
+        """Queues a change of the pack's adapters; `PackChanged` tells what came of it.
+
+        `saying` is what the status line says meanwhile. Raises `InputError` for a pack that cannot be changed.
+        """
+        with self._wake:
+            if problem := self.status.fixed or (NO_PACK if self.status.phase == "failed" else ""):
+                raise InputError(problem)
+            self._waiting.append(_Change(saying, done, make))
+            self._interrupt(settle=True)
+            self._wake.notify()
+
+    @property
+    def changing(self) -> bool:
+        """Whether a change of the pack is made or waits."""
+        with self._wake:
+            return self.status.phase == "changing" or any(isinstance(job, _Change) for job in self._waiting)
 
     def close(self, timeout: float = 3.0) -> bool:
         """Ends the worker; False where it goes on: in an answer for `timeout` seconds, or with a pack still loading.
@@ -235,13 +261,18 @@ class Session:
                 name=assistant.name,
                 greeting=assistant.greeting,
                 examples=tuple(assistant.examples),
-                adapters=tuple(assistant.adapters),
                 context_size=assistant.context_size,
+                fixed=assistant.fixed,
+                **_adapters(assistant),
             )
         try:
             while job := self._next():
-                self._answer(assistant, job)
-                self._settle(assistant, job.chat)
+                if isinstance(job, _Change):
+                    self._make(assistant, job)
+                    self._settle(assistant, self.chat)
+                else:
+                    self._answer(assistant, job)
+                    self._settle(assistant, job.chat)
         finally:
             with suppress(Exception):
                 assistant.close()
@@ -251,18 +282,36 @@ class Session:
             code = error.exit_code if isinstance(error, DlpLocalError) else ExitCode.FAILURE
             self._set_status(phase="failed", error=describe(error), exit_code=int(code))
             for job in self._waiting:
-                job.chat.finish(job.turn, "", None, NOT_LOADED)
-                self._change(replace(self._live[job.turn], state="failed", error=NOT_LOADED), job.chat)
+                if isinstance(job, _Change):
+                    self._emit(PackChanged("", NO_PACK))
+                else:
+                    job.chat.finish(job.turn, "", None, NOT_LOADED)
+                    self._change(replace(self._live[job.turn], state="failed", error=NOT_LOADED), job.chat)
             self._waiting.clear()
 
-    def _next(self) -> _Job | None:
+    def _next(self) -> _Job | _Change | None:
         with self._wake:
             self._wake.wait_for(lambda: self._waiting or self._closing)
             if self._closing:
                 return None
-            self._answering = True
-            self._set_status(phase="reading")
-            return self._waiting.popleft()
+            job = self._waiting.popleft()
+            if isinstance(job, _Change):
+                self._set_status(phase="changing", change=job.saying)
+            else:
+                self._answering = True
+                self._set_status(phase="reading")
+            return job
+
+    def _make(self, assistant: AssistantLike, change: _Change) -> None:
+        problem = ""
+        try:
+            change.make(assistant)
+        except Exception as error:
+            _log.debug("a change of the pack failed", exc_info=True)
+            problem = describe(error)
+        with self._wake:
+            self._set_status(phase="ready", change="", **_adapters(assistant))
+            self._emit(PackChanged(change.done, problem))
 
     def _answer(self, assistant: AssistantLike, job: _Job) -> None:
         kept = job.chat[job.turn]
@@ -344,6 +393,10 @@ class Session:
     def _emit(self, message: Posted) -> None:
         with suppress(RuntimeError):  # the window's event loop has just closed
             self._post(message)
+
+
+def _adapters(assistant: AssistantLike) -> dict[str, Any]:
+    return {"adapters": tuple(assistant.adapters), "pack_adapters": tuple(assistant.pack_adapters)}
 
 
 def describe(error: Exception) -> str:

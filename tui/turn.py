@@ -12,11 +12,11 @@ from typing import Literal
 from textual.message import Message
 
 from dlp_local.conversation import ChatOptions, StoredTurn
-from dlp_local.records import FinishReason, ReplyDone, Route
+from dlp_local.records import AdapterInfo, FinishReason, ReplyDone, Route
 
 TurnState = Literal["queued", "reading", "writing", "done", "failed"]
 NOTHING_SET = ChatOptions()
-Phase = Literal["loading", "failed", "ready", "reading", "writing"]
+Phase = Literal["loading", "failed", "ready", "reading", "writing", "changing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,17 @@ class Status:
     greeting: str = ""
     examples: tuple[str, ...] = ()
     adapters: tuple[str, ...] = ()
+    """Those that messages may go to."""
+
+    pack_adapters: tuple[AdapterInfo, ...] = ()
+    """All of them."""
+
+    fixed: str = ""
+    """Why the pack's adapters cannot be changed; nothing where they can."""
+
+    change: str = ""
+    """What is being changed about the pack: `adding sql`."""
+
     context_used: int = 0
     context_size: int = 0
     options: ChatOptions = NOTHING_SET
@@ -102,6 +113,14 @@ class StatusChanged(Message):
     def __init__(self, status: Status) -> None:
         super().__init__()
         self.status = status
+
+
+class PackChanged(Message):
+    """A change of the pack came to its end; `problem` says why it was not made, if it was not."""
+
+    def __init__(self, done: str, problem: str = "") -> None:
+        super().__init__()
+        self.done, self.problem = done, problem
 
 
 class PathChanged(Message):

@@ -8,7 +8,8 @@ from typing import Protocol
 from dlp_local.conversation import ChatOptions
 from dlp_local.errors import DlpLocalError
 from dlp_local.history import History
-from tui.decision import Decision
+from dlp_local.records import AdapterInfo
+from tui.decision import AdapterDecision, Decision
 from tui.turn import Turn
 
 
@@ -50,6 +51,11 @@ class View(Protocol):
         self, turn: Turn, adapters: tuple[str, ...], options: ChatOptions, then: Callable[[Decision | None], None]
     ) -> None:
         """How a turn was routed; `then` gets what is to be done about it."""
+
+    def show_adapters(
+        self, adapters: tuple[AdapterInfo, ...], fixed: str, then: Callable[[AdapterDecision | None], None]
+    ) -> None:
+        """The adapters of the pack, which is `fixed` for a reason or not; `then` gets what is to be changed."""
 
     def show_beside(self, left: Turn, right: Turn, then: Callable[[int | None], None]) -> None:
         """Two turns, the right one as it comes; `then` gets the one to keep."""

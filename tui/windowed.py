@@ -11,9 +11,11 @@ import pyperclip
 from dlp_local.conversation import ChatOptions
 from dlp_local.errors import DlpLocalError
 from dlp_local.history import History
+from dlp_local.records import AdapterInfo
 from dlp_local.settings import config_file
-from tui.decision import Decision
+from tui.decision import AdapterDecision, Decision
 from tui.looks import theme
+from tui.screens.adapters import AdaptersScreen
 from tui.screens.compare import CompareScreen
 from tui.screens.conversations import ConversationsScreen
 from tui.screens.help import HelpScreen
@@ -37,12 +39,19 @@ class Windowed:
         return self._screen.turn
 
     def tell(self, what: str) -> None:
-        """A line that goes away by itself."""
+        """A line that goes away by itself, and takes the place of the one before it."""
+        self._clear()
         self._screen.tell(what)
 
     def told(self, error: DlpLocalError) -> None:
         """An error, in the same place."""
+        self._clear()
         self._screen.tell(str(error), problem=True)
+
+    def _clear(self) -> None:
+        app = self._screen.app
+        app.clear_notifications()
+        app.screen.query("ToastHolder").remove()  # textual leaves these, and each would take a line
 
     def edit(self, turn: Turn) -> None:
         """In the prompt."""
@@ -83,6 +92,12 @@ class Windowed:
     ) -> None:
         """The receipt, unfolded."""
         self._screen.app.push_screen(RoutingScreen(turn, adapters, options), then)
+
+    def show_adapters(
+        self, adapters: tuple[AdapterInfo, ...], fixed: str, then: Callable[[AdapterDecision | None], None]
+    ) -> None:
+        """A list with a key for each change."""
+        self._screen.app.push_screen(AdaptersScreen(adapters, fixed), then)
 
     def show_beside(self, left: Turn, right: Turn, then: Callable[[int | None], None]) -> None:
         """Two columns."""

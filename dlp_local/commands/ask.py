@@ -17,6 +17,7 @@ from dlp_local.commands import flags
 from dlp_local.conversation import ChatOptions
 from dlp_local.display import fenced
 from dlp_local.errors import EngineError, ExitCode, InputError
+from dlp_local.files import decode
 from dlp_local.history import History
 from dlp_local.history.chat import Chat
 from dlp_local.records import Event, HistoryTrimmed, Mix, ReplyDone, TextDelta
@@ -224,7 +225,7 @@ def _ask_rows(source: str, mix: Mix | None, options: ChatOptions, settings: Sett
 
 def _row_text(line: bytes, number: int) -> str:
     try:
-        row = json.loads(terminal.decode(line, f"row {number}"))
+        row = json.loads(decode(line, f"row {number}"))
     except (ValueError, RecursionError) as error:
         raise InputError(f"row {number}: is not JSON ({error}). Write one object a line.") from None
     if not isinstance(row, dict) or not isinstance(row.get("text"), str):

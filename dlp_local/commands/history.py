@@ -16,8 +16,7 @@ from rich.text import Text
 from dlp_local import terminal
 from dlp_local.commands.flags import JsonOption, NumberArgument, stored_history
 from dlp_local.display import visible
-from dlp_local.errors import InputError
-from dlp_local.export import export, from_json
+from dlp_local.export import export, read_conversation
 from dlp_local.files import write_new
 from dlp_local.history import History
 
@@ -101,13 +100,7 @@ def write(
 @app.command("import")
 def read(files: Annotated[list[Path], typer.Argument(help="Files .json that were exported.")]) -> None:
     """Store exported conversations again, each as a new one."""
-    conversations = []
-    for file in files:
-        try:
-            text = terminal.decode(file.read_bytes(), str(file))
-        except OSError as error:
-            raise InputError(f"{file}: cannot be read ({error.strerror}). Check the path.") from None
-        conversations.append(from_json(text, str(file)))
+    conversations = [read_conversation(file) for file in files]
     with _history() as history:
         for conversation in conversations:
             print(f"{history.insert(conversation)}  {visible(conversation.info.title)}")

@@ -16,6 +16,7 @@ from dlp_local.commands.flags import JsonOption, pack_names
 from dlp_local.commands.pull import Bars
 from dlp_local.display import size_text, visible
 from dlp_local.errors import InputError, PackError
+from dlp_local.files import read_text
 from dlp_local.packs.adapters import verify_pack
 from dlp_local.packs.create import copy_pack, remove_pack, start_pack
 from dlp_local.packs.manifest import Pack, read_manifest
@@ -135,7 +136,7 @@ def create(
         raise InputError("give --from PACK to copy one, or --backbone FILE to start one.")
     about: dict[str, Any] = {"description": description, "licence": licence, "context": context, "stop": stop}
     if chat_template:
-        about["chat_template"] = _text(chat_template)
+        about["chat_template"] = read_text(chat_template)
     about = {key: value for key, value in about.items() if value}
     if source is not None:
         if about:
@@ -170,10 +171,3 @@ def _used() -> Path | None:
 def _opened(pack: str | None) -> Pack:
     folder = find_pack(pack) if pack else pack_folder(load_settings().pack)
     return Pack(folder, read_manifest(folder))
-
-
-def _text(path: Path) -> str:
-    try:
-        return terminal.decode(path.read_bytes(), str(path))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Check the path.") from None

@@ -9,6 +9,7 @@ import typer
 
 from dlp_local import terminal
 from dlp_local.commands.flags import DEFAULTS, JsonOption, PackOption
+from dlp_local.files import decode
 from dlp_local.settings import load_settings
 
 
@@ -61,4 +62,4 @@ def _messages(text: str) -> Iterator[str]:
         yield text
         return
     for number, line in terminal.numbered_lines("-"):
-        yield terminal.decode(line, f"stdin, line {number}").rstrip("\r\n")
+        yield decode(line, f"stdin, line {number}").rstrip("\r\n")

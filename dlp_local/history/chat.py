@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import count
 from time import monotonic
 from typing import TypeVar
@@ -11,6 +13,7 @@ from typing import TypeVar
 from dlp_local.conversation import (
     ChatOptions,
     Conversation,
+    ConversationInfo,
     StoredTurn,
     TurnState,
     alternatives,
@@ -54,6 +57,18 @@ class Chat:
 
     def __contains__(self, turn: int) -> bool:
         return turn in self._turns
+
+    def conversation(self) -> Conversation:
+        """All of it as it is now, also what could not be stored."""
+        turns = tuple(self._turns.values())
+        return Conversation(replace(self._info(), turns=len(turns), tip=self.tip, options=self.options), turns)
+
+    def _info(self) -> ConversationInfo:
+        if self.number is not None:
+            with suppress(HistoryError):
+                return self._history.conversation(self.number).info
+        now = datetime.now(UTC).isoformat()
+        return ConversationInfo(0, self.title, False, 0, now, now, self.tip, self.options)
 
     def path(self) -> tuple[StoredTurn, ...]:
         """The shown turns."""

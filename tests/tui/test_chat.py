@@ -147,7 +147,7 @@ async def test_ctrl_n_begins_anew_and_stops_what_runs():
         await w.say("waiting")
         await w.press("ctrl+n")
         await w.until(lambda: not w.app.screen.query(TurnView))
-        await w.sees("Try for example", "░░░░░░░░░░ 0k/1k", READY)
+        await w.sees("Try for example", "░░░░░░░░░░ 0/1k", READY)
         await w.say_and_wait("third", "fresh")
         assert [call.text for call in fake.calls] == ["first", "second", "third"]
         assert fake.calls[-1].history == ()

@@ -5,13 +5,14 @@ from textual.widgets import Static
 
 from tests.fakes import FakeAssistant
 from tests.tui.window import window
+from tui.commands import COMMANDS
 from tui.screens.help import HelpScreen, key_name, key_table
 
 pytestmark = pytest.mark.asyncio
 
 
 async def test_f1_lists_every_bound_key():
-    async with window(FakeAssistant(), size=(100, 100)) as w:
+    async with window(FakeAssistant(), size=(100, 160)) as w:
         bindings = w.app.screen.active_bindings
         await w.press("f1")
         await w.sees("Help", "Esc closes")
@@ -19,6 +20,13 @@ async def test_f1_lists_every_bound_key():
         assert [key for key in bindings if key_name(key) not in words] == []
         for chosen in ("enter", "shift+enter", "ctrl+j", "escape", "ctrl+n", "f1", "ctrl+c", "ctrl+q", "up"):
             assert chosen in bindings
+
+
+async def test_help_lists_every_command():
+    async with window(FakeAssistant(), size=(110, 140)) as w:
+        await w.say("/help")
+        await w.sees("Commands", *(f"{command.help}" for command in COMMANDS if len(command.help) < 50))
+        await w.sees(*(f"/{command.name} " for command in COMMANDS))
 
 
 async def test_the_chats_own_keys_come_first():

@@ -6,18 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlp_local.export import from_json
+from dlp_local.export import from_json, read_conversation
 from dlp_local.history import History
 from dlp_local.records import Mix
 from tests.fakes import Answer, FakeAssistant, Gate
 from tests.tui.window import READY, window
-from tui.commands import COMMANDS, complete, matching, parse
+from tui.commands import COMMANDS, parse
 from tui.deeds import Deeds
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 def test_every_command_can_be_done(command):
-    assert callable(getattr(Deeds, f"_{command.name}"))
+    assert callable(getattr(Deeds, f"_{command.name.replace(' ', '_')}"))
     assert parse(f"/{command.name} x") == (command, "x")
 
 
@@ -25,14 +25,6 @@ def test_every_command_can_be_done(command):
 def test_a_message_that_begins_like_no_command_is_a_message(text):
     found = parse(f"/{text}")
     assert found is None or found[0] in COMMANDS
-
-
-@given(st.sampled_from(COMMANDS), st.data())
-def test_completing_keeps_what_is_written_and_every_command_that_fits(command, data):
-    begun = f"/{command.name[: data.draw(st.integers(0, len(command.name)))]}"
-    longer = complete(begun)
-    assert longer.startswith(begun)
-    assert matching(longer.rstrip()) == matching(begun)
 
 
 @pytest.mark.asyncio
@@ -65,6 +57,19 @@ async def test_retry_takes_a_mix_and_refuses_an_unknown_adapter():
         await w.say("/retry base")
         await w.sees("again", "‹ 2/2 ›", READY)
         assert fake.calls[1].mix == Mix()
+
+
+@pytest.mark.asyncio
+async def test_what_is_told_takes_the_place_of_what_was_told_before_and_leaves_the_prompt_free():
+    async with window(FakeAssistant(), size=(80, 24)) as w:
+        for _ in range(9):
+            await w.say("/stats")
+            await w.sees("There is no message yet")
+            await w.say("/save")
+            await w.sees("give the persona a name")
+            await w.until(lambda: "There is no message" not in w.text())
+        (toast,) = w.app.screen.query("Toast")
+        assert toast.region.bottom < w.prompt.region.y / 2
 
 
 @pytest.mark.asyncio
@@ -106,6 +111,59 @@ async def test_a_conversation_is_exported_and_never_over_a_file(tmp_path):
 
 
 @pytest.mark.asyncio
+async def test_where_the_disk_is_full_the_chat_goes_on_unsaved_and_all_of_it_can_still_be_exported(tmp_path):
+    history = History(tmp_path / "history.db")
+    async with window(FakeAssistant(Answer(["one"]), Answer(["two"])), history=history, size=(160, 40)) as w:
+        await w.say_and_wait("first", "one")
+        (pages,) = history._database.execute("PRAGMA page_count").fetchone()
+        history._database.execute(f"PRAGMA max_page_count = {pages}")
+        await w.say("second " * 3_000)
+        await w.sees("history cannot be used", "two", "· ready · not saved")
+        await w.say(f"/export {tmp_path}/talk.json")
+        await w.sees("Written to")
+    exported = read_conversation(tmp_path / "talk.json")
+    assert [turn.answer for turn in exported.path()] == ["one", "two"]
+    assert exported.info.title == "first"
+
+
+@pytest.mark.asyncio
+async def test_an_exported_conversation_is_imported_and_opened(tmp_path):
+    file = tmp_path / "my talk.json"
+    history = History(None)
+    async with window(FakeAssistant(Answer(["one"])), history=history, size=(160, 40)) as w:
+        await w.say_and_wait("question", "one")
+        await w.say(f'/export "{file}"')
+        await w.sees("Written to")
+        await w.press("ctrl+n")
+        await w.until(lambda: "question" not in w.text())
+        await w.say(f"/import {file}")
+        await w.sees("question", "one", "sql 0.72", "Imported: question.")
+        first, second = (history.conversation(info.id) for info in reversed(history.conversations()))
+        assert [turn.done for turn in first.turns] == [turn.done for turn in second.turns]
+        assert w.session.chat.number == second.info.id
+
+
+@pytest.mark.asyncio
+async def test_what_is_no_exported_conversation_is_told_and_nothing_is_stored(tmp_path):
+    (tmp_path / "list.json").write_text("[1]", "utf-8")
+    (tmp_path / "bytes.json").write_bytes(b"\xff")
+    history = History(None)
+    async with window(FakeAssistant(), history=history, size=(160, 40)) as w:
+        for argument, told in (
+            ("", "name a file that was exported"),
+            (tmp_path / "none.json", "cannot be read"),
+            (tmp_path, "cannot be read"),
+            (tmp_path / "list.json", "is no conversation exported by dlp-local"),
+            (tmp_path / "bytes.json", "is not UTF-8"),
+        ):
+            await w.say(f"/import {argument}")
+            await w.sees(told)
+            w.app.clear_notifications()
+            await w.until(lambda told=told: told not in w.text())
+        assert history.conversations() == []
+
+
+@pytest.mark.asyncio
 async def test_what_needs_an_idle_window_is_refused_while_an_answer_is_written():
     gate = Gate()
     async with window(FakeAssistant(Answer(["one"], gate=gate))) as w:
@@ -123,8 +181,6 @@ async def test_what_needs_an_idle_window_is_refused_while_an_answer_is_written()
 @pytest.mark.asyncio
 async def test_small_commands_tell_what_they_are_asked():
     async with window(FakeAssistant(Answer(["one"])), size=(120, 40)) as w:
-        await w.say("/adapters")
-        await w.sees("banking, dates, describe, extract, shell, sql")
         await w.say("/pack")
         await w.sees("bundled: 6 adapters, context 1024 tokens")
         await w.say("/mix")

@@ -37,6 +37,7 @@ SCENES = {
     "conversations": ("ctrl+o",),
     "options": ("f7",),
     "help": ("f1",),
+    "adapters": (*"/adapters", "enter"),
 }
 SIZES = {"80x24": (80, 24), "120x40": (120, 40)}
 THEMES = {"textual-dark": 3.0, "textual-light": 3.0, "high-contrast": 7.0}

@@ -89,3 +89,14 @@ async def test_ctrl_c_copies_a_selection_rather_than_quit():
         await w.press("ctrl+c")
         await w.until(lambda: w.app.clipboard == "take this")
         assert w.app.return_code is None
+
+
+async def test_a_paste_of_a_megabyte_is_taken_and_sent_whole():
+    fake, text = FakeAssistant(), "word and more\n" * 75_000
+    async with window(fake) as w:
+        await w.paste(text)
+        await w.until(lambda: w.prompt.text == text)
+        await w.type("end")
+        await w.press("enter")
+        await w.sees("a fine answer")
+        assert fake.calls[0].text == text + "end"

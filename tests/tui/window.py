@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 from dlp_local.history import History
 from tests.fakes import FakeAssistant
 from tui.app import ChatApp
+from tui.deeds import Deeds
 from tui.session import Session
 from tui.widgets.prompt import Prompt
 
@@ -34,6 +35,10 @@ class Window:
     @property
     def prompt(self) -> Prompt:
         return self.app.query_one(Prompt)
+
+    @property
+    def screen_deeds(self) -> Deeds:
+        return self.app.screen_stack[0].deeds
 
     def text(self) -> str:
         """The characters on the screen."""

@@ -8,6 +8,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Static, TextArea
@@ -15,11 +16,12 @@ from textual.widgets import Static, TextArea
 from dlp_local.display import visible
 from dlp_local.errors import HistoryError, InputError
 from tui.attach import attach, sizes
-from tui.commands import complete, matching, parse
+from tui.commands import matching, parse
+from tui.completion import Completion, complete
 from tui.deeds import Deeds
 from tui.screens.compare import CompareScreen
 from tui.session import Session
-from tui.turn import PathChanged, Shown, Status, StatusChanged, Turn, TurnChanged
+from tui.turn import PackChanged, PathChanged, Shown, Status, StatusChanged, Turn, TurnChanged
 from tui.widgets.greeting import Greeting
 from tui.widgets.message import TurnView
 from tui.widgets.prompt import Prompt
@@ -32,6 +34,11 @@ AT_ONCE = 30
 """Turns that are drawn; the ones before them are, as soon as one scrolls up to them."""
 
 DRAFT_SECONDS = 0.5
+SHOWN = 6
+"""Of what can follow, so many things are shown."""
+
+READING = 12.0
+"""Characters that one reads in a second: so long a line stays that goes away by itself."""
 
 
 class ChatScreen(Screen[None]):
@@ -72,6 +79,8 @@ class ChatScreen(Screen[None]):
         self._marked: int | None = None
         self._editing: int | None = None
         self._draft: Timer | None = None
+        self._sent = ""
+        self._completed = Completion("")
         self.deeds = Deeds(Windowed(self), session)
 
     def compose(self) -> ComposeResult:
@@ -115,6 +124,10 @@ class ChatScreen(Screen[None]):
         for screen in self.app.screen_stack:
             if isinstance(screen, CompareScreen):
                 screen.show(message.turn)
+
+    @on(PackChanged)
+    def _on_pack(self, message: PackChanged) -> None:
+        self.tell(message.problem or message.done, problem=bool(message.problem))
 
     @on(PathChanged)
     async def _on_path(self, message: PathChanged) -> None:
@@ -169,6 +182,7 @@ class ChatScreen(Screen[None]):
     @on(Prompt.Sent)
     async def _on_sent(self, message: Prompt.Sent) -> None:
         self._keep_draft("")
+        self._sent = message.text
         if found := parse(message.text):
             command, argument = found
             await self.deeds.do(command.name, argument)
@@ -196,17 +210,24 @@ class ChatScreen(Screen[None]):
         """Shows what a command or a file would be, on the prompt's frame, and keeps the draft."""
         prompt = self.query_one(Prompt)
         text = prompt.text
-        found = matching(text)
-        if found:
-            hint = " · ".join(map(str, found[:6])) if len(found) > 1 else f"{found[0]}: {found[0].help}"
-        else:
-            hint = sizes(text) if "@" in text else ""
-        prompt.border_title = Content(
-            visible(hint or ("Editing; Esc gives it up" if self._editing is not None else ""))
-        )
+        self._hint(text)
         if self._draft:
             self._draft.stop()
         self._draft = self.set_timer(DRAFT_SECONDS, lambda: self._keep_draft(prompt.text))
+
+    def _hint(self, text: str) -> None:
+        completed = self._completed
+        if text == completed.text and len(completed.candidates) > 1:
+            hint = " · ".join(completed.candidates[:SHOWN])
+        elif found := matching(text):
+            hint = " · ".join(map(str, found[:SHOWN])) if len(found) > 1 else f"{found[0]}: {found[0].help}"
+        elif command := parse(text):
+            hint = f"{command[0]}: {command[0].help}"
+        else:
+            hint = (sizes(text) if "@" in text else "") or (
+                "Editing; Esc gives it up" if self._editing is not None else ""
+            )
+        self.query_one(Prompt).border_title = Content(visible(hint))
 
     def _keep_draft(self, text: str) -> None:
         if self._draft:
@@ -219,14 +240,18 @@ class ChatScreen(Screen[None]):
 
     @on(Prompt.Completed)
     def _on_completed(self) -> None:
+        """Tab, with the cursor at the end; what can follow is shown where it is more than one thing."""
         prompt = self.query_one(Prompt)
-        prompt.fill(complete(prompt.text))
+        if prompt.cursor_location == prompt.document.end:
+            self._completed = complete(prompt.text, self.deeds.choices)
+            prompt.fill(self._completed.text)
+            self._hint(prompt.text)
 
     @on(Prompt.Recalled)
     def _on_recalled(self, message: Prompt.Recalled) -> None:
         if not message.prompt.text:
             last = self._shown.turns[-1].text if self._shown.turns else ""
-            message.prompt.fill(self.session.last_sent or last)
+            message.prompt.fill(self._sent or last)
 
     @on(Receipt.Opened)
     async def _on_receipt(self, message: Receipt.Opened) -> None:
@@ -291,7 +316,9 @@ class ChatScreen(Screen[None]):
 
     def tell(self, what: str, *, problem: bool = False) -> None:
         """A line that goes away by itself."""
-        self.notify(visible(what), severity="error" if problem else "information", markup=False)
+        severity: SeverityLevel = "error" if problem else "information"
+        seconds = max(self.app.NOTIFICATION_TIMEOUT, len(what) / READING)
+        self.notify(visible(what), severity=severity, timeout=seconds, markup=False)
 
     def action_page(self, direction: int) -> None:
         """Page keys move the conversation: the prompt is too short to page in."""

@@ -1,4 +1,4 @@
-"""F1: every key that is bound, read from textual's own table, so that it cannot go stale."""
+"""F1: every key that is bound, read from textual's own table, so that it cannot go stale, and every command."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
+
+from tui.commands import COMMANDS
 
 _NAMES = {"escape": "Esc", "pageup": "PageUp", "pagedown": "PageDown", "super": "Super"}
 
@@ -53,6 +55,7 @@ class HelpScreen(ModalScreen[None]):
         super().__init__()
         self._tables = {
             "Chat": key_table(bindings, shown=True),
+            "Commands": [(str(command), command.help) for command in COMMANDS],
             "Writing": key_table(bindings, shown=False),
         }
 

@@ -19,7 +19,7 @@ class Prompt(TextArea):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "send", "Send", id="send"),
         Binding("shift+enter,ctrl+j", "newline", "New line", id="newline"),
-        Binding("tab", "complete", "Complete a command", id="complete"),
+        Binding("tab", "complete", "Complete a command, its argument or a file", id="complete"),
         Binding("up", "recall", "In an empty prompt: the last message", id="recall"),
         Binding("ctrl+c,super+c", "copy", "Copy what is selected, stop the answer, or quit"),
     ]

@@ -26,7 +26,7 @@ class StatusLine(Horizontal):
         """Renders the state of the session."""
         self.query_one("#who", Static).update(who(status))
         self.query_one("#context", Static).update(context(status))
-        self.set_class(status.phase in ("loading", "reading", "writing"), "busy")
+        self.set_class(status.phase in ("loading", "reading", "writing", "changing"), "busy")
         self.set_class(status.phase == "failed", "failed")
 
 
@@ -41,7 +41,7 @@ def who(status: Status) -> str:
     speed = f" · {status.speed:.0f} tok/s" if status.speed and status.phase == "ready" else ""
     parts = [status.name, *(set_here(status.options) or [adapters])]
     unsaved = " · not saved" if status.notice else ""
-    return visible(f"{' · '.join(parts)} · {status.phase}{speed}{unsaved}")
+    return visible(f"{' · '.join(parts)} · {status.change or status.phase}{speed}{unsaved}")
 
 
 def set_here(options: ChatOptions) -> list[str]:
@@ -64,5 +64,5 @@ def context(status: Status) -> str:
 
 
 def kilo(tokens: int) -> str:
-    """Tokens in units of 1024, as context sizes are: 8192 is `8k`."""
-    return f"{tokens / 1024:.1f}".removesuffix(".0") + "k"
+    """Tokens in units of 1024, as context sizes are: 8192 is `8k`; a few are counted."""
+    return str(tokens) if tokens < 100 else f"{tokens / 1024:.1f}".removesuffix(".0") + "k"

@@ -1,0 +1,95 @@
+"""The adapters of the pack: which there are, which are switched off, and the keys that change that."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from dlp_local.display import visible
+from dlp_local.records import AdapterInfo
+from tui.decision import AdapterDecision
+
+KEYS = "A adds one · Enter switches on or off · F8 removes · Esc closes"
+
+
+class AdaptersScreen(ModalScreen[AdapterDecision | None]):
+    """A line for each; gives back what is to be changed. Removing is asked for twice: nothing brings the file back."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,ctrl+c", "dismiss(None)", "Close"),
+        Binding("a", "add", "Add one"),
+        Binding("f8,delete", "remove", "Remove it"),
+    ]
+
+    def __init__(self, adapters: tuple[AdapterInfo, ...], fixed: str) -> None:
+        super().__init__()
+        self._adapters, self._fixed = {adapter.name: adapter for adapter in adapters}, fixed
+        self._asked = ""
+
+    def compose(self) -> ComposeResult:
+        """The list, and what goes for it."""
+        with Vertical(id="pack") as panel:
+            panel.border_title = "Adapters of the pack"
+            panel.border_subtitle = "Esc closes" if self._fixed else KEYS
+            yield OptionList(*(Option(_line(adapter), id=name) for name, adapter in self._adapters.items()))
+            yield Static(visible(self._fixed or self._empty), classes="muted", markup=False)
+            yield Static("", classes="problem", markup=False)
+
+    def on_mount(self) -> None:
+        """Nothing is asked yet."""
+        self.query_one(".problem").display = False
+        self.query_one(".muted").display = bool(self._fixed or self._empty)
+        self.query_one(OptionList).focus()
+
+    @property
+    def _empty(self) -> str:
+        return "" if self._adapters else "There is none yet."
+
+    @property
+    def _chosen(self) -> AdapterInfo | None:
+        option = self.query_one(OptionList).highlighted_option
+        return self._adapters[str(option.id)] if option else None
+
+    def action_add(self) -> None:
+        """A."""
+        self._decide(AdapterDecision("add"))
+
+    @on(OptionList.OptionSelected)
+    def _on_selected(self) -> None:
+        if adapter := self._chosen:
+            self._decide(AdapterDecision("disable" if adapter.enabled else "enable", adapter.name))
+
+    def action_remove(self) -> None:
+        """F8, twice."""
+        adapter = self._chosen
+        if adapter is None:
+            return
+        if self._fixed or self._asked == adapter.name:
+            self._decide(AdapterDecision("remove", adapter.name))
+            return
+        self._asked = adapter.name
+        told = self.query_one(".problem", Static)
+        told.update(f"F8 once more takes {adapter.name} out of the pack, and its files off the disk.")
+        told.display = True
+
+    def _decide(self, decision: AdapterDecision) -> None:
+        if self._fixed:
+            self.app.bell()
+        else:
+            self.dismiss(decision)
+
+
+def _line(adapter: AdapterInfo) -> Text:
+    """`sql   on   a question and its columns → SELECT`."""
+    line = Text()
+    line.append(f"{visible(adapter.name):18.18}  ", "bold" if adapter.enabled else "")
+    line.append("on   " if adapter.enabled else "off  ")
+    return line.append(visible(" ".join(adapter.description.split())))
