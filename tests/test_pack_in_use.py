@@ -17,9 +17,9 @@ from dlp_local.packs.adapters import set_adapter
 from dlp_local.packs.catalogue import catalogue
 from dlp_local.packs.create import copy_pack, start_pack
 from dlp_local.packs.manifest import read_manifest
-from dlp_local.packs.places import find_pack, packs_folder
+from dlp_local.packs.places import find_pack
 from dlp_local.records import AdapterChange
-from dlp_local.settings import load_settings
+from dlp_local.settings import load_settings, packs_folder
 from tests import hub_server
 from tests.hub_server import Repo
 from tests.lora import read_pairs, write_lora
