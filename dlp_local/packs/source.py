@@ -61,6 +61,8 @@ def _found(source: str | Path, kinds: tuple[str, ...], progress: Progress | None
 
 
 def _readable(source: Source) -> Source:
+    if source.path.exists() and not source.path.is_file():  # a pipe or a device, which may have no end
+        raise InputError(f"{source.path}: is no file. Name a GGUF file.")
     try:
         with source.path.open("rb"):
             return source
