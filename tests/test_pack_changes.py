@@ -282,19 +282,22 @@ def test_a_scale_that_no_adapter_may_have_changes_nothing(mine, bundled, scale):
 
 
 @POSIX
-@pytest.mark.parametrize("deed", ["add", "set"])
-def test_examples_out_of_a_pipe_are_refused_for_they_can_be_read_only_once(mine, bundled, deed):
+@pytest.mark.parametrize(
+    "change_pack",
+    [
+        lambda pack, source, said: add_adapter(pack, source, "more", said),
+        lambda pack, source, said: set_adapter(pack, "sql", said),
+    ],
+)
+def test_examples_out_of_a_pipe_are_refused_for_they_can_be_read_only_once(mine, bundled, change_pack):
     before = state(mine)
     read, write = os.pipe()
     os.write(write, b"how many cats\n")
     os.close(write)
-    change_of_examples = AdapterChange(examples=Path(f"/dev/fd/{read}"))
+    said = AdapterChange(examples=Path(f"/dev/fd/{read}"))
     try:
         with pytest.raises(InputError, match=rf"/dev/fd/{read}: is no file .* Write the examples to one first"):
-            if deed == "add":
-                add_adapter(mine, bundled / "sql.gguf", "more", change_of_examples)
-            else:
-                set_adapter(mine, "sql", change_of_examples)
+            change_pack(mine, bundled / "sql.gguf", said)
     finally:
         os.close(read)
     assert state(mine) == before

@@ -119,13 +119,14 @@ def add_adapter(
 
 def _check_free(manifest: Manifest, name: str, replace: bool) -> None:
     if name in manifest.adapters and not replace:
-        raise InputError(
-            f"there is an adapter '{name}' in this pack already. Use another name, or replace it (--replace)."
-        )
+        raise InputError(f"there is an adapter '{name}' in this pack already. Use another name, or add --replace.")
 
 
 def set_adapter(folder: Path, name: str, change: AdapterChange) -> None:
-    """Changes what is said of an adapter; raises `InputError` for one that the pack does not have, as `add_adapter`."""
+    """Changes what is said of an adapter.
+
+    Raises `InputError` for one that the pack does not have and for values that none may have; it then stays as it was.
+    """
     check_changeable(folder)
     _check_said(change)
     with changing(folder) as document:
