@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,8 @@ from dlp_local.packs.router import place_router, rollback_router
 from dlp_local.packs.rows import read_labelled_rows
 from dlp_local.records import BASE, AdapterChange, Mix
 from dlp_local.retraining import evaluate, held_out_texts, train_file, train_pack
-from dlp_local.routing import Router
+from dlp_local.routing import MessageRouter, Router
+from dlp_local.routing.embedding_cache import EmbeddingCache
 from dlp_local.settings import Settings
 from tests.prompts import PROMPTS, SMALL_TALK
 
@@ -364,6 +366,34 @@ def test_a_correction_counts_at_once_for_what_is_almost_the_same_and_at_the_next
     with contextlib.closing(History(history_file())) as history:
         history.correct(Correction(text, Mix(), right))
     assert top(opened(bundled), text) == right
+
+
+def test_corrections_of_several_threads_at_once_lose_none(bundled):
+    router = opened(bundled)
+    texts = [f"{word} {number}" for word in ("marmalade", "zeppelin", "glacier", "tuba") for number in range(3)]
+    with ThreadPoolExecutor(len(texts)) as pool:
+        list(pool.map(lambda text: router.correct(text, "shell"), texts))
+    assert [top(router, text) for text in texts] == ["shell"] * len(texts)
+
+
+def test_the_embeddings_of_many_adapters_are_read_and_written_once(bundled, tmp_path, monkeypatch):
+    done = []
+    for name in ("_read", "_add"):
+        real = getattr(EmbeddingCache, name)
+        monkeypatch.setattr(EmbeddingCache, name, lambda *args, r=real, n=name: done.append(n) or r(*args))
+    adapters = {f"task{n}": [f"please do task number {n}", f"number {n}, please"] for n in range(50)} | {"none": []}
+    for _ in range(2):
+        router = MessageRouter(
+            bundled / "encoder.onnx",
+            bundled / "encoder_tokenizer.json",
+            bundled / "router.onnx",
+            1,
+            adapters,
+            cache=tmp_path / "kept.npz",
+        )
+        assert set(adapters) - set(router.labels) == {"none"}
+        assert top(router, "please do task number 7") == "task7"
+    assert done == ["_read", "_add", "_read", "_read"]
 
 
 def test_the_assistant_corrects(bundled):
