@@ -1,6 +1,7 @@
 """`router train`: a router that is not worse is put in place, whole; any other leaves the pack as it was."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import multiprocessing
@@ -71,6 +72,14 @@ def mine(bundled) -> Path:
 @pytest.fixture
 def rows(tmp_path) -> Path:
     return write_rows(tmp_path / "rows.jsonl", rows_of())
+
+
+@pytest.fixture
+def another_router(bundled, tmp_path) -> Path:
+    """The bundled router as another file: with an empty name of its producer at the end."""
+    path = tmp_path / "another.onnx"
+    path.write_bytes((bundled / "router.onnx").read_bytes() + b"\x12\x00")
+    return path
 
 
 def state(folder):
@@ -150,6 +159,19 @@ def test_a_router_that_keeps_no_rows_is_not_replaced_by_one_that_knows_less(mine
     assert state(mine) == before
 
 
+def test_ten_rows_of_two_labels_are_enough_though_some_are_held_out(bundled, tmp_path):
+    pytest.importorskip("onnx", reason=ONNX)
+    folder = start_pack("fresh", bundled / "backbone.gguf")
+    for name in ("sql", "dates", "shell"):
+        add_adapter(folder, bundled / f"{name}.gguf", name)
+    ten = [row for name in ("sql", "dates") for row in rows_of([name])[:10]]
+    few = rows_of(["shell"])[:9]
+    report = train_pack(folder, [write_rows(tmp_path / "ten.jsonl", ten + few)], force=True, progress=silent)
+    assert report.labels == ("dates", "sql")
+    assert report.left_to_prototypes == ("shell",)
+    assert report.held_out > 0
+
+
 def test_too_few_rows_are_told(bundled):
     pytest.importorskip("onnx", reason=ONNX)
     folder = start_pack("fresh", bundled / "backbone.gguf")
@@ -203,11 +225,24 @@ def test_a_router_for_any_labels_without_a_pack(bundled, tmp_path, rows):
     assert set(router.labels) == {f"label of {name}" for name in (*PROMPTS, BASE)}
     blocked = tmp_path / "blocked"
     blocked.write_text("in the way")
-    with pytest.raises(InputError, match="blocked: cannot be written"):
+    with pytest.raises(InputError, match="blocked.*: cannot be written"):
         train_file(bundled, [file], blocked, progress=silent)
 
 
 # ---- what goes wrong ----
+
+
+def test_a_router_that_cannot_be_written_anywhere_leaves_the_pack_as_it_was(mine, rows, monkeypatch):
+    pytest.importorskip("onnx", reason=ONNX)
+    before = state(mine)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(retraining.TrainedRouter, "write", full)
+    with pytest.raises(InputError, match=r"router\.onnx: cannot be written \(No space left on device\)"):
+        train_pack(mine, [rows], force=True, progress=silent)
+    assert state(mine) == before
 
 
 def test_a_rollback_goes_back_and_forth(mine, rows):
@@ -244,9 +279,9 @@ def test_a_damaged_router_before_does_not_keep_the_pack_from_opening(mine, rows)
     open_pack(mine)
 
 
-def test_the_router_of_another_training_in_between_is_not_overwritten(mine, bundled):
+def test_the_router_of_another_training_in_between_is_not_overwritten(mine, another_router, bundled):
     seen = read_manifest(mine)
-    place_router(mine, bundled / "router.onnx", seen, "first")
+    place_router(mine, another_router, seen, "first")
     before = state(mine)
     with pytest.raises(InputError, match="has another router since this one was begun"):
         place_router(mine, bundled / "router.onnx", seen, "second")
@@ -259,6 +294,24 @@ def _train(folder, rows, data, results):
         results.put(train_pack(folder, [rows], force=True, progress=silent).in_place)
     except (InputError, PackError) as error:
         results.put(str(error))
+
+
+def test_the_very_same_router_once_more_leaves_the_one_before(mine, another_router):
+    first = read_manifest(mine).router
+    for _ in range(2):
+        place_router(mine, another_router, read_manifest(mine), "a test")
+        assert read_manifest(mine).router_before.sha256 == first.sha256
+    assert rollback_router(mine)
+    assert read_manifest(mine).router.sha256 == first.sha256
+
+
+def test_a_damaged_router_before_is_not_brought_back(mine, another_router):
+    place_router(mine, another_router, read_manifest(mine), "a test")
+    (mine / "router.onnx").unlink()
+    before = state(mine)
+    with pytest.raises(PackError, match=r"router\.onnx: cannot be read .* the router stays as it is"):
+        rollback_router(mine)
+    assert state(mine) == before
 
 
 def test_two_trainings_at_once_leave_one_whole_router(mine, rows):

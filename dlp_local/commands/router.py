@@ -118,7 +118,8 @@ def _print(report: Report, out: Path | None) -> None:
     remembered = f" and {report.remembered} that the router remembers" if report.remembered else ""
     print(f"{report.rows} rows{remembered}, {report.held_out} held out, {len(report.labels)} labels")
     if report.left_to_prototypes:
-        print(f"routed by their examples alone, for they have few: {visible(', '.join(report.left_to_prototypes))}")
+        few = visible(", ".join(report.left_to_prototypes))
+        print(f"too few rows to be trained on, so that an adapter is known by its examples alone: {few}")
     columns = {"before": report.before, "after": report.after}
     _print_figures({name: found for name, found in columns.items() if found})
     if report.after:
