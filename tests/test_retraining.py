@@ -225,7 +225,7 @@ def test_a_router_for_any_labels_without_a_pack(bundled, tmp_path, rows):
     assert set(router.labels) == {f"label of {name}" for name in (*PROMPTS, BASE)}
     blocked = tmp_path / "blocked"
     blocked.write_text("in the way")
-    with pytest.raises(InputError, match="blocked.*: cannot be written"):
+    with pytest.raises(InputError, match=r"blocked.*: cannot be written"):
         train_file(bundled, [file], blocked, progress=silent)
 
 
