@@ -490,6 +490,15 @@ def test_evaluation_counts_what_went_where(bundled, tmp_path):
     assert 0 < found.base_share < 0.1
 
 
+def test_evaluation_sends_what_is_switched_off_to_base_as_a_route_does(mine, tmp_path):
+    file = write_rows(tmp_path / "rows.jsonl", rows_of(["dates"]))
+    assert evaluate(open_pack(mine), opened(mine), file).accuracy > 0.9
+    set_adapter(mine, "dates", AdapterChange(enabled=False))
+    found = evaluate(open_pack(mine), opened(mine), file)
+    assert found.accuracy == 0
+    assert found.base_share > 0.9
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

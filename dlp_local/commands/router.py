@@ -49,6 +49,8 @@ def train(
     files = examples or []
     if out is not None and not files:
         raise InputError("--out trains on rows of files alone. Give them with --examples.")
+    if out is not None and force:
+        raise InputError("--force is about a router's place in a pack, and --out writes it elsewhere. Leave one out.")
     settings = load_settings(pack=pack)
     from dlp_local.retraining import train_file, train_pack
 
@@ -114,7 +116,7 @@ def corrections(as_json: JsonOption = False) -> None:
 
 @app.command()
 def forget(
-    numbers: Annotated[list[int] | None, typer.Argument(metavar="NUMBER…", help="Of `router corrections`.")] = None,
+    numbers: Annotated[list[int] | None, typer.Argument(metavar="NUMBER", help="Of `router corrections`.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every one.")] = False,
 ) -> None:
     """Take corrections back, for good."""

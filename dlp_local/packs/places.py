@@ -61,7 +61,7 @@ def find_pack(name: str) -> Path:
     if re.fullmatch(NAME, name) and (packs_folder() / name).is_dir():
         return packs_folder() / name
     folder = Path(name).expanduser()
-    if not folder.is_dir():
+    if not name or not folder.is_dir():
         raise PackError(f"'{name}': there is no pack of that name, and no such folder. See `dlp-local pack list`.")
     return folder
 

@@ -151,9 +151,16 @@ class MessageRouter:
         return np.concatenate([np.zeros((0, self.dims), np.float32), *(self._encoder.encode([text]) for text in texts)])
 
     def probabilities(self, embeddings: Floats) -> Floats:
-        """Probabilities (n, labels) of embedded messages on their own, in the order of `labels`."""
-        rows = [list(self._alone(embedding[None]).values()) for embedding in embeddings]
-        return np.array(rows, np.float32).reshape(len(embeddings), -1)
+        """Probabilities (n, labels) of embedded messages on their own, in the order of `labels`.
+
+        As a mix is selected from them: `base` has those of adapters that are switched off or gone.
+        """
+        labels = self.labels
+        found = np.zeros((len(embeddings), len(labels)), np.float32)
+        for row, embedding in zip(found, embeddings, strict=True):
+            probabilities = vetoed(self._alone(embedding[None]), self._off)
+            row[:] = [probabilities.get(label, 0.0) for label in labels]
+        return found
 
     def _alone(self, embedding: Floats) -> dict[str, float]:
         """What one message, embedded as (1, dims), says by itself."""
