@@ -115,12 +115,13 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """A message that went to the wrong adapter, and the right one (or `base`)."""
+    """A message that went to the wrong adapter, and the right one (or `base`); `id` is its number once it is stored."""
 
     text: str
     wrong: Mix
     right: str
     created_at: str = ""
+    id: int = 0
 
 
 def path(turns: tuple[StoredTurn, ...] | list[StoredTurn], tip: int | None) -> tuple[StoredTurn, ...]:

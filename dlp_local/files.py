@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,6 +29,18 @@ def written_aside(path: Path) -> Iterator[Path]:
         sync_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder that is gone at the end; raises `InputError` where the system has no place for one."""
+    try:
+        made = tempfile.TemporaryDirectory(prefix="dlp-local-", ignore_cleanup_errors=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"no temporary folder can be made ({reason}). Free some room, or set TMPDIR.") from None
+    with made as folder:
+        yield Path(folder)
 
 
 def sync_folder(folder: Path) -> None:

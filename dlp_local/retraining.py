@@ -11,9 +11,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ import numpy.typing as npt
 
 from dlp_local.assistant import embeddings_file
 from dlp_local.errors import HistoryError, InputError
+from dlp_local.files import temporary_folder
 from dlp_local.history import History, history_file
 from dlp_local.history.accepted import accepted_routes
 from dlp_local.packs import Pack, open_pack
@@ -35,7 +35,7 @@ from dlp_local.routing.embedding_cache import EmbeddingCache
 from dlp_local.routing.encoder import Encoder
 from dlp_local.routing.evaluation import Figures, figures
 from dlp_local.routing.router_file import read_anchors
-from dlp_local.routing.training import check_installed, train_router
+from dlp_local.routing.training import TrainedRouter, check_installed, train_router
 
 __all__ = ["Figures", "Report", "evaluate", "train_file", "train_pack"]
 
@@ -63,7 +63,7 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a training did. `before` is None where there was no router, nor any prototype, to compare with."""
+    """What a training did; `before` and `after` are figures on the rows that were held out, where there were any."""
 
     rows: int
     held_out: int
@@ -125,7 +125,7 @@ def train_pack(folder: Path, files: Sequence[Path], *, force: bool, progress: Pr
     parts = _split(rows, held, _embed(pack, encoder, list(rows), progress))
     old = pack.path(manifest.router) if manifest.router else None
     anchors, owners = _memory(old, {*manifest.adapters, BASE}, encoder.dims)
-    counts = Counter(parts.y)
+    counts = Counter(rows.values())
     trained = {label for label, count in counts.items() if count >= FEWEST} | set(owners)
     _check_enough(trained, counts, Router(old, 1).labels if old and not owners and not force else ())
     used = parts.of(trained)
@@ -136,9 +136,7 @@ def train_pack(folder: Path, files: Sequence[Path], *, force: bool, progress: Pr
         progress=lambda done: progress("training", done),
     )
     examples = {name: [text for text in pack.examples(name) if text not in held] for name in manifest.adapters}
-    with tempfile.TemporaryDirectory() as aside:
-        new = Path(aside) / "router.onnx"
-        router.write(new, f"sha256 {manifest.encoder.sha256[:12]}")
+    with _written(router, manifest.encoder.sha256) as new:
         before = _judge(pack, old, examples, parts)
         after = _judge(pack, new, examples, parts)
         is_better = bool(before and after and after.accuracy >= before.accuracy)
@@ -168,13 +166,27 @@ def train_file(encoder_of: Path, files: Sequence[Path], out: Path, *, progress: 
     router = train_router(
         parts.x, parts.y, held_out=(parts.x_held, parts.y_held), progress=lambda done: progress("training", done)
     )
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        router.write(out / "router.onnx", f"sha256 {pack.manifest.encoder.sha256[:12]}")
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written ({error.strerror}). Name another place.") from None
+    _write(router, out / "router.onnx", pack.manifest.encoder.sha256)
     after = figures(router.probabilities(parts.x_held), router.labels, parts.y_held) if parts.y_held else None
     return Report(len(rows), len(parts.y_held), router.labels, (), 0, None, after, True)
+
+
+@contextlib.contextmanager
+def _written(router: TrainedRouter, encoder_sha256: str) -> Iterator[Path]:
+    """A router's file, which is gone at the end."""
+    with temporary_folder() as folder:
+        file = folder / "router.onnx"
+        _write(router, file, encoder_sha256)
+        yield file
+
+
+def _write(router: TrainedRouter, file: Path, encoder_sha256: str) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        router.write(file, f"sha256 {encoder_sha256[:12]}")
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"{file}: cannot be written ({reason}). Free some room, or name another place.") from None
 
 
 def pack_rows(pack: Pack, files: Sequence[Path]) -> dict[str, str]:

@@ -82,7 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
         repo = hub.repos.get(name)
         if hub.faults["api"]:
             fault = hub.faults["api"].pop(0)
-            self._send(fault.status, b'{"error": "no"}', **fault.headers)
+            self._send(fault.status, b'{"error": "no"}' if fault.content is None else fault.content, **fault.headers)
         elif repo is None:
             self._send(401, b'{"error": "Invalid username or password."}', **{"X-Error-Code": "RepoNotFound"})
         elif revision and revision not in (repo.commit, "main"):

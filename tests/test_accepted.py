@@ -13,9 +13,9 @@ def history():
     return History(None)
 
 
-def done(text, probabilities, finish_reason="stop"):
+def done(text, probabilities, finish_reason="stop", mix=None):
     best = max(probabilities, key=probabilities.get, default="")
-    route = Route(text, probabilities, Mix.of({best: 1.0}) if best else Mix())
+    route = Route(text, probabilities, mix or (Mix.of({best: 1.0}) if best else Mix()))
     return ReplyDone(text, "an answer", route, finish_reason, 5, 2, 7, 1024, Timings(1, 2, 3))
 
 
@@ -49,6 +49,20 @@ def test_a_follow_up_that_went_where_the_turn_before_went_is_not(history):
 def test_a_mix_by_hand_and_an_unsure_route_are_not(history, probabilities):
     talk(history, ("count cats", probabilities), ("bye", {"base": 1.0}))
     assert accepted_routes(history, "mine") == {}
+
+
+def test_a_route_to_an_adapter_that_was_vetoed_is_not(history):
+    _, ids = talk(history, ("count cats", {"sql": 0.9, "shell": 0.1}), ("bye", {"base": 1.0}))
+    for left in (Mix(), Mix.of({"shell": 0.1})):
+        history.finish(ids[0], "an answer", done("count cats", {"sql": 0.9, "shell": 0.1}, mix=left))
+        assert accepted_routes(history, "mine") == {}
+
+
+def test_of_a_pinned_conversation_and_a_newer_one_the_newer_holds(history):
+    number, _ = talk(history, ("count cats", {"sql": 0.9}), ("bye", {"base": 1.0}))
+    talk(history, ("count cats", {"shell": 0.9}), ("bye", {"base": 1.0}))
+    history.pin(number)
+    assert accepted_routes(history, "mine") == {"count cats": "shell"}
 
 
 def test_a_route_that_was_tried_again_is_not(history):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -10,9 +11,10 @@ import time
 
 import pytest
 
-from dlp_local.conversation import ChatOptions
+from dlp_local.conversation import ChatOptions, Correction
 from dlp_local.history import open_history
 from dlp_local.history.store import BROKEN_OFF
+from dlp_local.records import Mix
 
 COMMAND = [sys.executable, "-m", "dlp_local"]
 
@@ -176,6 +178,23 @@ def test_an_exported_conversation_is_imported_again(stored, tmp_path):
     file.write_bytes(b"\xff")
     assert "is not UTF-8" in refused("history", "import", str(file))
     assert "cannot be read" in refused("history", "import", str(tmp_path / "none.json"))
+
+
+def test_corrections_are_shown_and_forgotten(stored):
+    assert out("router", "corrections") == "Nothing was corrected yet.\n"
+    for text in ("count the cats", "boil \x1b[31man egg"):
+        stored.correct(Correction(text, Mix(), "sql"))
+    assert re.search(r"1  sql +count the cats", out("router", "corrections"))
+    rows = [json.loads(line) for line in out("router", "corrections", "--json").splitlines()]
+    assert [(row["number"], row["right"]) for row in rows] == [(1, "sql"), (2, "sql")]
+    assert "\x1b" not in out("router", "corrections")
+    assert "say which" in refused("router", "forget")
+    assert "say which" in refused("router", "forget", "1", "--all")
+    assert "no correction 9" in refused("router", "forget", "1", "9")
+    out("router", "forget", "1")
+    assert [correction.id for correction in stored.corrections()] == [2]
+    out("router", "forget", "--all")
+    assert stored.corrections() == []
 
 
 def test_personas_are_stored_shown_and_forgotten():

@@ -12,6 +12,9 @@ import tomlkit
 
 from dlp_local.doctor import examine, machine
 from dlp_local.doctor.packs import look_at
+from dlp_local.packs.adapters import add_adapter, set_adapter
+from dlp_local.packs.create import start_pack
+from dlp_local.records import AdapterChange
 from dlp_local.settings import Settings, config_file
 
 COMMAND = [sys.executable, "-m", "dlp_local", "doctor"]
@@ -106,7 +109,36 @@ def test_an_adapter_without_examples_is_drift(pack_copy):
     found = found_in(pack_copy)
     assert found["mine: router"].is_well
     assert not found["mine: examples"].is_well
-    assert "without examples: sql" in found["mine: examples"].detail
+    assert found["mine: examples"].detail == "9 of 9 go to their adapter; without examples: sql"
+    assert "adapters set NAME --examples FILE" in found["mine: examples"].next_step
+
+
+def test_an_adapter_that_neither_examples_nor_the_router_know_gets_no_message_and_that_is_told(pack_copy):
+    def add(document, **more):
+        document["adapters"]["cooking"] = {**document["adapters"]["sql"], **more}
+        if not more:
+            document["adapters"]["cooking"].pop("examples")
+
+    edit(pack_copy, add)
+    found = found_in(pack_copy)["mine: examples"]
+    assert not found.is_well
+    assert "without examples: cooking; so no message goes to cooking" in found.detail
+    assert "adapters set NAME --examples FILE" in found.next_step
+    edit(pack_copy, lambda document: add(document, examples=["boil an egg", "how long does rice cook?"]))
+    found = found_in(pack_copy)
+    assert found["mine: examples"].is_well
+    assert found["mine: router"].detail == "knows banking, cooking, dates, describe, extract, shell, sql"
+
+
+def test_in_a_pack_without_a_router_examples_are_what_counts(bundled, tmp_path):
+    folder = start_pack("fresh", bundled / "backbone.gguf")
+    add_adapter(folder, bundled / "sql.gguf", "sql")
+    found = found_in(folder)
+    assert found["fresh: router"].detail == "knows nothing but base"
+    assert "so no message goes to sql" in found["fresh: examples"].detail
+    (tmp_path / "sql.txt").write_text("how many players are from Norway?")
+    set_adapter(folder, "sql", AdapterChange(examples=tmp_path / "sql.txt"))
+    assert all(check.is_well for check in found_in(folder).values())
 
 
 def test_examples_that_go_elsewhere_are_drift_and_quoted(pack_copy):
@@ -115,17 +147,15 @@ def test_examples_that_go_elsewhere_are_drift_and_quoted(pack_copy):
     detail = found_in(pack_copy)["mine: examples"].detail
     assert detail.startswith("9 of 16 go to their adapter; 'to ISO: the 3rd of February 2021' of sql goes to dates (")
     assert detail.endswith("and 2 more")
+    assert "router train --examples" in found_in(pack_copy)["mine: examples"].next_step
 
 
-def test_an_adapter_that_the_router_does_not_know_is_drift(pack_copy):
-    def rename(document):
-        document["adapters"]["cooking"] = document["adapters"].pop("sql")
-
-    edit(pack_copy, rename)
-    found = found_in(pack_copy)
-    detail = found["mine: router"].detail
-    assert not found["mine: router"].is_well
-    assert "it knows sql, which the pack does not have" in detail
+def test_an_adapter_that_only_the_router_knows_is_drift(pack_copy):
+    edit(pack_copy, lambda document: document["adapters"].pop("sql"))
+    found = found_in(pack_copy)["mine: router"]
+    assert not found.is_well
+    assert found.detail == "it knows sql, which the pack does not have"
+    assert "router train" in found.next_step
 
 
 def test_a_router_that_is_switched_off_for_an_adapter_is_no_drift(pack_copy):

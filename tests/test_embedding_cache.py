@@ -43,6 +43,12 @@ def test_texts_are_not_in_the_file(file):
     assert b"secret" not in file.read_bytes()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes")
+def test_the_file_is_readable_by_its_owner_alone(file):
+    EmbeddingCache(file, DIMS, limit=100).of(["a"], Counting())
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
 def test_the_oldest_go_where_there_are_too_many(file):
     encode = Counting()
     cache = EmbeddingCache(file, DIMS, limit=3)

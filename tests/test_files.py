@@ -1,8 +1,11 @@
 """A file is either whole or not there."""
 
+import tempfile
+
 import pytest
 
-from dlp_local.files import written_aside
+from dlp_local.errors import InputError
+from dlp_local.files import temporary_folder, written_aside
 
 
 def test_what_was_written_takes_the_place_of_the_old_file(tmp_path):
@@ -28,3 +31,12 @@ def test_a_failure_in_the_middle_leaves_the_old_file_and_nothing_else(tmp_path):
         write()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_temporary_folder_is_gone_at_the_end_and_told_where_none_can_be_made(tmp_path, monkeypatch):
+    with temporary_folder() as folder:
+        (folder / "file").write_text("x")
+    assert not folder.exists()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match="no temporary folder can be made"), temporary_folder():
+        pass

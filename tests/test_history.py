@@ -1,5 +1,6 @@
 """Stored conversations: what was written is there, however the program ended."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -140,6 +141,19 @@ def test_every_message_has_a_title_of_one_line(text):
     title = title_of(text)
     assert title
     assert len(title.splitlines()) == 1
+
+
+def test_a_forgotten_correction_is_not_in_the_file_any_more(tmp_path):
+    with contextlib.closing(History(tmp_path / "history.db")) as history:
+        for text in ("my secret illness", "count the cats"):
+            history.correct(Correction(text, Mix(), "sql"))
+        secret, cats = history.corrections()
+        with pytest.raises(HistoryError, match=r"there is no correction 77. `dlp-local router corrections`"):
+            history.forget_corrections([secret.id, 77])
+        assert history.corrections() == [secret, cats]
+        history.forget_corrections([secret.id])
+        assert history.corrections() == [cats]
+        assert not any(b"secret illness" in path.read_bytes() for path in tmp_path.iterdir())
 
 
 def test_drafts_corrections_and_personas_are_kept(history):

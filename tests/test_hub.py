@@ -317,10 +317,57 @@ def test_a_hub_that_is_not_there_is_told(hub, monkeypatch, waits):
     assert waits == [1.0, 2.0, 4.0]
 
 
-def test_a_server_that_is_no_hub_is_told(hub, model):
-    hub.repos["ana/model-GGUF"].commit = "main"
-    with pytest.raises(HubError, match=r"names no commit. Check HF_ENDPOINT"):
+def listing(**file):
+    return {"id": "ana/model-GGUF", "sha": COMMIT, "siblings": [{"rfilename": "model.gguf", "size": 5000} | file]}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"<html>Sign in to this network</html>",
+        b"",
+        [],
+        None,
+        {},
+        {"id": "ana/model-GGUF", "sha": "main"},
+        {"id": "ana/model-GGUF", "sha": 5},
+        {"id": "ana/model-GGUF", "sha": COMMIT, "siblings": 5},
+        {"id": "ana/model-GGUF", "sha": COMMIT, "cardData": {"license": [1]}},
+        listing(size="5000", blobId="a" * 40),
+        listing(size=-1, blobId="a" * 40),
+        listing(rfilename=7, blobId="a" * 40),
+        listing(lfs="x"),
+    ],
+)
+def test_a_server_that_is_no_hub_is_told(hub, answer):
+    hub.faults["api"] = [Answer(content=answer if isinstance(answer, bytes) else json.dumps(answer).encode())]
+    with pytest.raises(HubError, match=rf"what answers at {hub.url[7:]} is no hub. Check HF_ENDPOINT"):
         fetch(REFERENCE)
+
+
+@pytest.mark.parametrize("form", ["lfs", "blob"])
+def test_a_hash_that_leads_elsewhere_writes_and_deletes_nothing_there(hub, form, tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    path = os.path.relpath(victim, downloads_folder() / "parts")
+    stated = {"lfs": {"sha256": path, "size": 5000, "pointerSize": 134}} if form == "lfs" else {"blobId": path}
+    hub.repos["ana/model-GGUF"] = Repo({"model.gguf": b"x" * 5000})
+    hub.faults["api"] = [Answer(content=json.dumps(listing(**stated)).encode())]
+    with pytest.raises(HubError, match="is no hub"):
+        fetch(REFERENCE)
+    assert victim.read_bytes() == b"precious"
+
+
+def test_a_proxy_that_needs_another_package_is_told(hub, model, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    hub_client.hub.close_session()
+    try:
+        with pytest.raises(HubError, match=r"a SOCKS proxy is set, .* pip install socksio"):
+            fetch(REFERENCE)
+    finally:
+        hub_client.hub.close_session()
 
 
 # ---- the disk ----
@@ -369,6 +416,16 @@ def test_offline_a_damaged_or_missing_file_is_not_given(hub, model):
     path.unlink()
     with pytest.raises(HubError, match="is not on this machine"):
         fetch(REFERENCE, offline=True)
+
+
+def test_offline_a_pack_that_was_fetched_is_given_as_long_as_it_is_whole(hub, pack):
+    first = fetch(pack)
+    asked = len(hub.seen)
+    assert fetch(pack, offline=True) == first
+    assert len(hub.seen) == asked
+    (first.path / "sql.gguf").write_bytes(b"damaged")
+    with pytest.raises(HubError, match="hf:ana/pack: is not on this machine"):
+        fetch(pack, offline=True)
 
 
 @pytest.mark.parametrize("record", [b"", b"[]", b'{"files": 1}', b"\xff", b'{"files": []}'])

@@ -269,16 +269,50 @@ def test_a_switched_off_adapter_is_not_loaded_and_may_be_damaged(mine):
         open_pack(mine)
 
 
-@pytest.mark.parametrize(
-    "given", [AdapterChange(scale=9.0), AdapterChange(scale=float("nan")), AdapterChange(scope="all")]
-)
-def test_a_value_that_no_adapter_may_have_changes_nothing(mine, bundled, given):
+@pytest.mark.parametrize("scale", [0.0, -1.0, 9.0, float("nan"), float("inf")])
+def test_a_scale_that_no_adapter_may_have_changes_nothing(mine, bundled, scale):
     before = state(mine)
-    with pytest.raises(PackError, match=r"line \d+: adapters\.sql\.(scale|scope)"):
-        set_adapter(mine, "sql", given)
-    with pytest.raises(PackError, match=r"adapters\.more"):
-        add_adapter(mine, bundled / "sql.gguf", "more", given)
+    for deed in (
+        lambda: set_adapter(mine, "sql", AdapterChange(scale=scale)),
+        lambda: add_adapter(mine, bundled / "sql.gguf", "more", AdapterChange(scale=scale)),
+    ):
+        with pytest.raises(InputError, match=r"scale: .* Give a number over 0 and up to 8"):
+            deed()
     assert state(mine) == before
+
+
+@POSIX
+@pytest.mark.parametrize(
+    "change_pack",
+    [
+        lambda pack, source, said: add_adapter(pack, source, "more", said),
+        lambda pack, source, said: set_adapter(pack, "sql", said),
+    ],
+)
+def test_examples_out_of_a_pipe_are_refused_for_they_can_be_read_only_once(mine, bundled, change_pack):
+    before = state(mine)
+    read, write = os.pipe()
+    os.write(write, b"how many cats\n")
+    os.close(write)
+    said = AdapterChange(examples=Path(f"/dev/fd/{read}"))
+    try:
+        with pytest.raises(InputError, match=rf"/dev/fd/{read}: is no file .* Write the examples to one first"):
+            change_pack(mine, bundled / "sql.gguf", said)
+    finally:
+        os.close(read)
+    assert state(mine) == before
+
+
+@POSIX
+@pytest.mark.parametrize("endless", ["/dev/zero", "pipe"])
+def test_what_may_have_no_end_is_neither_adapter_nor_backbone(mine, tmp_path, endless):
+    source = tmp_path / endless if endless == "pipe" else Path(endless)
+    if endless == "pipe":
+        os.mkfifo(source)
+    with pytest.raises(InputError, match=r": is no file\. Name a GGUF file"):
+        add_adapter(mine, source, "more")
+    with pytest.raises(InputError, match=r": is no file\. Name a GGUF file"):
+        start_pack("fresh", source)
 
 
 def test_the_bundled_pack_is_never_changed(bundled):

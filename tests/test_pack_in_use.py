@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 
@@ -17,9 +18,9 @@ from dlp_local.packs.adapters import set_adapter
 from dlp_local.packs.catalogue import catalogue
 from dlp_local.packs.create import copy_pack, start_pack
 from dlp_local.packs.manifest import read_manifest
-from dlp_local.packs.places import find_pack, packs_folder
+from dlp_local.packs.places import find_pack
 from dlp_local.records import AdapterChange
-from dlp_local.settings import load_settings
+from dlp_local.settings import load_settings, packs_folder
 from tests import hub_server
 from tests.hub_server import Repo
 from tests.lora import read_pairs, write_lora
@@ -237,6 +238,24 @@ def test_a_pack_starts_around_a_backbone_from_the_command_line(bundled, tmp_path
     assert shown["backbone"] == {"context": 512, "chat_template": TEMPLATE, "stop": ["-"]}
     assert "--from PACK" in refused(2, "pack", "create", "other")
     assert "as it is" in refused(2, "pack", "create", "other", "--from", "bundled", "--context", "512")
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "told"),
+    [
+        ("pack use ''", 3, "'': there is no pack of that name"),
+        ("pack create fresh --backbone {backbone} --stop ''", 2, "--stop: an empty text ends no answer"),
+        ("adapters set sql --scale 9 --pack mine", 2, "scale: 9 is none. Give a number over 0 and up to 8"),
+        ("router train --out {folder}", 2, "Give them with --examples"),
+        ("router train --out {folder} --examples rows.jsonl --force", 2, "Leave one out"),
+        ("router eval {folder}", 2, "cannot be read"),
+        ("router rollback --pack bundled", 2, "the bundled pack is never changed"),
+        ("route hello --after ''", 2, "the message is empty"),
+    ],
+)
+def test_what_cannot_be_is_told_by_its_name(mine, bundled, tmp_path, command, code, told):
+    words = shlex.split(command.format(backbone=bundled / "backbone.gguf", folder=tmp_path))
+    assert told in refused(code, *words)
 
 
 def test_flags_and_environment_go_before_the_chosen_pack(mine, bundled):

@@ -31,9 +31,10 @@ def test_every_name_in_the_data_folder_is_on_the_page_and_nothing_is_left_elsewh
             run("pull", f"hf:{name}", HF_ENDPOINT=hub.url, NO_PROXY="*")
     run("ask", "--save", "--pack", "ana", "to ISO: 4 July 1999")
     run("doctor", "--json")
+    run("route", "--why", "--pack", "ana", "hello")
     assert [path.name for path in home.iterdir()] == ["data"]
     table = re.findall(r"^\| (`.*?) \|", PAGE, re.MULTILINE)
     named = {name.rstrip("/") for row in table for name in re.findall(r"`([^`]+)`", row)}
     stored = {path.name for path in data.iterdir()}
-    assert {"history.db", "packs", "downloads", "verified"} <= stored
+    assert {"history.db", "packs", "downloads", "verified", "embeddings"} <= stored
     assert stored <= named

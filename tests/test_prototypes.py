@@ -90,6 +90,16 @@ def test_examples_of_one_kind_are_one_direction_and_of_two_kinds_two():
     assert sorted(n for _, n in mixed) == [15, 20]
 
 
+@pytest.mark.parametrize(("count", "dims"), [(30, 8), (8, 8), (7, 8), (3, 64)])
+def test_vectors_are_halved_along_their_greatest_variance_whichever_are_more_they_or_their_numbers(count, dims):
+    rng = np.random.default_rng(count)
+    axis = np.eye(dims)[0]
+    sides = np.where(np.arange(count) % 3, 1.0, -1.0)
+    found = directions(unit(sides[:, None] * axis + 0.01 * rng.normal(size=(count, dims))))
+    assert sorted(n for _, n in found) == sorted([int((sides > 0).sum()), int((sides < 0).sum())])
+    assert all(abs(centre[0]) > 0.99 for centre, _ in found)
+
+
 def test_one_example_counts_like_the_mean_of_five():
     rng = np.random.default_rng(1)
     noise = rng.normal(size=(2000, 256)) / 16

@@ -1,6 +1,7 @@
 """`router train`: a router that is not worse is put in place, whole; any other leaves the pack as it was."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import multiprocessing
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +29,8 @@ from dlp_local.packs.router import place_router, rollback_router
 from dlp_local.packs.rows import read_labelled_rows
 from dlp_local.records import BASE, AdapterChange, Mix
 from dlp_local.retraining import evaluate, held_out_texts, train_file, train_pack
-from dlp_local.routing import Router
+from dlp_local.routing import MessageRouter, Router
+from dlp_local.routing.embedding_cache import EmbeddingCache
 from dlp_local.settings import Settings
 from tests.prompts import PROMPTS, SMALL_TALK
 
@@ -69,6 +72,14 @@ def mine(bundled) -> Path:
 @pytest.fixture
 def rows(tmp_path) -> Path:
     return write_rows(tmp_path / "rows.jsonl", rows_of())
+
+
+@pytest.fixture
+def another_router(bundled, tmp_path) -> Path:
+    """The bundled router as another file: with an empty name of its producer at the end."""
+    path = tmp_path / "another.onnx"
+    path.write_bytes((bundled / "router.onnx").read_bytes() + b"\x12\x00")
+    return path
 
 
 def state(folder):
@@ -148,6 +159,19 @@ def test_a_router_that_keeps_no_rows_is_not_replaced_by_one_that_knows_less(mine
     assert state(mine) == before
 
 
+def test_ten_rows_of_two_labels_are_enough_though_some_are_held_out(bundled, tmp_path):
+    pytest.importorskip("onnx", reason=ONNX)
+    folder = start_pack("fresh", bundled / "backbone.gguf")
+    for name in ("sql", "dates", "shell"):
+        add_adapter(folder, bundled / f"{name}.gguf", name)
+    ten = [row for name in ("sql", "dates") for row in rows_of([name])[:10]]
+    few = rows_of(["shell"])[:9]
+    report = train_pack(folder, [write_rows(tmp_path / "ten.jsonl", ten + few)], force=True, progress=silent)
+    assert report.labels == ("dates", "sql")
+    assert report.left_to_prototypes == ("shell",)
+    assert report.held_out > 0
+
+
 def test_too_few_rows_are_told(bundled):
     pytest.importorskip("onnx", reason=ONNX)
     folder = start_pack("fresh", bundled / "backbone.gguf")
@@ -201,11 +225,24 @@ def test_a_router_for_any_labels_without_a_pack(bundled, tmp_path, rows):
     assert set(router.labels) == {f"label of {name}" for name in (*PROMPTS, BASE)}
     blocked = tmp_path / "blocked"
     blocked.write_text("in the way")
-    with pytest.raises(InputError, match="blocked: cannot be written"):
+    with pytest.raises(InputError, match=r"blocked.*: cannot be written"):
         train_file(bundled, [file], blocked, progress=silent)
 
 
 # ---- what goes wrong ----
+
+
+def test_a_router_that_cannot_be_written_anywhere_leaves_the_pack_as_it_was(mine, rows, monkeypatch):
+    pytest.importorskip("onnx", reason=ONNX)
+    before = state(mine)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(retraining.TrainedRouter, "write", full)
+    with pytest.raises(InputError, match=r"router\.onnx: cannot be written \(No space left on device\)"):
+        train_pack(mine, [rows], force=True, progress=silent)
+    assert state(mine) == before
 
 
 def test_a_rollback_goes_back_and_forth(mine, rows):
@@ -242,9 +279,9 @@ def test_a_damaged_router_before_does_not_keep_the_pack_from_opening(mine, rows)
     open_pack(mine)
 
 
-def test_the_router_of_another_training_in_between_is_not_overwritten(mine, bundled):
+def test_the_router_of_another_training_in_between_is_not_overwritten(mine, another_router, bundled):
     seen = read_manifest(mine)
-    place_router(mine, bundled / "router.onnx", seen, "first")
+    place_router(mine, another_router, seen, "first")
     before = state(mine)
     with pytest.raises(InputError, match="has another router since this one was begun"):
         place_router(mine, bundled / "router.onnx", seen, "second")
@@ -257,6 +294,24 @@ def _train(folder, rows, data, results):
         results.put(train_pack(folder, [rows], force=True, progress=silent).in_place)
     except (InputError, PackError) as error:
         results.put(str(error))
+
+
+def test_the_very_same_router_once_more_leaves_the_one_before(mine, another_router):
+    first = read_manifest(mine).router
+    for _ in range(2):
+        place_router(mine, another_router, read_manifest(mine), "a test")
+        assert read_manifest(mine).router_before.sha256 == first.sha256
+    assert rollback_router(mine)
+    assert read_manifest(mine).router.sha256 == first.sha256
+
+
+def test_a_damaged_router_before_is_not_brought_back(mine, another_router):
+    place_router(mine, another_router, read_manifest(mine), "a test")
+    (mine / "router.onnx").unlink()
+    before = state(mine)
+    with pytest.raises(PackError, match=r"router\.onnx: cannot be read .* the router stays as it is"):
+        rollback_router(mine)
+    assert state(mine) == before
 
 
 def test_two_trainings_at_once_leave_one_whole_router(mine, rows):
@@ -366,6 +421,34 @@ def test_a_correction_counts_at_once_for_what_is_almost_the_same_and_at_the_next
     assert top(opened(bundled), text) == right
 
 
+def test_corrections_of_several_threads_at_once_lose_none(bundled):
+    router = opened(bundled)
+    texts = [f"{word} {number}" for word in ("marmalade", "zeppelin", "glacier", "tuba") for number in range(3)]
+    with ThreadPoolExecutor(len(texts)) as pool:
+        list(pool.map(lambda text: router.correct(text, "shell"), texts))
+    assert [top(router, text) for text in texts] == ["shell"] * len(texts)
+
+
+def test_the_embeddings_of_many_adapters_are_read_and_written_once(bundled, tmp_path, monkeypatch):
+    done = []
+    for name in ("_read", "_add"):
+        real = getattr(EmbeddingCache, name)
+        monkeypatch.setattr(EmbeddingCache, name, lambda *args, r=real, n=name: done.append(n) or r(*args))
+    adapters = {f"task{n}": [f"please do task number {n}", f"number {n}, please"] for n in range(50)} | {"none": []}
+    for _ in range(2):
+        router = MessageRouter(
+            bundled / "encoder.onnx",
+            bundled / "encoder_tokenizer.json",
+            bundled / "router.onnx",
+            1,
+            adapters,
+            cache=tmp_path / "kept.npz",
+        )
+        assert set(adapters) - set(router.labels) == {"none"}
+        assert top(router, "please do task number 7") == "task7"
+    assert done == ["_read", "_add", "_read", "_read"]
+
+
 def test_the_assistant_corrects(bundled):
     with Assistant.open(bundled, Settings()) as opened_assistant:
         opened_assistant.correct("what is on the menu of files", "shell")
@@ -405,6 +488,15 @@ def test_evaluation_counts_what_went_where(bundled, tmp_path):
     assert ("sql", BASE, 1) in found.confusion or found.confusion[0][0] == "sql"
     assert found.base_recall is None
     assert 0 < found.base_share < 0.1
+
+
+def test_evaluation_sends_what_is_switched_off_to_base_as_a_route_does(mine, tmp_path):
+    file = write_rows(tmp_path / "rows.jsonl", rows_of(["dates"]))
+    assert evaluate(open_pack(mine), opened(mine), file).accuracy > 0.9
+    set_adapter(mine, "dates", AdapterChange(enabled=False))
+    found = evaluate(open_pack(mine), opened(mine), file)
+    assert found.accuracy == 0
+    assert found.base_share > 0.9
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,8 @@ def create(
     """Start a pack of your own: a copy of another one, or a backbone that adapters are added to."""
     if (source is None) == (backbone is None):
         raise InputError("give --from PACK to copy one, or --backbone FILE to start one.")
+    if "" in (stop or []):
+        raise InputError("--stop: an empty text ends no answer. Leave it out.")
     about: dict[str, Any] = {"description": description, "licence": licence, "context": context, "stop": stop}
     if chat_template:
         about["chat_template"] = read_text(chat_template)

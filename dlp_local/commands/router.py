@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,9 +11,10 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from dlp_local import terminal
-from dlp_local.commands.flags import JsonOption, PackOption
+from dlp_local.commands.flags import JsonOption, PackOption, stored_history
 from dlp_local.display import visible
 from dlp_local.errors import ExitCode, InputError
 from dlp_local.packs.manifest import open_pack
@@ -22,7 +24,9 @@ from dlp_local.settings import load_settings
 if TYPE_CHECKING:
     from dlp_local.retraining import Figures, Report
 
-app = typer.Typer(help="The router: train it on this machine, measure it, take it back.", no_args_is_help=True)
+app = typer.Typer(
+    help="The router: train it on this machine, measure it, take it back; your corrections.", no_args_is_help=True
+)
 SHOWN = 10
 """Confusions that are shown; --json has all."""
 
@@ -45,6 +49,8 @@ def train(
     files = examples or []
     if out is not None and not files:
         raise InputError("--out trains on rows of files alone. Give them with --examples.")
+    if out is not None and force:
+        raise InputError("--force is about a router's place in a pack, and --out writes it elsewhere. Leave one out.")
     settings = load_settings(pack=pack)
     from dlp_local.retraining import train_file, train_pack
 
@@ -91,6 +97,35 @@ def rollback(pack: PackOption = None) -> None:
     print("the router before is in place again" if has_router else "there was none before: examples alone route again")
 
 
+@app.command()
+def corrections(as_json: JsonOption = False) -> None:
+    """What you corrected in the chat: it decides where such messages go, and the next training learns it."""
+    with contextlib.closing(stored_history()) as history:
+        found = history.corrections()
+    if as_json:
+        for one in found:
+            terminal.write_json({"number": one.id, "text": one.text, "right": one.right, "created_at": one.created_at})
+        return
+    table = Table("number", "right", "message", box=None, pad_edge=False)
+    table.columns[0].justify = "right"
+    for one in found:
+        said = Text(visible(" ".join(one.text.split())), no_wrap=True, overflow="ellipsis")
+        table.add_row(str(one.id), one.right, said)
+    Console().print(table if found else "Nothing was corrected yet.")
+
+
+@app.command()
+def forget(
+    numbers: Annotated[list[int] | None, typer.Argument(metavar="NUMBER", help="Of `router corrections`.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every one.")] = False,
+) -> None:
+    """Take corrections back, for good."""
+    if bool(numbers) == every:
+        raise InputError("say which: numbers of `dlp-local router corrections`, or --all.")
+    with contextlib.closing(stored_history()) as history:
+        history.forget_corrections(numbers or [one.id for one in history.corrections()])
+
+
 class _Bar:
     """Progress on stderr, for a person."""
 
@@ -118,7 +153,8 @@ def _print(report: Report, out: Path | None) -> None:
     remembered = f" and {report.remembered} that the router remembers" if report.remembered else ""
     print(f"{report.rows} rows{remembered}, {report.held_out} held out, {len(report.labels)} labels")
     if report.left_to_prototypes:
-        print(f"routed by their examples alone, for they have few: {visible(', '.join(report.left_to_prototypes))}")
+        few = visible(", ".join(report.left_to_prototypes))
+        print(f"too few rows to be trained on, so that an adapter is known by its examples alone: {few}")
     columns = {"before": report.before, "after": report.after}
     _print_figures({name: found for name, found in columns.items() if found})
     if report.after:

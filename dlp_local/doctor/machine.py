@@ -46,7 +46,7 @@ def packages() -> Check:
         if not requirement.specifier.contains(version, prereleases=True):
             wrong.append(f"{requirement.name} {version} is there, {requirement} is needed")
     if wrong:
-        return Check("packages", False, "; ".join(wrong), "Install dlp-local again: pip install --upgrade dlp-local.")
+        return Check("packages", False, "; ".join(wrong), "Install dlp-local again, as its README says.")
     return Check("packages", True, ", ".join(found))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -24,7 +24,7 @@ SHOWN = 5
 """So many examples that go elsewhere are quoted."""
 
 _AGAIN = "Get these files again: pull the pack, or install dlp-local anew."
-_TRAIN = "Train the pack's router again with these adapters' examples."
+_GIVE = "Give these adapters examples: dlp-local adapters set NAME --examples FILE."
 
 
 def look_at(folder: Path, settings: Settings, build: Build | None) -> Iterator[Check]:
@@ -77,24 +77,21 @@ def _encoder(pack: Pack, router: MessageRouter) -> Check:
 
 
 def _router(pack: Pack, router: MessageRouter, settings: Settings) -> Iterator[Check]:
-    """Drift: adapters that the router does not know, that have no examples, or whose examples go elsewhere."""
-    name = f"{pack.name}: router"
-    enabled = pack.manifest.enabled
+    """Drift: a router of adapters that are gone, adapters without examples, and examples that go elsewhere."""
     known = set(router.labels) - {BASE}
-    unknown, gone = sorted(enabled.keys() - known), sorted(known - pack.manifest.adapters.keys())
-    wrong = [
-        *(f"no message ever goes to {adapter}, which the router does not know" for adapter in unknown),
-        *(f"it knows {label}, which the pack does not have" for label in gone),
-    ]
-    labels = ", ".join(sorted(known)) or "nothing but base"
-    yield Check(name, not wrong, "; ".join(wrong) or f"knows {labels}", _TRAIN if wrong else "")
-    examples = {adapter: pack.examples(adapter) for adapter in enabled}
-    yield _examples(pack, router, settings, examples)
+    gone = sorted(known - pack.manifest.adapters.keys())
+    detail = "; ".join(f"it knows {label}, which the pack does not have" for label in gone)
+    advice = "Train it again: dlp-local router train. Until then their messages go to base." if gone else ""
+    yield Check(
+        f"{pack.name}: router", not gone, detail or f"knows {', '.join(sorted(known)) or 'nothing but base'}", advice
+    )
+    yield _examples(pack, router, settings)
 
 
-def _examples(pack: Pack, router: MessageRouter, settings: Settings, examples: Mapping[str, tuple[str, ...]]) -> Check:
-    name = f"{pack.name}: examples"
+def _examples(pack: Pack, router: MessageRouter, settings: Settings) -> Check:
+    examples = {adapter: pack.examples(adapter) for adapter in pack.manifest.enabled}
     without = [adapter for adapter, texts in examples.items() if not texts]
+    unreachable = [adapter for adapter in without if adapter not in router.labels]
     count, astray = 0, []
     for adapter, texts in examples.items():
         for text in texts:
@@ -108,5 +105,11 @@ def _examples(pack: Pack, router: MessageRouter, settings: Settings, examples: M
         found.append(f"and {len(astray) - SHOWN} more")
     if without:
         found.append(f"without examples: {', '.join(without)}")
-    advice = _TRAIN if astray else "Give these adapters examples." if without else ""
-    return Check(name, not astray and not without, "; ".join(found), advice)
+    if unreachable:
+        found.append(f"so no message goes to {', '.join(unreachable)}, for the router was not trained on it either")
+    advice = [_GIVE] if without else []
+    if astray:
+        advice.append(
+            "Say where such messages belong, in the chat or with dlp-local router train --examples FILE.jsonl."
+        )
+    return Check(f"{pack.name}: examples", not advice, "; ".join(found), " ".join(advice))

@@ -17,10 +17,10 @@ def accepted_routes(history: History, pack: str) -> dict[str, str]:
 
     A route counts where the router chose it, its message was answered and followed by another one, nothing was tried in
     its place, and it was the message itself that decided: it began the conversation, or went elsewhere than the message
-    before it, so that nothing was carried over.
+    before it, so that nothing was carried over. Of a text that was said in several conversations the newest holds.
     """
     found: dict[str, str] = {}
-    for info in reversed(history.conversations(limit=-1)):
+    for info in sorted(history.conversations(limit=-1), key=lambda info: (info.changed_at, info.id)):
         found |= dict(_accepted(history.conversation(info.id), pack))
     for correction in history.corrections():
         found.pop(correction.text, None)
@@ -38,9 +38,12 @@ def _accepted(conversation: Conversation, pack: str) -> Iterator[tuple[str, str]
 
 
 def _label(turn: StoredTurn) -> str:
-    """Where an answered turn was routed to; nothing where its mix was given by hand, or the router was not sure."""
+    """Where an answered turn was routed to.
+
+    Nothing where its mix was given by hand, the router was not sure, or what it chose was vetoed and never answered.
+    """
     if turn.state != "done" or not turn.done or turn.done.finish_reason not in ("stop", "length"):
         return ""
     probabilities = turn.done.route.probabilities
     best = max(probabilities, key=probabilities.__getitem__, default="")
-    return best if best and probabilities[best] >= SURE else ""
+    return best if best in turn.done.route.mix.as_dict() and probabilities[best] >= SURE else ""

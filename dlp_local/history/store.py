@@ -6,7 +6,7 @@ import contextlib
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -290,8 +290,16 @@ class History:
 
     def corrections(self) -> list[Correction]:
         """All corrections, the oldest first."""
-        rows = self._rows("SELECT text, wrong, right, created_at FROM corrections ORDER BY id")
-        return [Correction(text, Mix.of(json.loads(wrong)), right, at) for text, wrong, right, at in rows]
+        rows = self._rows("SELECT text, wrong, right, created_at, id FROM corrections ORDER BY id")
+        return [Correction(text, Mix.of(json.loads(wrong)), *rest) for text, wrong, *rest in rows]
+
+    def forget_corrections(self, numbers: Collection[int]) -> None:
+        """Erases corrections for good; raises `HistoryError` for a number of none, and then all of them stay."""
+        with self._writing() as database:
+            for number in numbers:
+                if not database.execute("DELETE FROM corrections WHERE id = ?", (number,)).rowcount:
+                    raise HistoryError(f"there is no correction {number}. `dlp-local router corrections` shows them.")
+        self._rows("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def personas(self) -> dict[str, ChatOptions]:
         """All personas by name."""

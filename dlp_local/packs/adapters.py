@@ -15,7 +15,7 @@ from dlp_local.errors import InputError, PackError
 from dlp_local.gguf_header import Header, read_header
 from dlp_local.lora_file import check_fits, problems_of_fit, read_lora, reasons
 from dlp_local.packs.change import bring, changing, check_changeable, inline, table
-from dlp_local.packs.manifest import Manifest, Pack, read_manifest
+from dlp_local.packs.manifest import MAX_SCALE, Manifest, Pack, read_manifest
 from dlp_local.packs.places import check_name
 from dlp_local.packs.rows import read_rows
 from dlp_local.packs.source import adapter_source
@@ -88,8 +88,8 @@ def add_adapter(
     """Brings an adapter into a pack, with its examples: a GGUF file, a PEFT folder, which is converted, or `hf:…`.
 
     What is checked is the pack's own copy: structure, numbers, and that it fits the backbone. One that is replaced
-    leaves what was said of it. Raises `InputError` for a name that is none or taken, `PackError` for an adapter that is
-    damaged or does not fit, and `HubError`; the pack then stays as it was.
+    leaves what was said of it. Raises `InputError` for a name that is none or taken and for values that no adapter may
+    have, `PackError` for an adapter that is damaged or does not fit, and `HubError`; the pack then stays as it was.
     """
     check_name(name, "adapter")
     if name == BASE:
@@ -97,6 +97,7 @@ def add_adapter(
     pack = Pack(folder, read_manifest(folder))
     backbone = pack.path(pack.manifest.backbone)
     check_changeable(folder)
+    _check_said(change)
     _check_free(pack.manifest, name, replace)
     with adapter_source(source, backbone, progress) as found, changing(folder) as document:
         _check_free(read_manifest(folder), name, replace)
@@ -118,11 +119,16 @@ def add_adapter(
 
 def _check_free(manifest: Manifest, name: str, replace: bool) -> None:
     if name in manifest.adapters and not replace:
-        raise InputError(f"there is an adapter '{name}' in this pack already. Use another name, or replace it.")
+        raise InputError(f"there is an adapter '{name}' in this pack already. Use another name, or add --replace.")
 
 
 def set_adapter(folder: Path, name: str, change: AdapterChange) -> None:
-    """Changes what is said of an adapter; raises `InputError` for one that the pack does not have."""
+    """Changes what is said of an adapter.
+
+    Raises `InputError` for one that the pack does not have and for values that none may have; it then stays as it was.
+    """
+    check_changeable(folder)
+    _check_said(change)
     with changing(folder) as document:
         entry = _known(document, name)
         for key, value in _fields(folder, name, change).items():
@@ -146,11 +152,20 @@ def _known(document: tomlkit.TOMLDocument, name: str) -> Any:
     return adapters[name]
 
 
+def _check_said(change: AdapterChange) -> None:
+    """Raises `InputError` for a strength that no adapter may have, and for examples that cannot be used."""
+    if change.scale is not None and not 0 < change.scale <= MAX_SCALE:
+        raise InputError(f"scale: {change.scale:g} is none. Give a number over 0 and up to {MAX_SCALE:g}; 1 leaves it.")
+    if change.examples:
+        read_rows(change.examples)
+        if not change.examples.is_file():
+            raise InputError(f"{change.examples}: is no file that can be copied. Write the examples to one first.")
+
+
 def _fields(folder: Path, name: str, change: AdapterChange) -> dict[str, Any]:
     fields = {key: getattr(change, key) for key in AdapterChange.__slots__ if key != "examples"}
     found = {key: value for key, value in fields.items() if value is not None}
     if change.examples:
-        read_rows(change.examples)
         suffix = "jsonl" if change.examples.suffix == ".jsonl" else "txt"
         found["examples_file"] = inline(bring(folder, change.examples, f"{name}-examples", suffix))
     return found

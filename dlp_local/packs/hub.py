@@ -2,7 +2,7 @@
 
     downloads/OWNER--REPO/COMMIT/…        the files, under the repository's own names
     downloads/OWNER--REPO/COMMIT.pack/…   a pack, until it is whole and moves to the packs folder
-    downloads/OWNER--REPO/HASH.json       what a reference last gave: used offline
+    downloads/OWNER--REPO/HASH.json       what a reference last gave, a pack in the packs folder too: used offline
     downloads/parts/DIGEST                what is not whole yet: gone on with by the next pull
 
 Everything is compared with the hash that the hub states before it gets its name.
@@ -32,7 +32,7 @@ from dlp_local.packs.hub_download import Progress, check_room, download, is_prom
 from dlp_local.packs.manifest import Manifest, Pack, open_pack, read_manifest
 from dlp_local.packs.places import BUNDLED
 from dlp_local.packs.safetensors_file import open_safetensors
-from dlp_local.settings import downloads_folder, packs_folder
+from dlp_local.settings import data_folder, downloads_folder, packs_folder
 
 __all__ = ["Fetched", "FetchedFile", "Progress", "Reference", "fetch", "parse_reference"]
 
@@ -95,7 +95,9 @@ def fetch(reference: Reference, *, offline: bool = False, progress: Progress | N
         with _alone(downloads):
             if offline or hub_client.is_offline():
                 return _remembered(reference, downloads)
-            return _fetch(reference, downloads, progress or Silent())
+            fetched = _fetch(reference, downloads, progress or Silent())
+            _remember(fetched, downloads)
+            return fetched
     except OSError as error:
         raise HubError(
             f"{error.filename or downloads}: cannot be written ({error.strerror}). Make room, or set DLP_LOCAL_DATA to "
@@ -131,9 +133,7 @@ def _fetch(reference: Reference, downloads: Path, progress: Progress) -> Fetched
         FetchedFile(path, file.size, file.sha256 or _sha256(path))
         for path, file in zip(paths, choice.files, strict=True)
     )
-    fetched = Fetched(reference, kind, path, files, repository.commit, repository.licence)
-    _remember(fetched, downloads)
-    return fetched
+    return Fetched(reference, kind, path, files, repository.commit, repository.licence)
 
 
 class _Getter:
@@ -237,11 +237,11 @@ def _record(reference: Reference, downloads: Path) -> Path:
 
 
 def _remember(fetched: Fetched, downloads: Path) -> None:
-    """Writes down what a reference gave; paths relative to the downloads folder, which may be moved."""
+    """Writes down what a reference gave; paths relative to the data folder, which may be moved."""
 
     def plain(value: object) -> str:
         assert isinstance(value, Path)
-        return value.relative_to(downloads).as_posix()
+        return value.relative_to(data_folder()).as_posix()
 
     with written_aside(_record(fetched.reference, downloads)) as part:
         part.write_text(json.dumps(asdict(fetched), default=plain, indent=1), "utf-8")
@@ -251,8 +251,9 @@ def _remembered(reference: Reference, downloads: Path) -> Fetched:
     """What a reference last gave, where every byte of it is still there; raises `HubError` where it is not."""
     try:
         raw: dict[str, Any] = json.loads(_record(reference, downloads).read_text("utf-8"))
-        files = tuple(FetchedFile(downloads / file["path"], file["size"], file["sha256"]) for file in raw["files"])
-        fetched = Fetched(reference, raw["kind"], downloads / raw["path"], files, raw["revision"], raw["licence"])
+        data = data_folder()
+        files = tuple(FetchedFile(data / file["path"], file["size"], file["sha256"]) for file in raw["files"])
+        fetched = Fetched(reference, raw["kind"], data / raw["path"], files, raw["revision"], raw["licence"])
         is_whole = all(_sha256(file.path) == file.sha256 for file in files)
     except (OSError, ValueError, KeyError, TypeError):
         is_whole = False

@@ -30,7 +30,8 @@ PIECE = 1 << 16
 
 BUSY = frozenset({408, 429, 500, 502, 503, 504})
 _RANGE = re.compile(r"bytes (\d+)-")
-_COMMIT = re.compile("[0-9a-f]{40}")
+_COMMIT = _BLOB = re.compile("[0-9a-f]{40}")
+_SHA256 = re.compile("[0-9a-f]{64}")
 _RESET = re.compile(r"\bt=(\d+)")
 _TOKEN = "Set HF_TOKEN to a token of yours (https://huggingface.co/settings/tokens)"
 
@@ -59,16 +60,17 @@ def is_offline() -> bool:
 
 def read_repository(reference: Reference) -> Repository:
     """What there is at a reference's revision; raises `HubError` with what to do, and `CutError`."""
-    with _translated(reference):
-        api = hub.HfApi(endpoint=_endpoint(), library_name="dlp-local", library_version=__version__)
-        info = api.model_info(
-            reference.repo, revision=reference.revision, files_metadata=True, timeout=HF_HUB_DOWNLOAD_TIMEOUT
-        )
-    if not _COMMIT.fullmatch(info.sha or ""):
-        raise HubError(f"{reference}: the hub names no commit. Check HF_ENDPOINT.")
-    card = info.card_data.to_dict() if info.card_data else {}  # type: ignore[no-untyped-call]
-    licence = card.get("license_name") or card.get("license") or ""
-    return Repository(str(info.sha), tuple(_files(info)), licence if isinstance(licence, str) else ", ".join(licence))
+    try:
+        with _translated(reference):
+            api = hub.HfApi(endpoint=_endpoint(), library_name="dlp-local", library_version=__version__)
+            info = api.model_info(
+                reference.repo, revision=reference.revision, files_metadata=True, timeout=HF_HUB_DOWNLOAD_TIMEOUT
+            )
+        return _repository(info)
+    except (AttributeError, LookupError, TypeError, ValueError):  # whatever stumbles over an answer of another form
+        raise HubError(
+            f"{reference}: what answers at {_host()} is no hub. Check HF_ENDPOINT; in a guest network, sign in first."
+        ) from None
 
 
 @contextlib.contextmanager
@@ -104,10 +106,30 @@ def _endpoint() -> str | None:
     return os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
 
 
+def _repository(info: hub.ModelInfo) -> Repository:
+    """What the hub says, checked: its hashes become names of files here. Raises `ValueError` for what cannot be."""
+    card = info.card_data.to_dict() if info.card_data else {}  # type: ignore[no-untyped-call]
+    licence = card.get("license_name") or card.get("license") or ""
+    commit, files = _matching(_COMMIT, info.sha), tuple(_files(info))
+    return Repository(commit, files, licence if isinstance(licence, str) else ", ".join(licence))
+
+
 def _files(info: hub.ModelInfo) -> Iterator[RepoFile]:
     for file in info.siblings or ():
-        if file.size is not None and file.size >= 0 and (file.lfs or file.blob_id):
-            yield RepoFile(file.rfilename, file.size, file.lfs.sha256 if file.lfs else "", file.blob_id or "")
+        if file.size is None or not (file.lfs or file.blob_id):
+            continue
+        if not isinstance(file.rfilename, str) or file.size < 0:
+            raise ValueError
+        if file.lfs:
+            yield RepoFile(file.rfilename, file.size, sha256=_matching(_SHA256, file.lfs.sha256))
+        else:
+            yield RepoFile(file.rfilename, file.size, blob=_matching(_BLOB, file.blob_id))
+
+
+def _matching(form: re.Pattern[str], value: str | None) -> str:
+    if not form.fullmatch(value or ""):
+        raise ValueError
+    return str(value)
 
 
 @contextlib.contextmanager
@@ -135,6 +157,10 @@ def _translated(reference: Reference) -> Iterator[None]:
         if status in (401, 403):
             raise HubError(f"{reference}: the hub refuses access ({status}). {_TOKEN} that may read it.") from None
         raise HubError(f"{reference}: the hub answers {status}. Look at {page}, or try later.") from None
+    except ImportError:  # of the package for such proxies
+        raise HubError(
+            f"{reference}: a SOCKS proxy is set, and socksio is not installed. pip install socksio, or unset the proxy."
+        ) from None
     except HTTPError as error:
         raise CutError(f"the connection to {_host()} failed: {str(error) or type(error).__name__}") from None
 

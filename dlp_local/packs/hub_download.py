@@ -135,8 +135,7 @@ def is_promised(path: Path, file: RepoFile) -> bool:
         if file.sha256:
             return hashlib.file_digest(data, "sha256").hexdigest() == file.sha256
         git = hashlib.sha1(f"blob {file.size}\0".encode(), usedforsecurity=False)
-        git.update(data.read())
-    return git.hexdigest() == file.blob
+        return hashlib.file_digest(data, lambda: git).hexdigest() == file.blob
 
 
 def _size(path: Path) -> int:

@@ -24,6 +24,7 @@ MANIFEST = "pack.toml"
 MAX_MANIFEST = 16 << 20
 """Bytes of a `pack.toml`; a thousand adapters with twenty examples each take one or two millions."""
 
+MAX_SCALE = 8.0
 MAX_TEXT = 1 << 20
 """Bytes of a chat template."""
 
@@ -84,7 +85,7 @@ class Adapter(File):
     """One LoRA; its examples are texts in the manifest, rows of a file, or both."""
 
     description: str = ""
-    scale: float = Field(1.0, gt=0, le=8, allow_inf_nan=False)
+    scale: float = Field(1.0, gt=0, le=MAX_SCALE, allow_inf_nan=False)
     scope: Scope = "turn"
     enabled: bool = True
     examples: tuple[str, ...] = ()

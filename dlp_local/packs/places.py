@@ -13,7 +13,7 @@ from pathlib import Path
 import dlp_local
 from dlp_local.errors import InputError, PackError
 from dlp_local.files import written_aside
-from dlp_local.settings import data_folder
+from dlp_local.settings import data_folder, packs_folder
 
 BUNDLED = "bundled"
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
@@ -30,11 +30,6 @@ def bundled_pack() -> Path:
 def is_bundled(folder: Path) -> bool:
     """Whether a folder is the bundled pack's."""
     return os.path.realpath(folder) == os.path.realpath(bundled_pack())
-
-
-def packs_folder() -> Path:
-    """Where the user's own packs are, each in a folder with its name."""
-    return data_folder() / "packs"
 
 
 def check_name(name: str, what: str) -> str:
@@ -66,7 +61,7 @@ def find_pack(name: str) -> Path:
     if re.fullmatch(NAME, name) and (packs_folder() / name).is_dir():
         return packs_folder() / name
     folder = Path(name).expanduser()
-    if not folder.is_dir():
+    if not name or not folder.is_dir():
         raise PackError(f"'{name}': there is no pack of that name, and no such folder. See `dlp-local pack list`.")
     return folder
 

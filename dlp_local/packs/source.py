@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlp_local.errors import InputError
+from dlp_local.files import temporary_folder
 from dlp_local.packs.catalogue import catalogue
 from dlp_local.packs.peft import convert_peft
 
@@ -36,8 +36,8 @@ def adapter_source(source: str | Path, backbone: Path, progress: Progress | None
     if not found.path.is_dir():
         yield _readable(found)
         return
-    with tempfile.TemporaryDirectory(prefix="dlp-local-") as folder:
-        out = Path(folder) / "adapter.gguf"
+    with temporary_folder() as folder:
+        out = folder / "adapter.gguf"
         about = {"license": found.licence} if found.licence else {}
         convert_peft(found.path, backbone, out, about=about, half=True)
         yield Source(out, found.licence, found.attribution)
@@ -61,6 +61,8 @@ def _found(source: str | Path, kinds: tuple[str, ...], progress: Progress | None
 
 
 def _readable(source: Source) -> Source:
+    if source.path.exists() and not source.path.is_file():  # a pipe or a device, which may have no end
+        raise InputError(f"{source.path}: is no file. Name a GGUF file.")
     try:
         with source.path.open("rb"):
             return source

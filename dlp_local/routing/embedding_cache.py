@@ -55,6 +55,7 @@ class EmbeddingCache:
             with filelock.FileLock(self._file.with_suffix(".lock"), timeout=LOCK_WAIT):
                 kept = list((self._read() | fresh).items())[-self._limit :]
                 with written_aside(self._file) as part:
+                    part.touch(mode=0o600)  # embeddings of the user's own messages tell much of what they say
                     np.savez(part, keys=np.array([key for key, _ in kept]), vectors=np.stack([v for _, v in kept]))
 
 

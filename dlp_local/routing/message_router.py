@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,9 +33,9 @@ Floats = npt.NDArray[np.float32]
 class MessageRouter:
     """The encoder and the router of a pack, and what is known of its adapters by examples and corrections alone.
 
-    An adapter that the router was not trained on has its
-    prototypes (`prototypes.py`); one without examples gets no message. `dims` is the length of an embedding;
-    `trained_on` is what the router's file says of the encoder it was trained on.
+    An adapter that the router was not trained on has its prototypes (`prototypes.py`); one without examples gets no
+    message. `dims` is the length of an embedding; `trained_on` is what the router's file says of the encoder it was
+    trained on.
 
     Messages go to `adapters` (name → examples) and to `base` alone. All methods may be called from any thread.
     """
@@ -68,11 +69,10 @@ class MessageRouter:
         self._adapters = {name: tuple(texts) for name, texts in adapters.items()}
         self._trained = self._router.labels if self._router else ()
         self._off = set(self._trained) - set(adapters) - {BASE}
+        self._untrained = self._embedded(name for name in self._adapters if name not in self._trained)
         newest = dict(corrections)
-        given = Corrections((), np.zeros((0, self.dims), np.float32), ())
-        for (text, label), vector in zip(newest.items(), self._kept(list(newest)), strict=True):
-            given = given.add(text, vector, label)
-        self._known = self._learnt(given)
+        self._correcting = threading.Lock()
+        self._known = self._learnt(Corrections(tuple(newest), self._kept(list(newest)), tuple(newest.values())))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -81,12 +81,19 @@ class MessageRouter:
 
     def _learnt(self, corrections: Corrections) -> _Known:
         """The prototypes of what the router was not trained on, corrected messages among their examples."""
-        examples = {
-            name: np.concatenate([self._kept(texts), corrections.of(name)])
-            for name, texts in self._adapters.items()
-            if name not in self._trained
-        }
+        examples = {name: np.concatenate([own, corrections.of(name)]) for name, own in self._untrained.items()}
         return _Known(self._trained, Prototypes.of(examples, self.dims), corrections)
+
+    def _embedded(self, names: Iterable[str]) -> dict[str, Floats]:
+        """The embeddings of some adapters' examples; all at once, for the cache is a file that is read whole."""
+        texts = {name: self._adapters[name] for name in names}
+        vectors = self._kept([text for own in texts.values() for text in own])
+        found: dict[str, Floats] = {}
+        start = 0
+        for name, own in texts.items():
+            found[name] = vectors[start : start + len(own)]
+            start += len(own)
+        return found
 
     def _kept(self, texts: Sequence[str]) -> Floats:
         return self._cache.of(texts, self._encoder.encode) if self._cache else self._encoder.encode(texts)
@@ -94,7 +101,8 @@ class MessageRouter:
     def correct(self, text: str, right: str) -> None:
         """From now on a message, and what is almost the same, belongs to another adapter, or to `base`."""
         (vector,) = self._kept([text])
-        self._known = self._learnt(self._known.corrections.add(text, vector, right))
+        with self._correcting:
+            self._known = self._learnt(self._known.corrections.add(text, vector, right))
 
     def route(
         self,
@@ -143,9 +151,16 @@ class MessageRouter:
         return np.concatenate([np.zeros((0, self.dims), np.float32), *(self._encoder.encode([text]) for text in texts)])
 
     def probabilities(self, embeddings: Floats) -> Floats:
-        """Probabilities (n, labels) of embedded messages on their own, in the order of `labels`."""
-        rows = [list(self._alone(embedding[None]).values()) for embedding in embeddings]
-        return np.array(rows, np.float32).reshape(len(embeddings), -1)
+        """Probabilities (n, labels) of embedded messages on their own, in the order of `labels`.
+
+        As a mix is selected from them: `base` has those of adapters that are switched off or gone.
+        """
+        labels = self.labels
+        found = np.zeros((len(embeddings), len(labels)), np.float32)
+        for row, embedding in zip(found, embeddings, strict=True):
+            probabilities = vetoed(self._alone(embedding[None]), self._off)
+            row[:] = [probabilities.get(label, 0.0) for label in labels]
+        return found
 
     def _alone(self, embedding: Floats) -> dict[str, float]:
         """What one message, embedded as (1, dims), says by itself."""
