@@ -133,6 +133,7 @@ def train_pack(folder: Path, files: Sequence[Path], *, force: bool, progress: Pr
         np.concatenate([used.x, anchors]),
         used.y + owners,
         held_out=(used.x_held, used.y_held),
+        remembered=Counter(owners),
         progress=lambda done: progress("training", done),
     )
     examples = {name: [text for text in pack.examples(name) if text not in held] for name in manifest.adapters}

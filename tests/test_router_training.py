@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from dlp_local.errors import InputError, PackError
 from dlp_local.records import BASE
 from dlp_local.routing import Router, training
 from dlp_local.routing.router_file import read_anchors
-from dlp_local.routing.training import best_temperature, calibration_error, train_router
+from dlp_local.routing.training import Size, best_temperature, calibration_error, train_router
 
 pytest.importorskip("onnx", reason="needs the `router` extra")
 
@@ -73,6 +74,22 @@ def test_the_file_keeps_what_a_later_training_starts_from(exported):
         own = rows[np.array(labels) == label].mean(axis=0)
         theirs = anchors[np.array(owners) == label].mean(axis=0)
         assert own @ theirs > 0.9 * np.linalg.norm(own) * np.linalg.norm(theirs)
+
+
+def test_a_router_that_is_trained_on_anothers_anchors_keeps_as_many(exported):
+    anchors, owners = read_anchors(exported)
+    memory = Counter(owners)
+    assert min(memory.values()) > 10
+    again = train_router(anchors, owners, held_out=(anchors[:0], []), remembered=memory)
+    kept = Counter(again.labels[owner] for owner in again.network.shares.argmax(axis=1))
+    assert all(kept[label] > 0.9 * memory[label] for label in LABELS)
+
+
+def test_a_small_router_stays_within_its_size():
+    rows, labels = clusters(400, 0)
+    network = train_router(rows, labels, held_out=(rows[:0], []), size=Size(hidden=8, anchors=3)).network
+    assert network.w1.shape == (16, 8 * training.MEMBERS)
+    assert len(network.anchors) <= 3 * len(LABELS)
 
 
 def test_a_router_of_an_earlier_version_keeps_no_anchors_and_a_damaged_one_is_told(bundled, tmp_path, exported):

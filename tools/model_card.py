@@ -36,8 +36,9 @@ Backbone: Llama architecture, 7.5 M parameters (8 layers, width 256, 4 heads, FF
 that cuts a word into the same pieces wherever it stands, about 16 M tokens of the data sets' text, prompts and answers
 apart, of small talk, and of exercises in copying; AdamW, bf16. Adapters: LoRA rank 16 on all seven weights of a layer,
 trained as Activated LoRA (arXiv 2512.17910): earlier turns under the bare backbone, the adapter on from the last
-`<|user|>`. Router: a mini-MLP over the encoder's 384 numbers, temperature-calibrated. Everything from one seeded
-command, `python -m tools.build_bundle --data DATA`.
+`<|user|>`; `shell` is the mean of its training and of a second one that went on from it. Router: a mini-MLP over the
+encoder's 384 numbers, temperature-calibrated. Everything from one seeded command, `python -m tools.build_bundle --data
+DATA`; the files here were trained in several sittings, with a few lengths of training changed between them.
 
 ## Data and licences
 

@@ -20,10 +20,11 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -39,22 +40,20 @@ MAX_PARAMETERS = 5_000_000
 """The paper's bound on the mini-MLP."""
 
 MEMBERS = 4
-HIDDEN = 1024
-"""Hidden numbers of a member at most; one for `ROWS_PER_HIDDEN` rows, and `FEWEST_HIDDEN` at least."""
-
 ROWS_PER_HIDDEN = 8
 FEWEST_HIDDEN = 128
+"""A member has a hidden number for `ROWS_PER_HIDDEN` rows, these at least and `Size.hidden` at most."""
+
 SHRINKAGE = 0.3
 """How far the covariance within labels is drawn to a multiple of the identity before it is inverted."""
 
 BASE_SHARE = 0.1
 ANCHORS = 10
-"""Rows for each anchor of a label, and the least number of anchors."""
-
-MOST_ANCHORS = 64
-"""Anchors of one label at most; `ANCHOR_NUMBERS` bounds those of all together."""
+"""Rows for each anchor of a label, and the least number of anchors, where there are as many rows."""
 
 ANCHOR_NUMBERS = 2_000_000
+"""Numbers of all anchors together at most."""
+
 FIT_ANCHORS_ON = 4_000
 """Rows of a label that its anchors are found on, at most."""
 
@@ -72,6 +71,17 @@ Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.intp]
 Progress = Callable[[float], None]
 """Called with the share that is done, from 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large a router may be: hidden numbers of a member, anchors of a label."""
+
+    hidden: int = 1024
+    anchors: int = 64
+
+
+LARGE = Size()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +115,14 @@ def train_router(
     labels: Sequence[str],
     *,
     held_out: tuple[Floats, Sequence[str]],
+    remembered: Mapping[str, int] = MappingProxyType({}),
+    size: Size = LARGE,
     seed: int = 0,
     progress: Progress = lambda _: None,
 ) -> TrainedRouter:
     """Trains on embeddings (n, d) of unit length with n labels; `held_out` is (embeddings (m, d), m labels), m ≥ 0.
 
+    `remembered`: of how many rows of a label each is another router's anchor; the label has as many anchors again.
     Held-out rows with labels that are not trained on do not count. Raises `InputError` for fewer than two labels, for
     so many that the network would pass `MAX_PARAMETERS`, and where onnx or threadpoolctl is missing.
     """
@@ -120,10 +133,11 @@ def train_router(
         raise InputError("router: all rows have the same label. Give rows of two labels at least.")
     if len(names) * (x.shape[1] + len(names)) > ANCHOR_NUMBERS:
         raise InputError(f"router: {len(names):,} labels are too many for {MAX_PARAMETERS:,} parameters.")
-    wanted = max(FEWEST_HIDDEN, min(HIDDEN, len(x) // ROWS_PER_HIDDEN))
+    wanted = min(size.hidden, max(FEWEST_HIDDEN, len(x) // ROWS_PER_HIDDEN))
     hidden = min(wanted, (MAX_PARAMETERS - ANCHOR_NUMBERS) // (MEMBERS * (x.shape[1] + len(names) + 2)))
     mlp = _mlp(x, y, len(names), hidden, seed, _part(progress, 0, 0.9))
-    anchors, shares = _anchors(x, y, len(names), seed, _part(progress, 0.9, 0.1))
+    least = [max(ANCHORS, remembered.get(str(name), 0)) for name in names]
+    anchors, shares = _anchors(x, y, least, size.anchors, seed, _part(progress, 0.9, 0.1))
     raw = Network(*mlp, anchors=anchors, shares=shares, kernel_weight=KERNEL_WEIGHT)
 
     labels_held = np.asarray(held_out[1], dtype=object).astype(str)
@@ -203,16 +217,21 @@ def _whitening(x: Floats, y: Indices, labels: int) -> Floats:
     return np.asarray(axes / np.sqrt(values), np.float32)
 
 
-def _anchors(x: Floats, y: Indices, labels: int, seed: int, progress: Progress) -> tuple[Floats, Floats]:
-    """Anchors (m, d) of unit length, and the part of its label's rows that each stands for (m, labels)."""
-    rng = np.random.default_rng(seed)
-    most = max(1, min(MOST_ANCHORS, ANCHOR_NUMBERS // (labels * (x.shape[1] + labels))))
+def _anchors(
+    x: Floats, y: Indices, least: Sequence[int], most: int, seed: int, progress: Progress
+) -> tuple[Floats, Floats]:
+    """Anchors (m, d) of unit length, and the part of its label's rows that each stands for (m, labels).
+
+    A label has `most` at most, and its `least` where it has as many rows.
+    """
+    rng, labels = np.random.default_rng(seed), len(least)
+    most = max(1, min(most, ANCHOR_NUMBERS // (labels * (x.shape[1] + labels))))
     centres, shares = [], []
     for label in range(labels):
         rows = x[y == label]
         if len(rows) > FIT_ANCHORS_ON:
             rows = rows[rng.choice(len(rows), FIT_ANCHORS_ON, replace=False)]
-        wanted = min(most, len(rows), max(math.ceil(len(rows) / ANCHORS), ANCHORS))
+        wanted = min(most, len(rows), max(math.ceil(len(rows) / ANCHORS), least[label]))
         found, sizes = _k_means(rows, wanted, rng)
         part = np.zeros((len(found), labels), np.float32)
         part[:, label] = sizes / sizes.sum()

@@ -15,12 +15,25 @@ import datetime
 import json
 import os
 import platform
+from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
 from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
+from unittest import mock
 
+from dlp_local.engine.child import ENVIRONMENT
 from dlp_local.engine.llama import usable_cores
 from tools.bench import against_llama_cpp, mixes, peers, random_models, report
+
+
+def measure_mixes(models: random_models.Models, rounds: int) -> dict[str, list[float]]:
+    """The figures of `mixes`, taken in a process of its own, whose environment is that of the engine's."""
+    with (
+        mock.patch.dict(os.environ, ENVIRONMENT | os.environ),
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
+    ):
+        return pool.submit(mixes.measure, models, rounds).result()
 
 
 def main() -> None:
@@ -39,7 +52,7 @@ def main() -> None:
         name = f"{shape} {quant}, {adapters}"
         print(name, flush=True)
         models = random_models.write_all(args.out, programs.vocabulary, shape, quant, adapters, max(mixes.COUNTS))
-        figures = mixes.measure(models, args.rounds)
+        figures = measure_mixes(models, args.rounds)
         results[name] = figures | against_llama_cpp.measure(models, programs, args.rounds)
         (args.out / "results.json").write_text(json.dumps(results, indent=1), "utf-8")
     print(
