@@ -9,7 +9,7 @@ from dlp_local.errors import InputError, PackError
 from dlp_local.records import BASE
 from dlp_local.routing import Router, training
 from dlp_local.routing.router_file import read_anchors
-from dlp_local.routing.training import Size, best_temperature, calibration_error, train_router
+from dlp_local.routing.training import Shape, best_temperature, calibration_error, train_router
 
 pytest.importorskip("onnx", reason="needs the `router` extra")
 
@@ -85,10 +85,10 @@ def test_a_router_that_is_trained_on_anothers_anchors_keeps_as_many(exported):
     assert all(kept[label] > 0.9 * memory[label] for label in LABELS)
 
 
-def test_a_small_router_stays_within_its_size():
+def test_a_small_router_stays_within_its_shape():
     rows, labels = clusters(400, 0)
-    network = train_router(rows, labels, held_out=(rows[:0], []), size=Size(hidden=8, anchors=3)).network
-    assert network.w1.shape == (16, 8 * training.MEMBERS)
+    network = train_router(rows, labels, held_out=(rows[:0], []), shape=Shape(members=2, hidden=8, anchors=3)).network
+    assert network.w1.shape == (16, 2 * 8)
     assert len(network.anchors) <= 3 * len(LABELS)
 
 

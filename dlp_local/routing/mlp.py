@@ -13,7 +13,6 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-DROPOUT = np.float32(0.6)
 RATE = 3e-3
 WARM_UP = 50
 """Steps in which the learning rate rises."""
@@ -30,7 +29,13 @@ Weights = tuple[Floats, Floats, Floats, Floats]
 
 
 def fit(
-    x: Floats, y: npt.NDArray[np.intp], labels: int, hidden: int, seed: int, progress: Callable[[float], None]
+    x: Floats,
+    y: npt.NDArray[np.intp],
+    labels: int,
+    hidden: int,
+    dropout: float,
+    seed: int,
+    progress: Callable[[float], None],
 ) -> Weights:
     """Weights w1 (d, hidden), b1, w2 (hidden, labels), b2 of logits = relu(x·w1 + b1)·w2 + b2.
 
@@ -52,7 +57,7 @@ def fit(
             order = rng.permutation(len(x))
             progress(step / steps)
         rows = order[at * batch : (at + 1) * batch]
-        gradients = _gradients(weights, x[rows], y[rows], rng)
+        gradients = _gradients(weights, x[rows], y[rows], np.float32(dropout), rng)
         rate = RATE * min(1.0, (step + 1) / WARM_UP) * (1 - step / steps)
         rate *= math.sqrt(1 - _B2 ** (step + 1)) / (1 - _B1 ** (step + 1))
         for weight, gradient, mean, square in zip(weights, gradients, means, squares, strict=True):
@@ -63,11 +68,13 @@ def fit(
     return weights
 
 
-def _gradients(weights: Weights, x: Floats, y: npt.NDArray[np.intp], rng: np.random.Generator) -> Weights:
-    """Of the mean cross-entropy of rows (n, d) with labels (n,), some of the hidden numbers left out."""
+def _gradients(
+    weights: Weights, x: Floats, y: npt.NDArray[np.intp], dropout: np.float32, rng: np.random.Generator
+) -> Weights:
+    """Of the mean cross-entropy of rows (n, d) with labels (n,), a share `dropout` of the hidden numbers left out."""
     w1, b1, w2, b2 = weights
     hidden = np.maximum(x @ w1 + b1, 0)
-    kept = (rng.random(hidden.shape, np.float32) > DROPOUT) / (1 - DROPOUT)
+    kept = (rng.random(hidden.shape, np.float32) > dropout) / (1 - dropout)
     hidden *= kept
     logits = hidden @ w2 + b2
     error = np.exp(logits - logits.max(axis=1, keepdims=True))

@@ -5,7 +5,7 @@
 
 The recipe, measured on CLINC150 and BANKING77 (a tenth of the training rows held out, and the valid rows):
 
-- `MEMBERS` MLPs that differ in their first weights, and every other one sees the embeddings whitened within their
+- `Shape.members` MLPs that differ in their first weights, and every other one sees the embeddings whitened within their
   labels. The mean of their logits is the logits of one wider MLP, whitening included, and that is what is kept.
 - A kernel density over anchors, centres of each label's rows, added to the logits: +0.4 points on BANKING77, where rows
   are few and much alike, and better out-of-scope recall.
@@ -39,10 +39,9 @@ from dlp_local.routing.router_file import Network, write_router
 MAX_PARAMETERS = 5_000_000
 """The paper's bound on the mini-MLP."""
 
-MEMBERS = 4
 ROWS_PER_HIDDEN = 8
 FEWEST_HIDDEN = 128
-"""A member has a hidden number for `ROWS_PER_HIDDEN` rows, these at least and `Size.hidden` at most."""
+"""A member has a hidden number for `ROWS_PER_HIDDEN` rows, these at least and `Shape.hidden` at most."""
 
 SHRINKAGE = 0.3
 """How far the covariance within labels is drawn to a multiple of the identity before it is inverted."""
@@ -74,14 +73,18 @@ Progress = Callable[[float], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
-    """How large a router may be: hidden numbers of a member, anchors of a label."""
+class Shape:
+    """How large a router may be: `hidden` numbers of each of its members, `anchors` of a label."""
 
+    members: int = 4
     hidden: int = 1024
+    dropout: float = 0.6
+    """The share of a member's hidden numbers that a step of its training leaves out: less where there are few."""
+
     anchors: int = 64
 
 
-LARGE = Size()
+LARGE = Shape()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,7 @@ def train_router(
     *,
     held_out: tuple[Floats, Sequence[str]],
     remembered: Mapping[str, int] = MappingProxyType({}),
-    size: Size = LARGE,
+    shape: Shape = LARGE,
     seed: int = 0,
     progress: Progress = lambda _: None,
 ) -> TrainedRouter:
@@ -133,11 +136,11 @@ def train_router(
         raise InputError("router: all rows have the same label. Give rows of two labels at least.")
     if len(names) * (x.shape[1] + len(names)) > ANCHOR_NUMBERS:
         raise InputError(f"router: {len(names):,} labels are too many for {MAX_PARAMETERS:,} parameters.")
-    wanted = min(size.hidden, max(FEWEST_HIDDEN, len(x) // ROWS_PER_HIDDEN))
-    hidden = min(wanted, (MAX_PARAMETERS - ANCHOR_NUMBERS) // (MEMBERS * (x.shape[1] + len(names) + 2)))
-    mlp = _mlp(x, y, len(names), hidden, seed, _part(progress, 0, 0.9))
+    wanted = min(shape.hidden, max(FEWEST_HIDDEN, len(x) // ROWS_PER_HIDDEN))
+    hidden = min(wanted, (MAX_PARAMETERS - ANCHOR_NUMBERS) // (shape.members * (x.shape[1] + len(names) + 2)))
+    mlp = _mlp(x, y, len(names), replace(shape, hidden=hidden), seed, _part(progress, 0, 0.9))
     least = [max(ANCHORS, remembered.get(str(name), 0)) for name in names]
-    anchors, shares = _anchors(x, y, least, size.anchors, seed, _part(progress, 0.9, 0.1))
+    anchors, shares = _anchors(x, y, least, shape.anchors, seed, _part(progress, 0.9, 0.1))
     raw = Network(*mlp, anchors=anchors, shares=shares, kernel_weight=KERNEL_WEIGHT)
 
     labels_held = np.asarray(held_out[1], dtype=object).astype(str)
@@ -171,12 +174,13 @@ def check_installed() -> None:
     del onnx, threadpoolctl
 
 
-def _mlp(x: Floats, y: Indices, labels: int, hidden: int, seed: int, progress: Progress) -> Weights:
+def _mlp(x: Floats, y: Indices, labels: int, shape: Shape, seed: int, progress: Progress) -> Weights:
     """Weights of one MLP whose logits are the mean of its members'."""
     from threadpoolctl import threadpool_limits
 
+    members = shape.members
     views = np.eye(x.shape[1], dtype=np.float32), _whitening(x, y, labels)
-    shares, telling, ended = [0.0] * MEMBERS, threading.Lock(), threading.Event()
+    shares, telling, ended = [0.0] * members, threading.Lock(), threading.Event()
 
     def trained(member: int) -> Weights:
         def told(done: float) -> None:
@@ -184,18 +188,18 @@ def _mlp(x: Floats, y: Indices, labels: int, hidden: int, seed: int, progress: P
                 raise CancelledError
             with telling:
                 shares[member] = done
-                progress(sum(shares) / MEMBERS)
+                progress(sum(shares) / members)
 
         view = views[member % 2]
         seen = x @ view
         scale = np.float32(1 / max(float(seen.std()), 1e-6))
-        w1, b1, w2, b2 = fit(seen * scale, y, labels, hidden, seed * MEMBERS + member, told)
-        return view @ w1 * scale, b1, w2 / np.float32(MEMBERS), b2 / np.float32(MEMBERS)
+        w1, b1, w2, b2 = fit(seen * scale, y, labels, shape.hidden, shape.dropout, seed * members + member, told)
+        return view @ w1 * scale, b1, w2 / np.float32(members), b2 / np.float32(members)
 
     # A thread for each member; several threads inside a small product of matrices mostly wait for each other.
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(min(MEMBERS, os.cpu_count() or 1)) as pool:
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(min(members, os.cpu_count() or 1)) as pool:
         try:
-            w1s, b1s, w2s, b2s = zip(*pool.map(trained, range(MEMBERS)), strict=True)
+            w1s, b1s, w2s, b2s = zip(*pool.map(trained, range(members)), strict=True)
         finally:
             ended.set()  # where one fails, or the user ends it, the others end too
     return np.hstack(w1s), np.concatenate(b1s), np.vstack(w2s), np.sum(b2s, axis=0, dtype=np.float32)
