@@ -30,7 +30,7 @@ SCENES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ),
         (),
     ),
-    "routing": (("I lost my card in a restaurant on Friday",), ("f4",)),
+    "routing": (("Cancel my booking for Friday and refund my card",), ("f4",)),
     "conversations": ((), ("ctrl+o",)),
     "options": ((), ("f7",)),
     "help": ((), ("f1",)),

@@ -33,13 +33,9 @@ SILENCE = 60
 
 ENVIRONMENT = {
     "GGML_NO_BACKTRACE": "1",
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
     "GOMP_SPINCOUNT": "10000",
 }
 """The child's, where the user does not set them.
-
-glibc asks Linux for pages of 2 MB: the KV cache's values are read and written across thousands of small pages, and
-a token of a 0.5B backbone takes about a tenth less time with large ones, for 20 MB of memory more.
 
 llama.cpp's threads wait for each other hundreds of times a token. GNU OpenMP spins 300,000 rounds before it lets
 another program run; with 10,000, two threads write as fast on a quiet machine and 2-3 times as fast on a busy one.

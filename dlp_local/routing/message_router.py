@@ -223,15 +223,16 @@ def carry_over(probabilities: Mapping[str, float], previous: Mapping[str, float]
 
     Measured by `tools.router_follow_ups` (top-1, turns of the valid rows, follow-ups in wordings not trained on):
 
-        follow-up that names a thing of its task (47 wordings)   55.3 % alone   89.1 % carried
-        follow-up that could follow anything (12 wordings)        9.7 % alone   50.1 % carried
-        `extract` row that answers a question, after `extract`   99.0 % alone  100.0 % carried
-        message of another task, or of a task after `base`       99.4 % alone   99.1 % carried
-        `base` message after a task                              93.7 % alone   91.7 % carried
+        follow-up that names a thing of its task (47 wordings)   63.8 % alone   87.2 % carried
+        follow-up that could follow anything (12 wordings)       11.1 % alone   74.2 % carried
+        `extract` row that answers a question, after `extract`   98.0 % alone  100.0 % carried
+        message of another task, or of a task after `base`       99.6 % alone   99.2 % carried
+        `base` message after a task                              95.7 % alone   94.2 % carried
 
-    κ = 0.5 loses 4 points of each kind of follow-up and gives back 0.7 of `base`; 0.8 is the other way, +4 and +16 for
-    -1.5. Linear mixing by the entropy of q, at the same loss of `base`, keeps 11 points fewer follow-ups of a task and
-    17 more of those of anything. The wordings helped to choose κ, so new ones will do a little worse.
+    κ was chosen with an earlier router: 0.5 loses 4 points of each kind of follow-up and gives back 0.7 of `base`; 0.8 is
+    the other way, +4 and +16 for -1.5. Linear mixing by the entropy of q, at the same loss of `base`, keeps 11 points
+    fewer follow-ups of a task and 17 more of those of anything. The wordings helped to choose κ, so new ones will do a
+    little worse.
     """
     known = {name: max(previous.get(name, 0.0), 0.0) for name in probabilities}
     total = sum(known.values())

@@ -20,7 +20,7 @@ class Router:
 
     The file describes itself: its metadata has `labels` (a JSON list, in the order of the probabilities) and
     `encoder` (which encoder it was trained on). `dims` is the length of the embeddings that it takes. `has_prototypes`:
-    whether it has a second output, the cosine of the nearest prototype of each label; files of version 0.1 do not.
+    whether it has a second output, the cosine of the nearest prototype of each label; one made elsewhere need not.
     """
 
     def __init__(self, model: Path, threads: int) -> None:
