@@ -229,10 +229,10 @@ def carry_over(probabilities: Mapping[str, float], previous: Mapping[str, float]
         message of another task, or of a task after `base`       99.6 % alone   99.2 % carried
         `base` message after a task                              95.7 % alone   94.2 % carried
 
-    κ was chosen with an earlier router: 0.5 loses 4 points of each kind of follow-up and gives back 0.7 of `base`; 0.8 is
-    the other way, +4 and +16 for -1.5. Linear mixing by the entropy of q, at the same loss of `base`, keeps 11 points
-    fewer follow-ups of a task and 17 more of those of anything. The wordings helped to choose κ, so new ones will do a
-    little worse.
+    κ was chosen with an earlier router: 0.5 loses 4 points of each kind of follow-up and gives back 0.7 of `base`; 0.8
+    is the other way, +4 and +16 for -1.5. Linear mixing by the entropy of q, at the same loss of `base`, keeps 11
+    points fewer follow-ups of a task and 17 more of those of anything. The wordings helped to choose κ, so new ones
+    will do a little worse.
     """
     known = {name: max(previous.get(name, 0.0), 0.0) for name in probabilities}
     total = sum(known.values())
