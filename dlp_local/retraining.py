@@ -124,10 +124,11 @@ def train_pack(folder: Path, files: Sequence[Path], *, force: bool, progress: Pr
     held = held_out_texts(rows)
     parts = _split(rows, held, _embed(pack, encoder, list(rows), progress))
     old = pack.path(manifest.router) if manifest.router else None
-    anchors, owners = _memory(old, {*manifest.adapters, BASE}, encoder.dims)
+    labels = {*manifest.adapters, BASE}
+    anchors, owners = _memory(old, labels, encoder.dims)
     counts = Counter(rows.values())
     trained = {label for label, count in counts.items() if count >= FEWEST} | set(owners)
-    _check_enough(trained, counts, Router(old, 1).labels if old and not owners and not force else ())
+    _check_enough(trained, counts, labels.intersection(Router(old, 1).labels) if old and not force else ())
     used = parts.of(trained)
     router = train_router(
         np.concatenate([used.x, anchors]),
@@ -273,7 +274,11 @@ def _memory(router: Path | None, labels: set[str], dims: int) -> tuple[Floats, t
     return anchors[kept], tuple(owner for owner in owners if owner in labels)
 
 
-def _check_enough(trained: set[str], counts: Counter[str], to_lose: tuple[str, ...]) -> None:
+def _check_enough(trained: set[str], counts: Counter[str], to_lose: Iterable[str]) -> None:
+    """Raises `InputError` where there is too little to train on, or to keep what the router in place knows.
+
+    Its anchors alone do not: trained again on them, the bundled router routes 92.3 % of valid rows rightly, not 98.5 %.
+    """
     if len(trained) < 2:
         raise InputError(
             f"router: training needs {FEWEST} rows each of two adapters, or of one and of base. Messages go to "
@@ -282,8 +287,9 @@ def _check_enough(trained: set[str], counts: Counter[str], to_lose: tuple[str, .
         )
     if few := sorted(label for label in to_lose if counts[label] < FEWEST):
         raise InputError(
-            f"router: the one in place keeps none of its rows, and there are fewer than {FEWEST} rows of "
-            f"{', '.join(few)}: the new one would know less. Give rows with --examples, or add --force."
+            f"router: the one in place was trained on {', '.join(few)}, and there are fewer than {FEWEST} rows of "
+            f"{'it' if len(few) == 1 else 'each'}: the new one would know less. Give rows with --examples, or add "
+            "--force. New adapters are routed to by their examples without any training."
         )
 
 
