@@ -192,7 +192,10 @@ def test_any_text_can_be_printed_whatever_the_encoding_of_the_pipe(run):
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for a single process")
 def test_ctrl_c_ends_the_answer_with_code_130(bundled):
     process = subprocess.Popen(
-        [sys.executable, "-m", "dlp_local", "ask", "--jsonl", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-m", "dlp_local", "ask", "--jsonl", "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where the tests run behind a `&`
     )
     row = json.dumps({"text": "word " * 600}).encode() + b"\n"
     process.stdin.write(row)
