@@ -10,8 +10,8 @@ probability pᵢ and a prototype as well, so a new label n competes with it on e
 The new labels get their part of the sum; what is left is shared among the trained ones as the router has it. So a
 label whose examples are far away changes nothing, and no new label changes the order of the others.
 
-α, β and γ were chosen on five draws of CLINC150's valid rows: ten intents known by five examples each beside 140 that
-are trained on (`tools.measure_routing` has other draws). A learnt metric (whitening within the labels) was measured
+α, β and γ were chosen on draws of CLINC150's valid rows: ten intents known by five examples each beside 140 that are
+trained on (`tools.measure_routing` has other draws). A learnt metric (whitening within the labels) was measured
 there, too: it is no better than the cosine, so there is none.
 """
 
@@ -26,8 +26,9 @@ import numpy.typing as npt
 SCALE = 20.0
 """α."""
 
-BIAS = 0.4
-"""β."""
+BIAS = 0.8
+"""β. Ten new intents known by five examples each, mean of five draws: 86.6 % of their rows are routed rightly, and the
+others lose 0.9 points; with 0.4 it is 83.3 % and 0.6, with 1.0 87.9 % and 1.0."""
 
 BASE_AT = 0.4
 """γ, where the router knows `base` or knows nothing."""
