@@ -79,8 +79,7 @@ def measure_training(bench: Bench, data: Path, name: str, folder: Path) -> dict[
     right = probabilities.argmax(axis=1) == index
     found = figures(probabilities, router.labels, truth)
     alone = probabilities.copy()
-    if BASE in report.labels:
-        alone[:, router.labels.index(BASE)] = 0
+    alone[:, router.labels.index(BASE)] = 0
     return {
         "rows": report.rows,
         "labels": len(report.labels),
