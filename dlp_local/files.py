@@ -63,14 +63,22 @@ def decode(raw: bytes, name: str) -> str:
 
 def read_text(path: Path) -> str:
     """The text of a file; raises `InputError` where it cannot be read, is too large, or not UTF-8."""
+    return decode(read_bytes(path, MAX_TEXT, "Name another file."), str(path))
+
+
+def read_bytes(path: Path, most: int, otherwise: str) -> bytes:
+    """All of a user's file, never more than `most` bytes of one without an end.
+
+    Raises `InputError` where it cannot be read, and where it is larger, with what to do `otherwise`.
+    """
     try:
         with path.open("rb") as file:
-            raw = file.read(MAX_TEXT + 1)
+            raw = file.read(most + 1)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}). Check the path.") from None
-    if len(raw) > MAX_TEXT:
-        raise InputError(f"{path}: is larger than {MAX_TEXT >> 20} MiB. Name another file.")
-    return decode(raw, str(path))
+    if len(raw) > most:
+        raise InputError(f"{path}: is larger than {most >> 20} MiB. {otherwise}")
+    return raw
 
 
 def write_new(path: Path, text: str) -> None:

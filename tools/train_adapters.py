@@ -245,7 +245,7 @@ def fit(
         optimizer.step()
         optimizer.zero_grad()
         if step >= plan.steps // 2:
-            mean.add(_weights(model))
+            mean.add(get_peft_model_state_dict(model))
         tokens += ids.numel()
         losses.append(loss.item())
         if (step + 1) % log_every == 0:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dlp_local.errors import InputError
+from dlp_local.files import read_bytes
 
 MAX_BYTES = 64 << 20
 
@@ -30,13 +31,7 @@ def read_labelled_rows(path: Path) -> tuple[tuple[str, str], ...]:
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
     """Each line that is not blank, with the words for where it is."""
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Check the path.") from None
-    if len(raw) > MAX_BYTES:
-        raise InputError(f"{path}: is larger than {MAX_BYTES >> 20} MiB. Give fewer examples.")
+    raw = read_bytes(path, MAX_BYTES, "Give fewer examples.")
     found = False
     for number, line in enumerate(raw.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
         try:
