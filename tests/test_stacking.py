@@ -26,11 +26,14 @@ def random_lora(path, seed, names, ranks, **options):
 
 def stacked(tmp_path, parts):
     plan = Stack([(read_lora(path), weight) for path, weight in parts])
-    content = b"".join(plan.chunks())
-    assert len(content) == plan.size
-    path = tmp_path / "stack.gguf"
-    path.write_bytes(content)
-    return path, plan.scale
+    tensors = {}
+    for chunks in plan.files():
+        path = tmp_path / "stack.gguf"
+        path.write_bytes(b"".join(chunks))
+        more = read_pairs(path)
+        assert not tensors.keys() & more.keys()
+        tensors |= more
+    return tensors, plan.scale
 
 
 def sum_of(parts, name, alpha):
@@ -65,8 +68,7 @@ def test_a_stack_computes_the_weighted_sum_whatever_tensors_ranks_and_types_the_
         (random_lora(folder / f"{i}.gguf", i, names, [rank] * len(names), alpha=alpha, kind=kind), steps / 32)
         for i, (names, rank, steps, kind) in enumerate(adapters)
     ]
-    path, scale = stacked(folder, parts)
-    tensors = read_pairs(path)
+    tensors, scale = stacked(folder, parts)
     for name in {name for names, *_ in adapters for name in names}:
         given = scale * tensors[f"{name}.lora_b"].astype(float) @ tensors[f"{name}.lora_a"]
         wanted = sum_of(parts, name, alpha)
@@ -79,8 +81,7 @@ def test_quantised_adapters_stack_as_half_precision(tmp_path):
         (random_lora(tmp_path / f"{i}.gguf", i, [name], [32], kind=kind), 0.5)
         for i, kind in enumerate([Kind.Q8_0, Kind.F16])
     ]
-    path, scale = stacked(tmp_path, parts)
-    tensors = read_pairs(path)
+    tensors, scale = stacked(tmp_path, parts)
     wanted = sum_of(parts, name, 32.0)
     given = scale * tensors[f"{name}.lora_b"] @ tensors[f"{name}.lora_a"]
     assert given == pytest.approx(wanted, abs=2e-3 * np.abs(wanted).max())
@@ -89,10 +90,10 @@ def test_quantised_adapters_stack_as_half_precision(tmp_path):
 def test_the_strongest_adapters_numbers_stay_as_they_are(tmp_path):
     name = "blk.0.attn_q.weight"
     parts = [(random_lora(tmp_path / f"{i}.gguf", i, [name], [8]), weight) for i, weight in enumerate([0.71875, 0.25])]
-    path, scale = stacked(tmp_path, parts)
+    tensors, scale = stacked(tmp_path, parts)
     assert scale == pytest.approx(0.71875 * 32 / 8)
     own = read_pairs(parts[0][0])[f"{name}.lora_b"]
-    assert np.array_equal(read_pairs(path)[f"{name}.lora_b"][:, :8], own)
+    assert np.array_equal(tensors[f"{name}.lora_b"][:, :8], own)
 
 
 def test_the_embeddings_transposed_a_is_stacked_along_its_rank(tmp_path):
@@ -104,8 +105,7 @@ def test_the_embeddings_transposed_a_is_stacked_along_its_rank(tmp_path):
             "token_embd.weight.lora_b": rng.normal(size=(32, rank)),
         }
         parts.append((write_lora(tmp_path / f"{i}.gguf", tensors, alpha=0.0), 0.5))
-    path, scale = stacked(tmp_path, parts)
-    tensors = read_pairs(path)
+    tensors, scale = stacked(tmp_path, parts)
     given = scale * tensors["token_embd.weight.lora_a"] @ tensors["token_embd.weight.lora_b"].T
     each = [read_pairs(path) for path, _ in parts]
     wanted = sum(0.5 * t["token_embd.weight.lora_a"] @ t["token_embd.weight.lora_b"].T for t in each)

@@ -1,4 +1,4 @@
-"""A file that no folder shows, for a library that reads only files."""
+"""Files that no folder shows, for a library that reads only files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 
@@ -36,6 +37,32 @@ def anonymous_file(chunks: Iterable[bytes | memoryview]) -> Iterator[str]:
         yield f"/dev/fd/{descriptor}"
     finally:
         os.close(descriptor)
+
+
+def anonymous_files(contents: Iterable[Iterable[bytes | memoryview]]) -> Iterator[str]:
+    """Yields the paths of such files in turn; another thread writes the next one while one is used."""
+    left = iter(contents)
+    with ThreadPoolExecutor(1) as writer:
+        coming = writer.submit(_written, left)
+        try:
+            while written := coming.result():
+                coming = writer.submit(_written, left)
+                path, file = written
+                try:
+                    yield path
+                finally:
+                    writer.submit(file.close)
+        finally:
+            if not coming.exception() and (unused := coming.result()):
+                unused[1].close()
+
+
+def _written(contents: Iterator[Iterable[bytes | memoryview]]) -> tuple[str, ExitStack] | None:
+    """The path of a file with the next contents, and what takes the file away; None where there are no more."""
+    for chunks in contents:
+        with ExitStack() as file:
+            return file.enter_context(anonymous_file(chunks)), file.pop_all()
+    return None
 
 
 def _write(descriptor: int, chunks: Iterable[bytes | memoryview]) -> None:

@@ -26,18 +26,40 @@ _HALF = frozenset({gguf.F16, gguf.Q8_0})
 """Types that a stack holds as F16: of Q8_0 that loses less than the quantisation did. All others become F32."""
 
 
+FILE_SIZE = 16 << 20
+"""Bytes. One file is written while the one before it is loaded: several hide the writing, and take less memory."""
+
+
 class NotStackableError(Exception):
     """These adapters cannot become one; llama.cpp's own list of adapters computes the same mix."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Out:
-    """A tensor of the stack: name, numpy shape, type, and where its data begins."""
+class _Half:
+    """One of a weight's two tensors in the stack: its name, numpy shape and type."""
 
     name: str
     shape: tuple[int, ...]
     kind: int
-    offset: int
+
+    @property
+    def size(self) -> int:
+        """Bytes in a file."""
+        return _padded(math.prod(self.shape) * np.dtype(_DTYPES[self.kind]).itemsize)
+
+
+@dataclass(frozen=True, slots=True)
+class _Weight:
+    """A weight that the stack changes."""
+
+    name: str
+    a: _Half
+    b: _Half
+
+    @property
+    def size(self) -> int:
+        """Bytes in a file."""
+        return self.a.size + self.b.size
 
 
 class Stack:
@@ -51,29 +73,48 @@ class Stack:
         if len({lora.architecture for lora, _ in parts}) != 1:
             raise NotStackableError("different architectures")
         self.scale = max(factor * pair.scale for lora, factor in parts for pair in lora.pairs.values())
-        self._outs: list[tuple[str, _Out, _Out]] = []
-        position = 0
-        for weight in sorted({weight for lora, _ in parts for weight in lora.pairs}):
-            pairs = [lora.pairs[weight] for lora, _ in parts if weight in lora.pairs]
-            kinds = {tensor.kind for pair in pairs for tensor in (pair.a, pair.b)}
-            if not kinds <= {gguf.F32, gguf.F16, gguf.BF16, gguf.Q8_0}:
-                raise NotStackableError(f"types {sorted(kinds)}")
-            kind = gguf.F16 if kinds <= _HALF else gguf.F32
-            outs = []
-            for half, tensors in (("a", [pair.a for pair in pairs]), ("b", [pair.b for pair in pairs])):
-                axis = _rank_axis(weight, half)
-                shape = list(tensors[0].shape[::-1])
-                shape[axis] = sum(tensor.shape[::-1][axis] for tensor in tensors)
-                others = {tensor.shape[axis] for tensor in tensors}  # shape is reversed: this is the other axis
-                if len(others) != 1:
-                    raise NotStackableError(f"shapes of {weight}")
-                outs.append(_Out(f"{weight}.lora_{half}", tuple(shape), kind, position))
-                position += _padded(math.prod(shape) * np.dtype(_DTYPES[kind]).itemsize)
-            self._outs.append((weight, outs[0], outs[1]))
-        self._header = self._make_header()
-        self.size = len(self._header) + position
+        self._weights = [self._plan(name) for name in sorted({name for lora, _ in parts for name in lora.pairs})]
+        self.size = sum(weight.size for weight in self._weights)
 
-    def _make_header(self) -> bytes:
+    def _plan(self, weight: str) -> _Weight:
+        pairs = [lora.pairs[weight] for lora, _ in self._parts if weight in lora.pairs]
+        kinds = {tensor.kind for pair in pairs for tensor in (pair.a, pair.b)}
+        if not kinds <= {gguf.F32, gguf.F16, gguf.BF16, gguf.Q8_0}:
+            raise NotStackableError(f"types {sorted(kinds)}")
+        kind = gguf.F16 if kinds <= _HALF else gguf.F32
+        halves = []
+        for half, tensors in (("a", [pair.a for pair in pairs]), ("b", [pair.b for pair in pairs])):
+            axis = _rank_axis(weight, half)
+            shape = list(tensors[0].shape[::-1])
+            shape[axis] = sum(tensor.shape[::-1][axis] for tensor in tensors)
+            others = {tensor.shape[axis] for tensor in tensors}  # shape is reversed: this is the other axis
+            if len(others) != 1:
+                raise NotStackableError(f"shapes of {weight}")
+            halves.append(_Half(f"{weight}.lora_{half}", tuple(shape), kind))
+        return _Weight(weight, *halves)
+
+    def files(self) -> Iterator[Iterator[bytes | memoryview]]:
+        """GGUF files of about `FILE_SIZE` bytes, each in chunks: adapters of different weights, together the stack."""
+        group: list[_Weight] = []
+        for weight in self._weights:
+            group.append(weight)
+            if sum(member.size for member in group) >= FILE_SIZE:
+                yield self._file(group)
+                group = []
+        if group:
+            yield self._file(group)
+
+    def _file(self, weights: Sequence[_Weight]) -> Iterator[bytes | memoryview]:
+        yield self._header([half for weight in weights for half in (weight.a, weight.b)])
+        for weight in weights:
+            for half, out in (("a", weight.a), ("b", weight.b)):
+                written = 0
+                for array in self._arrays(weight.name, half, out):
+                    yield array.data.cast("B")
+                    written += array.nbytes
+                yield bytes(out.size - written)
+
+    def _header(self, tensors: Sequence[_Half]) -> bytes:
         def text(value: str) -> bytes:
             raw = value.encode()
             return struct.pack("<Q", len(raw)) + raw
@@ -83,40 +124,38 @@ class Stack:
             "general.type": "adapter",
             "adapter.type": "lora",
         }
-        outs = [out for _, a, b in self._outs for out in (a, b)]
-        header = gguf.MAGIC + struct.pack("<IQQ", 3, len(outs), len(strings) + 1)
+        header = gguf.MAGIC + struct.pack("<IQQ", 3, len(tensors), len(strings) + 1)
         header += b"".join(text(key) + struct.pack("<I", gguf.STRING) + text(value) for key, value in strings.items())
         header += text("adapter.lora.alpha") + struct.pack("<If", gguf.FLOAT32, 0.0)
-        for out in outs:
-            shape = out.shape[::-1]
-            header += text(out.name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, out.kind, out.offset)
+        offset = 0
+        for tensor in tensors:
+            shape = tensor.shape[::-1]
+            header += text(tensor.name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, tensor.kind, offset)
+            offset += tensor.size
         return header.ljust(_padded(len(header)), b"\0")
 
-    def chunks(self) -> Iterator[bytes | memoryview]:
-        """The whole GGUF file, `size` bytes, tensor by tensor."""
-        yield self._header
-        for weight, *halves in self._outs:
-            for half, out in zip("ab", halves, strict=True):
-                array = np.empty(out.shape, _DTYPES[out.kind])
-                self._fill(array, weight, half)
-                yield array.data.cast("B")
-                yield bytes(_padded(array.nbytes) - array.nbytes)
+    def _arrays(self, weight: str, half: str, out: _Half) -> Iterator[NDArray[Any]]:
+        """What a tensor consists of, one after the other: the adapters' own tensors where their ranks are its rows."""
+        axis, dtype = _rank_axis(weight, half), np.dtype(_DTYPES[out.kind])
+        sources = [
+            (values(lora.data, pair.a if half == "a" else pair.b), factor * pair.scale / self.scale)
+            for lora, factor in self._parts
+            if (pair := lora.pairs.get(weight))
+        ]
+        if axis == 0:
+            yield from (np.ascontiguousarray(source, dtype) for source, _ in sources)
+            return
+        target, at = np.empty(out.shape, dtype), 0
+        for source, share in sources:
+            end = at + source.shape[1]
+            _put(source, target[:, at:end], share if half == "b" else 1.0)
+            at = end
+        yield target
 
     def forget_pages(self) -> None:
         """Gives back the memory of what was read of the adapters' files."""
         for lora, _ in self._parts:
             lora.forget_pages()
-
-    def _fill(self, target: NDArray[Any], weight: str, half: str) -> None:
-        axis, at = _rank_axis(weight, half), 0
-        for lora, factor in self._parts:
-            if (pair := lora.pairs.get(weight)) is None:
-                continue
-            source = values(lora.data, pair.a if half == "a" else pair.b)
-            end = at + source.shape[axis]
-            share = 1.0 if half == "a" else factor * pair.scale / self.scale
-            _put(source, target[at:end] if axis == 0 else target[:, at:end], share)
-            at = end
 
 
 def _rank_axis(weight: str, half: str) -> int:

@@ -11,21 +11,23 @@ from __future__ import annotations
 import argparse
 import ctypes
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
+from dlp_local.assistant import open_router
 from dlp_local.engine.llama import Adapter, Backbone
 from dlp_local.engine.mixer import Mixer
 from dlp_local.engine.prompt import PromptBuilder
 from dlp_local.packs import bundled_pack, open_pack
 from dlp_local.records import Message, Mix
 from dlp_local.settings import Engine as Options
-from dlp_local.settings import Sampling
+from dlp_local.settings import Sampling, load_settings
 from tools import data
 
 MIXES = ((16, 16), (23, 9), (16, 8, 4, 4), (19, 7, 3, 3))
-"""Weights in 32nds; the first adapter is that of the message's task."""
+"""Weights in 32nds, beside what the router chooses; the first adapter is that of the message's task."""
 
 COPIES = 12
 """Loaded copies of each adapter, so that some lie in memory in any order that is asked for."""
@@ -79,21 +81,36 @@ class Bench:
 
 
 def _address(adapter: Adapter) -> int:
-    return ctypes.cast(adapter.handle, ctypes.c_void_p).value or 0
+    return ctypes.cast(adapter.handles[0], ctypes.c_void_p).value or 0
 
 
-def prompts(folder: Path, count: int) -> list[tuple[str, str]]:
-    """(task, message) of valid rows, the tasks alike often."""
+def messages(folder: Path) -> list[tuple[str, str]]:
+    """(task, message) of valid rows, in an order drawn once; the tasks take turns."""
     rng = random.Random(3)
-    each = -(-count // len(data.TASKS))
-    drawn = [[(task, row.message) for row in rng.sample(data.load(folder, task, "valid"), each)] for task in data.TASKS]
-    return [pair for pairs in zip(*drawn, strict=True) for pair in pairs][:count]
+    rows = [data.load(folder, task, "valid") for task in data.TASKS]
+    drawn = [rng.sample(of_task, len(of_task)) for of_task in rows]
+    turns = zip(*drawn, strict=False)
+    return [(task, row.message) for turn in turns for task, row in zip(data.TASKS, turn, strict=True)]
 
 
 def mix_for(task: str, weights: Sequence[int], rng: random.Random) -> Mix:
     """A mix of the task's adapter and of others, drawn at random."""
     others = rng.sample([other for other in data.TASKS if other != task], len(weights) - 1)
     return Mix.of({name: weight / 32 for name, weight in zip([task, *others], weights, strict=True)})
+
+
+def cases(folder: Path, count: int) -> Iterator[tuple[str, list[tuple[str, Mix]]]]:
+    """Names of ways to mix, each with so many messages and their mixes."""
+    asked = messages(folder)
+    settings = load_settings()
+    router = open_router(open_pack(bundled_pack()), settings)
+    routed = ((text, router.route(text, settings.routing).mix) for _, text in asked)
+    yield "as routed", list(islice(routed, count))
+    yield "as routed, of several", list(islice((pair for pair in routed if len(pair[1].weights) > 1), count))
+    for weights in MIXES:
+        rng = random.Random(5)
+        shares = ", ".join(f"{weight}/32" for weight in weights)
+        yield shares, [(text, mix_for(task, weights, rng)) for task, text in asked[:count]]
 
 
 def main() -> None:
@@ -103,19 +120,16 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=100)
     args = parser.parse_args()
     bench = Bench()
-    asked = prompts(args.data, args.prompts)
-    print("| weights | stack = side by side | side by side = in the other order |\n|---|---|---|")
-    for weights in MIXES:
-        rng, by_stack, by_order = random.Random(5), 0, 0
-        for task, text in asked:
-            mix = mix_for(task, weights, rng)
+    print("| mixes | stack = side by side | side by side = in the other order |\n|---|---|---|")
+    for name, asked in cases(args.data, args.prompts):
+        by_stack = by_order = 0
+        for text, mix in asked:
             stack = bench.answer(text, partial(bench.stacked, mix))
             rising = bench.answer(text, partial(bench.side_by_side, mix, backwards=False))
             falling = bench.answer(text, partial(bench.side_by_side, mix, backwards=True))
             by_stack += stack == rising
             by_order += rising == falling
-        shares = ", ".join(f"{weight}/32" for weight in weights)
-        print(f"| {shares} | {by_stack} of {len(asked)} | {by_order} of {len(asked)} |", flush=True)
+        print(f"| {name} | {by_stack} of {len(asked)} | {by_order} of {len(asked)} |", flush=True)
 
 
 if __name__ == "__main__":
