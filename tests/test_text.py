@@ -2,10 +2,13 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlp_local.engine.text import StopStrings, whole_characters
+from dlp_local.engine.text import FRAME, StopStrings, by_frame, whole_characters
+from dlp_local.errors import EngineError
+from dlp_local.records import HistoryTrimmed, TextDelta
 
 
 def cut(data, cuts):
@@ -53,3 +56,56 @@ def test_text_is_held_back_only_while_it_may_start_a_stop_string():
     assert stops.feed("N") == ""
     assert stops.feed("T") == "ENT"
     assert not stops.hit
+
+
+TRIMMED = HistoryTrimmed(1)
+arrivals = st.lists(
+    st.tuples(st.floats(0, 2 * FRAME), st.one_of(st.just(TRIMMED), st.builds(TextDelta, st.text("ab"))))
+)
+
+
+def shown(events):
+    """The text between the other events."""
+    parts = [""]
+    for event in events:
+        if isinstance(event, TextDelta):
+            parts[-1] += event.text
+        else:
+            parts.append("")
+    return parts
+
+
+@given(arrivals)
+def test_texts_by_the_frame_are_the_same_text_between_the_same_events(arrivals):
+    now = 1.0
+
+    def run():
+        nonlocal now
+        for pause, event in arrivals:
+            now += pause
+            yield event
+
+    said, at = [], []
+    for event in by_frame(run(), lambda: now):
+        said.append(event)
+        at.append(now)
+    assert shown(said) == shown(event for _, event in arrivals)
+    assert all(event.text for event in said if isinstance(event, TextDelta))
+    last = len(said) - 1
+    for place, ((before, first), (after, second)) in enumerate(pairwise(zip(at, said, strict=True)), 1):
+        hurried = place == last or said[place + 1] is TRIMMED
+        if isinstance(first, TextDelta) and isinstance(second, TextDelta) and not hurried:
+            assert after - before >= FRAME
+
+
+def test_the_first_text_comes_at_once_and_the_last_before_an_error():
+    def failing():
+        yield TextDelta("a")
+        yield TextDelta("b")
+        raise EngineError("no more")
+
+    events = by_frame(failing(), lambda: 1.0)
+    assert next(events) == TextDelta("a")
+    assert next(events) == TextDelta("b")
+    with pytest.raises(EngineError, match="no more"):
+        next(events)

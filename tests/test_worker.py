@@ -16,6 +16,7 @@ import pytest
 from dlp_local.engine import EngineProcess, child
 from dlp_local.engine.child import ChildDiedError
 from dlp_local.engine.protocol import Generate
+from dlp_local.engine.text import FRAME
 from dlp_local.errors import EngineError, InputError, PackError
 from dlp_local.records import AdapterFile, Message, Mix, TextDelta
 from dlp_local.settings import Engine as Options
@@ -144,14 +145,16 @@ def test_killed_at_fifty_random_tokens_it_loses_nothing(engine, monkeypatch, tmp
     monkeypatch.setenv("TMPDIR", str(folder))
     pids = set()
     for _ in range(50):
-        stop_at = rng.randrange(60)
-        given = ""
-        for count, event in enumerate(engine.generate(message, mix, ENDLESS)):
-            if count == stop_at:
-                pids.add(engine.pid)
-                os.kill(engine.pid, signal.SIGKILL)
+        stop_at = rng.randrange(len(whole) // 2)
+        given, pid = "", 0
+        for event in engine.generate(message, mix, ENDLESS):
             if isinstance(event, TextDelta):
                 given += event.text
+            if not pid and len(given) >= stop_at:
+                time.sleep(rng.random() * FRAME)
+                pid = engine.pid
+                os.kill(pid, signal.SIGKILL)
+        pids.add(pid)
         assert whole.startswith(given)
         assert event.finish_reason == "error"
         assert "lack of memory" in event.error

@@ -36,6 +36,7 @@ from dlp_local.engine.protocol import (
     receive,
     send,
 )
+from dlp_local.engine.text import by_frame
 from dlp_local.errors import DlpLocalError, EngineError
 
 HEARTBEAT = 1.0
@@ -118,7 +119,7 @@ class _Server:
             raise EngineError("the engine is not open. Open the assistant again.")
         match task:
             case Generate(messages, mix, sampling, scope):
-                yield from self._engine.generate(messages, mix, sampling, scope)
+                yield from by_frame(self._engine.generate(messages, mix, sampling, scope))
             case Settle(history, max_tokens):
                 self._engine.settle(history, max_tokens)
             case AddAdapter(file):

@@ -1,9 +1,15 @@
-"""From token bytes to whole characters, and the stop strings: the upper rungs of tokens → text."""
+"""From token bytes to whole characters, the stop strings, and texts by the frame: the rungs of tokens → screen."""
 
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from dlp_local.records import Generated, HistoryTrimmed, TextDelta
+
+FRAME = 1 / 30
+"""Seconds. Texts that follow one another faster are read no sooner for it, and each costs both processes time."""
 
 
 def whole_characters(pieces: Iterable[bytes]) -> Iterator[str]:
@@ -55,3 +61,30 @@ class StopStrings:
         """What was held back when the stream ended without a stop string."""
         held, self._held = self._held, ""
         return held
+
+
+def by_frame(
+    events: Iterable[HistoryTrimmed | TextDelta | Generated], clock: Callable[[], float] = time.monotonic
+) -> Iterator[HistoryTrimmed | TextDelta | Generated]:
+    """The same events, but the texts that come within a frame after another one as one text with the next.
+
+    The first comes at once, and none is held back when another event follows, an error, or the end.
+    """
+    held, free_at = "", 0.0
+    try:
+        for event in events:
+            if isinstance(event, TextDelta):
+                held += event.text
+                if clock() < free_at:
+                    continue
+            if held:
+                yield TextDelta(held)
+                held, free_at = "", clock() + FRAME
+            if not isinstance(event, TextDelta):
+                yield event
+    except Exception:
+        if held:
+            yield TextDelta(held)
+        raise
+    if held:
+        yield TextDelta(held)
