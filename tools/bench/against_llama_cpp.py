@@ -23,6 +23,10 @@ from tools.bench.random_models import Models
 
 CONTEXT = 8192
 ANSWER = 64
+LONGEST_ANSWER = Sampling().max_tokens
+SHORT_PASSES = 3
+"""So often a round decodes the short answer, which is more at the mercy of the moment."""
+
 ADAPTERS = 4
 TURNS = 8
 MIXES = tuple(Mix.of({f"a{i}": 0.5, f"a{(i + 1) % ADAPTERS}": 0.25}) for i in range(ADAPTERS))
@@ -51,9 +55,9 @@ class Ours:
         assert isinstance(event, Generated)
         return answer, event, first or event.first_token_ms / 1000
 
-    def decode_speed(self) -> float:
+    def decode_speed(self, tokens: int) -> float:
         """Tokens a second of an answer after its first token."""
-        _, done, _ = self.turn([], "hello", Mix(), ANSWER)
+        _, done, _ = self.turn([], "hello", Mix(), tokens)
         return (done.answer_tokens - 1) / (done.total_ms - done.first_token_ms) * 1000
 
     def conversation(self, turns: int) -> list[float]:
@@ -145,10 +149,10 @@ def serving(program: Path, models: Models) -> Iterator[Server]:
         process.wait()
 
 
-def llama_bench_speed(program: Path, models: Models) -> float:
+def llama_bench_speed(program: Path, models: Models, tokens: int) -> float:
     """Tokens a second that llama-bench decodes."""
     command = [
-        str(program), "-m", str(models.backbone), "-p", "0", "-n", str(ANSWER), "-t", str(usable_cores()),
+        str(program), "-m", str(models.backbone), "-p", "0", "-n", str(tokens), "-t", str(usable_cores()),
         "-r", "1", "-o", "json",
     ]  # fmt: skip
     ran = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -170,9 +174,10 @@ def measure(models: Models, programs: peers.Peers, rounds: int) -> dict[str, lis
     history = long_history(4000)
     for number in range(rounds):
         ours = Ours(models)
-        ours.decode_speed()
-        note("decode speed, ours", ours.decode_speed())
-        note("decode speed, llama-bench", llama_bench_speed(programs.bench, models))
+        ours.decode_speed(ANSWER)
+        for tokens in (*[ANSWER] * SHORT_PASSES, LONGEST_ANSWER):
+            note(f"decode speed of {tokens}, ours", ours.decode_speed(tokens))
+            note(f"decode speed of {tokens}, llama-bench", llama_bench_speed(programs.bench, models, tokens))
         for mix in MIXES:
             ours.turn([], words(64, 1), mix, 1)
         _, done, _ = ours.turn([], words(64, number), MIXES[0], 1)

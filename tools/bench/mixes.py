@@ -15,6 +15,9 @@ COUNTS = (1, 2, 4, 8)
 """Adapters in a mix."""
 
 TOKENS, PROMPT = 24, 256
+PASSES = 3
+"""So often the variants take turns within a round."""
+
 MAX_ROUNDS = 8
 """So many mixes of eight adapters differ in the weight of the first alone."""
 
@@ -58,7 +61,7 @@ class Bench:
 
 
 def measure(models: Models, rounds: int) -> dict[str, list[float]]:
-    """Milliseconds of every round, by name.
+    """Milliseconds, round by round, by name.
 
     `decode`: one token of 24 in a row. `prompt`: 256 tokens. `build`: until a mix that was never asked for is set.
     `token after a switch`: the first one after the mix was set in place of none.
@@ -76,10 +79,12 @@ def measure(models: Models, rounds: int) -> dict[str, list[float]]:
         figures.setdefault(name, []).append(value)
 
     for number in range(rounds):
-        for name, set_mix in variants.items():
+        for name, set_mix in [*variants.items()] * PASSES:
             set_mix()
             bench.decode(2)
             note(f"decode, {name}", bench.decode(TOKENS))
+        for name, set_mix in variants.items():
+            set_mix()
             note(f"prompt, {name}", bench.prompt(PROMPT))
         for count in (2, 4, 8):
             note(f"build, {count}", bench.build(count, number))

@@ -7,28 +7,33 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tools.bench.against_llama_cpp import TURNS
+from tools.bench.against_llama_cpp import ANSWER, LONGEST_ANSWER, TURNS
 from tools.bench.mixes import COUNTS
 
 Figures = Mapping[str, Sequence[float]]
 Results = dict[str, dict[str, list[float]]]
-"""Case → name of a figure → its value in each round."""
+"""Case → name of a figure → its values, round by round."""
 
 ONE = "1 side by side"
 
 
 def ratio(above: str, below: str) -> Callable[[Figures], list[float]]:
-    """The quotient of two figures of the same round."""
+    """The quotient of two figures, taken one after the other."""
     return lambda figures: [a / b for a, b in zip(figures[above], figures[below], strict=True)]
 
 
 def added(changed: str, unchanged: str) -> Callable[[Figures], list[float]]:
-    """The difference of two figures of the same round."""
+    """The difference of two figures, taken one after the other."""
     return lambda figures: [a - b for a, b in zip(figures[changed], figures[unchanged], strict=True)]
 
 
 ROWS: dict[str, Callable[[Figures], list[float]]] = {
-    "decode speed, no adapter: ours / llama-bench": ratio("decode speed, ours", "decode speed, llama-bench"),
+    **{
+        f"decode speed of {tokens} tokens, no adapter: ours / llama-bench": ratio(
+            f"decode speed of {tokens}, ours", f"decode speed of {tokens}, llama-bench"
+        )
+        for tokens in (ANSWER, LONGEST_ANSWER)
+    },
     "decode time: stack of 4 / one": ratio("decode, 4 stacked", f"decode, {ONE}"),
     "decode time: stack of 8 / one": ratio("decode, 8 stacked", f"decode, {ONE}"),
     "decode time: 4 side by side / one": ratio("decode, 4 side by side", f"decode, {ONE}"),
