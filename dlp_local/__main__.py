@@ -1,6 +1,19 @@
-"""`python -m dlp_local`."""
+"""The program: `dlp-local`, and `python -m dlp_local`."""
 
-from dlp_local.cli import main
+import sys
+from typing import NoReturn
+
+from dlp_local.errors import ExitCode
+
+
+def main() -> NoReturn:
+    """Runs the command line; Ctrl+C ends it without a traceback while it is still being imported, too."""
+    try:
+        from dlp_local.cli import main as run
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)
+    run()
+
 
 if __name__ == "__main__":
     main()

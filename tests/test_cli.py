@@ -288,6 +288,19 @@ def test_an_argument_that_is_not_utf8_is_refused_unless_it_names_a_file(tmp_path
     assert b"1999-07-04" in call("ask", "--jsonl", rows).stdout
 
 
+def test_ctrl_c_while_the_program_is_still_loading_ends_it_without_a_traceback():
+    code = (
+        "import sys\n"
+        "class Interrupted:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'dlp_local.cli': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupted())\n"
+        "from dlp_local.__main__ import main\n"
+        "main()\n"
+    )
+    refused(subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120), 130)
+
+
 def test_the_product_never_imports_torch_and_routes_without_llama_cpp():
     code = (
         "import sys, dlp_local.cli as c\n"
