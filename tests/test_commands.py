@@ -108,6 +108,7 @@ def test_a_vetoed_adapter_is_not_chosen():
         (("--continue", "7"), "no conversation 7"),
         (("--temperature", "9"), "temperature: Input should be less than or equal to 5"),
         (("--scope", "all"), "scope"),
+        (("--veto", "nobody"), "--veto: there is no adapter 'nobody' in this pack; it has banking"),
         (("--save", "--jsonl", "rows.jsonl"), "--jsonl"),
     ],
 )

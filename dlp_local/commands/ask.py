@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -72,13 +72,14 @@ def ask(
     own = {name: value for name, value in given.items() if value is not None}
     chosen = Mix.parse(mix) if mix is not None else None
     if jsonl is not None:
-        _ask_rows(jsonl, chosen, _options(persona, own), settings)
+        _ask_rows(jsonl, chosen, _options(persona, own), settings, veto or [])
         return
     message = _message(text)
     with contextlib.closing(flags.stored_history() if kept else History(None)) as history:
         chat = _open_chat(history, resume, number)
-        chat.options = _options(persona, own, chat.options)
-        with _open(settings) as assistant:
+        options = _options(persona, own, chat.options)
+        with _open(settings, veto or []) as assistant:
+            chat.options = options
             events = _kept_reply(assistant, chat, message, chosen)
             if as_json:
                 done = _finish(assistant, events)
@@ -144,10 +145,18 @@ def _kept_reply(assistant: Assistant, chat: Chat, message: str, mix: Mix | None)
         raise
 
 
-def _open(settings: Settings) -> Assistant:
+def _open(settings: Settings, vetoed: Sequence[str]) -> Assistant:
+    """The assistant; raises `InputError` for a veto of an adapter that its pack does not have."""
     from dlp_local.assistant import open_assistant
 
-    return open_assistant(settings)
+    assistant = open_assistant(settings)
+    known = [adapter.name for adapter in assistant.pack_adapters]
+    if unknown := [name for name in vetoed if name not in known]:
+        assistant.close()
+        raise InputError(
+            f"--veto: there is no adapter '{unknown[0]}' in this pack; it has {', '.join(known) or 'none'}."
+        )
+    return assistant
 
 
 @contextlib.contextmanager
@@ -207,10 +216,10 @@ def _answer_json(done: ReplyDone) -> dict[str, Any]:
     } | ({"error": done.error} if done.error else {})
 
 
-def _ask_rows(source: str, mix: Mix | None, options: ChatOptions, settings: Settings) -> None:
+def _ask_rows(source: str, mix: Mix | None, options: ChatOptions, settings: Settings, vetoed: Sequence[str]) -> None:
     """Answers each row on its own, in order; a bad row gives a line with `error`, and the rest goes on."""
     failed = 0
-    with _open(settings) as assistant:
+    with _open(settings, vetoed) as assistant:
         for number, line in terminal.numbered_lines(source):
             try:
                 done = _finish(assistant, assistant.reply(_row_text(line, number), mix=mix, options=options))
