@@ -22,7 +22,7 @@ from tomlkit.items import InlineTable, Table
 
 from dlp_local.errors import InputError, PackError
 from dlp_local.files import sync_folder, written_aside
-from dlp_local.packs.manifest import MANIFEST, parse_manifest, read_manifest, read_text
+from dlp_local.packs.manifest import MANIFEST, manifest_text, parse_manifest, read_manifest
 from dlp_local.packs.places import is_bundled
 
 FILES = "adapters"
@@ -49,7 +49,7 @@ def changing(folder: Path) -> Iterator[tomlkit.TOMLDocument]:
     with told(folder), locked(folder):
         _clean(folder)
         try:
-            document = tomlkit.parse(read_text(folder))
+            document = tomlkit.parse(manifest_text(folder))
             yield document
             write_manifest(folder, document)
         finally:

@@ -16,7 +16,7 @@ from dlp_local.errors import InputError, PackError
 from dlp_local.files import sync_folder
 from dlp_local.gguf_header import STRING, read_header
 from dlp_local.packs.change import brought_name, link_or_copy, locked, table, told, write_manifest
-from dlp_local.packs.manifest import Adapter, File, Pack, open_pack, read_text
+from dlp_local.packs.manifest import Adapter, File, Pack, manifest_text, open_pack
 from dlp_local.packs.places import BUNDLED, bundled_pack, check_name
 from dlp_local.packs.source import backbone_source
 from dlp_local.packs.verified import Verified, forget
@@ -38,7 +38,7 @@ def copy_pack(name: str, source: Path) -> Path:
 
     def fill(folder: Path) -> tomlkit.TOMLDocument:
         pack = open_pack(source)
-        document = tomlkit.parse(read_text(source))
+        document = tomlkit.parse(manifest_text(source))
         document["name"] = name
         links = {(file.file, file.file) for file in pack.manifest.files() if not isinstance(file, Adapter)}
         for key, adapter in pack.manifest.adapters.items():

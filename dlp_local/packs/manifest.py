@@ -224,7 +224,7 @@ def regular_inside(folder: Path, name: str) -> Path:
     return real
 
 
-def read_text(folder: Path) -> str:
+def manifest_text(folder: Path) -> str:
     """A pack's `pack.toml` as it is; raises `PackError` where it cannot be read."""
     path = folder / MANIFEST
     try:
@@ -260,7 +260,7 @@ def _field(text: str, place: tuple[str | int, ...], message: str) -> str:
 
 def read_manifest(folder: Path) -> Manifest:
     """Reads and checks a pack's `pack.toml`, and none of its files; raises `PackError` that lists every wrong field."""
-    return parse_manifest(read_text(folder), folder / MANIFEST)
+    return parse_manifest(manifest_text(folder), folder / MANIFEST)
 
 
 def open_pack(folder: Path, *, only_routing: bool = False) -> Pack:
