@@ -8,9 +8,11 @@ import numpy as np
 import psutil
 import pytest
 
+from dlp_local.engine import stacking
+from dlp_local.engine.library import lib
 from dlp_local.engine.llama import Backbone
 from dlp_local.engine.mixer import Mixer
-from dlp_local.errors import InputError, PackError
+from dlp_local.errors import EngineError, InputError, PackError
 from dlp_local.records import AdapterFile, Mix
 from dlp_local.settings import Engine as Options
 from tests.engines import adapter_files, ask, open_engine
@@ -40,6 +42,40 @@ def test_a_stack_gives_the_logits_of_its_adapters_side_by_side(backbone, bundled
     other = logits(backbone, Mixer(backbone, adapter_files(bundled), Options(stack=False)), {"sql": 0.5, "shell": 0.25})
     # Activations are rounded to 8 bits inside llama.cpp, which turns a change of 1e-7 into differences of about 0.1.
     assert np.abs(together - apart).max() < 0.1 * np.abs(other - apart).max()
+
+
+def test_a_stack_of_many_files_is_to_the_bit_that_of_one(backbone, bundled, monkeypatch):
+    seen, files = [], []
+    for size in (1 << 30, 1 << 16):
+        monkeypatch.setattr(stacking, "FILE_SIZE", size)
+        mixer = Mixer(backbone, adapter_files(bundled), Options())
+        seen.append(logits(backbone, mixer, SEVERAL))
+        files.append(len(mixer._held[tuple(sorted(SEVERAL.items()))].handles))
+    assert np.array_equal(*seen)
+    assert files[0] == 1 < files[1]
+
+
+def test_a_stack_of_which_a_file_is_refused_leaves_the_others_and_the_memory_as_they_were(
+    backbone, bundled, monkeypatch
+):
+    monkeypatch.setattr(stacking, "FILE_SIZE", 1 << 16)
+    mixer = Mixer(backbone, adapter_files(bundled), Options())
+    wanted = logits(backbone, mixer, SEVERAL)
+    before = open_files() if Path("/proc/self/fd").exists() else 0
+    load, freed = lib.llama_adapter_lora_init, []
+    free = lib.llama_adapter_lora_free
+    loads = iter(range(3))
+    with monkeypatch.context() as broken:
+        broken.setattr(
+            lib, "llama_adapter_lora_init", lambda *args: load(*args) if next(loads, None) is not None else None
+        )
+        broken.setattr(lib, "llama_adapter_lora_free", lambda handle: (freed.append(handle), free(handle)))
+        with pytest.raises(EngineError, match="refused a stack"):
+            mixer.set({"sql": 0.25, "shell": 0.25})
+    assert len(freed) >= 3
+    if before:
+        assert open_files() <= before
+    assert np.array_equal(logits(backbone, mixer, SEVERAL), wanted)
 
 
 def test_several_adapters_are_stacked_and_kept_by_mix(backbone, bundled):

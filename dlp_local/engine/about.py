@@ -47,7 +47,7 @@ def ask_build() -> Build:
 
 def main() -> None:
     """Prints this process's build as JSON."""
-    from dlp_local.engine import llama
+    from dlp_local.engine import library
 
-    version, features, has_gpu = llama.library()
-    print(json.dumps(asdict(Build(version, features, has_gpu, llama.usable_cores()))))
+    version, features, has_gpu = library.build_info()
+    print(json.dumps(asdict(Build(version, features, has_gpu, library.usable_cores()))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -39,7 +39,7 @@ def anonymous_file(chunks: Iterable[bytes | memoryview]) -> Iterator[str]:
         os.close(descriptor)
 
 
-def anonymous_files(contents: Iterable[Iterable[bytes | memoryview]]) -> Iterator[str]:
+def anonymous_files(contents: Iterable[Iterable[bytes | memoryview]]) -> Generator[str, None, None]:
     """Yields the paths of such files in turn; another thread writes the next one while one is used."""
     left = iter(contents)
     with ThreadPoolExecutor(1) as writer:

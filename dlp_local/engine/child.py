@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import BinaryIO, cast
 
 from dlp_local import errors
+from dlp_local.engine import pages
 from dlp_local.engine.protocol import (
     Cancel,
     EngineEvent,
@@ -34,13 +35,12 @@ SILENCE = 60
 ENVIRONMENT = {
     "GGML_NO_BACKTRACE": "1",
     "GOMP_SPINCOUNT": "10000",
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+    **pages.ENVIRONMENT,
 }
 """The child's, where the user does not set them.
 
 llama.cpp's threads wait for each other hundreds of times a token. GNU OpenMP spins 300,000 rounds before it lets
 another program run; with 10,000, two threads write as fast on a quiet machine and 2-3 times as fast on a busy one.
-glibc asks for the large blocks in pages of 2 MB: every token reads all weights, and finds them sooner.
 """
 
 _START = "import sys; sys.path = {path!r}; from dlp_local.engine.served import main; main()"

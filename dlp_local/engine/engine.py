@@ -10,7 +10,8 @@ from pathlib import Path
 
 from dlp_local import settings
 from dlp_local.engine.cache import BRANCH, KVCache
-from dlp_local.engine.llama import Backbone, offloads
+from dlp_local.engine.library import offloads
+from dlp_local.engine.llama import Backbone
 from dlp_local.engine.memory import check_memory
 from dlp_local.engine.mixer import Mixer
 from dlp_local.engine.prompt import PromptBuilder

@@ -1,31 +1,32 @@
-"""The only module that imports llama_cpp: the backbone, its adapters, its KV cache and its sampler, as Python values.
-
-Low-level llama-cpp-python: the high-level `Llama` takes one adapter, fixed when it is made.
-"""
+"""llama.cpp as Python values: the backbone, its adapters, its KV cache."""
 
 from __future__ import annotations
 
 import ctypes
 import os
-import threading
-from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
 
-import llama_cpp
-import llama_cpp.llama_cpp as lib
 import numpy as np
-import psutil
 from jinja2 import TemplateError
-from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 from numpy.typing import NDArray
 
 from dlp_local import settings
 from dlp_local.engine.anonymous_file import anonymous_files
+from dlp_local.engine.library import (
+    Jinja2ChatFormatter,
+    clear_log,
+    default_threads,
+    last_log,
+    lib,
+    offloads,
+    start_library,
+)
 from dlp_local.engine.memory import keeps_scores
+from dlp_local.engine.pages import small_pages
+from dlp_local.engine.sampler import ChainSampler, GreedySampler, Sampler
 from dlp_local.engine.stacking import Stack
 from dlp_local.errors import EngineError, PackError
 from dlp_local.gguf_header import EMBEDDINGS, MAGIC, read_header
@@ -38,71 +39,8 @@ FLASH_ATTENTION = {
 }
 KV_TYPES = {"f16": lib.GGML_TYPE_F16, "q8_0": lib.GGML_TYPE_Q8_0, "q4_0": lib.GGML_TYPE_Q4_0}
 
-SMALL_BACKBONE = 32_000_000
-"""Bytes of a file."""
-
 KEPT_HISTORIES = 4
 """Histories in the KV cache beside the branch: the spine, and those under the last mixes with `scope = "context"`."""
-
-_LOG: deque[str] = deque(maxlen=20)
-_LOG_ERROR = 4
-_NOTHING_NEW = "failed to load model"
-"""llama.cpp's last words over any broken file; the reason stands in the line before."""
-
-
-def _keep_log(level: int, text: bytes, _: object) -> None:
-    if level == _LOG_ERROR and (line := text.decode("utf-8", "replace").strip()):
-        _LOG.append(line)
-
-
-_LOG_CALLBACK = lib.llama_log_callback(_keep_log)
-"""Kept for as long as the process runs: llama.cpp calls it whenever it has something to say."""
-
-
-def _last_log() -> str:
-    """What llama.cpp last complained about."""
-    return next((line for line in reversed(_LOG) if _NOTHING_NEW not in line), "it gives no reason")
-
-
-_started = threading.Lock()
-_is_started = False
-
-
-def _start_library() -> None:
-    global _is_started
-    with _started:
-        if not _is_started:
-            lib.llama_log_set(_LOG_CALLBACK, ctypes.c_void_p(0))
-            lib.llama_backend_init()
-            _is_started = True
-
-
-def default_threads(backbone: Path) -> int:
-    """One for each physical core, but one alone for a backbone under `SMALL_BACKBONE`.
-
-    Its matrices take microseconds, so what threads save they lose in waiting for each other: on two cores the bundled
-    one writes 1,000 tokens a second with one thread and 1,200 with two, but 400 against 100 beside two busy programs.
-    """
-    return 1 if backbone.stat().st_size < SMALL_BACKBONE else usable_cores()
-
-
-def usable_cores() -> int:
-    """Physical cores that this process may run on."""
-    physical = psutil.cpu_count(logical=False) or os.cpu_count() or 1
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(physical, allowed))
-
-
-def library() -> tuple[str, str, bool]:
-    """llama-cpp-python's version, what llama.cpp uses on this machine, and whether layers can go to a GPU."""
-    _start_library()
-    features = lib.llama_print_system_info().decode("utf-8", "replace").replace(" = 1", "").strip(" |")
-    return llama_cpp.__version__, features, bool(lib.llama_supports_gpu_offload())
-
-
-def offloads(options: settings.Engine) -> bool:
-    """Whether layers go to a graphics card, whose memory is then what counts."""
-    return bool(options.gpu_layers and lib.llama_supports_gpu_offload())
 
 
 def check_gguf(path: Path) -> None:
@@ -128,48 +66,6 @@ class Adapter:
         self.scale = scale
 
 
-class Sampler(Protocol):
-    """Draws tokens of one answer."""
-
-    def next_token(self) -> int:
-        """The next token, from the newest logits."""
-
-    def close(self) -> None:
-        """Frees it."""
-
-
-class ChainSampler:
-    """llama.cpp's sampler chain: repeat penalty, top-k, top-p, min-p, temperature, seeded draw; greedy at 0."""
-
-    def __init__(self, chain: lib.llama_sampler_p, context: lib.llama_context_p) -> None:
-        self._chain, self._context = chain, context
-
-    def next_token(self) -> int:
-        """The next token, of which the repeat penalty takes note."""
-        return int(lib.llama_sampler_sample(self._chain, self._context, -1))
-
-    def close(self) -> None:
-        """Frees the chain."""
-        lib.llama_sampler_free(self._chain)
-
-
-class GreedySampler:
-    """The first of the most probable tokens, as llama.cpp's greedy sampler.
-
-    That one sorts a table of the whole vocabulary into memory first: 0.28 ms of a token for 151,936, and this 0.02.
-    """
-
-    def __init__(self, logits: Callable[[], NDArray[np.float32]]) -> None:
-        self._logits = logits
-
-    def next_token(self) -> int:
-        """The next token."""
-        return int(self._logits().argmax())
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-
 class Backbone:
     """One GGUF model with one context whose KV cache holds several sequences in the same cells.
 
@@ -179,11 +75,11 @@ class Backbone:
 
     def __init__(self, path: Path, options: settings.Engine) -> None:
         check_gguf(path)
-        _start_library()
+        start_library()
         self.path = path
         self.closed = False
         self._template = options.chat_template.encode("utf-8", "replace")
-        _LOG.clear()
+        clear_log()
         self._stack = ExitStack()
         try:
             self._load(options)
@@ -196,7 +92,7 @@ class Backbone:
         model_params.n_gpu_layers = options.gpu_layers if offloads(options) else 0
         self._model = lib.llama_model_load_from_file(os.fsencode(self.path), model_params)
         if not self._model:
-            raise PackError(f"{self.path}: llama.cpp cannot load it: {_last_log()}. Get the file again.")
+            raise PackError(f"{self.path}: llama.cpp cannot load it: {last_log()}. Get the file again.")
         self._stack.callback(lib.llama_model_free, self._model)
         self._vocab = lib.llama_model_get_vocab(self._model)
         self.vocab_size: int = lib.llama_vocab_n_tokens(self._vocab)
@@ -217,7 +113,7 @@ class Backbone:
         self._context = lib.llama_init_from_model(self._model, params)
         if not self._context:
             raise EngineError(
-                f"{self.path}: no room for a context of {params.n_ctx} tokens ({_last_log()}). "
+                f"{self.path}: no room for a context of {params.n_ctx} tokens ({last_log()}). "
                 "Set engine.context to less, or engine.kv_type to f16 where engine.flash_attention is off."
             )
         self._stack.callback(lib.llama_free, self._context)
@@ -296,11 +192,12 @@ class Backbone:
         """Loads a checked LoRA; raises `PackError` where it does not fit this backbone."""
         if EMBEDDINGS in lora.pairs:  # what else does not fit, llama.cpp refuses itself
             check_fits(lora, read_header(self.path))
-        _LOG.clear()
-        handle = lib.llama_adapter_lora_init(self._model, os.fsencode(lora.path))
+        clear_log()
+        with small_pages():
+            handle = lib.llama_adapter_lora_init(self._model, os.fsencode(lora.path))
         if not handle:
             raise PackError(
-                f"{lora.path}: does not load on {self.path.name}: {_last_log()}. Use an adapter made for it."
+                f"{lora.path}: does not load on {self.path.name}: {last_log()}. Use an adapter made for it."
             )
         adapter = Adapter([handle], lora.size)
         self._adapters.add(adapter)
@@ -308,12 +205,12 @@ class Backbone:
 
     def load_stack(self, stack: Stack) -> Adapter:
         """Builds and loads a stack of adapters."""
-        with ExitStack() as loaded:
-            handles = []
-            for path in anonymous_files(stack.files()):
+        handles = []
+        with small_pages(), ExitStack() as loaded, closing(anonymous_files(stack.files())) as paths:
+            for path in paths:
                 handle = lib.llama_adapter_lora_init(self._model, os.fsencode(path))
                 if not handle:
-                    reason = _last_log()
+                    reason = last_log()
                     raise EngineError(f"llama.cpp refused a stack of adapters: {reason}. Set engine.stack to false.")
                 handles.append(handle)
                 loaded.callback(lib.llama_adapter_lora_free, handle)
@@ -337,7 +234,7 @@ class Backbone:
         )
         scales = (ctypes.c_float * count)(*(scale for _, scale in pairs))
         if lib.llama_set_adapters_lora(self._context, handles, count, scales) != 0:
-            raise EngineError(f"llama.cpp refused the adapters: {_last_log()}. Ask with --mix base.")
+            raise EngineError(f"llama.cpp refused the adapters: {last_log()}. Ask with --mix base.")
 
     # ---- cache and computation ----
 
@@ -373,7 +270,7 @@ class Backbone:
         if status == 2 or (self._interrupted and count > 1):
             return False
         if status != 0:
-            raise EngineError(f"llama.cpp could not compute the next tokens (code {status}): {_last_log()}.")
+            raise EngineError(f"llama.cpp could not compute the next tokens (code {status}): {last_log()}.")
         return True
 
     def interrupt(self) -> None:
@@ -404,26 +301,7 @@ class Backbone:
         """A new sampler; its repeat penalty sees the answer alone, not the prompt."""
         if options.temperature == 0 and options.repeat_penalty == 1:
             return GreedySampler(self._newest_logits)
-        chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
-        stages = []
-        if options.repeat_penalty != 1:
-            look_back = self.context_size if options.repeat_last < 0 else options.repeat_last
-            stages.append(
-                lib.llama_sampler_init_penalties(self.vocab_size, look_back, options.repeat_penalty, 0.0, 0.0)
-            )
-        if options.temperature == 0:
-            stages.append(lib.llama_sampler_init_greedy())
-        else:
-            stages += [
-                lib.llama_sampler_init_top_k(options.top_k),
-                lib.llama_sampler_init_top_p(options.top_p, 1),
-                lib.llama_sampler_init_min_p(options.min_p, 1),
-                lib.llama_sampler_init_temp(options.temperature),
-                lib.llama_sampler_init_dist(seed),
-            ]
-        for stage in stages:
-            lib.llama_sampler_chain_add(chain, stage)
-        return ChainSampler(chain, self._context)
+        return ChainSampler(self._context, self.vocab_size, options, seed)
 
     # ---- end ----
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from unittest import mock
 
 from dlp_local.engine.child import ENVIRONMENT
-from dlp_local.engine.llama import usable_cores
+from dlp_local.engine.library import usable_cores
 from tools.bench import against_llama_cpp, mixes, peers, random_models, report
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from dlp_local.engine import EngineProcess
-from dlp_local.engine.llama import usable_cores
+from dlp_local.engine.library import usable_cores
 from dlp_local.records import AdapterFile, Generated, Message, Mix, TextDelta
 from dlp_local.settings import Engine as Options
 from dlp_local.settings import Sampling

@@ -16,7 +16,7 @@ COUNTS = (1, 2, 4, 8)
 
 TOKENS, PROMPT = 24, 256
 PASSES = 3
-"""So often the variants take turns within a round."""
+"""So often the variants take turns within a round, where a token or a few are timed."""
 
 MAX_ROUNDS = 8
 """So many mixes of eight adapters differ in the weight of the first alone."""
@@ -88,7 +88,7 @@ def measure(models: Models, rounds: int) -> dict[str, list[float]]:
             note(f"prompt, {name}", bench.prompt(PROMPT))
         for count in (2, 4, 8):
             note(f"build, {count}", bench.build(count, number))
-        for name in ("1 side by side", "4 stacked"):
+        for name in ("1 side by side", "4 stacked") * PASSES:
             variants[name]()
             bench.prompt(8)
             note(f"token after the same mix, {name}", bench.decode(1))

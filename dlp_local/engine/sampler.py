@@ -1,0 +1,71 @@
+"""The next token from the newest logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlp_local import settings
+from dlp_local.engine.library import lib
+
+
+class Sampler(Protocol):
+    """Draws tokens of one answer."""
+
+    def next_token(self) -> int:
+        """The next token, from the newest logits."""
+
+    def close(self) -> None:
+        """Frees it."""
+
+
+class ChainSampler:
+    """llama.cpp's sampler chain: repeat penalty, top-k, top-p, min-p, temperature, seeded draw; greedy at 0."""
+
+    def __init__(self, context: lib.llama_context_p, vocab_size: int, options: settings.Sampling, seed: int) -> None:
+        self._context = context
+        self._chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
+        stages = []
+        if options.repeat_penalty != 1:
+            look_back = lib.llama_n_ctx(context) if options.repeat_last < 0 else options.repeat_last
+            stages.append(lib.llama_sampler_init_penalties(vocab_size, look_back, options.repeat_penalty, 0.0, 0.0))
+        if options.temperature == 0:
+            stages.append(lib.llama_sampler_init_greedy())
+        else:
+            stages += [
+                lib.llama_sampler_init_top_k(options.top_k),
+                lib.llama_sampler_init_top_p(options.top_p, 1),
+                lib.llama_sampler_init_min_p(options.min_p, 1),
+                lib.llama_sampler_init_temp(options.temperature),
+                lib.llama_sampler_init_dist(seed),
+            ]
+        for stage in stages:
+            lib.llama_sampler_chain_add(self._chain, stage)
+
+    def next_token(self) -> int:
+        """The next token, of which the repeat penalty takes note."""
+        return int(lib.llama_sampler_sample(self._chain, self._context, -1))
+
+    def close(self) -> None:
+        """Frees the chain."""
+        lib.llama_sampler_free(self._chain)
+
+
+class GreedySampler:
+    """The first of the most probable tokens, as llama.cpp's greedy sampler.
+
+    That one sorts a table of the whole vocabulary into memory first: 0.28 ms of a token for 151,936, and this 0.02.
+    """
+
+    def __init__(self, logits: Callable[[], NDArray[np.float32]]) -> None:
+        self._logits = logits
+
+    def next_token(self) -> int:
+        """The next token."""
+        return int(self._logits().argmax())
+
+    def close(self) -> None:
+        """Nothing is held."""
