@@ -25,7 +25,6 @@ from dlp_local.engine.library import (
     start_library,
 )
 from dlp_local.engine.memory import keeps_scores
-from dlp_local.engine.pages import small_pages
 from dlp_local.engine.sampler import ChainSampler, GreedySampler, Sampler
 from dlp_local.engine.stacking import Stack
 from dlp_local.errors import EngineError, PackError
@@ -193,8 +192,7 @@ class Backbone:
         if EMBEDDINGS in lora.pairs:  # what else does not fit, llama.cpp refuses itself
             check_fits(lora, read_header(self.path))
         clear_log()
-        with small_pages():
-            handle = lib.llama_adapter_lora_init(self._model, os.fsencode(lora.path))
+        handle = lib.llama_adapter_lora_init(self._model, os.fsencode(lora.path))
         if not handle:
             raise PackError(
                 f"{lora.path}: does not load on {self.path.name}: {last_log()}. Use an adapter made for it."
@@ -206,7 +204,7 @@ class Backbone:
     def load_stack(self, stack: Stack) -> Adapter:
         """Builds and loads a stack of adapters."""
         handles = []
-        with small_pages(), ExitStack() as loaded, closing(anonymous_files(stack.files())) as paths:
+        with ExitStack() as loaded, closing(anonymous_files(stack.files())) as paths:
             for path in paths:
                 handle = lib.llama_adapter_lora_init(self._model, os.fsencode(path))
                 if not handle:

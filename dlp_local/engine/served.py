@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dlp_local.engine.engine import Engine
+from dlp_local.engine.pages import only_small_pages
 from dlp_local.engine.protocol import (
     AddAdapter,
     Alive,
@@ -113,6 +114,7 @@ class _Server:
     def _events(self, task: Task) -> Iterator[EngineEvent]:
         if isinstance(task, Open):
             self._engine = Engine(task.backbone, task.adapters, task.options)
+            only_small_pages()
             yield Opened(self._engine.context_size)
             return
         if self._engine is None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from dlp_local.engine.llama import Backbone
 from dlp_local.engine.mixer import Mixer
+from dlp_local.engine.pages import only_small_pages
 from dlp_local.records import AdapterFile
 from dlp_local.settings import Engine as Options
 from tools.bench.random_models import Models
@@ -28,6 +29,7 @@ class Bench:
     def __init__(self, models: Models, context: int) -> None:
         options = {policy: Options(context=context, stack=policy) for policy in (False, True)}
         self.backbone = Backbone(models.backbone, options[False])
+        only_small_pages()
         files = [AdapterFile(f"a{i}", path) for i, path in enumerate(models.adapters)]
         self.mixers = {policy: Mixer(self.backbone, files, options[policy]) for policy in options}
 
