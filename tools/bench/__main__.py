@@ -15,10 +15,11 @@ import datetime
 import json
 import os
 import platform
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
 from itertools import product
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from unittest import mock
 
@@ -31,9 +32,20 @@ def measure_mixes(models: random_models.Models, rounds: int) -> dict[str, list[f
     """The figures of `mixes`, taken in a process of its own, whose environment is that of the engine's."""
     with (
         mock.patch.dict(os.environ, ENVIRONMENT | os.environ),
-        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
+        ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool,
     ):
         return pool.submit(mixes.measure, models, rounds).result()
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one that started it does, however that ended."""
+
+    def wait() -> None:
+        if parent := parent_process():
+            parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def main() -> None:
