@@ -6,7 +6,7 @@ from gguf import GGMLQuantizationType as Kind
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlp_local.engine.stacking import NotStackableError, Stack
+from dlp_local.engine.stacking import LOW_RANK, NotStackableError, Stack
 from dlp_local.lora_file import read_lora
 from tests.lora import read_pairs, write_lora
 
@@ -24,8 +24,8 @@ def random_lora(path, seed, names, ranks, **options):
     return write_lora(path, tensors, **options)
 
 
-def stacked(tmp_path, parts):
-    plan = Stack([(read_lora(path), weight) for path, weight in parts])
+def stacked(tmp_path, parts, rank_step=1):
+    plan = Stack([(read_lora(path), weight) for path, weight in parts], rank_step)
     tensors = {}
     for chunks in plan.files():
         path = tmp_path / "stack.gguf"
@@ -59,16 +59,18 @@ adapters = st.lists(
 
 
 @settings(max_examples=40, deadline=None)
-@given(adapters=adapters, alpha=st.sampled_from([0.0, 16.0, 5.0]))
+@given(adapters=adapters, alpha=st.sampled_from([0.0, 16.0, 5.0]), rank_step=st.sampled_from([1, 32, 64]))
 def test_a_stack_computes_the_weighted_sum_whatever_tensors_ranks_and_types_the_adapters_have(
-    tmp_path_factory, adapters, alpha
+    tmp_path_factory, adapters, alpha, rank_step
 ):
     folder = tmp_path_factory.mktemp("stack")
     parts = [
         (random_lora(folder / f"{i}.gguf", i, names, [rank] * len(names), alpha=alpha, kind=kind), steps / 32)
         for i, (names, rank, steps, kind) in enumerate(adapters)
     ]
-    tensors, scale = stacked(folder, parts)
+    tensors, scale = stacked(folder, parts, rank_step)
+    ranks = [tensor.shape[0 if name.endswith("a") else 1] for name, tensor in tensors.items()]
+    assert all(rank <= LOW_RANK or rank % rank_step == 0 for rank in ranks)
     for name in {name for names, *_ in adapters for name in names}:
         given = scale * tensors[f"{name}.lora_b"].astype(float) @ tensors[f"{name}.lora_a"]
         wanted = sum_of(parts, name, alpha)
@@ -99,13 +101,14 @@ def test_the_strongest_adapters_numbers_stay_as_they_are(tmp_path):
 def test_the_embeddings_transposed_a_is_stacked_along_its_rank(tmp_path):
     rng = np.random.default_rng(0)
     parts = []
-    for i, rank in enumerate([4, 8]):
+    for i, rank in enumerate([4, 16]):
         tensors = {
             "token_embd.weight.lora_a": rng.normal(size=(50, rank)),
             "token_embd.weight.lora_b": rng.normal(size=(32, rank)),
         }
         parts.append((write_lora(tmp_path / f"{i}.gguf", tensors, alpha=0.0), 0.5))
-    tensors, scale = stacked(tmp_path, parts)
+    tensors, scale = stacked(tmp_path, parts, rank_step=32)
+    assert tensors["token_embd.weight.lora_a"].shape == (50, 32)
     given = scale * tensors["token_embd.weight.lora_a"] @ tensors["token_embd.weight.lora_b"].T
     each = [read_pairs(path) for path, _ in parts]
     wanted = sum(0.5 * t["token_embd.weight.lora_a"] @ t["token_embd.weight.lora_b"].T for t in each)

@@ -118,7 +118,8 @@ class Mixer:
             self._held.move_to_end(key)
             return self._held[key]
         try:
-            plan = Stack([(self.lora(name), self._strength(name, weight)) for name, weight in key])
+            parts = [(self.lora(name), self._strength(name, weight)) for name, weight in key]
+            plan = Stack(parts, self._backbone.rank_step)
         except NotStackableError:
             return None
         if plan.size > self._budget:

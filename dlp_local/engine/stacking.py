@@ -30,6 +30,14 @@ FILE_SIZE = 8 << 20
 """Bytes. One file is written while the one before it is loaded: several hide the writing, and take less memory."""
 
 
+LOW_RANK = 16
+"""A rank that takes llama.cpp as long one number after the other as filled up.
+
+Decoding with AVX-512, to one adapter of rank 16: filled up to 64 it takes 1.02; two as rank 32 take 1.10, filled up to
+64 1.01; three as 48 take 1.23, filled up 1.01 (a backbone of 0.5B, Q4_0).
+"""
+
+
 class NotStackableError(Exception):
     """These adapters cannot become one; llama.cpp's own list of adapters computes the same mix."""
 
@@ -65,11 +73,13 @@ class _Weight:
 class Stack:
     """The plan of a stack: its size and scale are known before anything is written.
 
+    Each weight's rank is filled up with zeros to a multiple of `rank_step`, unless it is at most `LOW_RANK`.
+
     Raises `NotStackableError` for types that are not read here, and for adapters of different architectures.
     """
 
-    def __init__(self, parts: Sequence[tuple[LoraFile, float]]) -> None:
-        self._parts = parts
+    def __init__(self, parts: Sequence[tuple[LoraFile, float]], rank_step: int = 1) -> None:
+        self._parts, self._rank_step = parts, rank_step
         if len({lora.architecture for lora, _ in parts}) != 1:
             raise NotStackableError("different architectures")
         self.scale = max(factor * pair.scale for lora, factor in parts for pair in lora.pairs.values())
@@ -86,7 +96,8 @@ class Stack:
         for half, tensors in (("a", [pair.a for pair in pairs]), ("b", [pair.b for pair in pairs])):
             axis = _rank_axis(weight, half)
             shape = list(tensors[0].shape[::-1])
-            shape[axis] = sum(tensor.shape[::-1][axis] for tensor in tensors)
+            rank = sum(tensor.shape[::-1][axis] for tensor in tensors)
+            shape[axis] = rank if rank <= LOW_RANK else _rounded_up(rank, self._rank_step)
             others = {tensor.shape[axis] for tensor in tensors}  # shape is reversed: this is the other axis
             if len(others) != 1:
                 raise NotStackableError(f"shapes of {weight}")
@@ -142,14 +153,18 @@ class Stack:
             for lora, factor in self._parts
             if (pair := lora.pairs.get(weight))
         ]
+        filled = sum(source.shape[axis] for source, _ in sources)
         if axis == 0:
             yield from (np.ascontiguousarray(source, dtype) for source, _ in sources)
+            if filled < out.shape[0]:
+                yield np.zeros((out.shape[0] - filled, out.shape[1]), dtype)
             return
         target, at = np.empty(out.shape, dtype), 0
         for source, share in sources:
             end = at + source.shape[1]
             _put(source, target[:, at:end], share if half == "b" else 1.0)
             at = end
+        target[:, filled:] = 0
         yield target
 
     def forget_pages(self) -> None:
@@ -164,7 +179,11 @@ def _rank_axis(weight: str, half: str) -> int:
 
 
 def _padded(size: int) -> int:
-    return -(-size // _ALIGNMENT) * _ALIGNMENT
+    return _rounded_up(size, _ALIGNMENT)
+
+
+def _rounded_up(count: int, step: int) -> int:
+    return -(-count // step) * step
 
 
 @lru_cache(maxsize=128)
