@@ -15,37 +15,12 @@ import datetime
 import json
 import os
 import platform
-import threading
-from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
 from itertools import product
-from multiprocessing import get_context, parent_process
 from pathlib import Path
-from unittest import mock
 
-from dlp_local.engine.child import ENVIRONMENT
 from dlp_local.engine.library import usable_cores
 from tools.bench import against_llama_cpp, mixes, peers, random_models, report
-
-
-def measure_mixes(models: random_models.Models, rounds: int) -> dict[str, list[float]]:
-    """The figures of `mixes`, taken in a process of its own, whose environment is that of the engine's."""
-    with (
-        mock.patch.dict(os.environ, ENVIRONMENT | os.environ),
-        ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool,
-    ):
-        return pool.submit(mixes.measure, models, rounds).result()
-
-
-def _end_with_parent() -> None:
-    """Ends this process when the one that started it does, however that ended."""
-
-    def wait() -> None:
-        if parent := parent_process():
-            parent.join()
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
 
 
 def main() -> None:
@@ -64,7 +39,7 @@ def main() -> None:
         name = f"{shape} {quant}, {adapters}"
         print(name, flush=True)
         models = random_models.write_all(args.out, programs.vocabulary, shape, quant, adapters, max(mixes.COUNTS))
-        figures = measure_mixes(models, args.rounds)
+        figures = mixes.measure_apart(models, args.rounds)
         results[name] = figures | against_llama_cpp.measure(models, programs, args.rounds)
         (args.out / "results.json").write_text(json.dumps(results, indent=1), "utf-8")
     print(

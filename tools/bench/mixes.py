@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context, parent_process
+from unittest import mock
 
+from dlp_local.engine.child import ENVIRONMENT
 from dlp_local.engine.llama import Backbone
 from dlp_local.engine.mixer import Mixer
 from dlp_local.engine.pages import only_small_pages
@@ -100,3 +106,23 @@ def measure(models: Models, rounds: int) -> dict[str, list[float]]:
             note(f"token after a switch, {name}", bench.decode(1))
     bench.backbone.close()
     return figures
+
+
+def measure_apart(models: Models, rounds: int) -> dict[str, list[float]]:
+    """The same, in a process of its own, whose environment is that of the engine's."""
+    with (
+        mock.patch.dict(os.environ, ENVIRONMENT | os.environ),
+        ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool,
+    ):
+        return pool.submit(measure, models, rounds).result()
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one that started it does, however that ended."""
+
+    def wait() -> None:
+        if parent := parent_process():
+            parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
