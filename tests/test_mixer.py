@@ -98,12 +98,12 @@ def test_several_adapters_are_stacked_and_kept_by_mix(backbone, bundled):
 
 
 def test_what_was_not_used_for_longest_goes_when_the_memory_for_adapters_is_full(backbone, bundled):
-    mixer = Mixer(backbone, adapter_files(bundled), Options(adapter_memory=12))
+    mixer = Mixer(backbone, adapter_files(bundled), Options(adapter_memory=6))
     for shell in range(1, 20):
         mixer.set({"sql": 0.25, "shell": shell / 32})
         mixer.set({"dates": 1.0})
-        assert sum(mixer.held.values()) <= 12 << 20
-    assert sum(mixer.held.values()) > 6 << 20
+        assert sum(mixer.held.values()) <= 6 << 20
+    assert sum(mixer.held.values()) > 3 << 20
 
 
 def test_a_pack_of_a_thousand_adapters_holds_what_fits_and_few_open_files(backbone, bundled):

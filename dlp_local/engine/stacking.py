@@ -30,11 +30,11 @@ FILE_SIZE = 8 << 20
 """Bytes. One file is written while the one before it is loaded: several hide the writing, and take less memory."""
 
 
-LOW_RANK = 16
-"""A rank that takes llama.cpp as long one number after the other as filled up.
+MOST_FILLED = 1.5
+"""A rank is filled up where it becomes so many times as large at most: the zeros take memory.
 
-Decoding with AVX-512, to one adapter of rank 16: filled up to 64 it takes 1.02; two as rank 32 take 1.10, filled up to
-64 1.01; three as 48 take 1.23, filled up 1.01 (a backbone of 0.5B, Q4_0).
+Decoding with AVX-512, to one adapter of rank 16: three as rank 48 take 1.23, filled up to 64 1.01; two as 32 take 1.10,
+and 1.01 filled up, in twice the memory (a backbone of 0.5B, Q4_0).
 """
 
 
@@ -73,7 +73,7 @@ class _Weight:
 class Stack:
     """The plan of a stack: its size and scale are known before anything is written.
 
-    Each weight's rank is filled up with zeros to a multiple of `rank_step`, unless it is at most `LOW_RANK`.
+    Each weight's rank is filled up with zeros to a multiple of `rank_step`, where it is near to one (`MOST_FILLED`).
 
     Raises `NotStackableError` for types that are not read here, and for adapters of different architectures.
     """
@@ -97,7 +97,8 @@ class Stack:
             axis = _rank_axis(weight, half)
             shape = list(tensors[0].shape[::-1])
             rank = sum(tensor.shape[::-1][axis] for tensor in tensors)
-            shape[axis] = rank if rank <= LOW_RANK else _rounded_up(rank, self._rank_step)
+            filled = _rounded_up(rank, self._rank_step)
+            shape[axis] = filled if filled <= MOST_FILLED * rank else rank
             others = {tensor.shape[axis] for tensor in tensors}  # shape is reversed: this is the other axis
             if len(others) != 1:
                 raise NotStackableError(f"shapes of {weight}")
