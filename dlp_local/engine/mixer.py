@@ -20,8 +20,8 @@ MAPPED_FILES = 64
 class Mixer:
     """Loads adapters when a mix first names them, and sets mixes on the backbone.
 
-    A mix of several adapters becomes one stacked adapter. Four repay the building of their stack within about 11
-    tokens, two within about 35 (docs/benchmarks.md), and a mix that comes again at once. Shorter answers are
+    A mix of several adapters becomes one stacked adapter. Four repay the building of their stack within about 9
+    tokens, two within about 40 (docs/benchmarks.md), and a mix that comes again at once. Shorter answers are
     stacked all the same: side by side llama.cpp adds adapters up in the order of their addresses, and another order
     rounds otherwise, so an answer would depend on what was loaded before. What llama.cpp holds, a lone adapter by
     its name and a stack by its mix, is bounded in bytes: what was not used for longest goes first, and a stack does
