@@ -11,7 +11,7 @@ import pytest
 from dlp_local.engine import pages
 
 BLOCK = (
-    "import ctypes, re, sys\n"
+    "import ctypes, re\n"
     "from dlp_local.engine.pages import only_small_pages\n"
     "def large_pages():\n"
     "    rollup = open('/proc/self/smaps_rollup').read()\n"

@@ -65,20 +65,23 @@ def ask(
     if save + resume + (number is not None) > 1:
         raise InputError("give one of --save, --resume and --continue.")
     settings = load_settings(pack=pack)
+    vetoed = tuple(veto or ())
     given = {
         "system": system, "max_tokens": max_tokens, "temperature": temperature, "top_p": top_p, "min_p": min_p,
-        "repeat_penalty": repeat_penalty, "seed": seed, "scope": scope, "vetoed": tuple(veto) if veto else None,
+        "repeat_penalty": repeat_penalty, "seed": seed, "scope": scope, "vetoed": vetoed or None,
     }  # fmt: skip
     own = {name: value for name, value in given.items() if value is not None}
     chosen = Mix.parse(mix) if mix is not None else None
     if jsonl is not None:
-        _ask_rows(jsonl, chosen, _options(persona, own), settings, veto or [])
+        options = _options(persona, own)
+        with _open(settings, vetoed) as assistant:
+            _ask_rows(assistant, jsonl, chosen, options)
         return
     message = _message(text)
     with contextlib.closing(flags.stored_history() if kept else History(None)) as history:
         chat = _open_chat(history, resume, number)
         options = _options(persona, own, chat.options)
-        with _open(settings, veto or []) as assistant:
+        with _open(settings, vetoed) as assistant:
             chat.options = options
             events = _kept_reply(assistant, chat, message, chosen)
             if as_json:
@@ -216,18 +219,17 @@ def _answer_json(done: ReplyDone) -> dict[str, Any]:
     } | ({"error": done.error} if done.error else {})
 
 
-def _ask_rows(source: str, mix: Mix | None, options: ChatOptions, settings: Settings, vetoed: Sequence[str]) -> None:
+def _ask_rows(assistant: Assistant, source: str, mix: Mix | None, options: ChatOptions) -> None:
     """Answers each row on its own, in order; a bad row gives a line with `error`, and the rest goes on."""
     failed = 0
-    with _open(settings, vetoed) as assistant:
-        for number, line in terminal.numbered_lines(source):
-            try:
-                done = _finish(assistant, assistant.reply(_row_text(line, number), mix=mix, options=options))
-                failed += bool(done.error)
-                terminal.write_json(_answer_json(done))
-            except (InputError, EngineError) as error:
-                failed += 1
-                terminal.write_json({"row": number, "error": str(error)})
+    for number, line in terminal.numbered_lines(source):
+        try:
+            done = _finish(assistant, assistant.reply(_row_text(line, number), mix=mix, options=options))
+            failed += bool(done.error)
+            terminal.write_json(_answer_json(done))
+        except (InputError, EngineError) as error:
+            failed += 1
+            terminal.write_json({"row": number, "error": str(error)})
     if failed:
         raise typer.Exit(ExitCode.FAILURE)
 

@@ -22,7 +22,6 @@ from dlp_local.engine.library import (
     last_log,
     lib,
     offloads,
-    rank_step,
     start_library,
 )
 from dlp_local.engine.memory import keeps_scores
@@ -96,7 +95,6 @@ class Backbone:
         self._stack.callback(lib.llama_model_free, self._model)
         self._vocab = lib.llama_model_get_vocab(self._model)
         self.vocab_size: int = lib.llama_vocab_n_tokens(self._vocab)
-        self.rank_step = rank_step()
         trained = lib.llama_model_n_ctx_train(self._model)
 
         params = lib.llama_context_default_params()

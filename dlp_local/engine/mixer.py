@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 
 from dlp_local import settings
+from dlp_local.engine.library import rank_step
 from dlp_local.engine.llama import Adapter, Backbone
 from dlp_local.engine.memory import adapter_memory
 from dlp_local.engine.stacking import NotStackableError, Stack
@@ -119,7 +120,7 @@ class Mixer:
             return self._held[key]
         try:
             parts = [(self.lora(name), self._strength(name, weight)) for name, weight in key]
-            plan = Stack(parts, self._backbone.rank_step)
+            plan = Stack(parts, rank_step())
         except NotStackableError:
             return None
         if plan.size > self._budget:
