@@ -3,7 +3,7 @@
 import sys
 from typing import NoReturn
 
-from dlp_local.errors import ExitCode
+from dlp_local.core.errors import ExitCode
 
 
 def main() -> NoReturn:

@@ -12,14 +12,14 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from dlp_local.conversation import ChatOptions, Correction
-from dlp_local.display import is_unicode
+from dlp_local.core.text import is_unicode
 from dlp_local.engine import EngineProcess
-from dlp_local.errors import HistoryError, InputError
+from dlp_local.core.errors import HistoryError, InputError
 from dlp_local.history import History, history_file
 from dlp_local.packs import Pack, open_pack, pack_folder
 from dlp_local.packs.adapters import add_adapter, remove_adapter, set_adapter
 from dlp_local.packs.change import check_changeable
-from dlp_local.records import (
+from dlp_local.core.values import (
     AS_IT_IS,
     AdapterChange,
     AdapterInfo,
@@ -34,7 +34,7 @@ from dlp_local.records import (
     Timings,
 )
 from dlp_local.routing import MessageRouter
-from dlp_local.settings import Sampling, Settings, data_folder, load_settings
+from dlp_local.core.settings import Sampling, Settings, data_folder, load_settings
 
 DEFAULTS = ChatOptions()
 """Everything as the settings have it."""

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from dlp_local import terminal
-from dlp_local.errors import DlpLocalError, ExitCode
+from dlp_local.core.errors import DlpLocalError, ExitCode
 
 COMMANDS = ("chat", "ask", "route", "pack", "adapters", "router", "pull", "history", "persona", "doctor")
 """Each is a module of `dlp_local.commands`, with a function of its name or a group called `app`."""

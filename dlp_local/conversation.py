@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from dlp_local.errors import InputError
-from dlp_local.records import FinishReason, Message, Mix, ReplyDone, Route, Scope, Timings
-from dlp_local.settings import Sampling
+from dlp_local.core.errors import InputError
+from dlp_local.core.values import FinishReason, Message, Mix, ReplyDone, Route, Scope, Timings
+from dlp_local.core.settings import Sampling
 
 TurnState = Literal["sent", "done", "failed"]
 TITLE_LENGTH = 60

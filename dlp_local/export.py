@@ -19,9 +19,9 @@ from dlp_local.conversation import (
     receipt_from_json,
     receipt_json,
 )
-from dlp_local.display import visible
-from dlp_local.errors import InputError
-from dlp_local.files import read_text
+from dlp_local.core.text import visible
+from dlp_local.core.errors import InputError
+from dlp_local.core.files import read_text
 
 FORMAT = 1
 _STATES: dict[str, TurnState] = {"sent": "sent", "done": "done", "failed": "failed"}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from dlp_local.errors import PackError
+from dlp_local.core.errors import PackError
 
 MAGIC = b"GGUF"
 F32, F16, Q8_0, BF16 = 0, 1, 8, 30

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlp_local import gguf_header as gguf
-from dlp_local.errors import PackError
+from dlp_local.core.errors import PackError
 
 _REQUIRED = {"general.type": "adapter", "adapter.type": "lora"}
 _EXPONENT_16 = {gguf.F16: 0x7C00, gguf.BF16: 0x7F80}

@@ -16,10 +16,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dlp_local.display import is_unicode, visible
-from dlp_local.errors import InputError
-from dlp_local.files import decode
-from dlp_local.records import Route, Why
+from dlp_local.core.text import is_unicode, visible
+from dlp_local.core.errors import InputError
+from dlp_local.core.files import decode
+from dlp_local.core.values import Route, Why
 
 BAR_WIDTH = 24
 SHOWN = 8

@@ -7,7 +7,7 @@ import pytest
 
 from dlp_local import Assistant
 from dlp_local.packs import bundled_pack
-from dlp_local.settings import Settings
+from dlp_local.core.settings import Settings
 
 
 @pytest.fixture(autouse=True)

@@ -10,9 +10,9 @@ from typing import Any
 from dlp_local.engine import EngineProcess
 from dlp_local.engine.engine import Engine
 from dlp_local.packs import open_pack
-from dlp_local.records import AdapterFile, Generated, Message, Mix, Scope, TextDelta
-from dlp_local.settings import Engine as Options
-from dlp_local.settings import Sampling
+from dlp_local.core.values import AdapterFile, Generated, Message, Mix, Scope, TextDelta
+from dlp_local.core.settings import Engine as Options
+from dlp_local.core.settings import Sampling
 
 GREEDY = Sampling(temperature=0, max_tokens=160)
 

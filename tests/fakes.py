@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dlp_local.conversation import ChatOptions
-from dlp_local.records import (
+from dlp_local.core.values import (
     AS_IT_IS,
     AdapterChange,
     AdapterInfo,

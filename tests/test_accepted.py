@@ -5,7 +5,7 @@ import pytest
 from dlp_local.conversation import Correction
 from dlp_local.history import History
 from dlp_local.history.accepted import accepted_routes
-from dlp_local.records import Mix, ReplyDone, Route, Timings
+from dlp_local.core.values import Mix, ReplyDone, Route, Timings
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from gguf import GGMLQuantizationType as Kind
 
 from dlp_local import gguf_header as gguf
 from dlp_local.engine.llama import Backbone
-from dlp_local.errors import PackError
+from dlp_local.core.errors import PackError
 from dlp_local.lora_file import read_lora
-from dlp_local.settings import Engine as Options
+from dlp_local.core.settings import Engine as Options
 from tests.lora import write_lora
 
 NAME = "blk.0.attn_q.weight"

@@ -14,7 +14,7 @@ import pytest
 from dlp_local.conversation import ChatOptions, Correction
 from dlp_local.history import open_history
 from dlp_local.history.store import BROKEN_OFF
-from dlp_local.records import Mix
+from dlp_local.core.values import Mix
 
 COMMAND = [sys.executable, "-m", "dlp_local"]
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlp_local.errors import InputError, PackError
+from dlp_local.core.errors import InputError, PackError
 from dlp_local.gguf_header import read_header
 from dlp_local.lora_file import read_lora
 from dlp_local.packs.peft import convert_peft

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dlp_local.engine.engine import Engine
-from dlp_local.records import HistoryTrimmed, Message, Mix, TextDelta
-from dlp_local.settings import Sampling
+from dlp_local.core.values import HistoryTrimmed, Message, Mix, TextDelta
+from dlp_local.core.settings import Sampling
 from tests.engines import adapter_files, open_engine
 from tests.llama_itself import greedy, open_llama
 from tests.prompts import PROMPTS

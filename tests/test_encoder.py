@@ -3,7 +3,7 @@ import time
 import numpy as np
 import pytest
 
-from dlp_local.errors import PackError
+from dlp_local.core.errors import PackError
 from dlp_local.routing import Encoder
 
 MESSAGES = (

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlp_local.conversation import ChatOptions, Conversation, ConversationInfo, StoredTurn
-from dlp_local.errors import InputError
+from dlp_local.core.errors import InputError
 from dlp_local.export import export, from_json, to_html, to_json, to_markdown
 from dlp_local.history import History
-from dlp_local.records import Mix, ReplyDone, Route, Timings
+from dlp_local.core.values import Mix, ReplyDone, Route, Timings
 
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 numbers = st.floats(0, 1e6, allow_nan=False)

@@ -4,8 +4,8 @@ import tempfile
 
 import pytest
 
-from dlp_local.errors import InputError
-from dlp_local.files import temporary_folder, written_aside
+from dlp_local.core.errors import InputError
+from dlp_local.core.files import temporary_folder, written_aside
 
 
 def test_what_was_written_takes_the_place_of_the_old_file(tmp_path):

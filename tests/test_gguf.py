@@ -15,7 +15,7 @@ from dlp_local.engine.llama import Backbone
 from dlp_local.lora_file import read_lora
 from dlp_local.packs import open_pack
 from dlp_local.packs.peft import convert_peft
-from dlp_local.settings import Engine as Options
+from dlp_local.core.settings import Engine as Options
 from tests.prompts import PROMPTS
 
 ADAPTERS = sorted(PROMPTS)

@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from dlp_local.cli import app
-from dlp_local.errors import PackError
+from dlp_local.core.errors import PackError
 from dlp_local.gguf_header import read_header
 from dlp_local.packs.adapters import add_adapter, inspect
 from dlp_local.packs.create import start_pack

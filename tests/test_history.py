@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlp_local.conversation import ChatOptions, Correction, alternatives, messages, newest_leaf, path, title_of
-from dlp_local.errors import HistoryError
+from dlp_local.core.errors import HistoryError
 from dlp_local.history import History, open_history
 from dlp_local.history.schema import MIGRATIONS, VERSION
 from dlp_local.history.store import BROKEN_OFF
-from dlp_local.records import Mix, ReplyDone, Route, Timings
+from dlp_local.core.values import Mix, ReplyDone, Route, Timings
 
 
 @pytest.fixture

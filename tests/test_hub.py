@@ -12,11 +12,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from dlp_local.errors import HubError, PackError
+from dlp_local.core.errors import HubError, PackError
 from dlp_local.packs import hub_client, hub_download, open_pack
 from dlp_local.packs.hub import fetch, parse_reference
 from dlp_local.packs.places import user_packs
-from dlp_local.settings import downloads_folder, packs_folder
+from dlp_local.core.settings import downloads_folder, packs_folder
 from tests import hub_server
 from tests.hub_server import COMMIT, Answer, Repo
 

@@ -10,9 +10,9 @@ import pytest
 
 from dlp_local.engine import memory
 from dlp_local.engine.memory import check_memory, kv_bytes_per_token, needed_memory, score_bytes_per_token
-from dlp_local.errors import EngineError
+from dlp_local.core.errors import EngineError
 from dlp_local.gguf_header import Value, read_header, read_leading_values
-from dlp_local.settings import Engine as Options
+from dlp_local.core.settings import Engine as Options
 
 
 def free(monkeypatch, size):
@@ -31,7 +31,7 @@ import sys
 from pathlib import Path
 import psutil
 from dlp_local.engine.llama import Backbone
-from dlp_local.settings import Engine
+from dlp_local.core.settings import Engine
 before = psutil.Process().memory_info().rss
 with Backbone(Path(sys.argv[1]), Engine.model_validate_json(sys.argv[2])) as backbone:
     backbone.decode([1] * backbone.context_size, 0, 0)

@@ -12,9 +12,9 @@ from dlp_local.engine import stacking
 from dlp_local.engine.library import lib
 from dlp_local.engine.llama import Backbone
 from dlp_local.engine.mixer import Mixer
-from dlp_local.errors import EngineError, InputError, PackError
-from dlp_local.records import AdapterFile, Mix
-from dlp_local.settings import Engine as Options
+from dlp_local.core.errors import EngineError, InputError, PackError
+from dlp_local.core.values import AdapterFile, Mix
+from dlp_local.core.settings import Engine as Options
 from tests.engines import adapter_files, ask, open_engine
 from tests.prompts import PROMPTS
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from dlp_local.engine.llama import Backbone
-from dlp_local.errors import InputError, PackError
+from dlp_local.core.errors import InputError, PackError
 from dlp_local.gguf_header import read_header
 from dlp_local.lora_file import problems_of_fit, read_lora
 from dlp_local.packs import change, open_pack
@@ -30,9 +30,9 @@ from dlp_local.packs.adapters import (
 from dlp_local.packs.create import copy_pack, remove_pack, start_pack
 from dlp_local.packs.manifest import Pack, read_manifest
 from dlp_local.packs.places import bundled_pack, choose, chosen, find_pack, pack_folder, user_packs
-from dlp_local.records import AdapterChange
-from dlp_local.settings import Engine as Options
-from dlp_local.settings import data_folder
+from dlp_local.core.values import AdapterChange
+from dlp_local.core.settings import Engine as Options
+from dlp_local.core.settings import data_folder
 from tests.lora import read_pairs, write_lora
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="uses POSIX signals or limits")
@@ -470,7 +470,7 @@ def test_a_full_disk_leaves_the_pack_as_it_was(mine, bundled):
     limited = script(f"""
         import resource
         from pathlib import Path
-        from dlp_local.errors import PackError
+        from dlp_local.core.errors import PackError
         from dlp_local.packs.adapters import add_adapter
         resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
         try:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlp_local.errors import PackError
+from dlp_local.core.errors import PackError
 from dlp_local.packs import open_pack
 from dlp_local.packs.toml_lines import line_of
 

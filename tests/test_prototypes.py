@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlp_local.records import BASE
+from dlp_local.core.values import BASE
 from dlp_local.routing.corrections import SAME_AT, Corrections
 from dlp_local.routing.prototypes import BASE_AT, MOST, USUAL, Prototypes, directions, joined
 

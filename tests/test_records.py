@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlp_local.errors import InputError
-from dlp_local.records import BASE, WEIGHT_STEPS, Mix, Route
+from dlp_local.core.errors import InputError
+from dlp_local.core.values import BASE, WEIGHT_STEPS, Mix, Route
 
 WEIGHTS = st.dictionaries(st.sampled_from([BASE, *"abcdefg"]), st.floats(0, 1), max_size=8).map(
     lambda weights: {name: weight / max(1, sum(weights.values())) for name, weight in weights.items()}

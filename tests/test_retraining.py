@@ -19,7 +19,7 @@ import pytest
 from dlp_local import retraining
 from dlp_local.assistant import Assistant, open_router
 from dlp_local.conversation import Correction
-from dlp_local.errors import InputError, PackError
+from dlp_local.core.errors import InputError, PackError
 from dlp_local.history import History, history_file
 from dlp_local.packs import change, open_pack
 from dlp_local.packs.adapters import add_adapter, set_adapter
@@ -27,11 +27,11 @@ from dlp_local.packs.create import copy_pack, start_pack
 from dlp_local.packs.manifest import read_manifest
 from dlp_local.packs.router import place_router, rollback_router
 from dlp_local.packs.rows import read_labelled_rows
-from dlp_local.records import BASE, AdapterChange, Mix
+from dlp_local.core.values import BASE, AdapterChange, Mix
 from dlp_local.retraining import evaluate, held_out_texts, train_file, train_pack
 from dlp_local.routing import MessageRouter, Router
 from dlp_local.routing.embedding_cache import EmbeddingCache
-from dlp_local.settings import Settings
+from dlp_local.core.settings import Settings
 from tests.plain_router import write_plain_router
 from tests.prompts import PROMPTS, SMALL_TALK
 

@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from dlp_local.errors import InputError, PackError
-from dlp_local.records import BASE
+from dlp_local.core.errors import InputError, PackError
+from dlp_local.core.values import BASE
 from dlp_local.routing import Router, training
 from dlp_local.routing.router_file import read_anchors
 from dlp_local.routing.training import Shape, best_temperature, calibration_error, train_router

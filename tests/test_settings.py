@@ -2,8 +2,8 @@
 
 import pytest
 
-from dlp_local.errors import InputError
-from dlp_local.settings import Settings, load_settings
+from dlp_local.core.errors import InputError
+from dlp_local.core.settings import Settings, load_settings
 
 
 @pytest.fixture

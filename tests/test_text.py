@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlp_local.engine.text import FRAME, StopStrings, by_frame, whole_characters
-from dlp_local.errors import EngineError
-from dlp_local.records import HistoryTrimmed, TextDelta
+from dlp_local.core.errors import EngineError
+from dlp_local.core.values import HistoryTrimmed, TextDelta
 
 
 def cut(data, cuts):

@@ -17,10 +17,10 @@ from dlp_local.engine import EngineProcess, child
 from dlp_local.engine.child import ChildDiedError
 from dlp_local.engine.protocol import Generate
 from dlp_local.engine.text import FRAME
-from dlp_local.errors import EngineError, InputError, PackError
-from dlp_local.records import AdapterFile, Message, Mix, TextDelta
-from dlp_local.settings import Engine as Options
-from dlp_local.settings import Sampling
+from dlp_local.core.errors import EngineError, InputError, PackError
+from dlp_local.core.values import AdapterFile, Message, Mix, TextDelta
+from dlp_local.core.settings import Engine as Options
+from dlp_local.core.settings import Sampling
 from tests.engines import ask, open_engine
 from tests.prompts import PROMPTS
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from dlp_local.files import written_aside
+from dlp_local.core.files import written_aside
 
 Array = np.ndarray
 

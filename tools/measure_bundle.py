@@ -22,7 +22,7 @@ from typing import Any
 import sacrebleu
 
 from dlp_local import Assistant, Mix, ReplyDone
-from dlp_local.settings import Settings
+from dlp_local.core.settings import Settings
 from tools import data
 
 ROWS = 2000

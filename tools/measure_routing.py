@@ -21,14 +21,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dlp_local.files import written_aside
+from dlp_local.core.files import written_aside
 from dlp_local.packs import bundled_pack
-from dlp_local.records import BASE
+from dlp_local.core.values import BASE
 from dlp_local.retraining import held_out_texts, train_file
 from dlp_local.routing import Encoder, MessageRouter
 from dlp_local.routing.evaluation import figures
 from dlp_local.routing.training import train_router
-from dlp_local.settings import Routing
+from dlp_local.core.settings import Routing
 from tools.data import read_jsonl
 
 NEW = 10

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from dlp_local.records import BASE
+from dlp_local.core.values import BASE
 from dlp_local.routing.message_router import carry_over
 from dlp_local.routing.router import Router
 from tools.data import TASKS

@@ -11,7 +11,7 @@ import random
 import re
 from pathlib import Path
 
-from dlp_local.records import BASE
+from dlp_local.core.values import BASE
 from tools import small_talk
 from tools.data import TASKS, canonical, load, load_base, read_jsonl, worded
 

@@ -27,7 +27,7 @@ from peft.tuners.lora.layer import Linear as LoraLinear
 from tokenizers import Tokenizer
 from transformers import LlamaForCausalLM
 
-from dlp_local.files import written_aside
+from dlp_local.core.files import written_aside
 from tools import data, small_talk
 from tools.frame import ASSISTANT, END, USER, render
 

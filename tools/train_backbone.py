@@ -21,7 +21,7 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from dlp_local.files import written_aside
+from dlp_local.core.files import written_aside
 from tools import backbone_text
 from tools.frame import CHAT_TEMPLATE, END, SPECIAL_TOKENS
 

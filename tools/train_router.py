@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dlp_local.files import written_aside
-from dlp_local.records import BASE
+from dlp_local.core.files import written_aside
+from dlp_local.core.values import BASE
 from dlp_local.routing.encoder import Encoder
 from dlp_local.routing.router import Router
 from dlp_local.routing.training import Shape, calibration_error, train_router

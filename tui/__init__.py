@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dlp_local.settings import Settings
+    from dlp_local.core.settings import Settings
     from tui.assistant_like import AssistantLike
 
 

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from dlp_local.history import History
-from dlp_local.settings import Ui
+from dlp_local.core.settings import Ui
 from tui.assistant_like import AssistantLike
 from tui.commands import COMMANDS
 from tui.looks import HIGH_CONTRAST, keymap, theme

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from dlp_local.conversation import ChatOptions
-from dlp_local.records import AdapterChange, AdapterInfo, Event, Message, Mix, Route
+from dlp_local.core.values import AdapterChange, AdapterInfo, Event, Message, Mix, Route
 
 
 class AssistantLike(Protocol):

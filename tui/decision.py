@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from dlp_local.records import Mix
+from dlp_local.core.values import Mix
 
 BARE = Mix()
 Deed = Literal["pin", "unpin", "veto", "again", "beside", "wrong"]

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dlp_local.conversation import ChatOptions
-from dlp_local.errors import DlpLocalError, HistoryError, InputError
+from dlp_local.core.errors import DlpLocalError, HistoryError, InputError
 from dlp_local.export import export, read_conversation
-from dlp_local.files import write_new
-from dlp_local.records import BASE, AdapterChange, Mix, milliseconds
+from dlp_local.core.files import write_new
+from dlp_local.core.values import BASE, AdapterChange, Mix, milliseconds
 from tui.completion import words
 from tui.decision import AdapterDecision, Decision
 from tui.looks import themes

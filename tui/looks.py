@@ -8,7 +8,7 @@ from rich.console import Console
 from textual.binding import Binding, BindingType
 from textual.theme import BUILTIN_THEMES, Theme
 
-from dlp_local.errors import InputError
+from dlp_local.core.errors import InputError
 
 HIGH_CONTRAST = Theme(
     name="high-contrast",

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 from dlp_local.conversation import ChatOptions
-from dlp_local.display import visible
-from dlp_local.errors import DlpLocalError, InputError
+from dlp_local.core.text import visible
+from dlp_local.core.errors import DlpLocalError, InputError
 from dlp_local.history import History
-from dlp_local.records import AdapterInfo
+from dlp_local.core.values import AdapterInfo
 from tui.attach import attach
 from tui.commands import COMMANDS, parse
 from tui.decision import AdapterDecision, Decision
@@ -26,7 +26,7 @@ from tui.session import Session
 from tui.turn import PackChanged, PathChanged, Shown, StatusChanged, Turn, TurnChanged
 
 if TYPE_CHECKING:
-    from dlp_local.settings import Settings
+    from dlp_local.core.settings import Settings
     from tui.assistant_like import AssistantLike
 
 PROMPT = "> "

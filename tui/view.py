@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from dlp_local.conversation import ChatOptions
-from dlp_local.errors import DlpLocalError
+from dlp_local.core.errors import DlpLocalError
 from dlp_local.history import History
-from dlp_local.records import AdapterInfo
+from dlp_local.core.values import AdapterInfo
 from tui.decision import AdapterDecision, Decision
 from tui.turn import Turn
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pyperclip
 
 from dlp_local.conversation import ChatOptions
-from dlp_local.errors import DlpLocalError
+from dlp_local.core.errors import DlpLocalError
 from dlp_local.history import History
-from dlp_local.records import AdapterInfo
-from dlp_local.settings import config_file
+from dlp_local.core.values import AdapterInfo
+from dlp_local.core.settings import config_file
 from tui.decision import AdapterDecision, Decision
 from tui.looks import theme
 from tui.screens.adapters import AdaptersScreen

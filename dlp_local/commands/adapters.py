@@ -12,14 +12,14 @@ from rich.table import Table
 from dlp_local import terminal
 from dlp_local.commands.flags import JsonOption, PackOption, adapter_names
 from dlp_local.commands.pull import Bars
-from dlp_local.display import size_text, visible
-from dlp_local.errors import InputError
+from dlp_local.core.text import size_text, visible
+from dlp_local.core.errors import InputError
 from dlp_local.gguf_header import read_header
 from dlp_local.packs.adapters import Fit, add_adapter, inspect, remove_adapter, set_adapter
 from dlp_local.packs.manifest import Adapter, Pack, read_manifest
 from dlp_local.packs.places import pack_folder
-from dlp_local.records import AS_IT_IS, AdapterChange, Scope
-from dlp_local.settings import load_settings
+from dlp_local.core.values import AS_IT_IS, AdapterChange, Scope
+from dlp_local.core.settings import load_settings
 
 app = typer.Typer(help="The adapters of a pack: add, list, show, remove, enable, disable, set.", no_args_is_help=True)
 

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from dlp_local.commands.flags import ContinueOption, PackOption, ResumeOption, SystemOption
-from dlp_local.errors import InputError
-from dlp_local.settings import load_settings
+from dlp_local.core.errors import InputError
+from dlp_local.core.settings import load_settings
 
 
 def chat(

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from dlp_local import terminal
 from dlp_local.commands.flags import JsonOption, PackOption
-from dlp_local.display import visible
-from dlp_local.errors import ExitCode
+from dlp_local.core.text import visible
+from dlp_local.core.errors import ExitCode
 
 if TYPE_CHECKING:
     from dlp_local.doctor import Check

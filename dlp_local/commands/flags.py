@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from dlp_local.errors import DlpLocalError, InputError
+from dlp_local.core.errors import DlpLocalError, InputError
 from dlp_local.history import History, history_file, open_history
-from dlp_local.records import BASE
-from dlp_local.settings import Settings, load_settings
+from dlp_local.core.values import BASE
+from dlp_local.core.settings import Settings, load_settings
 
 DEFAULTS = Settings.model_construct()
 

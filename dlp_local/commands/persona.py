@@ -10,9 +10,9 @@ import typer
 from dlp_local import terminal
 from dlp_local.commands import flags
 from dlp_local.conversation import ChatOptions
-from dlp_local.display import visible
-from dlp_local.errors import InputError
-from dlp_local.records import Mix
+from dlp_local.core.text import visible
+from dlp_local.core.errors import InputError
+from dlp_local.core.values import Mix
 
 app = typer.Typer(help="Personas: a system prompt, options and perhaps a mix under a name.", no_args_is_help=True)
 

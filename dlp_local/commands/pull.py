@@ -22,8 +22,8 @@ from rich.text import Text
 
 from dlp_local import terminal
 from dlp_local.commands.flags import JsonOption
-from dlp_local.display import size_text, visible
-from dlp_local.errors import InputError
+from dlp_local.core.text import size_text, visible
+from dlp_local.core.errors import InputError
 from dlp_local.packs.catalogue import catalogue, named_reference
 
 if TYPE_CHECKING:

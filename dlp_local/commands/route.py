@@ -9,8 +9,8 @@ import typer
 
 from dlp_local import terminal
 from dlp_local.commands.flags import DEFAULTS, JsonOption, PackOption
-from dlp_local.files import decode
-from dlp_local.settings import load_settings
+from dlp_local.core.files import decode
+from dlp_local.core.settings import load_settings
 
 
 def route(

@@ -15,11 +15,11 @@ from rich.text import Text
 
 from dlp_local import terminal
 from dlp_local.commands.flags import JsonOption, PackOption, stored_history
-from dlp_local.display import visible
-from dlp_local.errors import ExitCode, InputError
+from dlp_local.core.text import visible
+from dlp_local.core.errors import ExitCode, InputError
 from dlp_local.packs.manifest import open_pack
 from dlp_local.packs.places import bundled_pack, pack_folder
-from dlp_local.settings import load_settings
+from dlp_local.core.settings import load_settings
 
 if TYPE_CHECKING:
     from dlp_local.retraining import Figures, Report

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass
 
-from dlp_local.errors import EngineError
+from dlp_local.core.errors import EngineError
 
 PATIENCE = 60
 """Seconds that loading the library may take."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 
 from dlp_local.engine.llama import KEPT_HISTORIES, Backbone
-from dlp_local.records import Weights
+from dlp_local.core.values import Weights
 
 BRANCH = 0
 

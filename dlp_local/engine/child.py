@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import BinaryIO, cast
 
-from dlp_local import errors
+from dlp_local.core import errors
 from dlp_local.engine import pages
 from dlp_local.engine.protocol import (
     Cancel,
@@ -27,7 +27,7 @@ from dlp_local.engine.protocol import (
     receive,
     send,
 )
-from dlp_local.errors import EngineError
+from dlp_local.core.errors import EngineError
 
 SILENCE = 60
 """Seconds of waiting without a sign of life after which a child counts as frozen."""

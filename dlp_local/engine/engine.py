@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from dlp_local import settings
+from dlp_local.core import settings
 from dlp_local.engine.cache import BRANCH, KVCache
 from dlp_local.engine.library import offloads
 from dlp_local.engine.llama import Backbone
@@ -16,8 +16,8 @@ from dlp_local.engine.memory import check_memory
 from dlp_local.engine.mixer import Mixer
 from dlp_local.engine.prompt import PromptBuilder
 from dlp_local.engine.text import StopStrings, whole_characters
-from dlp_local.errors import InputError
-from dlp_local.records import AdapterFile, FinishReason, Generated, HistoryTrimmed, Message, Mix, Scope, TextDelta
+from dlp_local.core.errors import InputError
+from dlp_local.core.values import AdapterFile, FinishReason, Generated, HistoryTrimmed, Message, Mix, Scope, TextDelta
 
 ANSWER_SHARE = 4
 """A prompt leaves at least a quarter of the context to the answer, less where the answer may not be that long."""

@@ -16,7 +16,7 @@ import llama_cpp.llama_cpp as lib
 import psutil
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
-from dlp_local import settings
+from dlp_local.core import settings
 
 __all__ = [
     "Jinja2ChatFormatter",

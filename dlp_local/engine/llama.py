@@ -13,7 +13,7 @@ import numpy as np
 from jinja2 import TemplateError
 from numpy.typing import NDArray
 
-from dlp_local import settings
+from dlp_local.core import settings
 from dlp_local.engine.anonymous_file import anonymous_files
 from dlp_local.engine.library import (
     Jinja2ChatFormatter,
@@ -27,7 +27,7 @@ from dlp_local.engine.library import (
 from dlp_local.engine.memory import keeps_scores
 from dlp_local.engine.sampler import ChainSampler, GreedySampler, Sampler
 from dlp_local.engine.stacking import Stack
-from dlp_local.errors import EngineError, PackError
+from dlp_local.core.errors import EngineError, PackError
 from dlp_local.gguf_header import EMBEDDINGS, MAGIC, read_header
 from dlp_local.lora_file import LoraFile, check_fits
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 
-from dlp_local import settings
+from dlp_local.core import settings
 from dlp_local.engine.library import rank_step
 from dlp_local.engine.llama import Adapter, Backbone
 from dlp_local.engine.memory import adapter_memory
 from dlp_local.engine.stacking import NotStackableError, Stack
-from dlp_local.errors import InputError
+from dlp_local.core.errors import InputError
 from dlp_local.lora_file import LoraFile, read_lora
-from dlp_local.records import BASE, AdapterFile, Mix, Scope, Weights
+from dlp_local.core.values import BASE, AdapterFile, Mix, Scope, Weights
 
 MAPPED_FILES = 64
 """So many adapters' files stay mapped, each with an open descriptor; another one is read and checked again."""

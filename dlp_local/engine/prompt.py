@@ -13,8 +13,8 @@ from functools import lru_cache
 from itertools import groupby
 
 from dlp_local.engine.llama import Backbone
-from dlp_local.errors import EngineError
-from dlp_local.records import Message
+from dlp_local.core.errors import EngineError
+from dlp_local.core.values import Message
 
 _OPEN, _CLOSE = "\ue0f0", "\ue0f1"
 _PLACEHOLDER = re.compile(f"{_OPEN}(\\d+){_CLOSE}")

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from dlp_local import settings
-from dlp_local.records import AdapterFile, Generated, HistoryTrimmed, Message, Mix, Scope, TextDelta
+from dlp_local.core import settings
+from dlp_local.core.values import AdapterFile, Generated, HistoryTrimmed, Message, Mix, Scope, TextDelta
 
 
 @dataclass(frozen=True, slots=True)

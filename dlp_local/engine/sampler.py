@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dlp_local import settings
+from dlp_local.core import settings
 from dlp_local.engine.library import lib
 
 

@@ -38,7 +38,7 @@ from dlp_local.engine.protocol import (
     send,
 )
 from dlp_local.engine.text import by_frame
-from dlp_local.errors import DlpLocalError, EngineError
+from dlp_local.core.errors import DlpLocalError, EngineError
 
 HEARTBEAT = 1.0
 """Seconds between two signs of life."""

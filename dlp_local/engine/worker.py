@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 
-from dlp_local import settings
+from dlp_local.core import settings
 from dlp_local.engine.child import Child, ChildDiedError
 from dlp_local.engine.protocol import AddAdapter, EngineEvent, Generate, Open, Opened, RemoveAdapter, Settle, Task
-from dlp_local.errors import DlpLocalError, EngineError
-from dlp_local.records import AdapterFile, Generated, HistoryTrimmed, Message, Mix, Scope, TextDelta
+from dlp_local.core.errors import DlpLocalError, EngineError
+from dlp_local.core.values import AdapterFile, Generated, HistoryTrimmed, Message, Mix, Scope, TextDelta
 
 
 class EngineProcess:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from dlp_local.errors import HistoryError
+from dlp_local.core.errors import HistoryError
 from dlp_local.history.store import DamagedHistoryError, History
-from dlp_local.settings import data_folder
+from dlp_local.core.settings import data_folder
 
 __all__ = ["History", "history_file", "open_history"]
 

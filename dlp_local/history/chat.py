@@ -22,9 +22,9 @@ from dlp_local.conversation import (
     path,
     title_of,
 )
-from dlp_local.errors import HistoryError
+from dlp_local.core.errors import HistoryError
 from dlp_local.history.store import History
-from dlp_local.records import Message, ReplyDone, Route
+from dlp_local.core.values import Message, ReplyDone, Route
 
 T = TypeVar("T")
 

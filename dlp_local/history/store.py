@@ -25,9 +25,9 @@ from dlp_local.conversation import (
     receipt_json,
     title_of,
 )
-from dlp_local.errors import HistoryError
+from dlp_local.core.errors import HistoryError
 from dlp_local.history.schema import VERSION, migrate
-from dlp_local.records import Mix, ReplyDone
+from dlp_local.core.values import Mix, ReplyDone
 
 KEPT_DELETED = timedelta(days=30)
 """How long a deleted conversation can be brought back."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import tomlkit
 from tomlkit.items import InlineTable
 
-from dlp_local.errors import InputError, PackError
+from dlp_local.core.errors import InputError, PackError
 from dlp_local.gguf_header import Header, read_header
 from dlp_local.lora_file import check_fits, problems_of_fit, read_lora, reasons
 from dlp_local.packs.change import bring, changing, check_changeable, inline, table
@@ -19,7 +19,7 @@ from dlp_local.packs.manifest import MAX_SCALE, Manifest, Pack, read_manifest
 from dlp_local.packs.places import check_name
 from dlp_local.packs.rows import read_rows
 from dlp_local.packs.source import adapter_source
-from dlp_local.records import AS_IT_IS, BASE, AdapterChange
+from dlp_local.core.values import AS_IT_IS, BASE, AdapterChange
 
 if TYPE_CHECKING:
     from dlp_local.packs.hub_download import Progress

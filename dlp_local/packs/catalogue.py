@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dlp_local
-from dlp_local.errors import InputError
+from dlp_local.core.errors import InputError
 from dlp_local.packs.hub_choice import Reference, parse_reference
 
 

@@ -20,8 +20,8 @@ import filelock
 import tomlkit
 from tomlkit.items import InlineTable, Table
 
-from dlp_local.errors import InputError, PackError
-from dlp_local.files import sync_folder, written_aside
+from dlp_local.core.errors import InputError, PackError
+from dlp_local.core.files import sync_folder, written_aside
 from dlp_local.packs.manifest import MANIFEST, manifest_text, parse_manifest, read_manifest
 from dlp_local.packs.places import is_bundled
 

@@ -22,8 +22,8 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-from dlp_local.errors import HubError, PackError
-from dlp_local.files import sync_folder, written_aside
+from dlp_local.core.errors import HubError, PackError
+from dlp_local.core.files import sync_folder, written_aside
 from dlp_local.gguf_header import read_leading_values
 from dlp_local.packs import hub_client
 from dlp_local.packs.change import locked
@@ -32,7 +32,7 @@ from dlp_local.packs.hub_download import Progress, check_room, download, is_prom
 from dlp_local.packs.manifest import Manifest, Pack, open_pack, read_manifest
 from dlp_local.packs.places import BUNDLED
 from dlp_local.packs.safetensors_file import open_safetensors
-from dlp_local.settings import data_folder, downloads_folder, packs_folder
+from dlp_local.core.settings import data_folder, downloads_folder, packs_folder
 
 __all__ = ["Fetched", "FetchedFile", "Progress", "Reference", "fetch", "parse_reference"]
 

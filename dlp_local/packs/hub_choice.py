@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
-from dlp_local.errors import InputError, PackError
+from dlp_local.core.errors import InputError, PackError
 from dlp_local.packs.manifest import MANIFEST, MAX_MANIFEST, Manifest, inside
 
 Kind = Literal["gguf", "peft", "pack"]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from dlp_local.errors import HubError
+from dlp_local.core.errors import HubError
 from dlp_local.packs import hub_client
 from dlp_local.packs.hub_choice import Reference, RepoFile
 

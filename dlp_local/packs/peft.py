@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlp_local.errors import InputError, PackError
-from dlp_local.files import written_aside
+from dlp_local.core.errors import InputError, PackError
+from dlp_local.core.files import written_aside
 from dlp_local.gguf_header import EMBEDDINGS
 from dlp_local.packs.peft_config import PeftConfig, read_config
 from dlp_local.packs.peft_target import Place, Target

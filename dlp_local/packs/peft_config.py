@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from dlp_local.errors import PackError
+from dlp_local.core.errors import PackError
 
 CONFIG = "adapter_config.json"
 MAX_CONFIG = 4 << 20

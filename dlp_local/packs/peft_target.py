@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dlp_local.errors import PackError
+from dlp_local.core.errors import PackError
 from dlp_local.gguf_header import EMBEDDINGS, OUTPUT, read_header
 
 MAX_LAYERS = 1024

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from dlp_local.errors import InputError
-from dlp_local.files import read_bytes
+from dlp_local.core.errors import InputError
+from dlp_local.core.files import read_bytes
 
 MAX_BYTES = 64 << 20
 

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from dlp_local.errors import PackError
+from dlp_local.core.errors import PackError
 
 MAX_HEADER = 8 << 20
 MAX_TENSORS = 65_536

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlp_local.errors import InputError
-from dlp_local.files import temporary_folder
+from dlp_local.core.errors import InputError
+from dlp_local.core.files import temporary_folder
 from dlp_local.packs.catalogue import catalogue
 from dlp_local.packs.peft import convert_peft
 

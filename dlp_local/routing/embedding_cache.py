@@ -12,7 +12,7 @@ import filelock
 import numpy as np
 import numpy.typing as npt
 
-from dlp_local.files import written_aside
+from dlp_local.core.files import written_aside
 
 LOCK_WAIT = 5.0
 Floats = npt.NDArray[np.float32]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from dlp_local.errors import PackError
+from dlp_local.core.errors import PackError
 from dlp_local.routing.onnx_file import NEXT_STEP, first_line, open_session
 
 MAX_TOKENS = 256

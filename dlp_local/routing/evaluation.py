@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dlp_local.records import BASE
+from dlp_local.core.values import BASE
 from dlp_local.routing.training import calibration_error
 
 

@@ -13,7 +13,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime as ort
 
-from dlp_local.errors import PackError
+from dlp_local.core.errors import PackError
 
 NEXT_STEP = "Fetch or build the pack again."
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dlp_local.errors import PackError
+from dlp_local.core.errors import PackError
 from dlp_local.routing.onnx_file import NEXT_STEP, open_session
 
 OUTPUTS = ["probabilities", "similarities"]

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dlp_local.errors import PackError
-from dlp_local.files import written_aside
+from dlp_local.core.errors import PackError
+from dlp_local.core.files import written_aside
 from dlp_local.routing.onnx_file import first_line
 from dlp_local.routing.prototypes import Prototypes
 from dlp_local.routing.router import OUTPUTS

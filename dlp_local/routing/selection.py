@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from dlp_local.errors import InputError
-from dlp_local.records import Mix
-from dlp_local.settings import Routing
+from dlp_local.core.errors import InputError
+from dlp_local.core.values import Mix
+from dlp_local.core.settings import Routing
 
 TOLERANCE = 1e-6
 """Float32 probabilities need not sum to 1 exactly: a head this close to `top_p` has reached it."""

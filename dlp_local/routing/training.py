@@ -30,8 +30,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dlp_local.errors import InputError
-from dlp_local.records import BASE
+from dlp_local.core.errors import InputError
+from dlp_local.core.values import BASE
 from dlp_local.routing.mlp import Weights, fit
 from dlp_local.routing.prototypes import Prototypes
 from dlp_local.routing.router_file import Network, write_router

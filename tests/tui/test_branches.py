@@ -4,7 +4,7 @@ import pytest
 
 from dlp_local.conversation import ChatOptions
 from dlp_local.history import History
-from dlp_local.records import Message, Mix
+from dlp_local.core.values import Message, Mix
 from tests.fakes import Answer, FakeAssistant, Gate
 from tests.tui.window import READY, window
 

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from dlp_local.errors import EngineError, InputError
-from dlp_local.records import Message, Mix
+from dlp_local.core.errors import EngineError, InputError
+from dlp_local.core.values import Message, Mix
 from tests.fakes import Answer, FakeAssistant, Gate, loading
 from tests.tui.window import READY, window
 from tui.widgets.message import TurnView

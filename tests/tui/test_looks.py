@@ -2,9 +2,9 @@
 
 import pytest
 
-from dlp_local.errors import InputError
+from dlp_local.core.errors import InputError
 from dlp_local.history import History
-from dlp_local.settings import Ui
+from dlp_local.core.settings import Ui
 from tests.fakes import Answer, FakeAssistant
 from tui.app import ChatApp
 from tui.looks import HIGH_CONTRAST, theme

@@ -3,7 +3,7 @@
 import pytest
 
 from dlp_local.conversation import ChatOptions
-from dlp_local.records import Mix
+from dlp_local.core.values import Mix
 from tests.fakes import Answer, FakeAssistant
 from tests.tui.window import READY, window
 from tui.screens.routing import RoutingScreen

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from textual.widgets import Markdown
 
-from dlp_local.display import visible
+from dlp_local.core.text import visible
 from tests.fakes import Answer, FakeAssistant
 from tests.tui.window import READY, window
 from tui.text import has_structure

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dlp_local.export import from_json, read_conversation
 from dlp_local.history import History
-from dlp_local.records import Mix
+from dlp_local.core.values import Mix
 from tests.fakes import Answer, FakeAssistant, Gate
 from tests.tui.window import READY, window
 from tui.commands import COMMANDS, parse

@@ -7,8 +7,8 @@ import time
 import pytest
 
 import tui
-from dlp_local.errors import PackError
-from dlp_local.settings import Settings
+from dlp_local.core.errors import PackError
+from dlp_local.core.settings import Settings
 from tests.fakes import FakeAssistant, Gate, loading
 from tests.tui.window import window
 from tui.app import ChatApp

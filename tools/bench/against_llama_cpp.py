@@ -15,9 +15,9 @@ import psutil
 
 from dlp_local.engine import EngineProcess
 from dlp_local.engine.library import usable_cores
-from dlp_local.records import AdapterFile, Generated, Message, Mix, TextDelta
-from dlp_local.settings import Engine as Options
-from dlp_local.settings import Sampling
+from dlp_local.core.values import AdapterFile, Generated, Message, Mix, TextDelta
+from dlp_local.core.settings import Engine as Options
+from dlp_local.core.settings import Sampling
 from tools.bench import peers
 from tools.bench.random_models import Models
 

@@ -14,8 +14,8 @@ from dlp_local.engine.child import ENVIRONMENT
 from dlp_local.engine.llama import Backbone
 from dlp_local.engine.mixer import Mixer
 from dlp_local.engine.pages import only_small_pages
-from dlp_local.records import AdapterFile
-from dlp_local.settings import Engine as Options
+from dlp_local.core.values import AdapterFile
+from dlp_local.core.settings import Engine as Options
 from tools.bench.random_models import Models
 
 COUNTS = (1, 2, 4, 8)

@@ -15,7 +15,7 @@ import gguf
 import numpy as np
 from gguf import GGMLQuantizationType as Quant
 
-from dlp_local.files import written_aside
+from dlp_local.core.files import written_aside
 
 _BLOCK = 32
 

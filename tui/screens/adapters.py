@@ -13,8 +13,8 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from dlp_local.display import visible
-from dlp_local.records import AdapterInfo
+from dlp_local.core.text import visible
+from dlp_local.core.values import AdapterInfo
 from tui.decision import AdapterDecision
 
 KEYS = "A adds one · Enter switches on or off · F8 removes · Esc closes"

@@ -13,8 +13,8 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Static, TextArea
 
-from dlp_local.display import visible
-from dlp_local.errors import HistoryError, InputError
+from dlp_local.core.text import visible
+from dlp_local.core.errors import HistoryError, InputError
 from tui.attach import attach, sizes
 from tui.commands import matching, parse
 from tui.completion import Completion, complete

@@ -16,8 +16,8 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from dlp_local.conversation import ConversationInfo, Found
-from dlp_local.display import counted, visible
-from dlp_local.errors import HistoryError
+from dlp_local.core.text import counted, visible
+from dlp_local.core.errors import HistoryError
 from dlp_local.history import History
 
 TITLE = 44

@@ -12,9 +12,9 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Static
 
 from dlp_local.conversation import ChatOptions
-from dlp_local.display import visible
-from dlp_local.errors import InputError
-from dlp_local.records import Mix
+from dlp_local.core.text import visible
+from dlp_local.core.errors import InputError
+from dlp_local.core.values import Mix
 
 FIELDS = {
     "persona": ("Persona", "a name keeps all this for other conversations"),

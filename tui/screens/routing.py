@@ -15,9 +15,9 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from dlp_local.conversation import ChatOptions
-from dlp_local.display import counted, visible
-from dlp_local.errors import InputError
-from dlp_local.records import BASE, Mix, milliseconds
+from dlp_local.core.text import counted, visible
+from dlp_local.core.errors import InputError
+from dlp_local.core.values import BASE, Mix, milliseconds
 from tui.decision import Decision, Deed
 from tui.turn import Turn
 

@@ -6,7 +6,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from dlp_local.display import visible
+from dlp_local.core.text import visible
 from tui.turn import Status
 
 

@@ -6,7 +6,7 @@ from rich.cells import cell_len
 from textual.message import Message
 from textual.widgets import Static
 
-from dlp_local.display import visible
+from dlp_local.core.text import visible
 from tui.turn import Turn
 
 

@@ -7,8 +7,8 @@ from textual.containers import Horizontal
 from textual.widgets import Static
 
 from dlp_local.conversation import ChatOptions
-from dlp_local.display import counted, visible
-from dlp_local.records import BASE
+from dlp_local.core.text import counted, visible
+from dlp_local.core.values import BASE
 from tui.turn import Status
 
 BAR = 10

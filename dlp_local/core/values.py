@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from dlp_local.errors import InputError
+from dlp_local.core.errors import InputError
 
 BASE = "base"
 """The router's own class `no adapter fits`, and the name of the mix with no adapter in it."""

@@ -20,7 +20,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from dlp_local.errors import InputError
+from dlp_local.core.errors import InputError
 
 APP = "dlp-local"
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from dlp_local.errors import InputError
+from dlp_local.core.errors import InputError
 
 MAX_TEXT = 256 << 20
 """Bytes of a text file that is read as a whole; a conversation of 50,000 turns has some 40 millions."""
