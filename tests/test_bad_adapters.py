@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from gguf import GGMLQuantizationType as Kind
 
-from dlp_local import gguf_header as gguf
+from dlp_local.formats import gguf as gguf
 from dlp_local.engine.llama import Backbone
 from dlp_local.core.errors import PackError
-from dlp_local.lora_file import read_lora
+from dlp_local.formats.lora import read_lora
 from dlp_local.core.settings import Engine as Options
 from tests.lora import write_lora
 

@@ -13,9 +13,9 @@ from llama_cpp import llama_cpp as lib  # noqa: E402
 
 from dlp_local.engine import llama  # noqa: E402
 from dlp_local.core.errors import PackError  # noqa: E402
-from dlp_local.lora_file import read_lora  # noqa: E402
-from dlp_local.packs.peft import convert_peft  # noqa: E402
-from dlp_local.packs.peft_target import ARCHITECTURES  # noqa: E402
+from dlp_local.formats.lora import read_lora  # noqa: E402
+from dlp_local.formats.peft.convert import convert_peft  # noqa: E402
+from dlp_local.formats.peft.target import ARCHITECTURES  # noqa: E402
 from dlp_local.core.settings import Engine  # noqa: E402
 from tests.lora import read_pairs  # noqa: E402
 from tests.peft_adapters import add_adapter, modules_of, save_adapter  # noqa: E402

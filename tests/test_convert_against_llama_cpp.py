@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("peft", reason="needs the train extra")
 pytest.importorskip("transformers", reason="needs the train extra")
 
-from dlp_local.packs.peft import convert_peft
+from dlp_local.formats.peft.convert import convert_peft
 from tests.lora import read_pairs
 from tests.peft_adapters import add_adapter, modules_of
 from tests.tiny_models import MODELS, random_model, write_backbone

@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlp_local.core.errors import InputError, PackError
-from dlp_local.gguf_header import read_header
-from dlp_local.lora_file import read_lora
-from dlp_local.packs.peft import convert_peft
-from dlp_local.packs.peft_config import read_config
-from dlp_local.packs.safetensors_file import MAX_HEADER, open_safetensors
+from dlp_local.formats.gguf import read_header
+from dlp_local.formats.lora import read_lora
+from dlp_local.formats.peft.convert import convert_peft
+from dlp_local.formats.peft.config import read_config
+from dlp_local.formats.safetensors_file import MAX_HEADER, open_safetensors
 from tests.lora import read_pairs
 from tests.peft_folder import FFN, PREFIX, VOCAB, WIDTH, pair, safetensors, with_header, write_backbone, write_folder
 
@@ -60,7 +60,7 @@ def test_what_the_header_must_say_cannot_be_overridden(tmp_path, backbone, key):
 def test_conversion_needs_neither_torch_nor_the_engine(tmp_path, backbone):
     write_folder(tmp_path / "peft")
     code = (
-        "import sys\nfrom pathlib import Path\nfrom dlp_local.packs.peft import convert_peft\n"
+        "import sys\nfrom pathlib import Path\nfrom dlp_local.formats.peft.convert import convert_peft\n"
         "convert_peft(*map(Path, sys.argv[1:]))\n"
         "heavy = {'torch', 'safetensors', 'peft', 'transformers', 'llama_cpp'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"

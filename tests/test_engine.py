@@ -9,7 +9,7 @@ from dlp_local.engine.cache import KVCache
 from dlp_local.engine.llama import KEPT_HISTORIES, Backbone
 from dlp_local.engine.mixer import last_occurrence
 from dlp_local.core.errors import EngineError, InputError, PackError
-from dlp_local.lora_file import read_lora
+from dlp_local.formats.lora import read_lora
 from dlp_local.core.values import Generated, HistoryTrimmed, Message, Mix, TextDelta
 from dlp_local.core.settings import Engine as Options
 from dlp_local.core.settings import Sampling

@@ -12,7 +12,7 @@ import typer
 
 from dlp_local.cli import app
 from dlp_local.core.errors import PackError
-from dlp_local.gguf_header import read_header
+from dlp_local.formats.gguf import read_header
 from dlp_local.packs.adapters import add_adapter, inspect
 from dlp_local.packs.create import start_pack
 from dlp_local.packs.manifest import parse_manifest, read_manifest

@@ -11,7 +11,7 @@ import pytest
 from dlp_local.engine import memory
 from dlp_local.engine.memory import check_memory, kv_bytes_per_token, needed_memory, score_bytes_per_token
 from dlp_local.core.errors import EngineError
-from dlp_local.gguf_header import Value, read_header, read_leading_values
+from dlp_local.formats.gguf import Value, read_header, read_leading_values
 from dlp_local.core.settings import Engine as Options
 
 

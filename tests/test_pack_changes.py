@@ -17,8 +17,8 @@ import pytest
 
 from dlp_local.engine.llama import Backbone
 from dlp_local.core.errors import InputError, PackError
-from dlp_local.gguf_header import read_header
-from dlp_local.lora_file import problems_of_fit, read_lora
+from dlp_local.formats.gguf import read_header
+from dlp_local.formats.lora import problems_of_fit, read_lora
 from dlp_local.packs import change, open_pack
 from dlp_local.packs.adapters import (
     add_adapter,

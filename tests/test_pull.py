@@ -11,7 +11,7 @@ import pytest
 
 from dlp_local.engine.memory import SPARE, kv_bytes_per_token, score_bytes_per_token
 from dlp_local.core.errors import InputError
-from dlp_local.gguf_header import UINT32, Value
+from dlp_local.formats.gguf import UINT32, Value
 from dlp_local.packs.catalogue import catalogue, named_reference
 from dlp_local.packs.hub_choice import Reference
 from dlp_local.core.settings import Settings, downloads_folder, packs_folder

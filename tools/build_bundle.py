@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlp_local.packs.peft import convert_peft
+from dlp_local.formats.peft.convert import convert_peft
 from tools import export_encoder, gguf_export, measure_bundle, model_card, train_adapters, train_backbone, train_router
 from tools.data import TASKS
 

@@ -14,7 +14,7 @@ from dlp_local.commands.flags import JsonOption, PackOption, adapter_names
 from dlp_local.commands.pull import Bars
 from dlp_local.core.text import size_text, visible
 from dlp_local.core.errors import InputError
-from dlp_local.gguf_header import read_header
+from dlp_local.formats.gguf import read_header
 from dlp_local.packs.adapters import Fit, add_adapter, inspect, remove_adapter, set_adapter
 from dlp_local.packs.manifest import Adapter, Pack, read_manifest
 from dlp_local.packs.places import pack_folder

@@ -28,8 +28,8 @@ from dlp_local.engine.memory import keeps_scores
 from dlp_local.engine.sampler import ChainSampler, GreedySampler, Sampler
 from dlp_local.engine.stacking import Stack
 from dlp_local.core.errors import EngineError, PackError
-from dlp_local.gguf_header import EMBEDDINGS, MAGIC, read_header
-from dlp_local.lora_file import LoraFile, check_fits
+from dlp_local.formats.gguf import EMBEDDINGS, MAGIC, read_header
+from dlp_local.formats.lora import LoraFile, check_fits
 
 FLASH_ATTENTION = {
     "auto": lib.LLAMA_FLASH_ATTN_TYPE_AUTO,

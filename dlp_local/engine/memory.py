@@ -10,7 +10,7 @@ import psutil
 
 from dlp_local.core import settings
 from dlp_local.core.errors import EngineError
-from dlp_local.gguf_header import Value, read_leading_values
+from dlp_local.formats.gguf import Value, read_leading_values
 
 KV_BYTES = {"f16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}
 """Bytes of one number in the KV cache."""

@@ -11,7 +11,7 @@ from dlp_local.engine.llama import Adapter, Backbone
 from dlp_local.engine.memory import adapter_memory
 from dlp_local.engine.stacking import NotStackableError, Stack
 from dlp_local.core.errors import InputError
-from dlp_local.lora_file import LoraFile, read_lora
+from dlp_local.formats.lora import LoraFile, read_lora
 from dlp_local.core.values import BASE, AdapterFile, Mix, Scope, Weights
 
 MAPPED_FILES = 64

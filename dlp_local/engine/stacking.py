@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlp_local import gguf_header as gguf
-from dlp_local.lora_file import LoraFile, values
+from dlp_local.formats import gguf as gguf
+from dlp_local.formats.lora import LoraFile, values
 
 _ALIGNMENT = 32
 _DTYPES = {gguf.F16: "<f2", gguf.F32: "<f4"}

@@ -12,8 +12,8 @@ import tomlkit
 from tomlkit.items import InlineTable
 
 from dlp_local.core.errors import InputError, PackError
-from dlp_local.gguf_header import Header, read_header
-from dlp_local.lora_file import check_fits, problems_of_fit, read_lora, reasons
+from dlp_local.formats.gguf import Header, read_header
+from dlp_local.formats.lora import check_fits, problems_of_fit, read_lora, reasons
 from dlp_local.packs.change import bring, changing, check_changeable, inline, table
 from dlp_local.packs.manifest import MAX_SCALE, Manifest, Pack, read_manifest
 from dlp_local.packs.places import check_name

@@ -14,7 +14,7 @@ import tomlkit
 
 from dlp_local.core.errors import InputError, PackError
 from dlp_local.core.files import sync_folder
-from dlp_local.gguf_header import STRING, read_header
+from dlp_local.formats.gguf import STRING, read_header
 from dlp_local.packs.change import brought_name, link_or_copy, locked, table, told, write_manifest
 from dlp_local.packs.manifest import Adapter, File, Pack, manifest_text, open_pack
 from dlp_local.packs.places import BUNDLED, bundled_pack, check_name

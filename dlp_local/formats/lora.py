@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlp_local import gguf_header as gguf
+from dlp_local.formats import gguf as gguf
 from dlp_local.core.errors import PackError
 
 _REQUIRED = {"general.type": "adapter", "adapter.type": "lora"}

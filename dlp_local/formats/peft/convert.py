@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from dlp_local.core.errors import InputError, PackError
 from dlp_local.core.files import written_aside
-from dlp_local.gguf_header import EMBEDDINGS
-from dlp_local.packs.peft_config import PeftConfig, read_config
-from dlp_local.packs.peft_target import Place, Target
-from dlp_local.packs.safetensors_file import Safetensors, open_safetensors
+from dlp_local.formats.gguf import EMBEDDINGS
+from dlp_local.formats.peft.config import PeftConfig, read_config
+from dlp_local.formats.peft.target import Place, Target
+from dlp_local.formats.safetensors_file import Safetensors, open_safetensors
 
 WEIGHTS = "adapter_model.safetensors"
 PICKLE = "adapter_model.bin"

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlp_local.core.errors import PackError
-from dlp_local.gguf_header import EMBEDDINGS, OUTPUT, read_header
+from dlp_local.formats.gguf import EMBEDDINGS, OUTPUT, read_header
 
 MAX_LAYERS = 1024
 
