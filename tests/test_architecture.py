@@ -36,7 +36,7 @@ MAY_IMPORT = {
 ONLY_IN = {
     "llama_cpp": {"dlp_local/engine/library.py"},
     "onnxruntime": {"dlp_local/routing/onnx_file.py"},
-    "huggingface_hub": {"dlp_local/packs/hub_client.py"},
+    "huggingface_hub": {"dlp_local/hub/client.py"},
 }
 
 

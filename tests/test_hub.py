@@ -13,8 +13,9 @@ from types import SimpleNamespace
 import pytest
 
 from dlp_local.core.errors import HubError, PackError
-from dlp_local.packs import hub_client, hub_download, open_pack
-from dlp_local.packs.hub import fetch, parse_reference
+from dlp_local.hub import client, download
+from dlp_local.packs import open_pack
+from dlp_local.packs.install import fetch, parse_reference
 from dlp_local.packs.places import user_packs
 from dlp_local.core.settings import downloads_folder, packs_folder
 from tests import hub_server
@@ -176,7 +177,7 @@ def test_a_part_that_is_longer_than_the_file_is_begun_anew(hub, model):
 def test_the_part_of_a_killed_pull_is_gone_on_with(hub, model, monkeypatch):
     hub.faults["model-Q4_0.gguf"] = [Answer(pause=0.05)]
     code = (
-        "from dlp_local.packs.hub import fetch, parse_reference\n"
+        "from dlp_local.packs.install import fetch, parse_reference\n"
         "class Told:\n"
         "    def at(self, file, done): print(done, flush=True)\n"
         "    def note(self, text): pass\n"
@@ -362,12 +363,12 @@ def test_a_proxy_that_needs_another_package_is_told(hub, model, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "")
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
     monkeypatch.setitem(sys.modules, "socksio", None)
-    hub_client.hub.close_session()
+    client.hub.close_session()
     try:
         with pytest.raises(HubError, match=r"a SOCKS proxy is set, .* pip install socksio"):
             fetch(REFERENCE)
     finally:
-        hub_client.hub.close_session()
+        client.hub.close_session()
 
 
 # ---- the disk ----
@@ -375,23 +376,23 @@ def test_a_proxy_that_needs_another_package_is_told(hub, model, monkeypatch):
 
 def test_a_disk_that_is_too_small_is_told_before_anything_is_fetched(hub, model, monkeypatch):
     usage = shutil.disk_usage(".")
-    monkeypatch.setattr(hub_download.shutil, "disk_usage", lambda path: usage._replace(free=1_000_000))
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda path: usage._replace(free=1_000_000))
     with pytest.raises(HubError, match=r"GB are to come, and 0\.0 GB are free. Make room"):
         fetch(REFERENCE)
     assert not hub.asked("/cdn/")
 
 
 def test_a_disk_that_fills_up_keeps_the_part(hub, model, monkeypatch):
-    real = hub_download.os.fsync
+    real = download.os.fsync
 
     def full(descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(hub_download.os, "fsync", full)
+    monkeypatch.setattr(download.os, "fsync", full)
     with pytest.raises(HubError, match=r"No space left on device.*goes on from where it is"):
         fetch(REFERENCE)
     assert parts()
-    monkeypatch.setattr(hub_download.os, "fsync", real)
+    monkeypatch.setattr(download.os, "fsync", real)
     assert fetch(REFERENCE).path.read_bytes() == model
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlp_local.core.errors import InputError, PackError
-from dlp_local.packs.hub_choice import PICKLES, PREFERENCE, Reference, RepoFile, choose, pack_files, parse_reference
+from dlp_local.hub.choice import PICKLES, PREFERENCE, Reference, RepoFile, choose, pack_files, parse_reference
 from dlp_local.packs.manifest import read_manifest
 
 

@@ -13,7 +13,7 @@ from dlp_local.engine.memory import SPARE, kv_bytes_per_token, score_bytes_per_t
 from dlp_local.core.errors import InputError
 from dlp_local.formats.gguf import UINT32, Value
 from dlp_local.packs.catalogue import catalogue, named_reference
-from dlp_local.packs.hub_choice import Reference
+from dlp_local.hub.choice import Reference
 from dlp_local.core.settings import Settings, downloads_folder, packs_folder
 from tests import hub_server
 from tests.hub_server import COMMIT, Answer, Repo

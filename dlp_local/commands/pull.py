@@ -27,8 +27,8 @@ from dlp_local.core.errors import InputError
 from dlp_local.packs.catalogue import catalogue, named_reference
 
 if TYPE_CHECKING:
-    from dlp_local.packs.hub import Fetched
-    from dlp_local.packs.hub_choice import RepoFile
+    from dlp_local.packs.install import Fetched
+    from dlp_local.hub.choice import RepoFile
 
 NEXT = {
     "backbone": "dlp-local pack create NAME --backbone {path}",
@@ -61,7 +61,7 @@ def pull(
     if reference is None:
         raise InputError("say what to fetch: hf:owner/repo, or a name of `dlp-local pull --list`.")
     wanted = named_reference(reference)
-    from dlp_local.packs.hub import fetch
+    from dlp_local.packs.install import fetch
 
     with Bars() as bars:
         try:

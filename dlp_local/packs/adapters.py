@@ -22,7 +22,7 @@ from dlp_local.packs.source import adapter_source
 from dlp_local.core.values import AS_IT_IS, BASE, AdapterChange
 
 if TYPE_CHECKING:
-    from dlp_local.packs.hub_download import Progress
+    from dlp_local.hub.download import Progress
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import dlp_local
 from dlp_local.core.errors import InputError
-from dlp_local.packs.hub_choice import Reference, parse_reference
+from dlp_local.hub.choice import Reference, parse_reference
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from dlp_local.packs.verified import Verified, forget
 from dlp_local.core.settings import packs_folder
 
 if TYPE_CHECKING:
-    from dlp_local.packs.hub_download import Progress
+    from dlp_local.hub.download import Progress
 
 _MAKING = ".making-"
 _REMOVED = ".removed-"

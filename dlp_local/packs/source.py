@@ -14,7 +14,7 @@ from dlp_local.packs.catalogue import catalogue
 from dlp_local.formats.peft.convert import convert_peft
 
 if TYPE_CHECKING:
-    from dlp_local.packs.hub_download import Progress
+    from dlp_local.hub.download import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def backbone_source(source: str | Path, progress: Progress | None = None) -> Sou
 def _found(source: str | Path, kinds: tuple[str, ...], progress: Progress | None) -> Source:
     if not str(source).startswith("hf:"):
         return Source(Path(source))
-    from dlp_local.packs.hub import fetch, parse_reference
+    from dlp_local.packs.install import fetch, parse_reference
 
     fetched = fetch(parse_reference(str(source)), progress=progress)
     if fetched.kind not in kinds:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from dlp_local.core.errors import HubError
-from dlp_local.packs import hub_client
-from dlp_local.packs.hub_choice import Reference, RepoFile
+from dlp_local.hub import client
+from dlp_local.hub.choice import Reference, RepoFile
 
 ATTEMPTS = 4
 """How often in a row a request may fail before it is given up; bytes that come begin the count anew."""
@@ -43,7 +43,7 @@ class Patience:
         self._reference, self._progress = reference, progress
         self.failures = 0
 
-    def wait(self, error: hub_client.CutError) -> None:
+    def wait(self, error: client.CutError) -> None:
         """Waits before another try; raises `HubError` where it has been tried often enough."""
         self.failures += 1
         seconds = 2.0 ** (self.failures - 1) if error.wait is None else error.wait
@@ -64,7 +64,7 @@ def persist(reference: Reference, progress: Progress, request: Callable[[], Resu
     while True:
         try:
             return request()
-        except hub_client.CutError as error:
+        except client.CutError as error:
             patience.wait(error)
 
 
@@ -93,7 +93,7 @@ def download(reference: Reference, commit: str, file: RepoFile, target: Path, pa
             start = 0
         try:
             _append(reference, commit, file, part, start, progress, patience)
-        except hub_client.CutError as error:
+        except client.CutError as error:
             patience.wait(error)
     if not is_promised(part, file):
         part.unlink()
@@ -109,7 +109,7 @@ def _append(
     reference: Reference, commit: str, file: RepoFile, part: Path, start: int, progress: Progress, patience: Patience
 ) -> None:
     """Adds what comes to `part`; raises `CutError` where less came than the hub promised."""
-    with hub_client.open_file(reference, commit, file, start) as (position, pieces), part.open("ab") as out:
+    with client.open_file(reference, commit, file, start) as (position, pieces), part.open("ab") as out:
         if position != start:
             position = 0
             out.truncate(0)
@@ -124,7 +124,7 @@ def _append(
         out.flush()
         os.fsync(out.fileno())
     if position < file.size:
-        raise hub_client.CutError(f"{file.path} ended after {position} of {file.size} bytes")
+        raise client.CutError(f"{file.path} ended after {position} of {file.size} bytes")
 
 
 def is_promised(path: Path, file: RepoFile) -> bool:

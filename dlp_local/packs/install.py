@@ -25,10 +25,10 @@ from filelock import FileLock, Timeout
 from dlp_local.core.errors import HubError, PackError
 from dlp_local.core.files import sync_folder, written_aside
 from dlp_local.formats.gguf import read_leading_values
-from dlp_local.packs import hub_client
+from dlp_local.hub import client
 from dlp_local.packs.change import locked
-from dlp_local.packs.hub_choice import PEFT_WEIGHTS, Reference, RepoFile, choose, pack_files, parse_reference
-from dlp_local.packs.hub_download import Progress, check_room, download, is_promised, persist
+from dlp_local.hub.choice import PEFT_WEIGHTS, Reference, RepoFile, choose, pack_files, parse_reference
+from dlp_local.hub.download import Progress, check_room, download, is_promised, persist
 from dlp_local.packs.manifest import Manifest, Pack, open_pack, read_manifest
 from dlp_local.packs.places import BUNDLED
 from dlp_local.formats.safetensors_file import open_safetensors
@@ -93,7 +93,7 @@ def fetch(reference: Reference, *, offline: bool = False, progress: Progress | N
     downloads = downloads_folder()
     try:
         with _alone(downloads):
-            if offline or hub_client.is_offline():
+            if offline or client.is_offline():
                 return _remembered(reference, downloads)
             fetched = _fetch(reference, downloads, progress or Silent())
             _remember(fetched, downloads)
@@ -117,7 +117,7 @@ def _alone(downloads: Path) -> Iterator[None]:
 
 
 def _fetch(reference: Reference, downloads: Path, progress: Progress) -> Fetched:
-    repository = persist(reference, progress, lambda: hub_client.read_repository(reference))
+    repository = persist(reference, progress, lambda: client.read_repository(reference))
     choice = choose(reference, repository.files)
     getter = _Getter(reference, repository.commit, downloads, progress)
     if choice.kind == "pack":
@@ -154,7 +154,7 @@ class _Getter:
         return [folder / file.path for file in files]
 
 
-def _fetch_pack(getter: _Getter, repository: hub_client.Repository, manifest_file: RepoFile) -> Fetched:
+def _fetch_pack(getter: _Getter, repository: client.Repository, manifest_file: RepoFile) -> Fetched:
     """A whole pack: nothing is in the packs folder before all of it is there and verified."""
     reference = getter.reference
     root = getter.folder.with_name(f"{getter.commit}.pack")

@@ -21,7 +21,7 @@ from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
 from dlp_local import __version__
 from dlp_local.core.errors import HubError
-from dlp_local.packs.hub_choice import Reference, RepoFile
+from dlp_local.hub.choice import Reference, RepoFile
 
 constants.HF_HUB_DISABLE_TELEMETRY = True  # else it names the machine's packages to the hub
 
