@@ -18,7 +18,7 @@ from dlp_local.core.errors import HistoryError, InputError
 from dlp_local.history import History, history_file
 from dlp_local.packs import Pack, open_pack, pack_folder
 from dlp_local.packs.adapters import add_adapter, remove_adapter, set_adapter
-from dlp_local.packs.change import check_changeable
+from dlp_local.packs.transaction import check_changeable
 from dlp_local.core.values import (
     AS_IT_IS,
     AdapterChange,

@@ -26,9 +26,9 @@ from dlp_local.core.files import temporary_folder
 from dlp_local.history import History, history_file
 from dlp_local.history.accepted import accepted_routes
 from dlp_local.packs import Pack, open_pack
-from dlp_local.packs.change import check_changeable
+from dlp_local.packs.transaction import check_changeable
 from dlp_local.packs.router import place_router
-from dlp_local.packs.rows import read_labelled_rows
+from dlp_local.packs.examples import read_labelled_rows
 from dlp_local.core.values import BASE
 from dlp_local.routing import MessageRouter, Router
 from dlp_local.routing.embedding_cache import EmbeddingCache

@@ -16,7 +16,7 @@ from dlp_local.core.errors import HubError, PackError
 from dlp_local.hub import client, download
 from dlp_local.packs import open_pack
 from dlp_local.packs.install import fetch, parse_reference
-from dlp_local.packs.places import user_packs
+from dlp_local.packs.locations import user_packs
 from dlp_local.core.settings import downloads_folder, packs_folder
 from tests import hub_server
 from tests.hub_server import COMMIT, Answer, Repo

@@ -19,7 +19,7 @@ from dlp_local.engine.llama import Backbone
 from dlp_local.core.errors import InputError, PackError
 from dlp_local.formats.gguf import read_header
 from dlp_local.formats.lora import problems_of_fit, read_lora
-from dlp_local.packs import change, open_pack
+from dlp_local.packs import transaction, open_pack
 from dlp_local.packs.adapters import (
     add_adapter,
     inspect,
@@ -29,7 +29,7 @@ from dlp_local.packs.adapters import (
 )
 from dlp_local.packs.create import copy_pack, remove_pack, start_pack
 from dlp_local.packs.manifest import Pack, read_manifest
-from dlp_local.packs.places import bundled_pack, choose, chosen, find_pack, pack_folder, user_packs
+from dlp_local.packs.locations import bundled_pack, choose, chosen, find_pack, pack_folder, user_packs
 from dlp_local.core.values import AdapterChange
 from dlp_local.core.settings import Engine as Options
 from dlp_local.core.settings import data_folder
@@ -49,7 +49,7 @@ def state(folder):
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != change.LOCK
+        if path.is_file() and path.name != transaction.LOCK
     }
 
 
@@ -325,7 +325,7 @@ def test_the_bundled_pack_is_never_changed(bundled):
         with pytest.raises(InputError, match="pack create mine --from bundled && dlp-local pack use mine"):
             deed()
     assert state(bundled) == before
-    assert not (bundled / change.LOCK).exists()
+    assert not (bundled / transaction.LOCK).exists()
 
 
 @pytest.mark.parametrize("name", ["base", "SQL", "a/b", "../x", ""])
@@ -523,7 +523,7 @@ def test_killed_at_any_moment_it_leaves_the_pack_as_it_was_or_as_it_is_meant_to_
                 import os, signal, sys
                 from pathlib import Path
                 from dlp_local.packs.adapters import add_adapter
-                import dlp_local.packs.source
+                import dlp_local.packs.resolve
                 seen = [0]
                 def watch(event, args):
                     if event in ("open", "os.rename", "os.remove", "os.mkdir") and "packs/mine" in str(args[0]):
@@ -572,7 +572,7 @@ def test_processes_that_add_adapters_at_once_lose_none(mine, bundled):
 
 def test_a_pack_that_another_process_does_not_let_go_is_told(mine, bundled, monkeypatch):
     monkeypatch.setattr(change, "LOCK_WAIT", 0.1)
-    with change.locked(mine), pytest.raises(PackError, match="another process is changing it"):
+    with transaction.locked(mine), pytest.raises(PackError, match="another process is changing it"):
         add_adapter(mine, bundled / "sql.gguf", "more")
 
 

@@ -18,7 +18,7 @@ from dlp_local.packs.adapters import set_adapter
 from dlp_local.packs.catalogue import catalogue
 from dlp_local.packs.create import copy_pack, start_pack
 from dlp_local.packs.manifest import read_manifest
-from dlp_local.packs.places import find_pack
+from dlp_local.packs.locations import find_pack
 from dlp_local.core.values import AdapterChange
 from dlp_local.core.settings import load_settings, packs_folder
 from tests import hub_server

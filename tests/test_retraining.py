@@ -21,12 +21,12 @@ from dlp_local.assistant import Assistant, open_router
 from dlp_local.conversation import Correction
 from dlp_local.core.errors import InputError, PackError
 from dlp_local.history import History, history_file
-from dlp_local.packs import change, open_pack
+from dlp_local.packs import transaction, open_pack
 from dlp_local.packs.adapters import add_adapter, set_adapter
 from dlp_local.packs.create import copy_pack, start_pack
 from dlp_local.packs.manifest import read_manifest
 from dlp_local.packs.router import place_router, rollback_router
-from dlp_local.packs.rows import read_labelled_rows
+from dlp_local.packs.examples import read_labelled_rows
 from dlp_local.core.values import BASE, AdapterChange, Mix
 from dlp_local.retraining import evaluate, held_out_texts, train_file, train_pack
 from dlp_local.routing import MessageRouter, Router
@@ -87,7 +87,7 @@ def state(folder):
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != change.LOCK
+        if path.is_file() and path.name != transaction.LOCK
     }
 
 
@@ -352,7 +352,7 @@ def test_a_kill_in_the_middle_leaves_the_pack_as_it_was(mine, rows, at):
                 die()
             router.bring = bring
         if {at!r} == "write_manifest":
-            change.write_manifest = die
+            transaction.write_manifest = die
         def progress(stage, done):
             if {at!r} == "training" and stage == "training" and done > 0.5:
                 die()
@@ -364,7 +364,7 @@ def test_a_kill_in_the_middle_leaves_the_pack_as_it_was(mine, rows, at):
     assert top(opened(mine), "gzip: compress a file") == "shell"
     report = train_pack(mine, [rows], force=True, progress=silent)
     assert report.in_place
-    brought = [path for path in (mine / change.FILES).iterdir() if path.name.startswith("router-")]
+    brought = [path for path in (mine / transaction.FILES).iterdir() if path.name.startswith("router-")]
     assert [path.name for path in brought] == [Path(read_manifest(mine).router.file).name]
 
 

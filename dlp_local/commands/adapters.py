@@ -17,7 +17,7 @@ from dlp_local.core.errors import InputError
 from dlp_local.formats.gguf import read_header
 from dlp_local.packs.adapters import Fit, add_adapter, inspect, remove_adapter, set_adapter
 from dlp_local.packs.manifest import Adapter, Pack, read_manifest
-from dlp_local.packs.places import pack_folder
+from dlp_local.packs.locations import pack_folder
 from dlp_local.core.values import AS_IT_IS, AdapterChange, Scope
 from dlp_local.core.settings import load_settings
 

@@ -32,7 +32,7 @@ def mixes() -> list[str]:
 def adapter_names() -> list[str]:
     """Completion of an adapter's name."""
     from dlp_local.packs.manifest import read_manifest
-    from dlp_local.packs.places import pack_folder
+    from dlp_local.packs.locations import pack_folder
 
     try:
         return list(read_manifest(pack_folder(load_settings().pack)).adapters)
@@ -42,7 +42,7 @@ def adapter_names() -> list[str]:
 
 def pack_names() -> list[str]:
     """Completion of a pack's name."""
-    from dlp_local.packs.places import BUNDLED, user_packs
+    from dlp_local.packs.locations import BUNDLED, user_packs
 
     return [BUNDLED, *(folder.name for folder in user_packs())]
 

@@ -20,7 +20,7 @@ from dlp_local.core.files import read_text
 from dlp_local.packs.adapters import verify_pack
 from dlp_local.packs.create import copy_pack, remove_pack, start_pack
 from dlp_local.packs.manifest import Pack, read_manifest
-from dlp_local.packs.places import bundled_pack, choose, find_pack, pack_folder, user_packs
+from dlp_local.packs.locations import bundled_pack, choose, find_pack, pack_folder, user_packs
 from dlp_local.core.settings import load_settings
 
 app = typer.Typer(help="The packs on this machine: list, show, verify, use, create, remove.", no_args_is_help=True)

@@ -18,7 +18,7 @@ from dlp_local.commands.flags import JsonOption, PackOption, stored_history
 from dlp_local.core.text import visible
 from dlp_local.core.errors import ExitCode, InputError
 from dlp_local.packs.manifest import open_pack
-from dlp_local.packs.places import bundled_pack, pack_folder
+from dlp_local.packs.locations import bundled_pack, pack_folder
 from dlp_local.core.settings import load_settings
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from dlp_local.doctor.check import Check
 from dlp_local.doctor.packs import look_at
 from dlp_local.core.errors import DlpLocalError, InputError, PackError
 from dlp_local.packs import bundled_pack, pack_folder
-from dlp_local.packs.places import user_packs
+from dlp_local.packs.locations import user_packs
 from dlp_local.core.values import ReplyDone
 from dlp_local.core.settings import Settings, config_file, load_settings
 

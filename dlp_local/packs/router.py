@@ -8,7 +8,7 @@ from typing import Any
 import tomlkit
 
 from dlp_local.core.errors import InputError, PackError
-from dlp_local.packs.change import FILES, bring, changing, table
+from dlp_local.packs.transaction import FILES, bring, changing, table
 from dlp_local.packs.manifest import File, Manifest, Pack, read_manifest
 
 
