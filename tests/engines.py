@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dlp_local.engine import EngineProcess
-from dlp_local.engine.engine import Engine
+from dlp_local.engine.local.engine import Engine
 from dlp_local.packs import open_pack
 from dlp_local.core.values import AdapterFile, Generated, Message, Mix, Scope, TextDelta
 from dlp_local.core.settings import Engine as Options

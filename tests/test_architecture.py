@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "cli": {"commands", "errors", "terminal"},
 }
 ONLY_IN = {
-    "llama_cpp": {"dlp_local/engine/library.py"},
+    "llama_cpp": {"dlp_local/engine/local/library.py"},
     "onnxruntime": {"dlp_local/routing/onnx_file.py"},
     "huggingface_hub": {"dlp_local/hub/client.py"},
 }

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch", reason="needs the train extra")
 
 from llama_cpp import llama_cpp as lib  # noqa: E402
 
-from dlp_local.engine import llama  # noqa: E402
+from dlp_local.engine.local import llama  # noqa: E402
 from dlp_local.core.errors import PackError  # noqa: E402
 from dlp_local.formats.lora import read_lora  # noqa: E402
 from dlp_local.formats.peft.convert import convert_peft  # noqa: E402

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dlp_local.engine.engine import Engine
+from dlp_local.engine.local.engine import Engine
 from dlp_local.core.values import HistoryTrimmed, Message, Mix, TextDelta
 from dlp_local.core.settings import Sampling
 from tests.engines import adapter_files, open_engine

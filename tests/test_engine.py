@@ -5,9 +5,9 @@ import threading
 import numpy as np
 import pytest
 
-from dlp_local.engine.cache import KVCache
-from dlp_local.engine.llama import KEPT_HISTORIES, Backbone
-from dlp_local.engine.mixer import last_occurrence
+from dlp_local.engine.local.kv_cache import KVCache
+from dlp_local.engine.local.llama import KEPT_HISTORIES, Backbone
+from dlp_local.engine.local.mixer import last_occurrence
 from dlp_local.core.errors import EngineError, InputError, PackError
 from dlp_local.formats.lora import read_lora
 from dlp_local.core.values import Generated, HistoryTrimmed, Message, Mix, TextDelta

@@ -8,8 +8,8 @@ import gguf
 import numpy as np
 import pytest
 
-from dlp_local.engine import memory
-from dlp_local.engine.memory import check_memory, kv_bytes_per_token, needed_memory, score_bytes_per_token
+from dlp_local.engine.local import memory
+from dlp_local.engine.local.memory import check_memory, kv_bytes_per_token, needed_memory, score_bytes_per_token
 from dlp_local.core.errors import EngineError
 from dlp_local.formats.gguf import Value, read_header, read_leading_values
 from dlp_local.core.settings import Engine as Options
@@ -30,7 +30,7 @@ FULL_CONTEXT = """
 import sys
 from pathlib import Path
 import psutil
-from dlp_local.engine.llama import Backbone
+from dlp_local.engine.local.llama import Backbone
 from dlp_local.core.settings import Engine
 before = psutil.Process().memory_info().rss
 with Backbone(Path(sys.argv[1]), Engine.model_validate_json(sys.argv[2])) as backbone:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlp_local.engine.llama import Backbone
+from dlp_local.engine.local.llama import Backbone
 from dlp_local.core.errors import InputError, PackError
 from dlp_local.formats.gguf import read_header
 from dlp_local.formats.lora import problems_of_fit, read_lora

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from dlp_local.engine import pages
+from dlp_local.engine.local import huge_pages
 
 BLOCK = (
     "import ctypes, re\n"
-    "from dlp_local.engine.pages import only_small_pages\n"
+    "from dlp_local.engine.local.huge_pages import only_small_pages\n"
     "def large_pages():\n"
     "    rollup = open('/proc/self/smaps_rollup').read()\n"
     "    return int(re.search(r'AnonHugePages:\\s*(\\d+) kB', rollup)[1])\n"
@@ -34,7 +34,7 @@ def test_what_a_process_uses_first_has_large_pages_and_what_it_uses_later_small_
         pytest.skip("only glibc from 2.35 on asks for large pages")
     if "[never]" in Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text("utf-8"):
         pytest.skip("this system gives no large pages")
-    environment = os.environ | pages.ENVIRONMENT
+    environment = os.environ | huge_pages.ENVIRONMENT
     ran = subprocess.run([sys.executable, "-c", BLOCK], env=environment, capture_output=True, text=True, check=True)
     before, after = map(int, ran.stdout.split())
     assert 0 < before == after

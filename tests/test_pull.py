@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from dlp_local.engine.memory import SPARE, kv_bytes_per_token, score_bytes_per_token
+from dlp_local.engine.local.memory import SPARE, kv_bytes_per_token, score_bytes_per_token
 from dlp_local.core.errors import InputError
 from dlp_local.formats.gguf import UINT32, Value
 from dlp_local.packs.catalogue import catalogue, named_reference

@@ -6,7 +6,7 @@ from gguf import GGMLQuantizationType as Kind
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlp_local.engine.stacking import NotStackableError, Stack
+from dlp_local.engine.local.stacking import NotStackableError, Stack
 from dlp_local.formats.lora import read_lora
 from tests.lora import read_pairs, write_lora
 

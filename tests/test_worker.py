@@ -13,9 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from dlp_local.engine import EngineProcess, child
-from dlp_local.engine.child import ChildDiedError
-from dlp_local.engine.protocol import Generate
+from dlp_local.engine import EngineProcess
+from dlp_local.engine.local.process import subprocess
+from dlp_local.engine.local.process.subprocess import ChildDiedError
+from dlp_local.engine.local.process.protocol import Generate
 from dlp_local.engine.text import FRAME
 from dlp_local.core.errors import EngineError, InputError, PackError
 from dlp_local.core.values import AdapterFile, Message, Mix, TextDelta
@@ -259,7 +260,7 @@ def test_the_process_ends_with_its_parent_even_where_that_was_killed(bundled, an
                 time.sleep(0.2)
         time.sleep(60)
     """
-    root = Path(child.__file__).parents[2]
+    root = Path(subprocess.__file__).parents[2]
     parent = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, cwd=root, text=True
     )
@@ -279,7 +280,7 @@ def test_a_script_without_a_main_guard_can_use_the_assistant(bundled, tmp_path):
         "*_, done = assistant.reply('hello')\nprint(done.answer)\n",
         "utf-8",
     )
-    root = Path(child.__file__).parents[2]
+    root = Path(subprocess.__file__).parents[2]
     ran = subprocess.run(
         [sys.executable, str(script)],
         capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(root)}, timeout=120,

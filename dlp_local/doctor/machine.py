@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 import dlp_local
 from dlp_local.core.text import size_text
 from dlp_local.doctor.check import Check
-from dlp_local.engine.about import Build, ask_build
+from dlp_local.engine.local.build_info import Build, ask_build
 from dlp_local.core.errors import EngineError
 from dlp_local.core.settings import data_folder
 

@@ -10,8 +10,8 @@ import psutil
 from dlp_local.assistant import open_router, settings_for
 from dlp_local.core.text import size_text
 from dlp_local.doctor.check import Check
-from dlp_local.engine.about import Build
-from dlp_local.engine.memory import needed_memory
+from dlp_local.engine.local.build_info import Build
+from dlp_local.engine.local.memory import needed_memory
 from dlp_local.core.errors import DlpLocalError
 from dlp_local.packs import Pack
 from dlp_local.packs.adapters import verify_pack

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 
-from dlp_local.engine.llama import Backbone
+from dlp_local.engine.local.llama import Backbone
 from dlp_local.core.errors import EngineError
 from dlp_local.core.values import Message
 

@@ -19,7 +19,7 @@ from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 
-from dlp_local.engine.library import usable_cores
+from dlp_local.engine.local.library import usable_cores
 from tools.bench import against_llama_cpp, mixes, peers, random_models, report
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from dlp_local.engine import EngineProcess
-from dlp_local.engine.library import usable_cores
+from dlp_local.engine.local.library import usable_cores
 from dlp_local.core.values import AdapterFile, Generated, Message, Mix, TextDelta
 from dlp_local.core.settings import Engine as Options
 from dlp_local.core.settings import Sampling

@@ -17,8 +17,8 @@ from itertools import islice
 from pathlib import Path
 
 from dlp_local.assistant import open_router
-from dlp_local.engine.llama import Adapter, Backbone
-from dlp_local.engine.mixer import Mixer
+from dlp_local.engine.local.llama import Adapter, Backbone
+from dlp_local.engine.local.mixer import Mixer
 from dlp_local.engine.prompt import PromptBuilder
 from dlp_local.packs import bundled_pack, open_pack
 from dlp_local.core.values import Message, Mix

@@ -14,8 +14,17 @@ from itertools import count
 from pathlib import Path
 
 from dlp_local.core import settings
-from dlp_local.engine.child import Child, ChildDiedError
-from dlp_local.engine.protocol import AddAdapter, EngineEvent, Generate, Open, Opened, RemoveAdapter, Settle, Task
+from dlp_local.engine.local.process.subprocess import Child, ChildDiedError
+from dlp_local.engine.local.process.protocol import (
+    AddAdapter,
+    EngineEvent,
+    Generate,
+    Open,
+    Opened,
+    RemoveAdapter,
+    Settle,
+    Task,
+)
 from dlp_local.core.errors import DlpLocalError, EngineError
 from dlp_local.core.values import AdapterFile, Generated, HistoryTrimmed, Message, Mix, Scope, TextDelta
 

@@ -9,11 +9,11 @@ from itertools import pairwise
 from pathlib import Path
 
 from dlp_local.core import settings
-from dlp_local.engine.cache import BRANCH, KVCache
-from dlp_local.engine.library import offloads
-from dlp_local.engine.llama import Backbone
-from dlp_local.engine.memory import check_memory
-from dlp_local.engine.mixer import Mixer
+from dlp_local.engine.local.kv_cache import BRANCH, KVCache
+from dlp_local.engine.local.library import offloads
+from dlp_local.engine.local.llama import Backbone
+from dlp_local.engine.local.memory import check_memory
+from dlp_local.engine.local.mixer import Mixer
 from dlp_local.engine.prompt import PromptBuilder
 from dlp_local.engine.text import StopStrings, whole_characters
 from dlp_local.core.errors import InputError

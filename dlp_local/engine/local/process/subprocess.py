@@ -14,8 +14,8 @@ from contextlib import suppress
 from typing import BinaryIO, cast
 
 from dlp_local.core import errors
-from dlp_local.engine import pages
-from dlp_local.engine.protocol import (
+from dlp_local.engine.local import huge_pages
+from dlp_local.engine.local.process.protocol import (
     Cancel,
     EngineEvent,
     Failed,
@@ -35,7 +35,7 @@ SILENCE = 60
 ENVIRONMENT = {
     "GGML_NO_BACKTRACE": "1",
     "GOMP_SPINCOUNT": "10000",
-    **pages.ENVIRONMENT,
+    **huge_pages.ENVIRONMENT,
 }
 """The child's, where the user does not set them.
 
@@ -43,7 +43,7 @@ llama.cpp's threads wait for each other hundreds of times a token. GNU OpenMP sp
 another program run; with 10,000, two threads write as fast on a quiet machine and 2-3 times as fast on a busy one.
 """
 
-_START = "import sys; sys.path = {path!r}; from dlp_local.engine.served import main; main()"
+_START = "import sys; sys.path = {path!r}; from dlp_local.engine.local.process.server import main; main()"
 
 
 class ChildDiedError(Exception):

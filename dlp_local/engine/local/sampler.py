@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlp_local.core import settings
-from dlp_local.engine.library import lib
+from dlp_local.engine.local.library import lib
 
 
 class Sampler(Protocol):

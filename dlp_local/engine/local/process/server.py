@@ -1,6 +1,6 @@
 """The child's side: an engine that answers requests from a pipe until the pipe ends.
 
-`child.py` starts it as `python -c "from dlp_local.engine.served import main; main()"`.
+`child.py` starts it as `python -c "from dlp_local.engine.local.process.server import main; main()"`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from dlp_local.engine.engine import Engine
-from dlp_local.engine.pages import only_small_pages
-from dlp_local.engine.protocol import (
+from dlp_local.engine.local.engine import Engine
+from dlp_local.engine.local.huge_pages import only_small_pages
+from dlp_local.engine.local.process.protocol import (
     AddAdapter,
     Alive,
     Cancel,

@@ -6,10 +6,10 @@ from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 
 from dlp_local.core import settings
-from dlp_local.engine.library import rank_step
-from dlp_local.engine.llama import Adapter, Backbone
-from dlp_local.engine.memory import adapter_memory
-from dlp_local.engine.stacking import NotStackableError, Stack
+from dlp_local.engine.local.library import rank_step
+from dlp_local.engine.local.llama import Adapter, Backbone
+from dlp_local.engine.local.memory import adapter_memory
+from dlp_local.engine.local.stacking import NotStackableError, Stack
 from dlp_local.core.errors import InputError
 from dlp_local.formats.lora import LoraFile, read_lora
 from dlp_local.core.values import BASE, AdapterFile, Mix, Scope, Weights

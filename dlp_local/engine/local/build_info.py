@@ -15,7 +15,7 @@ from dlp_local.core.errors import EngineError
 PATIENCE = 60
 """Seconds that loading the library may take."""
 
-_START = "import sys; sys.path = {path!r}; from dlp_local.engine.about import main; main()"
+_START = "import sys; sys.path = {path!r}; from dlp_local.engine.local.build_info import main; main()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def ask_build() -> Build:
 
 def main() -> None:
     """Prints this process's build as JSON."""
-    from dlp_local.engine import library
+    from dlp_local.engine.local import library
 
     version, features, has_gpu = library.build_info()
     print(json.dumps(asdict(Build(version, features, has_gpu, library.usable_cores()))))
