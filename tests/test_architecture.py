@@ -35,7 +35,7 @@ MAY_IMPORT = {
 }
 ONLY_IN = {
     "llama_cpp": {"dlp_local/engine/local/library.py"},
-    "onnxruntime": {"dlp_local/routing/onnx_file.py"},
+    "onnxruntime": {"dlp_local/routing/onnx_session.py"},
     "huggingface_hub": {"dlp_local/hub/client.py"},
 }
 

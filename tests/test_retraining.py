@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlp_local import retraining
+from dlp_local.training.router import train
 from dlp_local.assistant import Assistant, open_router
 from dlp_local.conversation import Correction
 from dlp_local.core.errors import InputError, PackError
@@ -28,7 +28,7 @@ from dlp_local.packs.manifest import read_manifest
 from dlp_local.packs.router import place_router, rollback_router
 from dlp_local.packs.examples import read_labelled_rows
 from dlp_local.core.values import BASE, AdapterChange, Mix
-from dlp_local.retraining import evaluate, held_out_texts, train_file, train_pack
+from dlp_local.training.router.train import evaluate, held_out_texts, train_file, train_pack
 from dlp_local.routing import MessageRouter, Router
 from dlp_local.routing.embedding_cache import EmbeddingCache
 from dlp_local.core.settings import Settings
@@ -203,7 +203,7 @@ def test_corrections_go_before_everything_else_that_is_said_of_a_text(mine, tmp_
         history.correct(Correction(text, Mix(), "shell"))
         history.correct(Correction("what a day", Mix(), "an adapter of another pack"))
     file = write_rows(tmp_path / "rows.jsonl", rows_of())
-    found = retraining.pack_rows(open_pack(mine), [file])
+    found = train.pack_rows(open_pack(mine), [file])
     assert found[text] == "shell"
     assert "what a day" not in found
 
@@ -242,7 +242,7 @@ def test_a_router_that_cannot_be_written_anywhere_leaves_the_pack_as_it_was(mine
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(retraining.TrainedRouter, "write", full)
+    monkeypatch.setattr(train.TrainedRouter, "write", full)
     with pytest.raises(InputError, match=r"router\.onnx: cannot be written \(No space left on device\)"):
         train_pack(mine, [rows], force=True, progress=silent)
     assert state(mine) == before
@@ -356,7 +356,7 @@ def test_a_kill_in_the_middle_leaves_the_pack_as_it_was(mine, rows, at):
         def progress(stage, done):
             if {at!r} == "training" and stage == "training" and done > 0.5:
                 die()
-        retraining.train_pack(Path({str(mine)!r}), [Path({str(rows)!r})], force=True, progress=progress)
+        train.train_pack(Path({str(mine)!r}), [Path({str(rows)!r})], force=True, progress=progress)
     """
     killed = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False, timeout=120)
     assert killed.returncode == -signal.SIGKILL

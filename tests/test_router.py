@@ -153,7 +153,7 @@ def test_a_turn_before_speaks_for_its_own_task(own, task):
 
 def test_an_encoder_of_another_size_does_not_fit(bundled, tmp_path):
     pytest.importorskip("onnx", reason="needs the `router` extra, to make another router")
-    from dlp_local.routing.training import train_router
+    from dlp_local.training.router.fit import train_router
 
     vectors = np.random.default_rng(0).normal(size=(60, 10)).astype(np.float32)
     train_router(vectors, ["a", "b"] * 30, held_out=(vectors[:0], [])).write(tmp_path / "small.onnx", "another encoder")

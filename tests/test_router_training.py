@@ -7,9 +7,10 @@ import pytest
 
 from dlp_local.core.errors import InputError, PackError
 from dlp_local.core.values import BASE
-from dlp_local.routing import Router, training
-from dlp_local.routing.router_file import read_anchors
-from dlp_local.routing.training import Shape, best_temperature, calibration_error, train_router
+from dlp_local.routing import Router
+from dlp_local.training.router import fit
+from dlp_local.training.router.write import read_anchors
+from dlp_local.training.router.fit import Shape, best_temperature, calibration_error, train_router
 from tests.plain_router import write_plain_router
 
 pytest.importorskip("onnx", reason="needs the `router` extra")
@@ -127,8 +128,8 @@ def test_rare_base_rows_are_raised_to_a_share_of_the_messages():
 
 def test_temperature_does_not_change_what_is_most_probable(trained):
     rows, _ = clusters(300, 4)
-    shift = np.where(np.array(trained.labels) == BASE, training._base_shift(1 / 3), 0)
-    sharp = training.softmax(np.log(trained.probabilities(rows)) * trained.temperature)
+    shift = np.where(np.array(trained.labels) == BASE, fit._base_shift(1 / 3), 0)
+    sharp = fit.softmax(np.log(trained.probabilities(rows)) * trained.temperature)
     assert not shift.any()
     np.testing.assert_array_equal(sharp.argmax(axis=1), trained.probabilities(rows).argmax(axis=1))
 
@@ -173,7 +174,7 @@ def test_a_router_stays_under_five_million_parameters():
     vectors = rng.normal(size=(2000, 384)).astype(np.float32)
     names = [str(number % 1000) for number in range(2000)]
     network = train_router(vectors, names, held_out=(vectors[:0], [])).network
-    assert network.parameters < training.MAX_PARAMETERS
+    assert network.parameters < fit.MAX_PARAMETERS
 
 
 def test_one_label_alone_is_refused():
@@ -184,7 +185,7 @@ def test_one_label_alone_is_refused():
 
 def test_routing_is_imported_without_the_router_extra():
     code = (
-        "import sys, dlp_local.routing, dlp_local.routing.training, dlp_local.routing.router_file; "
+        "import sys, dlp_local.routing, dlp_local.training.router.fit, dlp_local.routing.router_file; "
         "assert not {'sklearn', 'skl2onnx', 'onnx', 'torch'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

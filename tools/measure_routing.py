@@ -24,10 +24,10 @@ import numpy.typing as npt
 from dlp_local.core.files import written_aside
 from dlp_local.packs import bundled_pack
 from dlp_local.core.values import BASE
-from dlp_local.retraining import held_out_texts, train_file
+from dlp_local.training.router.train import held_out_texts, train_file
 from dlp_local.routing import Encoder, MessageRouter
-from dlp_local.routing.evaluation import figures
-from dlp_local.routing.training import train_router
+from dlp_local.training.router.metrics import figures
+from dlp_local.training.router.fit import train_router
 from dlp_local.core.settings import Routing
 from tools.data import read_jsonl
 

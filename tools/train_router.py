@@ -25,7 +25,7 @@ from dlp_local.core.files import written_aside
 from dlp_local.core.values import BASE
 from dlp_local.routing.encoder import Encoder
 from dlp_local.routing.router import Router
-from dlp_local.routing.training import Shape, calibration_error, train_router
+from dlp_local.training.router.fit import Shape, calibration_error, train_router
 from tools import router_follow_ups
 from tools.data import TASKS, read_jsonl
 from tools.router_messages import (

@@ -22,7 +22,7 @@ from dlp_local.packs.locations import bundled_pack, pack_folder
 from dlp_local.core.settings import load_settings
 
 if TYPE_CHECKING:
-    from dlp_local.retraining import Figures, Report
+    from dlp_local.training.router.train import Figures, Report
 
 app = typer.Typer(
     help="The router: train it on this machine, measure it, take it back; your corrections.", no_args_is_help=True
@@ -52,7 +52,7 @@ def train(
     if out is not None and force:
         raise InputError("--force is about a router's place in a pack, and --out writes it elsewhere. Leave one out.")
     settings = load_settings(pack=pack)
-    from dlp_local.retraining import train_file, train_pack
+    from dlp_local.training.router.train import train_file, train_pack
 
     with _Bar() as bar:
         if out is None:
@@ -77,7 +77,7 @@ def evaluate(
     """Measure the routing of a pack on rows whose adapter is known."""
     settings = load_settings(pack=pack)
     from dlp_local.assistant import open_router
-    from dlp_local.retraining import evaluate
+    from dlp_local.training.router.train import evaluate
 
     opened = open_pack(pack_folder(settings.pack), only_routing=True)
     found = evaluate(opened, open_router(opened, settings), file)

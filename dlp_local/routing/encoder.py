@@ -10,7 +10,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from dlp_local.core.errors import PackError
-from dlp_local.routing.onnx_file import NEXT_STEP, first_line, open_session
+from dlp_local.routing.onnx_session import NEXT_STEP, first_line, open_session
 
 MAX_TOKENS = 256
 """Where a text is cut: what all-MiniLM-L6-v2 was trained for."""

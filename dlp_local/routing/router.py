@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dlp_local.core.errors import PackError
-from dlp_local.routing.onnx_file import NEXT_STEP, open_session
+from dlp_local.routing.onnx_session import NEXT_STEP, open_session
 
 OUTPUTS = ["probabilities", "similarities"]
 Floats = npt.NDArray[np.float32]

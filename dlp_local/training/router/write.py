@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from dlp_local.core.errors import PackError
 from dlp_local.core.files import written_aside
-from dlp_local.routing.onnx_file import first_line
+from dlp_local.routing.onnx_session import first_line
 from dlp_local.routing.prototypes import Prototypes
 from dlp_local.routing.router import OUTPUTS
 

@@ -33,9 +33,9 @@ from dlp_local.core.values import BASE
 from dlp_local.routing import MessageRouter, Router
 from dlp_local.routing.embedding_cache import EmbeddingCache
 from dlp_local.routing.encoder import Encoder
-from dlp_local.routing.evaluation import Figures, figures
-from dlp_local.routing.router_file import read_anchors
-from dlp_local.routing.training import TrainedRouter, check_installed, train_router
+from dlp_local.training.router.metrics import Figures, figures
+from dlp_local.training.router.write import read_anchors
+from dlp_local.training.router.fit import TrainedRouter, check_installed, train_router
 
 __all__ = ["Figures", "Report", "evaluate", "train_file", "train_pack"]
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dlp_local.core.values import BASE
-from dlp_local.routing.training import calibration_error
+from dlp_local.training.router.fit import calibration_error
 
 
 @dataclass(frozen=True, slots=True)
