@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from dlp_local.conversation import ChatOptions, Correction
+from dlp_local.history.model import ChatOptions, Correction
 from dlp_local.core.text import is_unicode
 from dlp_local.engine import EngineProcess
 from dlp_local.core.errors import HistoryError, InputError

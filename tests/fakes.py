@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from dlp_local.conversation import ChatOptions
+from dlp_local.history.model import ChatOptions
 from dlp_local.core.values import (
     AS_IT_IS,
     AdapterChange,

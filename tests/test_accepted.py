@@ -2,9 +2,9 @@
 
 import pytest
 
-from dlp_local.conversation import Correction
+from dlp_local.history.model import Correction
 from dlp_local.history import History
-from dlp_local.history.accepted import accepted_routes
+from dlp_local.history.accepted_routes import accepted_routes
 from dlp_local.core.values import Mix, ReplyDone, Route, Timings
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import dlp_local.assistant
 from dlp_local import Assistant, HistoryTrimmed, Message, Mix, ReplyDone, RouteChosen, TextDelta
-from dlp_local.conversation import ChatOptions
+from dlp_local.history.model import ChatOptions
 from dlp_local.core.errors import InputError
 from dlp_local.core.settings import Settings
 from tests.prompts import PROMPTS, SMALL_TALK

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from dlp_local.conversation import ChatOptions, Correction
+from dlp_local.history.model import ChatOptions, Correction
 from dlp_local.history import open_history
 from dlp_local.history.store import BROKEN_OFF
 from dlp_local.core.values import Mix

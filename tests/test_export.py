@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlp_local.conversation import ChatOptions, Conversation, ConversationInfo, StoredTurn
+from dlp_local.history.model import ChatOptions, Conversation, ConversationInfo, StoredTurn
 from dlp_local.core.errors import InputError
-from dlp_local.export import export, from_json, to_html, to_json, to_markdown
+from dlp_local.history.export import export, from_json, to_html, to_json, to_markdown
 from dlp_local.history import History
 from dlp_local.core.values import Mix, ReplyDone, Route, Timings
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlp_local.conversation import ChatOptions, Correction, alternatives, messages, newest_leaf, path, title_of
+from dlp_local.history.model import ChatOptions, Correction, alternatives, messages, newest_leaf, path, title_of
 from dlp_local.core.errors import HistoryError
 from dlp_local.history import History, open_history
 from dlp_local.history.schema import MIGRATIONS, VERSION

@@ -18,7 +18,7 @@ import pytest
 
 from dlp_local.training.router import train
 from dlp_local.assistant import Assistant, open_router
-from dlp_local.conversation import Correction
+from dlp_local.history.model import Correction
 from dlp_local.core.errors import InputError, PackError
 from dlp_local.history import History, history_file
 from dlp_local.packs import transaction, open_pack

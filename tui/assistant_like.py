@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from dlp_local.conversation import ChatOptions
+from dlp_local.history.model import ChatOptions
 from dlp_local.core.values import AdapterChange, AdapterInfo, Event, Message, Mix, Route
 
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dlp_local.conversation import ChatOptions
+from dlp_local.history.model import ChatOptions
 from dlp_local.core.errors import DlpLocalError, HistoryError, InputError
-from dlp_local.export import export, read_conversation
+from dlp_local.history.export import export, read_conversation
 from dlp_local.core.files import write_new
 from dlp_local.core.values import BASE, AdapterChange, Mix, milliseconds
 from tui.completion import words

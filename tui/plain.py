@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from dlp_local.conversation import ChatOptions
+from dlp_local.history.model import ChatOptions
 from dlp_local.core.text import visible
 from dlp_local.core.errors import DlpLocalError, InputError
 from dlp_local.history import History

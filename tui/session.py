@@ -17,10 +17,10 @@ from typing import Any
 
 from textual.message import Message as Posted
 
-from dlp_local.conversation import ChatOptions, Correction, StoredTurn
+from dlp_local.history.model import ChatOptions, Correction, StoredTurn
 from dlp_local.core.errors import DlpLocalError, ExitCode, InputError
 from dlp_local.history import History
-from dlp_local.history.chat import Chat
+from dlp_local.history.open_conversation import Chat
 from dlp_local.core.values import Event, HistoryTrimmed, Message, Mix, ReplyDone, RouteChosen, TextDelta
 from tui.assistant_like import AssistantLike
 from tui.turn import PackChanged, PathChanged, Shown, Status, StatusChanged, Turn, TurnChanged, stored

@@ -11,7 +11,7 @@ from typing import Literal
 
 from textual.message import Message
 
-from dlp_local.conversation import ChatOptions, StoredTurn
+from dlp_local.history.model import ChatOptions, StoredTurn
 from dlp_local.core.values import AdapterInfo, FinishReason, ReplyDone, Route
 
 TurnState = Literal["queued", "reading", "writing", "done", "failed"]

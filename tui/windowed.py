@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyperclip
 
-from dlp_local.conversation import ChatOptions
+from dlp_local.history.model import ChatOptions
 from dlp_local.core.errors import DlpLocalError
 from dlp_local.history import History
 from dlp_local.core.values import AdapterInfo

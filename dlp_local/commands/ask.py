@@ -14,12 +14,12 @@ import typer
 
 from dlp_local import terminal
 from dlp_local.commands import flags
-from dlp_local.conversation import ChatOptions
+from dlp_local.history.model import ChatOptions
 from dlp_local.core.text import fenced
 from dlp_local.core.errors import EngineError, ExitCode, InputError
 from dlp_local.core.files import decode
 from dlp_local.history import History
-from dlp_local.history.chat import Chat
+from dlp_local.history.open_conversation import Chat
 from dlp_local.core.values import Event, HistoryTrimmed, Mix, ReplyDone, TextDelta
 from dlp_local.core.settings import Settings, load_settings
 

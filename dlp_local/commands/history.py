@@ -16,7 +16,7 @@ from rich.text import Text
 from dlp_local import terminal
 from dlp_local.commands.flags import JsonOption, NumberArgument, stored_history
 from dlp_local.core.text import visible
-from dlp_local.export import export, read_conversation
+from dlp_local.history.export import export, read_conversation
 from dlp_local.core.files import write_new
 from dlp_local.history import History
 

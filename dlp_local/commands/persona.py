@@ -9,7 +9,7 @@ import typer
 
 from dlp_local import terminal
 from dlp_local.commands import flags
-from dlp_local.conversation import ChatOptions
+from dlp_local.history.model import ChatOptions
 from dlp_local.core.text import visible
 from dlp_local.core.errors import InputError
 from dlp_local.core.values import Mix

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dlp_local.assistant import Assistant
-from dlp_local.conversation import ChatOptions
+from dlp_local.history.model import ChatOptions
 from dlp_local.doctor import machine
 from dlp_local.doctor.check import Check
 from dlp_local.doctor.packs import look_at

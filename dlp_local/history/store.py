@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from dlp_local.conversation import (
+from dlp_local.history.model import (
     ChatOptions,
     Conversation,
     ConversationInfo,

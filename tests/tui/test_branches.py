@@ -2,7 +2,7 @@
 
 import pytest
 
-from dlp_local.conversation import ChatOptions
+from dlp_local.history.model import ChatOptions
 from dlp_local.history import History
 from dlp_local.core.values import Message, Mix
 from tests.fakes import Answer, FakeAssistant, Gate

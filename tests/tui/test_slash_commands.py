@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlp_local.export import from_json, read_conversation
+from dlp_local.history.export import from_json, read_conversation
 from dlp_local.history import History
 from dlp_local.core.values import Mix
 from tests.fakes import Answer, FakeAssistant, Gate

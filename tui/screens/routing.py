@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from dlp_local.conversation import ChatOptions
+from dlp_local.history.model import ChatOptions
 from dlp_local.core.text import counted, visible
 from dlp_local.core.errors import InputError
 from dlp_local.core.values import BASE, Mix, milliseconds

@@ -24,7 +24,7 @@ from dlp_local.assistant import embeddings_file
 from dlp_local.core.errors import HistoryError, InputError
 from dlp_local.core.files import temporary_folder
 from dlp_local.history import History, history_file
-from dlp_local.history.accepted import accepted_routes
+from dlp_local.history.accepted_routes import accepted_routes
 from dlp_local.packs import Pack, open_pack
 from dlp_local.packs.transaction import check_changeable
 from dlp_local.packs.router import place_router

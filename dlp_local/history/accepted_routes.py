@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from dlp_local.conversation import Conversation, StoredTurn, alternatives
+from dlp_local.history.model import Conversation, StoredTurn, alternatives
 from dlp_local.history.store import History
 
 SURE = 0.5

@@ -10,7 +10,7 @@ from itertools import count
 from time import monotonic
 from typing import TypeVar
 
-from dlp_local.conversation import (
+from dlp_local.history.model import (
     ChatOptions,
     Conversation,
     ConversationInfo,

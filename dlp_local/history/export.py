@@ -10,7 +10,7 @@ from typing import Any
 
 from markdown_it import MarkdownIt
 
-from dlp_local.conversation import (
+from dlp_local.history.model import (
     ChatOptions,
     Conversation,
     ConversationInfo,
