@@ -293,7 +293,7 @@ def test_ctrl_c_while_the_program_is_still_loading_ends_it_without_a_traceback()
         "import sys\n"
         "class Interrupted:\n"
         "    def find_spec(self, name, *_):\n"
-        "        if name == 'dlp_local.cli': raise KeyboardInterrupt\n"
+        "        if name == 'dlp_local.cli.main': raise KeyboardInterrupt\n"
         "sys.meta_path.insert(0, Interrupted())\n"
         "from dlp_local.__main__ import main\n"
         "main()\n"
@@ -303,7 +303,7 @@ def test_ctrl_c_while_the_program_is_still_loading_ends_it_without_a_traceback()
 
 def test_the_product_never_imports_torch_and_routes_without_llama_cpp():
     code = (
-        "import sys, dlp_local.cli as c\n"
+        "import sys, dlp_local.cli.main as c\n"
         "sys.argv = ['dlp-local', 'route', 'hello', '--json']\n"
         "try: c.main()\n"
         "except SystemExit as e: assert e.code == 0, e.code\n"

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dlp_local import terminal
-from dlp_local.commands import flags
+from dlp_local.cli.main import terminal
+from dlp_local.cli.main import options
 from dlp_local.history.model import ChatOptions
 from dlp_local.core.text import fenced
 from dlp_local.core.errors import EngineError, ExitCode, InputError
@@ -32,22 +32,22 @@ def ask(
         str | None,
         typer.Argument(help="The message; '-' or none reads it from stdin. Stdin goes along with a message."),
     ] = None,
-    pack: flags.PackOption = None,
-    mix: flags.MixOption = None,
-    veto: flags.VetoOption = None,
-    persona: flags.PersonaOption = None,
-    system: flags.SystemOption = None,
-    max_tokens: flags.MaxTokensOption = None,
-    temperature: flags.TemperatureOption = None,
-    top_p: flags.TokenShareOption = None,
-    min_p: flags.MinPOption = None,
-    repeat_penalty: flags.RepeatOption = None,
-    seed: flags.SeedOption = None,
-    scope: flags.ScopeOption = None,
+    pack: options.PackOption = None,
+    mix: options.MixOption = None,
+    veto: options.VetoOption = None,
+    persona: options.PersonaOption = None,
+    system: options.SystemOption = None,
+    max_tokens: options.MaxTokensOption = None,
+    temperature: options.TemperatureOption = None,
+    top_p: options.TokenShareOption = None,
+    min_p: options.MinPOption = None,
+    repeat_penalty: options.RepeatOption = None,
+    seed: options.SeedOption = None,
+    scope: options.ScopeOption = None,
     save: Annotated[bool, typer.Option("--save", help="Keep the turn as a new conversation.")] = False,
-    resume: flags.ResumeOption = False,
-    number: flags.ContinueOption = None,
-    as_json: flags.JsonOption = False,
+    resume: options.ResumeOption = False,
+    number: options.ContinueOption = None,
+    as_json: options.JsonOption = False,
     stream: Annotated[
         bool | None,
         typer.Option("--stream/--no-stream", help="Print the answer as it comes.", show_default="on a terminal"),
@@ -78,7 +78,7 @@ def ask(
             _ask_rows(assistant, jsonl, chosen, options)
         return
     message = _message(text)
-    with contextlib.closing(flags.stored_history() if kept else History(None)) as history:
+    with contextlib.closing(options.stored_history() if kept else History(None)) as history:
         chat = _open_chat(history, resume, number)
         options = _options(persona, own, chat.options)
         with _open(settings, vetoed) as assistant:
@@ -109,7 +109,7 @@ def _message(text: str | None) -> str:
 def _options(persona: str | None, own: dict[str, Any], before: ChatOptions | None = None) -> ChatOptions:
     """The flags over the persona's options, or over those that the conversation has."""
     if persona is not None:
-        with contextlib.closing(flags.stored_history()) as history:
+        with contextlib.closing(options.stored_history()) as history:
             personas = history.personas()
         if persona not in personas:
             raise InputError(f"there is no persona '{persona}'. There are: {', '.join(personas) or 'none yet'}.")

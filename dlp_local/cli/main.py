@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from dlp_local import terminal
+from dlp_local.cli.main import terminal
 from dlp_local.core.errors import DlpLocalError, ExitCode
 
 COMMANDS = ("chat", "ask", "route", "pack", "adapters", "router", "pull", "history", "persona", "doctor")

@@ -11,9 +11,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from dlp_local import terminal
-from dlp_local.commands.flags import JsonOption, pack_names
-from dlp_local.commands.pull import Bars
+from dlp_local.cli.main import terminal
+from dlp_local.cli.main.options import JsonOption, pack_names
+from dlp_local.cli.main.pull import Bars
 from dlp_local.core.text import size_text, visible
 from dlp_local.core.errors import InputError, PackError
 from dlp_local.core.files import read_text

@@ -13,8 +13,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 from rich.text import Text
 
-from dlp_local import terminal
-from dlp_local.commands.flags import JsonOption, PackOption, stored_history
+from dlp_local.cli.main import terminal
+from dlp_local.cli.main.options import JsonOption, PackOption, stored_history
 from dlp_local.core.text import visible
 from dlp_local.core.errors import ExitCode, InputError
 from dlp_local.packs.manifest import open_pack

@@ -20,8 +20,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from dlp_local import terminal
-from dlp_local.commands.flags import JsonOption
+from dlp_local.cli.main import terminal
+from dlp_local.cli.main.options import JsonOption
 from dlp_local.core.text import size_text, visible
 from dlp_local.core.errors import InputError
 from dlp_local.packs.catalogue import catalogue, named_reference

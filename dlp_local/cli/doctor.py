@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from dlp_local import terminal
-from dlp_local.commands.flags import JsonOption, PackOption
+from dlp_local.cli.main import terminal
+from dlp_local.cli.main.options import JsonOption, PackOption
 from dlp_local.core.text import visible
 from dlp_local.core.errors import ExitCode
 

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dlp_local import terminal
-from dlp_local.commands.flags import JsonOption, NumberArgument, stored_history
+from dlp_local.cli.main import terminal
+from dlp_local.cli.main.options import JsonOption, NumberArgument, stored_history
 from dlp_local.core.text import visible
 from dlp_local.history.export import export, read_conversation
 from dlp_local.core.files import write_new
