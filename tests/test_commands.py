@@ -262,7 +262,7 @@ def test_a_dumb_terminal_gets_the_plain_chat():
 PLAIN_WITH_A_LONG_ANSWER = """
 from dlp_local.history import History
 from tests.fakes import Answer, FakeAssistant, Gate
-from tui.plain import Plain
+from tui.views.plain import Plain
 from tui.session import Session
 
 answer = Answer(["begun\\n", "never written"], gate=Gate(), before_gate=1)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dlp_local.core.settings import Settings
-    from tui.assistant_like import AssistantLike
+    from tui.backend import AssistantLike
 
 
 def run_chat(settings: Settings, *, resume: bool = False, number: int | None = None) -> int:

@@ -12,9 +12,9 @@ from textual.screen import Screen
 
 from dlp_local.history import History
 from dlp_local.core.settings import Ui
-from tui.assistant_like import AssistantLike
-from tui.commands import COMMANDS
-from tui.looks import HIGH_CONTRAST, keymap, theme
+from tui.backend import AssistantLike
+from tui.command_table import COMMANDS
+from tui.themes import HIGH_CONTRAST, keymap, theme
 from tui.screens.chat import ChatScreen
 from tui.session import Session
 from tui.widgets.prompt import Prompt

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from tui.commands import matching, parse
+from tui.command_table import matching, parse
 
 Choices = Callable[[str, Sequence[str]], Sequence[str] | None]
 """The words that can follow a command and the words after it; None where a file can."""

@@ -22,8 +22,8 @@ from dlp_local.core.errors import DlpLocalError, ExitCode, InputError
 from dlp_local.history import History
 from dlp_local.history.open_conversation import Chat
 from dlp_local.core.values import Event, HistoryTrimmed, Message, Mix, ReplyDone, RouteChosen, TextDelta
-from tui.assistant_like import AssistantLike
-from tui.turn import PackChanged, PathChanged, Shown, Status, StatusChanged, Turn, TurnChanged, stored
+from tui.backend import AssistantLike
+from tui.state import PackChanged, PathChanged, Shown, Status, StatusChanged, Turn, TurnChanged, stored
 
 _log = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ def chat(
     """Chat in the terminal; F1 shows the keys."""
     settings = load_settings(pack=pack, system=system)
     if plain or os.environ.get("TERM") == "dumb":
-        from tui.plain import run_plain
+        from tui.views.plain import run_plain
 
         raise typer.Exit(run_plain(settings, resume=resume, number=number))
     if not (sys.stdin.isatty() and sys.stdout.isatty()):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.fakes import FakeAssistant
 from tests.tui.window import window
-from tui.commands import COMMANDS, matching
+from tui.command_table import COMMANDS, matching
 from tui.completion import complete, words
 
 

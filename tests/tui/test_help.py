@@ -5,7 +5,7 @@ from textual.widgets import Static
 
 from tests.fakes import FakeAssistant
 from tests.tui.window import window
-from tui.commands import COMMANDS
+from tui.command_table import COMMANDS
 from tui.screens.help import HelpScreen, key_name, key_table
 
 pytestmark = pytest.mark.asyncio

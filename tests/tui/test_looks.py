@@ -7,7 +7,7 @@ from dlp_local.history import History
 from dlp_local.core.settings import Ui
 from tests.fakes import Answer, FakeAssistant
 from tui.app import ChatApp
-from tui.looks import HIGH_CONTRAST, theme
+from tui.themes import HIGH_CONTRAST, theme
 
 
 def luminance(colour):

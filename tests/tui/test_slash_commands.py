@@ -11,8 +11,8 @@ from dlp_local.history import History
 from dlp_local.core.values import Mix
 from tests.fakes import Answer, FakeAssistant, Gate
 from tests.tui.window import READY, window
-from tui.commands import COMMANDS, parse
-from tui.deeds import Deeds
+from tui.command_table import COMMANDS, parse
+from tui.chat_commands import Deeds
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)

@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 from dlp_local.history import History
 from tests.fakes import FakeAssistant
 from tui.app import ChatApp
-from tui.deeds import Deeds
+from tui.chat_commands import Deeds
 from tui.session import Session
 from tui.widgets.prompt import Prompt
 

@@ -15,7 +15,7 @@ from textual.widgets.option_list import Option
 
 from dlp_local.core.text import visible
 from dlp_local.core.values import AdapterInfo
-from tui.decision import AdapterDecision
+from tui.actions import AdapterDecision
 
 KEYS = "A adds one · Enter switches on or off · F8 removes · Esc closes"
 

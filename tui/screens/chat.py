@@ -15,20 +15,20 @@ from textual.widgets import Static, TextArea
 
 from dlp_local.core.text import visible
 from dlp_local.core.errors import HistoryError, InputError
-from tui.attach import attach, sizes
-from tui.commands import matching, parse
+from tui.attachments import attach, sizes
+from tui.command_table import matching, parse
 from tui.completion import Completion, complete
-from tui.deeds import Deeds
+from tui.chat_commands import Deeds
 from tui.screens.compare import CompareScreen
 from tui.session import Session
-from tui.turn import PackChanged, PathChanged, Shown, Status, StatusChanged, Turn, TurnChanged
+from tui.state import PackChanged, PathChanged, Shown, Status, StatusChanged, Turn, TurnChanged
 from tui.widgets.greeting import Greeting
 from tui.widgets.message import TurnView
 from tui.widgets.prompt import Prompt
 from tui.widgets.receipt import Receipt
 from tui.widgets.status import StatusLine
 from tui.widgets.transcript import Transcript
-from tui.windowed import Windowed
+from tui.views.window import Windowed
 
 AT_ONCE = 30
 """Turns that are drawn; the ones before them are, as soon as one scrolls up to them."""

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.screen import ModalScreen
 
-from tui.turn import Turn, TurnChanged
+from tui.state import Turn, TurnChanged
 from tui.widgets.message import TurnView
 
 

@@ -18,8 +18,8 @@ from dlp_local.history.model import ChatOptions
 from dlp_local.core.text import counted, visible
 from dlp_local.core.errors import InputError
 from dlp_local.core.values import BASE, Mix, milliseconds
-from tui.decision import Decision, Deed
-from tui.turn import Turn
+from tui.actions import Decision, Deed
+from tui.state import Turn
 
 BAR = 24
 

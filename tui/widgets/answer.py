@@ -1,4 +1,4 @@
-"""The text of an answer, drawn as it streams; `tui.text` says when verbatim and when as Markdown, and why."""
+"""The text of an answer, drawn as it streams; `tui.markdown` says when verbatim and when as Markdown, and why."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from textual.containers import Vertical
 from textual.widgets import Markdown, Static
 
 from dlp_local.core.text import visible
-from tui.text import has_structure, markdown_parser
+from tui.markdown import has_structure, markdown_parser
 
 
 class Answer(Vertical):

@@ -7,7 +7,7 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from dlp_local.core.text import visible
-from tui.turn import Status
+from tui.state import Status
 
 
 class Greeting(Vertical):

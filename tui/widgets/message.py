@@ -10,7 +10,7 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from dlp_local.core.text import visible
-from tui.turn import Turn
+from tui.state import Turn
 from tui.widgets.answer import Answer
 from tui.widgets.receipt import Receipt
 

@@ -7,7 +7,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 from dlp_local.core.text import visible
-from tui.turn import Turn
+from tui.state import Turn
 
 
 class Receipt(Static):

@@ -9,7 +9,7 @@ from textual.widgets import Static
 from dlp_local.history.model import ChatOptions
 from dlp_local.core.text import counted, visible
 from dlp_local.core.values import BASE
-from tui.turn import Status
+from tui.state import Status
 
 BAR = 10
 

@@ -9,8 +9,8 @@ from dlp_local.history.model import ChatOptions
 from dlp_local.core.errors import DlpLocalError
 from dlp_local.history import History
 from dlp_local.core.values import AdapterInfo
-from tui.decision import AdapterDecision, Decision
-from tui.turn import Turn
+from tui.actions import AdapterDecision, Decision
+from tui.state import Turn
 
 
 class View(Protocol):

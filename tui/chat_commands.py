@@ -1,4 +1,4 @@
-"""What the slash commands and the function keys do: one method for each command of `tui.commands`."""
+"""What the slash commands and the function keys do: one method for each command of `tui.command_table`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from dlp_local.history.export import export, read_conversation
 from dlp_local.core.files import write_new
 from dlp_local.core.values import BASE, AdapterChange, Mix, milliseconds
 from tui.completion import words
-from tui.decision import AdapterDecision, Decision
-from tui.looks import themes
+from tui.actions import AdapterDecision, Decision
+from tui.themes import themes
 from tui.session import NO_PACK, Session
-from tui.turn import Status, Turn
-from tui.view import View
+from tui.state import Status, Turn
+from tui.views.base import View
 
 _CODE = re.compile(r"^(`{3,})[^\n]*\n(.*?)^\1", re.DOTALL | re.MULTILINE)
 ROUTED, CODE = "auto", "code"

@@ -1,4 +1,4 @@
-"""The slash commands: what each is called, takes and does; `tui.deeds` does it."""
+"""The slash commands: what each is called, takes and does; `tui.chat_commands` does it."""
 
 from __future__ import annotations
 

@@ -13,22 +13,22 @@ from dlp_local.core.errors import DlpLocalError
 from dlp_local.history import History
 from dlp_local.core.values import AdapterInfo
 from dlp_local.core.settings import config_file
-from tui.decision import AdapterDecision, Decision
-from tui.looks import theme
+from tui.actions import AdapterDecision, Decision
+from tui.themes import theme
 from tui.screens.adapters import AdaptersScreen
 from tui.screens.compare import CompareScreen
 from tui.screens.conversations import ConversationsScreen
 from tui.screens.help import HelpScreen
 from tui.screens.options import OptionsScreen
 from tui.screens.routing import RoutingScreen
-from tui.turn import Turn
+from tui.state import Turn
 
 if TYPE_CHECKING:
     from tui.screens.chat import ChatScreen
 
 
 class Windowed:
-    """A `tui.view.View` by the chat's screen."""
+    """A `tui.views.base.View` by the chat's screen."""
 
     def __init__(self, screen: ChatScreen) -> None:
         self._screen = screen

@@ -18,16 +18,16 @@ from dlp_local.core.text import visible
 from dlp_local.core.errors import DlpLocalError, InputError
 from dlp_local.history import History
 from dlp_local.core.values import AdapterInfo
-from tui.attach import attach
-from tui.commands import COMMANDS, parse
-from tui.decision import AdapterDecision, Decision
-from tui.deeds import Deeds
+from tui.attachments import attach
+from tui.command_table import COMMANDS, parse
+from tui.actions import AdapterDecision, Decision
+from tui.chat_commands import Deeds
 from tui.session import Session
-from tui.turn import PackChanged, PathChanged, Shown, StatusChanged, Turn, TurnChanged
+from tui.state import PackChanged, PathChanged, Shown, StatusChanged, Turn, TurnChanged
 
 if TYPE_CHECKING:
     from dlp_local.core.settings import Settings
-    from tui.assistant_like import AssistantLike
+    from tui.backend import AssistantLike
 
 PROMPT = "> "
 IN_WINDOW = ("copy", "theme")
@@ -35,7 +35,7 @@ ONLY_IN_WINDOW = "the window alone can do that: `dlp-local chat` without --plain
 
 
 class Plain:
-    """A `tui.view.View` on stdin and stdout. `run` belongs to the main thread, `post` is called by the session's."""
+    """A `tui.views.base.View` on stdin and stdout. `run` belongs to the main thread, `post` is called by the session's."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
