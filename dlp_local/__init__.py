@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlp_local.core.values import HistoryTrimmed, Message, Mix, ReplyDone, Route, RouteChosen, TextDelta
+from dlp_local.core.events import HistoryTrimmed, ReplyDone, RouteChosen, TextDelta
+from dlp_local.core.values import Message, Mix, Route
 
 if TYPE_CHECKING:
     from dlp_local.assistant import Assistant

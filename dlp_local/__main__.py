@@ -9,7 +9,7 @@ from dlp_local.core.errors import ExitCode
 def main() -> NoReturn:
     """Runs the command line; Ctrl+C ends it without a traceback while it is still being imported, too."""
     try:
-        from dlp_local.cli.main.main import main as run
+        from dlp_local.cli.main import main as run
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
     run()

@@ -11,30 +11,19 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from dlp_local.history.model import ChatOptions, Correction
-from dlp_local.core.text import is_unicode
-from dlp_local.engine import EngineProcess
+from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import HistoryError, InputError
-from dlp_local.history import History, history_file
+from dlp_local.core.events import Event, Generated, ReplyDone, RouteChosen, TextDelta, Timings
+from dlp_local.core.paths import data_folder, history_file
+from dlp_local.core.settings import Sampling, Settings, load_settings
+from dlp_local.core.text import is_unicode
+from dlp_local.core.values import AS_IT_IS, AdapterChange, AdapterInfo, Correction, Message, Mix, Route
+from dlp_local.engine import EngineProcess
+from dlp_local.history import History
 from dlp_local.packs import Pack, open_pack, pack_folder
 from dlp_local.packs.adapters import add_adapter, remove_adapter, set_adapter
 from dlp_local.packs.transaction import check_changeable
-from dlp_local.core.values import (
-    AS_IT_IS,
-    AdapterChange,
-    AdapterInfo,
-    Event,
-    Generated,
-    Message,
-    Mix,
-    ReplyDone,
-    Route,
-    RouteChosen,
-    TextDelta,
-    Timings,
-)
 from dlp_local.routing import MessageRouter
-from dlp_local.core.settings import Sampling, Settings, data_folder, load_settings
 
 DEFAULTS = ChatOptions()
 """Everything as the settings have it."""

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from dlp_local import Assistant
-from dlp_local.packs import bundled_pack
 from dlp_local.core.settings import Settings
+from dlp_local.packs import bundled_pack
 
 
 @pytest.fixture(autouse=True)

@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from dlp_local.core.events import Generated, TextDelta
+from dlp_local.core.settings import Engine as Options
+from dlp_local.core.settings import Sampling
+from dlp_local.core.values import AdapterFile, Message, Mix, Scope
 from dlp_local.engine import EngineProcess
 from dlp_local.engine.local.engine import Engine
 from dlp_local.packs import open_pack
-from dlp_local.core.values import AdapterFile, Generated, Message, Mix, Scope, TextDelta
-from dlp_local.core.settings import Engine as Options
-from dlp_local.core.settings import Sampling
 
 GREEDY = Sampling(temperature=0, max_tokens=160)
 

@@ -7,22 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from dlp_local.history.model import ChatOptions
-from dlp_local.core.values import (
-    AS_IT_IS,
-    AdapterChange,
-    AdapterInfo,
-    Event,
-    FinishReason,
-    HistoryTrimmed,
-    Message,
-    Mix,
-    ReplyDone,
-    Route,
-    RouteChosen,
-    TextDelta,
-    Timings,
-)
+from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.events import Event, HistoryTrimmed, ReplyDone, RouteChosen, TextDelta, Timings
+from dlp_local.core.values import AS_IT_IS, AdapterChange, AdapterInfo, FinishReason, Message, Mix, Route
 
 PATIENCE = 60.0
 """Seconds after which a gate that nobody opens fails its test instead of hanging it."""

@@ -2,10 +2,10 @@
 
 import pytest
 
-from dlp_local.history.model import Correction
+from dlp_local.core.events import ReplyDone, Timings
+from dlp_local.core.values import Correction, Mix, Route
 from dlp_local.history import History
 from dlp_local.history.accepted_routes import accepted_routes
-from dlp_local.core.values import Mix, ReplyDone, Route, Timings
 
 
 @pytest.fixture

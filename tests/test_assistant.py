@@ -7,8 +7,9 @@ import pytest
 
 import dlp_local.assistant
 from dlp_local import Assistant, HistoryTrimmed, Message, Mix, ReplyDone, RouteChosen, TextDelta
-from dlp_local.history.model import ChatOptions
+from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
+from dlp_local.core.receipt import reply_receipt
 from dlp_local.core.settings import Settings
 from tests.prompts import PROMPTS, SMALL_TALK
 
@@ -32,7 +33,7 @@ def test_a_turn_is_a_route_then_text_then_a_receipt(assistant):
 
 
 def test_the_receipt_has_mix_times_and_speed(assistant):
-    mix, route, first, speed = finish(assistant, "to ISO: the 3rd of February 2021").receipt
+    mix, route, first, speed = reply_receipt(finish(assistant, "to ISO: the 3rd of February 2021"))
     assert mix.startswith("dates ")
     assert route.endswith(" ms route")
     assert first.endswith(" ms first token")
@@ -62,8 +63,8 @@ def test_a_mix_given_by_hand_leaves_the_router_out(assistant):
     assert done.route.probabilities == {}
     assert done.route.mix.base == 1.0
     assert done.answer != "2020-05-01"
-    assert done.receipt[0] == "base 1.00"
-    assert not any("route" in part for part in done.receipt)
+    assert reply_receipt(done)[0] == "base 1.00"
+    assert not any("route" in part for part in reply_receipt(done))
 
 
 def test_the_system_prompt_counts_as_part_of_the_prompt(assistant):

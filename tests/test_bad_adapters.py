@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from gguf import GGMLQuantizationType as Kind
 
-from dlp_local.formats import gguf as gguf
-from dlp_local.engine.local.llama import Backbone
 from dlp_local.core.errors import PackError
-from dlp_local.formats.lora import read_lora
 from dlp_local.core.settings import Engine as Options
+from dlp_local.engine.local.llama import Backbone
+from dlp_local.formats import gguf as gguf
+from dlp_local.formats.lora import read_lora
 from tests.lora import write_lora
 
 NAME = "blk.0.attn_q.weight"

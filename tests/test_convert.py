@@ -11,12 +11,12 @@ torch = pytest.importorskip("torch", reason="needs the train extra")
 
 from llama_cpp import llama_cpp as lib  # noqa: E402
 
-from dlp_local.engine.local import llama  # noqa: E402
 from dlp_local.core.errors import PackError  # noqa: E402
+from dlp_local.core.settings import Engine  # noqa: E402
+from dlp_local.engine.local import llama  # noqa: E402
 from dlp_local.formats.lora import read_lora  # noqa: E402
 from dlp_local.formats.peft.convert import convert_peft  # noqa: E402
 from dlp_local.formats.peft.target import ARCHITECTURES  # noqa: E402
-from dlp_local.core.settings import Engine  # noqa: E402
 from tests.lora import read_pairs  # noqa: E402
 from tests.peft_adapters import add_adapter, modules_of, save_adapter  # noqa: E402
 from tests.tiny_models import MODELS, random_model, write_backbone  # noqa: E402

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from dlp_local.core.errors import InputError, PackError
 from dlp_local.formats.gguf import read_header
 from dlp_local.formats.lora import read_lora
-from dlp_local.formats.peft.convert import convert_peft
 from dlp_local.formats.peft.config import read_config
+from dlp_local.formats.peft.convert import convert_peft
 from dlp_local.formats.safetensors_file import MAX_HEADER, open_safetensors
 from tests.lora import read_pairs
 from tests.peft_folder import FFN, PREFIX, VOCAB, WIDTH, pair, safetensors, with_header, write_backbone, write_folder

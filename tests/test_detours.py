@@ -8,9 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dlp_local.engine.local.engine import Engine
-from dlp_local.core.values import HistoryTrimmed, Message, Mix, TextDelta
+from dlp_local.core.events import HistoryTrimmed, TextDelta
 from dlp_local.core.settings import Sampling
+from dlp_local.core.values import Message, Mix
+from dlp_local.engine.local.engine import Engine
 from tests.engines import adapter_files, open_engine
 from tests.llama_itself import greedy, open_llama
 from tests.prompts import PROMPTS

@@ -10,12 +10,13 @@ from importlib import metadata
 import pytest
 import tomlkit
 
+from dlp_local.core.paths import config_file
+from dlp_local.core.settings import Settings
+from dlp_local.core.values import AdapterChange
 from dlp_local.doctor import examine, machine
 from dlp_local.doctor.packs import look_at
 from dlp_local.packs.adapters import add_adapter, set_adapter
 from dlp_local.packs.create import start_pack
-from dlp_local.core.values import AdapterChange
-from dlp_local.core.settings import Settings, config_file
 
 COMMAND = [sys.executable, "-m", "dlp_local", "doctor"]
 

@@ -5,14 +5,15 @@ import threading
 import numpy as np
 import pytest
 
+from dlp_local.core.errors import EngineError, InputError, PackError
+from dlp_local.core.events import Generated, HistoryTrimmed, TextDelta
+from dlp_local.core.settings import Engine as Options
+from dlp_local.core.settings import Sampling
+from dlp_local.core.values import Message, Mix
 from dlp_local.engine.local.kv_cache import KVCache
 from dlp_local.engine.local.llama import KEPT_HISTORIES, Backbone
 from dlp_local.engine.local.mixer import last_occurrence
-from dlp_local.core.errors import EngineError, InputError, PackError
 from dlp_local.formats.lora import read_lora
-from dlp_local.core.values import Generated, HistoryTrimmed, Message, Mix, TextDelta
-from dlp_local.core.settings import Engine as Options
-from dlp_local.core.settings import Sampling
 from tests.engines import GREEDY, ask, open_engine
 from tests.llama_itself import greedy, open_llama
 from tests.lora import write_lora

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlp_local.history.model import ChatOptions, Conversation, ConversationInfo, StoredTurn
+from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
-from dlp_local.history.export import export, from_json, to_html, to_json, to_markdown
+from dlp_local.core.events import ReplyDone, Timings
+from dlp_local.core.values import Mix, Route
 from dlp_local.history import History
-from dlp_local.core.values import Mix, ReplyDone, Route, Timings
+from dlp_local.history.export import export, from_json, to_html, to_json, to_markdown
+from dlp_local.history.model import Conversation, ConversationInfo, StoredTurn
 
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 numbers = st.floats(0, 1e6, allow_nan=False)

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dlp_local.core.settings import Engine as Options
 from dlp_local.engine.local.llama import Backbone
 from dlp_local.formats.lora import read_lora
-from dlp_local.packs import open_pack
 from dlp_local.formats.peft.convert import convert_peft
-from dlp_local.core.settings import Engine as Options
+from dlp_local.packs import open_pack
 from tests.prompts import PROMPTS
 
 ADAPTERS = sorted(PROMPTS)

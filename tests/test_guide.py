@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from dlp_local.cli.main.main import app
+from dlp_local.cli.main import app
 from dlp_local.core.errors import PackError
 from dlp_local.formats.gguf import read_header
 from dlp_local.packs.adapters import add_adapter, inspect

@@ -13,11 +13,11 @@ from types import SimpleNamespace
 import pytest
 
 from dlp_local.core.errors import HubError, PackError
+from dlp_local.core.paths import downloads_folder, packs_folder
 from dlp_local.hub import client, download
 from dlp_local.packs import open_pack
 from dlp_local.packs.install import fetch, parse_reference
 from dlp_local.packs.locations import user_packs
-from dlp_local.core.settings import downloads_folder, packs_folder
 from tests import hub_server
 from tests.hub_server import COMMIT, Answer, Repo
 
@@ -40,7 +40,7 @@ class Told:
 def waits(monkeypatch):
     """Waits are noted, not waited."""
     found = []
-    monkeypatch.setattr(hub_download, "time", SimpleNamespace(sleep=found.append))
+    monkeypatch.setattr(download, "time", SimpleNamespace(sleep=found.append))
     return found
 
 
@@ -211,7 +211,7 @@ def test_two_pulls_do_not_write_to_the_same_part(hub, model):
 
 
 def test_a_link_that_stands_still_is_cut_and_goes_on(hub, model, monkeypatch):
-    monkeypatch.setattr(hub_client, "HF_HUB_DOWNLOAD_TIMEOUT", 0.3)
+    monkeypatch.setattr(client, "HF_HUB_DOWNLOAD_TIMEOUT", 0.3)
     hub.faults["model-Q4_0.gguf"] = [Answer(pause=1.0)]
     told = Told()
     assert fetch(REFERENCE, progress=told).path.read_bytes() == model
@@ -219,7 +219,7 @@ def test_a_link_that_stands_still_is_cut_and_goes_on(hub, model, monkeypatch):
 
 
 def test_a_slow_link_that_keeps_coming_is_waited_for(hub, model, waits, monkeypatch):
-    monkeypatch.setattr(hub_client, "HF_HUB_DOWNLOAD_TIMEOUT", 0.5)
+    monkeypatch.setattr(client, "HF_HUB_DOWNLOAD_TIMEOUT", 0.5)
     hub.faults["model-Q4_0.gguf"] = [Answer(pause=0.01)]
     fetch(REFERENCE)
     assert waits == []

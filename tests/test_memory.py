@@ -8,11 +8,11 @@ import gguf
 import numpy as np
 import pytest
 
+from dlp_local.core.errors import EngineError
+from dlp_local.core.settings import Engine as Options
 from dlp_local.engine.local import memory
 from dlp_local.engine.local.memory import check_memory, kv_bytes_per_token, needed_memory, score_bytes_per_token
-from dlp_local.core.errors import EngineError
 from dlp_local.formats.gguf import Value, read_header, read_leading_values
-from dlp_local.core.settings import Engine as Options
 
 
 def free(monkeypatch, size):

@@ -8,13 +8,13 @@ import numpy as np
 import psutil
 import pytest
 
+from dlp_local.core.errors import EngineError, InputError, PackError
+from dlp_local.core.settings import Engine as Options
+from dlp_local.core.values import AdapterFile, Mix
 from dlp_local.engine.local import stacking
 from dlp_local.engine.local.library import lib
 from dlp_local.engine.local.llama import Backbone
 from dlp_local.engine.local.mixer import Mixer
-from dlp_local.core.errors import EngineError, InputError, PackError
-from dlp_local.core.values import AdapterFile, Mix
-from dlp_local.core.settings import Engine as Options
 from tests.engines import adapter_files, ask, open_engine
 from tests.prompts import PROMPTS
 

@@ -15,11 +15,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlp_local.engine.local.llama import Backbone
 from dlp_local.core.errors import InputError, PackError
+from dlp_local.core.paths import data_folder
+from dlp_local.core.settings import Engine as Options
+from dlp_local.core.values import AdapterChange
+from dlp_local.engine.local.llama import Backbone
 from dlp_local.formats.gguf import read_header
 from dlp_local.formats.lora import problems_of_fit, read_lora
-from dlp_local.packs import transaction, open_pack
+from dlp_local.packs import open_pack, transaction
 from dlp_local.packs.adapters import (
     add_adapter,
     inspect,
@@ -28,11 +31,8 @@ from dlp_local.packs.adapters import (
     verify_pack,
 )
 from dlp_local.packs.create import copy_pack, remove_pack, start_pack
-from dlp_local.packs.manifest import Pack, read_manifest
 from dlp_local.packs.locations import bundled_pack, choose, chosen, find_pack, pack_folder, user_packs
-from dlp_local.core.values import AdapterChange
-from dlp_local.core.settings import Engine as Options
-from dlp_local.core.settings import data_folder
+from dlp_local.packs.manifest import Pack, read_manifest
 from tests.lora import read_pairs, write_lora
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="uses POSIX signals or limits")
@@ -571,7 +571,7 @@ def test_processes_that_add_adapters_at_once_lose_none(mine, bundled):
 
 
 def test_a_pack_that_another_process_does_not_let_go_is_told(mine, bundled, monkeypatch):
-    monkeypatch.setattr(change, "LOCK_WAIT", 0.1)
+    monkeypatch.setattr(transaction, "LOCK_WAIT", 0.1)
     with transaction.locked(mine), pytest.raises(PackError, match="another process is changing it"):
         add_adapter(mine, bundled / "sql.gguf", "more")
 

@@ -13,14 +13,15 @@ import tomlkit
 from dlp_local import Assistant, Mix, ReplyDone
 from dlp_local.assistant import settings_for
 from dlp_local.core.errors import InputError, PackError
+from dlp_local.core.paths import packs_folder
+from dlp_local.core.settings import load_settings
+from dlp_local.core.values import AdapterChange
 from dlp_local.packs import open_pack
 from dlp_local.packs.adapters import set_adapter
 from dlp_local.packs.catalogue import catalogue
 from dlp_local.packs.create import copy_pack, start_pack
-from dlp_local.packs.manifest import read_manifest
 from dlp_local.packs.locations import find_pack
-from dlp_local.core.values import AdapterChange
-from dlp_local.core.settings import load_settings, packs_folder
+from dlp_local.packs.manifest import read_manifest
 from tests import hub_server
 from tests.hub_server import Repo
 from tests.lora import read_pairs, write_lora

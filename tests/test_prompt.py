@@ -3,9 +3,9 @@
 import pytest
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
-from dlp_local.engine.prompt import PromptBuilder
 from dlp_local.core.errors import EngineError
 from dlp_local.core.values import Message
+from dlp_local.engine.prompt import PromptBuilder
 
 QWEN3_LIKE = """{% set ns = namespace(last=0) %}{% for m in messages %}
 {% if m.role == 'user' %}{% set ns.last = loop.index0 %}{% endif %}

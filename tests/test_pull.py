@@ -9,12 +9,13 @@ import time
 
 import pytest
 
-from dlp_local.engine.local.memory import SPARE, kv_bytes_per_token, score_bytes_per_token
 from dlp_local.core.errors import InputError
+from dlp_local.core.paths import downloads_folder, packs_folder
+from dlp_local.core.settings import Settings
+from dlp_local.engine.local.memory import SPARE, kv_bytes_per_token, score_bytes_per_token
 from dlp_local.formats.gguf import UINT32, Value
-from dlp_local.packs.catalogue import catalogue, named_reference
 from dlp_local.hub.choice import Reference
-from dlp_local.core.settings import Settings, downloads_folder, packs_folder
+from dlp_local.packs.catalogue import catalogue, named_reference
 from tests import hub_server
 from tests.hub_server import COMMIT, Answer, Repo
 

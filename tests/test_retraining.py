@@ -16,22 +16,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlp_local.training.router import train
 from dlp_local.assistant import Assistant, open_router
-from dlp_local.history.model import Correction
 from dlp_local.core.errors import InputError, PackError
-from dlp_local.history import History, history_file
-from dlp_local.packs import transaction, open_pack
+from dlp_local.core.paths import history_file
+from dlp_local.core.settings import Settings
+from dlp_local.core.values import BASE, AdapterChange, Correction, Mix
+from dlp_local.history import History
+from dlp_local.packs import open_pack, transaction
 from dlp_local.packs.adapters import add_adapter, set_adapter
 from dlp_local.packs.create import copy_pack, start_pack
+from dlp_local.packs.examples import read_labelled_rows
 from dlp_local.packs.manifest import read_manifest
 from dlp_local.packs.router import place_router, rollback_router
-from dlp_local.packs.examples import read_labelled_rows
-from dlp_local.core.values import BASE, AdapterChange, Mix
-from dlp_local.training.router.train import evaluate, held_out_texts, train_file, train_pack
 from dlp_local.routing import MessageRouter, Router
 from dlp_local.routing.embedding_cache import EmbeddingCache
-from dlp_local.core.settings import Settings
+from dlp_local.training.router import train
+from dlp_local.training.router.train import evaluate, held_out_texts, train_file, train_pack
 from tests.plain_router import write_plain_router
 from tests.prompts import PROMPTS, SMALL_TALK
 
@@ -341,8 +341,9 @@ def test_a_kill_in_the_middle_leaves_the_pack_as_it_was(mine, rows, at):
     code = f"""
         import os, signal
         from pathlib import Path
-        from dlp_local import retraining
-        from dlp_local.packs import change, router
+        from dlp_local.training.router import train as retraining
+        from dlp_local.packs import router
+        from dlp_local.packs import transaction as change
         def die(*_, **__):
             os.kill(os.getpid(), signal.SIGKILL)
         if {at!r} == "bring":

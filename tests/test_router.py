@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlp_local.core.errors import PackError
+from dlp_local.core.settings import Routing
 from dlp_local.core.values import BASE
 from dlp_local.routing import MessageRouter, Router
 from dlp_local.routing.message_router import carry_over
-from dlp_local.core.settings import Routing
 from tests.prompts import PROMPTS
 
 TASKS = ("banking", "dates", "describe", "extract", "shell", "sql")

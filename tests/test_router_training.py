@@ -9,8 +9,8 @@ from dlp_local.core.errors import InputError, PackError
 from dlp_local.core.values import BASE
 from dlp_local.routing import Router
 from dlp_local.training.router import fit
-from dlp_local.training.router.write import read_anchors
 from dlp_local.training.router.fit import Shape, best_temperature, calibration_error, train_router
+from dlp_local.training.router.write import read_anchors
 from tests.plain_router import write_plain_router
 
 pytest.importorskip("onnx", reason="needs the `router` extra")
@@ -185,7 +185,7 @@ def test_one_label_alone_is_refused():
 
 def test_routing_is_imported_without_the_router_extra():
     code = (
-        "import sys, dlp_local.routing, dlp_local.training.router.fit, dlp_local.routing.router_file; "
+        "import sys, dlp_local.routing, dlp_local.training.router.fit, dlp_local.training.router.write; "
         "assert not {'sklearn', 'skl2onnx', 'onnx', 'torch'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

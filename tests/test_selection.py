@@ -3,10 +3,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlp_local.core.errors import InputError
+from dlp_local.core.settings import Routing
 from dlp_local.core.values import BASE, WEIGHT_STEPS
 from dlp_local.routing import select
 from dlp_local.routing.selection import head, proportional, softmax
-from dlp_local.core.settings import Routing
 
 NAMES = st.sampled_from([BASE, *"abcdefghij"])
 COUNTS = st.dictionaries(NAMES, st.integers(0, 1000), min_size=1).filter(lambda counts: any(counts.values()))

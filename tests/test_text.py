@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlp_local.engine.text import FRAME, StopStrings, by_frame, whole_characters
 from dlp_local.core.errors import EngineError
-from dlp_local.core.values import HistoryTrimmed, TextDelta
+from dlp_local.core.events import HistoryTrimmed, TextDelta
+from dlp_local.engine.text import FRAME, StopStrings, by_frame, whole_characters
 
 
 def cut(data, cuts):

@@ -13,15 +13,17 @@ from pathlib import Path
 import psutil
 import pytest
 
-from dlp_local.engine import EngineProcess
-from dlp_local.engine.local.process import subprocess
-from dlp_local.engine.local.process.subprocess import ChildDiedError
-from dlp_local.engine.local.process.protocol import Generate
-from dlp_local.engine.text import FRAME
+import dlp_local
 from dlp_local.core.errors import EngineError, InputError, PackError
-from dlp_local.core.values import AdapterFile, Message, Mix, TextDelta
+from dlp_local.core.events import TextDelta
 from dlp_local.core.settings import Engine as Options
 from dlp_local.core.settings import Sampling
+from dlp_local.core.values import AdapterFile, Message, Mix
+from dlp_local.engine import EngineProcess
+from dlp_local.engine.local.process import subprocess as engine_subprocess
+from dlp_local.engine.local.process.protocol import Generate
+from dlp_local.engine.local.process.subprocess import ChildDiedError
+from dlp_local.engine.text import FRAME
 from tests.engines import ask, open_engine
 from tests.prompts import PROMPTS
 
@@ -198,7 +200,7 @@ def test_a_frozen_process_is_ended_and_said_so(bundled, monkeypatch, message):
     events = engine._child.events
     engine._child.request(999, Generate((Message("user", message),), Mix(), Sampling()))
     with monkeypatch.context() as patience:
-        patience.setattr(child, "SILENCE", 2)
+        patience.setattr(engine_subprocess, "SILENCE", 2)
         with pytest.raises(ChildDiedError, match="no longer responded"):
             list(events(999))
     assert ask(engine, MESSAGE)[1].finish_reason == "stop"
@@ -215,7 +217,7 @@ def test_a_process_that_the_system_does_not_start_is_told_and_tried_again(engine
     psutil.Process(engine.pid).kill()
     wait_until(lambda: not engine._child.alive)
     with monkeypatch.context() as machine:
-        machine.setattr(subprocess, "Popen", no_memory)
+        machine.setattr(engine_subprocess.subprocess, "Popen", no_memory)
         with pytest.raises(EngineError, match=r"cannot be started \(Cannot allocate memory\)"):
             ask(engine, MESSAGE)
     assert ask(engine, MESSAGE)[1].finish_reason == "stop"
@@ -260,7 +262,7 @@ def test_the_process_ends_with_its_parent_even_where_that_was_killed(bundled, an
                 time.sleep(0.2)
         time.sleep(60)
     """
-    root = Path(subprocess.__file__).parents[2]
+    root = Path(dlp_local.__file__).parents[1]
     parent = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, cwd=root, text=True
     )
@@ -280,7 +282,7 @@ def test_a_script_without_a_main_guard_can_use_the_assistant(bundled, tmp_path):
         "*_, done = assistant.reply('hello')\nprint(done.answer)\n",
         "utf-8",
     )
-    root = Path(subprocess.__file__).parents[2]
+    root = Path(dlp_local.__file__).parents[1]
     ran = subprocess.run(
         [sys.executable, str(script)],
         capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(root)}, timeout=120,

@@ -1,4 +1,4 @@
-"""Writes the trained backbone as a GGUF file for llama.cpp; its adapters are converted by dlp_local/formats/peft/convert.py.
+"""Writes the trained backbone as a GGUF file for llama.cpp; `dlp_local.formats.peft` converts its adapters.
 
 Format: the GGUF specification (ggml-org/ggml, docs/gguf.md). llama.cpp rotates neighbouring pairs of a head where
 transformers rotates halves, so the rows of Q and K are permuted.

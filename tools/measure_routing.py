@@ -22,13 +22,13 @@ import numpy as np
 import numpy.typing as npt
 
 from dlp_local.core.files import written_aside
-from dlp_local.packs import bundled_pack
-from dlp_local.core.values import BASE
-from dlp_local.training.router.train import held_out_texts, train_file
-from dlp_local.routing import Encoder, MessageRouter
-from dlp_local.training.router.metrics import figures
-from dlp_local.training.router.fit import train_router
 from dlp_local.core.settings import Routing
+from dlp_local.core.values import BASE
+from dlp_local.packs import bundled_pack
+from dlp_local.routing import Encoder, MessageRouter
+from dlp_local.training.router.fit import train_router
+from dlp_local.training.router.metrics import figures
+from dlp_local.training.router.train import held_out_texts, train_file
 from tools.data import read_jsonl
 
 NEW = 10

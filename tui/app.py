@@ -10,13 +10,13 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from dlp_local.history import History
 from dlp_local.core.settings import Ui
+from dlp_local.history import History
 from tui.backend import AssistantLike
 from tui.command_table import COMMANDS
-from tui.themes import HIGH_CONTRAST, keymap, theme
 from tui.screens.chat import ChatScreen
 from tui.session import Session
+from tui.themes import HIGH_CONTRAST, keymap, theme
 from tui.widgets.prompt import Prompt
 
 UI = Ui()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from dlp_local.core.text import fenced
 from dlp_local.core.errors import InputError
+from dlp_local.core.text import fenced
 
 _MENTION = re.compile(r'(?<!\S)@(?:"([^"]+)"|(\S+))')
 CHARACTERS_PER_TOKEN = 3

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from dlp_local.history.model import ChatOptions
-from dlp_local.core.values import AdapterChange, AdapterInfo, Event, Message, Mix, Route
+from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.events import Event
+from dlp_local.core.values import AdapterChange, AdapterInfo, Message, Mix, Route
 
 
 class AssistantLike(Protocol):

@@ -6,16 +6,17 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dlp_local.history.model import ChatOptions
+from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import DlpLocalError, HistoryError, InputError
-from dlp_local.history.export import export, read_conversation
 from dlp_local.core.files import write_new
-from dlp_local.core.values import BASE, AdapterChange, Mix, milliseconds
-from tui.completion import words
+from dlp_local.core.receipt import milliseconds
+from dlp_local.core.values import BASE, AdapterChange, Mix
+from dlp_local.history.export import export, read_conversation
 from tui.actions import AdapterDecision, Decision
-from tui.themes import themes
+from tui.completion import words
 from tui.session import NO_PACK, Session
 from tui.state import Status, Turn
+from tui.themes import themes
 from tui.views.base import View
 
 _CODE = re.compile(r"^(`{3,})[^\n]*\n(.*?)^\1", re.DOTALL | re.MULTILINE)

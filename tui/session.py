@@ -17,11 +17,13 @@ from typing import Any
 
 from textual.message import Message as Posted
 
-from dlp_local.history.model import ChatOptions, Correction, StoredTurn
+from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import DlpLocalError, ExitCode, InputError
+from dlp_local.core.events import Event, HistoryTrimmed, ReplyDone, RouteChosen, TextDelta
+from dlp_local.core.values import Correction, Message, Mix
 from dlp_local.history import History
+from dlp_local.history.model import StoredTurn
 from dlp_local.history.open_conversation import Chat
-from dlp_local.core.values import Event, HistoryTrimmed, Message, Mix, ReplyDone, RouteChosen, TextDelta
 from tui.backend import AssistantLike
 from tui.state import PackChanged, PathChanged, Shown, Status, StatusChanged, Turn, TurnChanged, stored
 

@@ -11,8 +11,10 @@ from typing import Literal
 
 from textual.message import Message
 
-from dlp_local.history.model import ChatOptions, StoredTurn
-from dlp_local.core.values import AdapterInfo, FinishReason, ReplyDone, Route
+from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.events import ReplyDone
+from dlp_local.core.values import AdapterInfo, FinishReason, Route
+from dlp_local.history.model import StoredTurn
 
 TurnState = Literal["queued", "reading", "writing", "done", "failed"]
 NOTHING_SET = ChatOptions()

@@ -9,17 +9,17 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from dlp_local.cli.main import terminal
-from dlp_local.cli.main.options import JsonOption, PackOption, adapter_names
-from dlp_local.cli.main.pull import Bars
-from dlp_local.core.text import size_text, visible
+from dlp_local.cli import terminal
+from dlp_local.cli.flags import JsonOption, PackOption, adapter_names
+from dlp_local.cli.pull import Bars
 from dlp_local.core.errors import InputError
+from dlp_local.core.settings import load_settings
+from dlp_local.core.text import size_text, visible
+from dlp_local.core.values import AS_IT_IS, AdapterChange, Scope
 from dlp_local.formats.gguf import read_header
 from dlp_local.packs.adapters import Fit, add_adapter, inspect, remove_adapter, set_adapter
-from dlp_local.packs.manifest import Adapter, Pack, read_manifest
 from dlp_local.packs.locations import pack_folder
-from dlp_local.core.values import AS_IT_IS, AdapterChange, Scope
-from dlp_local.core.settings import load_settings
+from dlp_local.packs.manifest import Adapter, Pack, read_manifest
 
 app = typer.Typer(help="The adapters of a pack: add, list, show, remove, enable, disable, set.", no_args_is_help=True)
 

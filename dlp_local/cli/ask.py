@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dlp_local.cli.main import terminal
-from dlp_local.cli.main import options
-from dlp_local.history.model import ChatOptions
-from dlp_local.core.text import fenced
+from dlp_local.cli import flags, terminal
+from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import EngineError, ExitCode, InputError
+from dlp_local.core.events import Event, HistoryTrimmed, ReplyDone, TextDelta
 from dlp_local.core.files import decode
+from dlp_local.core.receipt import reply_receipt
+from dlp_local.core.settings import Settings, load_settings
+from dlp_local.core.text import fenced
+from dlp_local.core.values import Mix
 from dlp_local.history import History
 from dlp_local.history.open_conversation import Chat
-from dlp_local.core.values import Event, HistoryTrimmed, Mix, ReplyDone, TextDelta
-from dlp_local.core.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from dlp_local.assistant import Assistant
@@ -32,22 +33,22 @@ def ask(
         str | None,
         typer.Argument(help="The message; '-' or none reads it from stdin. Stdin goes along with a message."),
     ] = None,
-    pack: options.PackOption = None,
-    mix: options.MixOption = None,
-    veto: options.VetoOption = None,
-    persona: options.PersonaOption = None,
-    system: options.SystemOption = None,
-    max_tokens: options.MaxTokensOption = None,
-    temperature: options.TemperatureOption = None,
-    top_p: options.TokenShareOption = None,
-    min_p: options.MinPOption = None,
-    repeat_penalty: options.RepeatOption = None,
-    seed: options.SeedOption = None,
-    scope: options.ScopeOption = None,
+    pack: flags.PackOption = None,
+    mix: flags.MixOption = None,
+    veto: flags.VetoOption = None,
+    persona: flags.PersonaOption = None,
+    system: flags.SystemOption = None,
+    max_tokens: flags.MaxTokensOption = None,
+    temperature: flags.TemperatureOption = None,
+    top_p: flags.TokenShareOption = None,
+    min_p: flags.MinPOption = None,
+    repeat_penalty: flags.RepeatOption = None,
+    seed: flags.SeedOption = None,
+    scope: flags.ScopeOption = None,
     save: Annotated[bool, typer.Option("--save", help="Keep the turn as a new conversation.")] = False,
-    resume: options.ResumeOption = False,
-    number: options.ContinueOption = None,
-    as_json: options.JsonOption = False,
+    resume: flags.ResumeOption = False,
+    number: flags.ContinueOption = None,
+    as_json: flags.JsonOption = False,
     stream: Annotated[
         bool | None,
         typer.Option("--stream/--no-stream", help="Print the answer as it comes.", show_default="on a terminal"),
@@ -78,7 +79,7 @@ def ask(
             _ask_rows(assistant, jsonl, chosen, options)
         return
     message = _message(text)
-    with contextlib.closing(options.stored_history() if kept else History(None)) as history:
+    with contextlib.closing(flags.stored_history() if kept else History(None)) as history:
         chat = _open_chat(history, resume, number)
         options = _options(persona, own, chat.options)
         with _open(settings, vetoed) as assistant:
@@ -90,7 +91,7 @@ def ask(
             else:
                 streams = sys.stdout.isatty() if stream is None else stream
                 done = _print_answer(assistant, events, streams)
-                parts = [*done.receipt, f"conversation {chat.number}"] if kept else done.receipt
+                parts = [*reply_receipt(done), f"conversation {chat.number}"] if kept else reply_receipt(done)
                 terminal.print_note(" · ".join(parts))
         if chat.problem:
             raise InputError(chat.problem)
@@ -109,7 +110,7 @@ def _message(text: str | None) -> str:
 def _options(persona: str | None, own: dict[str, Any], before: ChatOptions | None = None) -> ChatOptions:
     """The flags over the persona's options, or over those that the conversation has."""
     if persona is not None:
-        with contextlib.closing(options.stored_history()) as history:
+        with contextlib.closing(flags.stored_history()) as history:
             personas = history.personas()
         if persona not in personas:
             raise InputError(f"there is no persona '{persona}'. There are: {', '.join(personas) or 'none yet'}.")

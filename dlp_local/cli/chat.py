@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dlp_local.cli.main.options import ContinueOption, PackOption, ResumeOption, SystemOption
+from dlp_local.cli.flags import ContinueOption, PackOption, ResumeOption, SystemOption
 from dlp_local.core.errors import InputError
 from dlp_local.core.settings import load_settings
 

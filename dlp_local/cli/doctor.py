@@ -8,10 +8,10 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from dlp_local.cli.main import terminal
-from dlp_local.cli.main.options import JsonOption, PackOption
-from dlp_local.core.text import visible
+from dlp_local.cli import terminal
+from dlp_local.cli.flags import JsonOption, PackOption
 from dlp_local.core.errors import ExitCode
+from dlp_local.core.text import visible
 
 if TYPE_CHECKING:
     from dlp_local.doctor import Check

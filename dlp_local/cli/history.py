@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dlp_local.cli.main import terminal
-from dlp_local.cli.main.options import JsonOption, NumberArgument, stored_history
-from dlp_local.core.text import visible
-from dlp_local.history.export import export, read_conversation
+from dlp_local.cli import terminal
+from dlp_local.cli.flags import JsonOption, NumberArgument, stored_history
 from dlp_local.core.files import write_new
+from dlp_local.core.text import visible
 from dlp_local.history import History
+from dlp_local.history.export import export, read_conversation
 
 app = typer.Typer(
     help="The stored conversations: list, search, show, export, import, rename, remove.", no_args_is_help=True

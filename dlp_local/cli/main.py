@@ -10,11 +10,11 @@ from typing import Annotated, NoReturn
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from dlp_local.cli.main import terminal
+from dlp_local.cli import terminal
 from dlp_local.core.errors import DlpLocalError, ExitCode
 
 COMMANDS = ("chat", "ask", "route", "pack", "adapters", "router", "pull", "history", "persona", "doctor")
-"""Each is a module of `dlp_local.commands`, with a function of its name or a group called `app`."""
+"""Each is a module of `dlp_local.cli`, with a function of its name or a group called `app`."""
 
 EXIT_CODES = (
     "Exit codes: 0 well, 1 some rows failed or not all is well, 2 wrong input, 3 damaged pack, 4 engine failed, "
@@ -33,7 +33,7 @@ class Commands(TyperGroup):
         """The command of that name."""
         if name not in COMMANDS:
             return None
-        module = import_module(f"dlp_local.commands.{name}")
+        module = import_module(f"dlp_local.cli.{name}")
         if group := getattr(module, "app", None):
             command: TyperCommand | TyperGroup = typer.main.get_group(group)
         else:

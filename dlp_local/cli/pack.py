@@ -11,17 +11,17 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from dlp_local.cli.main import terminal
-from dlp_local.cli.main.options import JsonOption, pack_names
-from dlp_local.cli.main.pull import Bars
-from dlp_local.core.text import size_text, visible
+from dlp_local.cli import terminal
+from dlp_local.cli.flags import JsonOption, pack_names
+from dlp_local.cli.pull import Bars
 from dlp_local.core.errors import InputError, PackError
 from dlp_local.core.files import read_text
+from dlp_local.core.settings import load_settings
+from dlp_local.core.text import size_text, visible
 from dlp_local.packs.adapters import verify_pack
 from dlp_local.packs.create import copy_pack, remove_pack, start_pack
-from dlp_local.packs.manifest import Pack, read_manifest
 from dlp_local.packs.locations import bundled_pack, choose, find_pack, pack_folder, user_packs
-from dlp_local.core.settings import load_settings
+from dlp_local.packs.manifest import Pack, read_manifest
 
 app = typer.Typer(help="The packs on this machine: list, show, verify, use, create, remove.", no_args_is_help=True)
 

@@ -7,25 +7,24 @@ from typing import Annotated, Any
 
 import typer
 
-from dlp_local.cli.main import terminal
-from dlp_local.cli.main import options
-from dlp_local.history.model import ChatOptions
-from dlp_local.core.text import visible
+from dlp_local.cli import flags, terminal
+from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
+from dlp_local.core.text import visible
 from dlp_local.core.values import Mix
 
 app = typer.Typer(help="Personas: a system prompt, options and perhaps a mix under a name.", no_args_is_help=True)
 
-NameArgument = Annotated[str, typer.Argument(help="The persona's name.", autocompletion=options.persona_names)]
+NameArgument = Annotated[str, typer.Argument(help="The persona's name.", autocompletion=flags.persona_names)]
 
 
 @app.command("list")
 def list_all() -> None:
     """All of them, with what they set."""
-    with contextlib.closing(options.stored_history()) as history:
+    with contextlib.closing(flags.stored_history()) as history:
         personas = history.personas()
-    for name, options in personas.items():
-        print(visible(f"{name}: {_summary(options)}"))
+    for name, persona in personas.items():
+        print(visible(f"{name}: {_summary(persona)}"))
     if not personas:
         print("There is none yet. `dlp-local persona save terse --system 'Be brief.'` makes one.")
 
@@ -33,23 +32,23 @@ def list_all() -> None:
 @app.command()
 def show(name: NameArgument) -> None:
     """One of them, as JSON."""
-    with contextlib.closing(options.stored_history()) as history:
+    with contextlib.closing(flags.stored_history()) as history:
         terminal.write_json(_known(history.personas(), name).model_dump(exclude_defaults=True, mode="json"))
 
 
 @app.command()
 def save(
     name: NameArgument,
-    system: options.SystemOption = None,
-    mix: options.MixOption = None,
-    veto: options.VetoOption = None,
-    max_tokens: options.MaxTokensOption = None,
-    temperature: options.TemperatureOption = None,
-    top_p: options.TokenShareOption = None,
-    min_p: options.MinPOption = None,
-    repeat_penalty: options.RepeatOption = None,
-    seed: options.SeedOption = None,
-    scope: options.ScopeOption = None,
+    system: flags.SystemOption = None,
+    mix: flags.MixOption = None,
+    veto: flags.VetoOption = None,
+    max_tokens: flags.MaxTokensOption = None,
+    temperature: flags.TemperatureOption = None,
+    top_p: flags.TokenShareOption = None,
+    min_p: flags.MinPOption = None,
+    repeat_penalty: flags.RepeatOption = None,
+    seed: flags.SeedOption = None,
+    scope: flags.ScopeOption = None,
 ) -> None:
     """Store a persona, in place of another one of its name."""
     given: dict[str, Any] = {
@@ -59,14 +58,14 @@ def save(
         "vetoed": tuple(veto) if veto else None,
     }  # fmt: skip
     options = ChatOptions.checked({key: value for key, value in given.items() if value is not None})
-    with contextlib.closing(options.stored_history()) as history:
+    with contextlib.closing(flags.stored_history()) as history:
         history.set_persona(name, options)
 
 
 @app.command()
 def remove(name: NameArgument) -> None:
     """Forget a persona."""
-    with contextlib.closing(options.stored_history()) as history:
+    with contextlib.closing(flags.stored_history()) as history:
         _known(history.personas(), name)
         history.set_persona(name, None)
 

@@ -20,15 +20,15 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from dlp_local.cli.main import terminal
-from dlp_local.cli.main.options import JsonOption
-from dlp_local.core.text import size_text, visible
+from dlp_local.cli import terminal
+from dlp_local.cli.flags import JsonOption
 from dlp_local.core.errors import InputError
+from dlp_local.core.text import size_text, visible
 from dlp_local.packs.catalogue import catalogue, named_reference
 
 if TYPE_CHECKING:
-    from dlp_local.packs.install import Fetched
     from dlp_local.hub.choice import RepoFile
+    from dlp_local.packs.install import Fetched
 
 NEXT = {
     "backbone": "dlp-local pack create NAME --backbone {path}",

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from dlp_local.cli.main import terminal
-from dlp_local.cli.main.options import DEFAULTS, JsonOption, PackOption
+from dlp_local.cli import terminal
+from dlp_local.cli.flags import DEFAULTS, JsonOption, PackOption
 from dlp_local.core.files import decode
 from dlp_local.core.settings import load_settings
 

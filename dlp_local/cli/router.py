@@ -13,13 +13,13 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 from rich.text import Text
 
-from dlp_local.cli.main import terminal
-from dlp_local.cli.main.options import JsonOption, PackOption, stored_history
-from dlp_local.core.text import visible
+from dlp_local.cli import terminal
+from dlp_local.cli.flags import JsonOption, PackOption, stored_history
 from dlp_local.core.errors import ExitCode, InputError
-from dlp_local.packs.manifest import open_pack
-from dlp_local.packs.locations import bundled_pack, pack_folder
 from dlp_local.core.settings import load_settings
+from dlp_local.core.text import visible
+from dlp_local.packs.locations import bundled_pack, pack_folder
+from dlp_local.packs.manifest import open_pack
 
 if TYPE_CHECKING:
     from dlp_local.training.router.train import Figures, Report

@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dlp_local.core.text import is_unicode, visible
 from dlp_local.core.errors import InputError
 from dlp_local.core.files import decode
+from dlp_local.core.text import is_unicode, visible
 from dlp_local.core.values import Route, Why
 
 BAR_WIDTH = 24

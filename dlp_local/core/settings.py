@@ -6,11 +6,8 @@ Order of precedence: command-line flags, environment (`DLP_LOCAL_*`, groups with
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any, Literal
 
-import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -21,8 +18,7 @@ from pydantic_settings import (
 )
 
 from dlp_local.core.errors import InputError
-
-APP = "dlp-local"
+from dlp_local.core.paths import config_file
 
 
 class _Group(BaseModel):
@@ -105,28 +101,6 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags over environment over the TOML file."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config_file())
-
-
-def config_file() -> Path:
-    """The user's `config.toml`: `DLP_LOCAL_CONFIG`, or the one in the platform's configuration folder."""
-    override = os.environ.get("DLP_LOCAL_CONFIG")
-    return Path(override) if override else Path(platformdirs.user_config_dir(APP)) / "config.toml"
-
-
-def data_folder() -> Path:
-    """Where the program keeps what it stores: `DLP_LOCAL_DATA`, or the platform's folder for a user's data."""
-    override = os.environ.get("DLP_LOCAL_DATA")
-    return Path(override) if override else Path(platformdirs.user_data_dir(APP, appauthor=False))
-
-
-def packs_folder() -> Path:
-    """Where the user's own packs are, each in a folder with its name."""
-    return data_folder() / "packs"
-
-
-def downloads_folder() -> Path:
-    """Where backbones and adapters lie that were fetched from the hub."""
-    return data_folder() / "downloads"
 
 
 def load_settings(**flags: Any) -> Settings:

@@ -150,12 +150,6 @@ class Route:
         """Milliseconds from the text to the mix."""
         return self.embed_ms + self.route_ms
 
-    @property
-    def receipt(self) -> tuple[str, ...]:
-        """The mix, and what routing took unless the mix was given by hand: `sql 0.72 · base 0.28`, `2 ms route`."""
-        mix = str(self.mix)
-        return (mix, f"{milliseconds(self.total_ms)} route") if self.probabilities else (mix,)
-
 
 @dataclass(frozen=True, slots=True)
 class Near:
@@ -183,99 +177,11 @@ class Why:
 
 
 @dataclass(frozen=True, slots=True)
-class RouteChosen:
-    """First event of a turn: how the message was routed (no probabilities where the mix was given by hand)."""
-
-    route: Route
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryTrimmed:
-    """The conversation no longer fits the context: its oldest `turns` were left out of this answer."""
-
-    turns: int
-
-
-@dataclass(frozen=True, slots=True)
-class TextDelta:
-    """The next piece of the answer, in whole characters."""
+class Correction:
+    """A message that went to the wrong adapter, and the right one (or `base`); `id` is its number once it is stored."""
 
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Generated:
-    """What the engine says at the end of an answer; milliseconds count from the engine's start on the prompt.
-
-    `error` says in plain words what ended the engine, where the reason is "error".
-    """
-
-    finish_reason: FinishReason
-    prompt_tokens: int
-    answer_tokens: int
-    context_used: int
-    first_token_ms: float
-    total_ms: float
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Timings:
-    """Milliseconds of one turn: routing, from the message to the first token, and the whole turn."""
-
-    route: float
-    first_token: float
-    total: float
-
-
-@dataclass(frozen=True, slots=True)
-class ReplyDone:
-    """Last event of a turn: the whole answer and its receipt.
-
-    Where the engine ended in the middle, `finish_reason` is "error", `answer` is what had come, and `error` says why.
-    """
-
-    text: str
-    answer: str
-    route: Route
-    finish_reason: FinishReason
-    prompt_tokens: int
-    answer_tokens: int
-    context_used: int
-    context_size: int
-    timings: Timings
-    error: str = ""
-
-    @property
-    def tokens_per_second(self) -> float:
-        """Speed of the answer after its first token; 0 where there was only one."""
-        seconds = (self.timings.total - self.timings.first_token) / 1000
-        return (self.answer_tokens - 1) / seconds if self.answer_tokens > 1 and seconds > 0 else 0.0
-
-    @property
-    def receipt(self) -> tuple[str, ...]:
-        """What goes on one line under the answer: the route's part, times, speed, and how it ended unless by itself.
-
-        `sql 0.72 · shell 0.22 · base 0.06`, `2 ms route`, `180 ms first token`, `96 tok/s`, `stopped`.
-        """
-        parts = list(self.route.receipt)
-        if self.answer_tokens:
-            parts.append(f"{milliseconds(self.timings.first_token)} first token")
-        if self.tokens_per_second:
-            parts.append(f"{self.tokens_per_second:.0f} tok/s")
-        if ending := _ENDINGS.get(self.finish_reason):
-            parts.append(ending)
-        return tuple(parts)
-
-
-_ENDINGS = {"length": "cut off at the limit", "cancelled": "stopped", "error": "broken off"}
-
-
-def milliseconds(value: float) -> str:
-    """Whole milliseconds; from ten seconds on, seconds."""
-    if value >= 10_000:
-        return f"{value / 1000:.1f} s"
-    return f"{value:.0f} ms" if value >= 1 else "<1 ms"
-
-
-Event = RouteChosen | HistoryTrimmed | TextDelta | ReplyDone
+    wrong: Mix
+    right: str
+    created_at: str = ""
+    id: int = 0

@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dlp_local.assistant import Assistant
-from dlp_local.history.model import ChatOptions
+from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.errors import DlpLocalError, InputError, PackError
+from dlp_local.core.events import ReplyDone
+from dlp_local.core.paths import config_file
+from dlp_local.core.settings import Settings, load_settings
 from dlp_local.doctor import machine
 from dlp_local.doctor.check import Check
 from dlp_local.doctor.packs import look_at
-from dlp_local.core.errors import DlpLocalError, InputError, PackError
 from dlp_local.packs import bundled_pack, pack_folder
 from dlp_local.packs.locations import user_packs
-from dlp_local.core.values import ReplyDone
-from dlp_local.core.settings import Settings, config_file, load_settings
 
 MESSAGE = "Hello, what can you do?"
 """Asked where a pack brings no examples of its own."""

@@ -13,11 +13,11 @@ import psutil
 from packaging.requirements import Requirement
 
 import dlp_local
+from dlp_local.core.errors import EngineError
+from dlp_local.core.paths import data_folder
 from dlp_local.core.text import size_text
 from dlp_local.doctor.check import Check
 from dlp_local.engine.local.build_info import Build, ask_build
-from dlp_local.core.errors import EngineError
-from dlp_local.core.settings import data_folder
 
 OLDEST_PYTHON = (3, 11)
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 
-from dlp_local.engine.local.llama import Backbone
 from dlp_local.core.errors import EngineError
 from dlp_local.core.values import Message
+from dlp_local.engine.local.llama import Backbone
 
 _OPEN, _CLOSE = "\ue0f0", "\ue0f1"
 _PLACEHOLDER = re.compile(f"{_OPEN}(\\d+){_CLOSE}")

@@ -6,7 +6,7 @@ import codecs
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from dlp_local.core.values import Generated, HistoryTrimmed, TextDelta
+from dlp_local.core.events import Generated, HistoryTrimmed, TextDelta
 
 FRAME = 1 / 30
 """Seconds. Texts that follow one another faster are read no sooner for it, and each costs both processes time."""

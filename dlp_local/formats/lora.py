@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlp_local.formats import gguf as gguf
 from dlp_local.core.errors import PackError
+from dlp_local.formats import gguf as gguf
 
 _REQUIRED = {"general.type": "adapter", "adapter.type": "lora"}
 _EXPONENT_16 = {gguf.F16: 0x7C00, gguf.BF16: 0x7F80}

@@ -6,15 +6,10 @@ from datetime import datetime
 from pathlib import Path
 
 from dlp_local.core.errors import HistoryError
+from dlp_local.core.paths import history_file
 from dlp_local.history.store import DamagedHistoryError, History
-from dlp_local.core.settings import data_folder
 
-__all__ = ["History", "history_file", "open_history"]
-
-
-def history_file() -> Path:
-    """Where the conversations are."""
-    return data_folder() / "history.db"
+__all__ = ["History", "open_history"]
 
 
 def open_history(path: Path | None = None) -> tuple[History, str]:

@@ -10,18 +10,13 @@ from typing import Any
 
 from markdown_it import MarkdownIt
 
-from dlp_local.history.model import (
-    ChatOptions,
-    Conversation,
-    ConversationInfo,
-    StoredTurn,
-    TurnState,
-    receipt_from_json,
-    receipt_json,
-)
-from dlp_local.core.text import visible
+from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
 from dlp_local.core.files import read_text
+from dlp_local.core.receipt import reply_receipt
+from dlp_local.core.serialize import receipt_from_json, receipt_json
+from dlp_local.core.text import visible
+from dlp_local.history.model import Conversation, ConversationInfo, StoredTurn, TurnState
 
 FORMAT = 1
 _STATES: dict[str, TurnState] = {"sent": "sent", "done": "done", "failed": "failed"}
@@ -160,5 +155,5 @@ def to_html(conversation: Conversation) -> str:
 
 def _receipt(turn: StoredTurn) -> str:
     if turn.done and not turn.error:
-        return visible(" · ".join(turn.done.receipt))
+        return visible(" · ".join(reply_receipt(turn.done)))
     return visible(turn.error) or "no answer"

@@ -7,58 +7,16 @@ the shown path ends with.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from dlp_local.core.errors import InputError
-from dlp_local.core.values import FinishReason, Message, Mix, ReplyDone, Route, Scope, Timings
-from dlp_local.core.settings import Sampling
+from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.events import ReplyDone
+from dlp_local.core.values import Message
 
 TurnState = Literal["sent", "done", "failed"]
 TITLE_LENGTH = 60
-
-
-class ChatOptions(BaseModel):
-    """What a conversation or a persona sets for itself; None leaves a value to the settings."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    persona: str = ""
-    system: str | None = None
-    temperature: float | None = Field(None, ge=0, le=5)
-    top_p: float | None = Field(None, gt=0, le=1)
-    min_p: float | None = Field(None, ge=0, le=1)
-    repeat_penalty: float | None = Field(None, ge=0.1, le=10)
-    seed: int | None = Field(None, ge=0, le=0xFFFFFFFE)
-    max_tokens: int | None = Field(None, ge=1)
-    scope: Scope | None = None
-    pinned: dict[str, float] | None = None
-    """The mix of every turn, in place of the router's; {} is the bare backbone."""
-
-    vetoed: tuple[str, ...] = ()
-    """Adapters that the router may not choose."""
-
-    def sampling(self, default: Sampling) -> Sampling:
-        """The settings' sampling with what is set here on top."""
-        own = self.model_dump(include=set(Sampling.model_fields), exclude_none=True)
-        return default.model_copy(update=own)
-
-    @classmethod
-    def checked(cls, given: Mapping[str, Any], under: ChatOptions | None = None) -> ChatOptions:
-        """Options out of what a user gave, on top of others; raises `InputError` that names every wrong one."""
-        try:
-            return cls.model_validate((under.model_dump() if under else {}) | dict(given))
-        except ValidationError as error:
-            problems = [f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors()]
-            raise InputError(f"options: {'; '.join(problems)}. Change what was given.") from None
-
-    @property
-    def mix(self) -> Mix | None:
-        """The pinned mix."""
-        return None if self.pinned is None else Mix.of(self.pinned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +71,6 @@ class Found:
     spans: tuple[tuple[int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Correction:
-    """A message that went to the wrong adapter, and the right one (or `base`); `id` is its number once it is stored."""
-
-    text: str
-    wrong: Mix
-    right: str
-    created_at: str = ""
-    id: int = 0
-
-
 def path(turns: tuple[StoredTurn, ...] | list[StoredTurn], tip: int | None) -> tuple[StoredTurn, ...]:
     """The turns from the root to `tip`, in order."""
     by_id = {turn.id: turn for turn in turns}
@@ -164,42 +111,3 @@ def title_of(text: str) -> str:
         return line or "Empty"
     head = line[:TITLE_LENGTH]
     return f"{head.rpartition(' ')[0] or head} …"
-
-
-def receipt_json(done: ReplyDone) -> dict[str, Any]:
-    """Everything of a reply but its texts, as JSON; `receipt_from_json` reads it back unchanged."""
-    return {
-        "mix": dict(done.route.mix.weights),
-        "probabilities": dict(done.route.probabilities),
-        "finish_reason": done.finish_reason,
-        "tokens": {"prompt": done.prompt_tokens, "answer": done.answer_tokens},
-        "context": {"used": done.context_used, "size": done.context_size},
-        "timings_ms": {
-            "embed": done.route.embed_ms,
-            "route": done.route.route_ms,
-            "routed": done.timings.route,
-            "first_token": done.timings.first_token,
-            "total": done.timings.total,
-        },
-        "error": done.error,
-    }
-
-
-def receipt_from_json(text: str, answer: str, receipt: Mapping[str, Any]) -> ReplyDone:
-    """A reply from its texts and its receipt; raises `KeyError`, `TypeError` or `ValueError` for another shape."""
-    times, tokens, context = receipt["timings_ms"], receipt["tokens"], receipt["context"]
-    mix = Mix.of({str(name): float(weight) for name, weight in receipt["mix"].items()})
-    probabilities = {str(name): float(p) for name, p in receipt["probabilities"].items()}
-    reasons: dict[str, FinishReason] = {"stop": "stop", "length": "length", "cancelled": "cancelled", "error": "error"}
-    return ReplyDone(
-        text=text,
-        answer=answer,
-        route=Route(text, probabilities, mix, float(times["embed"]), float(times["route"])),
-        finish_reason=reasons[receipt["finish_reason"]],
-        prompt_tokens=int(tokens["prompt"]),
-        answer_tokens=int(tokens["answer"]),
-        context_used=int(context["used"]),
-        context_size=int(context["size"]),
-        timings=Timings(float(times["routed"]), float(times["first_token"]), float(times["total"])),
-        error=str(receipt["error"]),
-    )

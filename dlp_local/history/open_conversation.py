@@ -10,8 +10,11 @@ from itertools import count
 from time import monotonic
 from typing import TypeVar
 
+from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.errors import HistoryError
+from dlp_local.core.events import ReplyDone
+from dlp_local.core.values import Message, Route
 from dlp_local.history.model import (
-    ChatOptions,
     Conversation,
     ConversationInfo,
     StoredTurn,
@@ -22,9 +25,7 @@ from dlp_local.history.model import (
     path,
     title_of,
 )
-from dlp_local.core.errors import HistoryError
 from dlp_local.history.store import History
-from dlp_local.core.values import Message, ReplyDone, Route
 
 T = TypeVar("T")
 

@@ -13,21 +13,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from dlp_local.history.model import (
-    ChatOptions,
-    Conversation,
-    ConversationInfo,
-    Correction,
-    Found,
-    StoredTurn,
-    newest_leaf,
-    receipt_from_json,
-    receipt_json,
-    title_of,
-)
+from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import HistoryError
+from dlp_local.core.events import ReplyDone
+from dlp_local.core.serialize import receipt_from_json, receipt_json
+from dlp_local.core.values import Correction, Mix
+from dlp_local.history.model import Conversation, ConversationInfo, Found, StoredTurn, newest_leaf, title_of
 from dlp_local.history.schema import VERSION, migrate
-from dlp_local.core.values import Mix, ReplyDone
 
 KEPT_DELETED = timedelta(days=30)
 """How long a deleted conversation can be brought back."""

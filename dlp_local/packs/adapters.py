@@ -12,14 +12,14 @@ import tomlkit
 from tomlkit.items import InlineTable
 
 from dlp_local.core.errors import InputError, PackError
+from dlp_local.core.values import AS_IT_IS, BASE, AdapterChange
 from dlp_local.formats.gguf import Header, read_header
 from dlp_local.formats.lora import check_fits, problems_of_fit, read_lora, reasons
-from dlp_local.packs.transaction import bring, changing, check_changeable, inline, table
-from dlp_local.packs.manifest import MAX_SCALE, Manifest, Pack, read_manifest
-from dlp_local.packs.locations import check_name
 from dlp_local.packs.examples import read_rows
+from dlp_local.packs.locations import check_name
+from dlp_local.packs.manifest import MAX_SCALE, Manifest, Pack, read_manifest
 from dlp_local.packs.resolve import adapter_source
-from dlp_local.core.values import AS_IT_IS, BASE, AdapterChange
+from dlp_local.packs.transaction import bring, changing, check_changeable, inline, table
 
 if TYPE_CHECKING:
     from dlp_local.hub.download import Progress

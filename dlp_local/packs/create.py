@@ -14,13 +14,13 @@ import tomlkit
 
 from dlp_local.core.errors import InputError, PackError
 from dlp_local.core.files import sync_folder
+from dlp_local.core.paths import packs_folder
 from dlp_local.formats.gguf import STRING, read_header
-from dlp_local.packs.transaction import brought_name, link_or_copy, locked, table, told, write_manifest
-from dlp_local.packs.manifest import Adapter, File, Pack, manifest_text, open_pack
-from dlp_local.packs.locations import BUNDLED, bundled_pack, check_name
-from dlp_local.packs.resolve import backbone_source
 from dlp_local.packs.hash_cache import Verified, forget
-from dlp_local.core.settings import packs_folder
+from dlp_local.packs.locations import BUNDLED, bundled_pack, check_name
+from dlp_local.packs.manifest import Adapter, File, Pack, manifest_text, open_pack
+from dlp_local.packs.resolve import backbone_source
+from dlp_local.packs.transaction import brought_name, link_or_copy, locked, table, told, write_manifest
 
 if TYPE_CHECKING:
     from dlp_local.hub.download import Progress

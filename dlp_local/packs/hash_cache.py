@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from dlp_local.core.files import written_aside
-from dlp_local.core.settings import data_folder
+from dlp_local.core.paths import data_folder
 
 SETTLED = 2_000_000_000
 """Nanoseconds since its last change after which a file's time tells it from any later version (FAT counts in 2 s)."""

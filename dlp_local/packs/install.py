@@ -24,15 +24,15 @@ from filelock import FileLock, Timeout
 
 from dlp_local.core.errors import HubError, PackError
 from dlp_local.core.files import sync_folder, written_aside
+from dlp_local.core.paths import data_folder, downloads_folder, packs_folder
 from dlp_local.formats.gguf import read_leading_values
+from dlp_local.formats.safetensors_file import open_safetensors
 from dlp_local.hub import client
-from dlp_local.packs.transaction import locked
 from dlp_local.hub.choice import PEFT_WEIGHTS, Reference, RepoFile, choose, pack_files, parse_reference
 from dlp_local.hub.download import Progress, check_room, download, is_promised, persist
-from dlp_local.packs.manifest import Manifest, Pack, open_pack, read_manifest
 from dlp_local.packs.locations import BUNDLED
-from dlp_local.formats.safetensors_file import open_safetensors
-from dlp_local.core.settings import data_folder, downloads_folder, packs_folder
+from dlp_local.packs.manifest import Manifest, Pack, open_pack, read_manifest
+from dlp_local.packs.transaction import locked
 
 __all__ = ["Fetched", "FetchedFile", "Progress", "Reference", "fetch", "parse_reference"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import dlp_local
 from dlp_local.core.errors import InputError, PackError
 from dlp_local.core.files import written_aside
-from dlp_local.core.settings import data_folder, packs_folder
+from dlp_local.core.paths import data_folder, packs_folder
 
 BUNDLED = "bundled"
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"

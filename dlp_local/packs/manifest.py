@@ -12,11 +12,11 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dlp_local.core.errors import InputError, PackError
-from dlp_local.packs.locations import NAME
-from dlp_local.packs.examples import read_rows
-from dlp_local.packs.toml_lines import line_of
-from dlp_local.packs.hash_cache import Verified
 from dlp_local.core.values import BASE, AdapterFile, Scope
+from dlp_local.packs.examples import read_rows
+from dlp_local.packs.hash_cache import Verified
+from dlp_local.packs.locations import NAME
+from dlp_local.packs.toml_lines import line_of
 
 FORMAT = 1
 MANIFEST = "pack.toml"

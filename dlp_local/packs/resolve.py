@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from dlp_local.core.errors import InputError
 from dlp_local.core.files import temporary_folder
-from dlp_local.packs.catalogue import catalogue
 from dlp_local.formats.peft.convert import convert_peft
+from dlp_local.packs.catalogue import catalogue
 
 if TYPE_CHECKING:
     from dlp_local.hub.download import Progress

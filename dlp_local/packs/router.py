@@ -8,8 +8,8 @@ from typing import Any
 import tomlkit
 
 from dlp_local.core.errors import InputError, PackError
-from dlp_local.packs.transaction import FILES, bring, changing, table
 from dlp_local.packs.manifest import File, Manifest, Pack, read_manifest
+from dlp_local.packs.transaction import FILES, bring, changing, table
 
 
 def place_router(folder: Path, router: Path, compared_with: Manifest, about: str) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dlp_local.core.errors import PackError
+from dlp_local.core.settings import Routing
 from dlp_local.core.values import BASE, Near, Route, Why
 from dlp_local.routing.corrections import Corrections
 from dlp_local.routing.embedding_cache import EmbeddingCache
@@ -19,7 +20,6 @@ from dlp_local.routing.encoder import Encoder
 from dlp_local.routing.prototypes import BASE_AT, BIAS, SCALE, UNTRAINED_BASE_AT, Prototypes, joined
 from dlp_local.routing.router import Router
 from dlp_local.routing.selection import head, select
-from dlp_local.core.settings import Routing
 
 CARRY = 0.6
 """The chance, before a message is read, that it goes on with the turn before it (`carry_over`)."""

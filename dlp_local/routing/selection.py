@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 
 from dlp_local.core.errors import InputError
-from dlp_local.core.values import Mix
 from dlp_local.core.settings import Routing
+from dlp_local.core.values import Mix
 
 TOLERANCE = 1e-6
 """Float32 probabilities need not sum to 1 exactly: a head this close to `top_p` has reached it."""

@@ -7,10 +7,10 @@ import pytest
 
 from dlp_local.assistant import Assistant
 from dlp_local.core.errors import PackError
+from dlp_local.core.settings import load_settings
+from dlp_local.core.values import AdapterChange
 from dlp_local.packs import open_pack
 from dlp_local.packs.create import copy_pack
-from dlp_local.core.values import AdapterChange
-from dlp_local.core.settings import load_settings
 from tests.fakes import Answer, FakeAssistant, Gate, loading
 from tests.tui.window import READY, window
 from tui.screens.adapters import AdaptersScreen

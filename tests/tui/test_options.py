@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlp_local.history.model import ChatOptions
+from dlp_local.core.chat_options import ChatOptions
 from dlp_local.history import History
 from tests.fakes import FakeAssistant
 from tests.tui.window import window

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dlp_local.history.model import ChatOptions
+from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.values import Mix
 from tests.fakes import Answer, FakeAssistant
 from tests.tui.window import READY, window

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlp_local.history.export import from_json, read_conversation
-from dlp_local.history import History
 from dlp_local.core.values import Mix
+from dlp_local.history import History
+from dlp_local.history.export import from_json, read_conversation
 from tests.fakes import Answer, FakeAssistant, Gate
 from tests.tui.window import READY, window
-from tui.command_table import COMMANDS, parse
 from tui.chat_commands import Deeds
+from tui.command_table import COMMANDS, parse
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)

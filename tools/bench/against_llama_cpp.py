@@ -13,11 +13,12 @@ from pathlib import Path
 
 import psutil
 
-from dlp_local.engine import EngineProcess
-from dlp_local.engine.local.library import usable_cores
-from dlp_local.core.values import AdapterFile, Generated, Message, Mix, TextDelta
+from dlp_local.core.events import Generated, TextDelta
 from dlp_local.core.settings import Engine as Options
 from dlp_local.core.settings import Sampling
+from dlp_local.core.values import AdapterFile, Message, Mix
+from dlp_local.engine import EngineProcess
+from dlp_local.engine.local.library import usable_cores
 from tools.bench import peers
 from tools.bench.random_models import Models
 

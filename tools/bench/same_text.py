@@ -17,13 +17,13 @@ from itertools import islice
 from pathlib import Path
 
 from dlp_local.assistant import open_router
+from dlp_local.core.settings import Engine as Options
+from dlp_local.core.settings import Sampling, load_settings
+from dlp_local.core.values import Message, Mix
 from dlp_local.engine.local.llama import Adapter, Backbone
 from dlp_local.engine.local.mixer import Mixer
 from dlp_local.engine.prompt import PromptBuilder
 from dlp_local.packs import bundled_pack, open_pack
-from dlp_local.core.values import Message, Mix
-from dlp_local.core.settings import Engine as Options
-from dlp_local.core.settings import Sampling, load_settings
 from tools import data
 
 MIXES = ((16, 16), (23, 9), (16, 8, 4, 4), (19, 7, 3, 3))

@@ -13,22 +13,22 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Static, TextArea
 
-from dlp_local.core.text import visible
 from dlp_local.core.errors import HistoryError, InputError
+from dlp_local.core.text import visible
 from tui.attachments import attach, sizes
+from tui.chat_commands import Deeds
 from tui.command_table import matching, parse
 from tui.completion import Completion, complete
-from tui.chat_commands import Deeds
 from tui.screens.compare import CompareScreen
 from tui.session import Session
 from tui.state import PackChanged, PathChanged, Shown, Status, StatusChanged, Turn, TurnChanged
+from tui.views.window import Windowed
 from tui.widgets.greeting import Greeting
 from tui.widgets.message import TurnView
 from tui.widgets.prompt import Prompt
 from tui.widgets.receipt import Receipt
 from tui.widgets.status import StatusLine
 from tui.widgets.transcript import Transcript
-from tui.views.window import Windowed
 
 AT_ONCE = 30
 """Turns that are drawn; the ones before them are, as soon as one scrolls up to them."""

@@ -15,10 +15,10 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from dlp_local.history.model import ConversationInfo, Found
-from dlp_local.core.text import counted, visible
 from dlp_local.core.errors import HistoryError
+from dlp_local.core.text import counted, visible
 from dlp_local.history import History
+from dlp_local.history.model import ConversationInfo, Found
 
 TITLE = 44
 

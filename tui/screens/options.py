@@ -11,9 +11,9 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Static
 
-from dlp_local.history.model import ChatOptions
-from dlp_local.core.text import visible
+from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
+from dlp_local.core.text import visible
 from dlp_local.core.values import Mix
 
 FIELDS = {

@@ -14,10 +14,11 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from dlp_local.history.model import ChatOptions
-from dlp_local.core.text import counted, visible
+from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
-from dlp_local.core.values import BASE, Mix, milliseconds
+from dlp_local.core.receipt import milliseconds
+from dlp_local.core.text import counted, visible
+from dlp_local.core.values import BASE, Mix
 from tui.actions import Decision, Deed
 from tui.state import Turn
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from dlp_local.history.model import ChatOptions
+from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import DlpLocalError
-from dlp_local.history import History
 from dlp_local.core.values import AdapterInfo
+from dlp_local.history import History
 from tui.actions import AdapterDecision, Decision
 from tui.state import Turn
 

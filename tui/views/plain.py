@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from dlp_local.history.model import ChatOptions
-from dlp_local.core.text import visible
+from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import DlpLocalError, InputError
-from dlp_local.history import History
+from dlp_local.core.receipt import reply_receipt
+from dlp_local.core.text import visible
 from dlp_local.core.values import AdapterInfo
-from tui.attachments import attach
-from tui.command_table import COMMANDS, parse
+from dlp_local.history import History
 from tui.actions import AdapterDecision, Decision
+from tui.attachments import attach
 from tui.chat_commands import Deeds
+from tui.command_table import COMMANDS, parse
 from tui.session import Session
 from tui.state import PackChanged, PathChanged, Shown, StatusChanged, Turn, TurnChanged
 
@@ -35,7 +36,7 @@ ONLY_IN_WINDOW = "the window alone can do that: `dlp-local chat` without --plain
 
 
 class Plain:
-    """A `tui.views.base.View` on stdin and stdout. `run` belongs to the main thread, `post` is called by the session's."""
+    """A `View` on stdin and stdout. `run` belongs to the main thread, `post` is called by the session's."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -124,7 +125,7 @@ class Plain:
             if turn.error:
                 self._print(f"Error: {turn.error}")
             elif turn.done:
-                self._print(f"[{' · '.join(turn.done.receipt)}]")
+                self._print(f"[{' · '.join(reply_receipt(turn.done))}]")
             self._waiting_for = None
 
     def _wait(self, turn: int) -> None:

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import pyperclip
 
-from dlp_local.history.model import ChatOptions
+from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import DlpLocalError
-from dlp_local.history import History
+from dlp_local.core.paths import config_file
 from dlp_local.core.values import AdapterInfo
-from dlp_local.core.settings import config_file
+from dlp_local.history import History
 from tui.actions import AdapterDecision, Decision
-from tui.themes import theme
 from tui.screens.adapters import AdaptersScreen
 from tui.screens.compare import CompareScreen
 from tui.screens.conversations import ConversationsScreen
@@ -22,6 +21,7 @@ from tui.screens.help import HelpScreen
 from tui.screens.options import OptionsScreen
 from tui.screens.routing import RoutingScreen
 from tui.state import Turn
+from tui.themes import theme
 
 if TYPE_CHECKING:
     from tui.screens.chat import ChatScreen

@@ -6,6 +6,7 @@ from rich.cells import cell_len
 from textual.message import Message
 from textual.widgets import Static
 
+from dlp_local.core.receipt import reply_receipt, route_receipt
 from dlp_local.core.text import visible
 from tui.state import Turn
 
@@ -61,5 +62,5 @@ def receipt(turn: Turn) -> str:
     if turn.route is None:
         ended = "broken off" if turn.answer else "no answer"
         return " · ".join([*place, ended if turn.state == "failed" else "reading …"])
-    known = turn.done or turn.route
-    return visible(" · ".join([*place, *known.receipt]))
+    parts = reply_receipt(turn.done) if turn.done else route_receipt(turn.route)
+    return visible(" · ".join([*place, *parts]))

@@ -6,7 +6,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widgets import Static
 
-from dlp_local.history.model import ChatOptions
+from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.text import counted, visible
 from dlp_local.core.values import BASE
 from tui.state import Status

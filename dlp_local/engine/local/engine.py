@@ -9,6 +9,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from dlp_local.core import settings
+from dlp_local.core.errors import InputError
+from dlp_local.core.events import Generated, HistoryTrimmed, TextDelta
+from dlp_local.core.values import AdapterFile, FinishReason, Message, Mix, Scope
 from dlp_local.engine.local.kv_cache import BRANCH, KVCache
 from dlp_local.engine.local.library import offloads
 from dlp_local.engine.local.llama import Backbone
@@ -16,8 +19,6 @@ from dlp_local.engine.local.memory import check_memory
 from dlp_local.engine.local.mixer import Mixer
 from dlp_local.engine.prompt import PromptBuilder
 from dlp_local.engine.text import StopStrings, whole_characters
-from dlp_local.core.errors import InputError
-from dlp_local.core.values import AdapterFile, FinishReason, Generated, HistoryTrimmed, Message, Mix, Scope, TextDelta
 
 ANSWER_SHARE = 4
 """A prompt leaves at least a quarter of the context to the answer, less where the answer may not be that long."""

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-from dlp_local.engine.local.llama import KEPT_HISTORIES, Backbone
 from dlp_local.core.values import Weights
+from dlp_local.engine.local.llama import KEPT_HISTORIES, Backbone
 
 BRANCH = 0
 

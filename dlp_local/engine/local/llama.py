@@ -14,7 +14,7 @@ from jinja2 import TemplateError
 from numpy.typing import NDArray
 
 from dlp_local.core import settings
-from dlp_local.engine.local.memory_files import anonymous_files
+from dlp_local.core.errors import EngineError, PackError
 from dlp_local.engine.local.library import (
     Jinja2ChatFormatter,
     clear_log,
@@ -25,9 +25,9 @@ from dlp_local.engine.local.library import (
     start_library,
 )
 from dlp_local.engine.local.memory import keeps_scores
+from dlp_local.engine.local.memory_files import anonymous_files
 from dlp_local.engine.local.sampler import ChainSampler, GreedySampler, Sampler
 from dlp_local.engine.local.stacking import Stack
-from dlp_local.core.errors import EngineError, PackError
 from dlp_local.formats.gguf import EMBEDDINGS, MAGIC, read_header
 from dlp_local.formats.lora import LoraFile, check_fits
 

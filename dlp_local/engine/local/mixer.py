@@ -6,13 +6,13 @@ from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 
 from dlp_local.core import settings
+from dlp_local.core.errors import InputError
+from dlp_local.core.values import BASE, AdapterFile, Mix, Scope, Weights
 from dlp_local.engine.local.library import rank_step
 from dlp_local.engine.local.llama import Adapter, Backbone
 from dlp_local.engine.local.memory import adapter_memory
 from dlp_local.engine.local.stacking import NotStackableError, Stack
-from dlp_local.core.errors import InputError
 from dlp_local.formats.lora import LoraFile, read_lora
-from dlp_local.core.values import BASE, AdapterFile, Mix, Scope, Weights
 
 MAPPED_FILES = 64
 """So many adapters' files stay mapped, each with an open descriptor; another one is read and checked again."""

@@ -32,8 +32,8 @@ import numpy.typing as npt
 
 from dlp_local.core.errors import InputError
 from dlp_local.core.values import BASE
-from dlp_local.training.router.mlp import Weights, fit
 from dlp_local.routing.prototypes import Prototypes
+from dlp_local.training.router.mlp import Weights, fit
 from dlp_local.training.router.write import Network, write_router
 
 MAX_PARAMETERS = 5_000_000

@@ -23,19 +23,20 @@ import numpy.typing as npt
 from dlp_local.assistant import embeddings_file
 from dlp_local.core.errors import HistoryError, InputError
 from dlp_local.core.files import temporary_folder
-from dlp_local.history import History, history_file
+from dlp_local.core.paths import history_file
+from dlp_local.core.values import BASE
+from dlp_local.history import History
 from dlp_local.history.accepted_routes import accepted_routes
 from dlp_local.packs import Pack, open_pack
-from dlp_local.packs.transaction import check_changeable
-from dlp_local.packs.router import place_router
 from dlp_local.packs.examples import read_labelled_rows
-from dlp_local.core.values import BASE
+from dlp_local.packs.router import place_router
+from dlp_local.packs.transaction import check_changeable
 from dlp_local.routing import MessageRouter, Router
 from dlp_local.routing.embedding_cache import EmbeddingCache
 from dlp_local.routing.encoder import Encoder
+from dlp_local.training.router.fit import TrainedRouter, check_installed, train_router
 from dlp_local.training.router.metrics import Figures, figures
 from dlp_local.training.router.write import read_anchors
-from dlp_local.training.router.fit import TrainedRouter, check_installed, train_router
 
 __all__ = ["Figures", "Report", "evaluate", "train_file", "train_pack"]
 

@@ -14,7 +14,9 @@ from itertools import count
 from pathlib import Path
 
 from dlp_local.core import settings
-from dlp_local.engine.local.process.subprocess import Child, ChildDiedError
+from dlp_local.core.errors import DlpLocalError, EngineError
+from dlp_local.core.events import Generated, HistoryTrimmed, TextDelta
+from dlp_local.core.values import AdapterFile, Message, Mix, Scope
 from dlp_local.engine.local.process.protocol import (
     AddAdapter,
     EngineEvent,
@@ -25,8 +27,7 @@ from dlp_local.engine.local.process.protocol import (
     Settle,
     Task,
 )
-from dlp_local.core.errors import DlpLocalError, EngineError
-from dlp_local.core.values import AdapterFile, Generated, HistoryTrimmed, Message, Mix, Scope, TextDelta
+from dlp_local.engine.local.process.subprocess import Child, ChildDiedError
 
 
 class EngineProcess:

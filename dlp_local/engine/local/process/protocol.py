@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dlp_local.core import settings
-from dlp_local.core.values import AdapterFile, Generated, HistoryTrimmed, Message, Mix, Scope, TextDelta
+from dlp_local.core.events import Generated, HistoryTrimmed, TextDelta
+from dlp_local.core.values import AdapterFile, Message, Mix, Scope
 
 
 @dataclass(frozen=True, slots=True)

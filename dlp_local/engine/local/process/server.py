@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from dlp_local.core.errors import DlpLocalError, EngineError
 from dlp_local.engine.local.engine import Engine
 from dlp_local.engine.local.huge_pages import only_small_pages
 from dlp_local.engine.local.process.protocol import (
@@ -38,7 +39,6 @@ from dlp_local.engine.local.process.protocol import (
     send,
 )
 from dlp_local.engine.text import by_frame
-from dlp_local.core.errors import DlpLocalError, EngineError
 
 HEARTBEAT = 1.0
 """Seconds between two signs of life."""

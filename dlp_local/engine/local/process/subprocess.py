@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import BinaryIO, cast
 
 from dlp_local.core import errors
+from dlp_local.core.errors import EngineError
 from dlp_local.engine.local import huge_pages
 from dlp_local.engine.local.process.protocol import (
     Cancel,
@@ -27,7 +28,6 @@ from dlp_local.engine.local.process.protocol import (
     receive,
     send,
 )
-from dlp_local.core.errors import EngineError
 
 SILENCE = 60
 """Seconds of waiting without a sign of life after which a child counts as frozen."""

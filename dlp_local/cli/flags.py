@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from dlp_local.core.errors import DlpLocalError, InputError
-from dlp_local.history import History, history_file, open_history
-from dlp_local.core.values import BASE
+from dlp_local.core.paths import history_file
 from dlp_local.core.settings import Settings, load_settings
+from dlp_local.core.values import BASE
+from dlp_local.history import History, open_history
 
 DEFAULTS = Settings.model_construct()
 
@@ -31,8 +32,8 @@ def mixes() -> list[str]:
 
 def adapter_names() -> list[str]:
     """Completion of an adapter's name."""
-    from dlp_local.packs.manifest import read_manifest
     from dlp_local.packs.locations import pack_folder
+    from dlp_local.packs.manifest import read_manifest
 
     try:
         return list(read_manifest(pack_folder(load_settings().pack)).adapters)

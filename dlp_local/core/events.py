@@ -1,0 +1,81 @@
+"""The events of a turn, in the order in which they come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dlp_local.core.values import FinishReason, Route
+
+
+@dataclass(frozen=True, slots=True)
+class RouteChosen:
+    """First event of a turn: how the message was routed (no probabilities where the mix was given by hand)."""
+
+    route: Route
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryTrimmed:
+    """The conversation no longer fits the context: its oldest `turns` were left out of this answer."""
+
+    turns: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """The next piece of the answer, in whole characters."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """What the engine says at the end of an answer; milliseconds count from the engine's start on the prompt.
+
+    `error` says in plain words what ended the engine, where the reason is "error".
+    """
+
+    finish_reason: FinishReason
+    prompt_tokens: int
+    answer_tokens: int
+    context_used: int
+    first_token_ms: float
+    total_ms: float
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Milliseconds of one turn: routing, from the message to the first token, and the whole turn."""
+
+    route: float
+    first_token: float
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyDone:
+    """Last event of a turn: the whole answer and its receipt.
+
+    Where the engine ended in the middle, `finish_reason` is "error", `answer` is what had come, and `error` says why.
+    """
+
+    text: str
+    answer: str
+    route: Route
+    finish_reason: FinishReason
+    prompt_tokens: int
+    answer_tokens: int
+    context_used: int
+    context_size: int
+    timings: Timings
+    error: str = ""
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Speed of the answer after its first token; 0 where there was only one."""
+        seconds = (self.timings.total - self.timings.first_token) / 1000
+        return (self.answer_tokens - 1) / seconds if self.answer_tokens > 1 and seconds > 0 else 0.0
+
+
+Event = RouteChosen | HistoryTrimmed | TextDelta | ReplyDone

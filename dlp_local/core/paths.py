@@ -1,0 +1,37 @@
+"""Where the program keeps what is the user's: settings, packs, downloads, history."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+APP = "dlp-local"
+
+
+def config_file() -> Path:
+    """The user's `config.toml`: `DLP_LOCAL_CONFIG`, or the one in the platform's configuration folder."""
+    override = os.environ.get("DLP_LOCAL_CONFIG")
+    return Path(override) if override else Path(platformdirs.user_config_dir(APP, appauthor=False)) / "config.toml"
+
+
+def data_folder() -> Path:
+    """Where the program keeps what it stores: `DLP_LOCAL_DATA`, or the platform's folder for a user's data."""
+    override = os.environ.get("DLP_LOCAL_DATA")
+    return Path(override) if override else Path(platformdirs.user_data_dir(APP, appauthor=False))
+
+
+def packs_folder() -> Path:
+    """Where the user's own packs are, each in a folder with its name."""
+    return data_folder() / "packs"
+
+
+def downloads_folder() -> Path:
+    """Where backbones and adapters lie that were fetched from the hub."""
+    return data_folder() / "downloads"
+
+
+def history_file() -> Path:
+    """The SQLite file of the conversations, drafts, corrections and personas."""
+    return data_folder() / "history.db"

@@ -1,0 +1,1 @@
+"""PEFT folders (safetensors and `adapter_config.json`) → GGUF adapters, without torch."""

@@ -1,0 +1,1 @@
+"""What trains: routers with numpy, adapters with torch (the `train` extra)."""

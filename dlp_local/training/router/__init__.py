@@ -1,0 +1,1 @@
+"""Trains the mini-MLP router with numpy and writes it as ONNX."""

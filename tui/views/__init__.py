@@ -1,0 +1,1 @@
+"""What shows a conversation: the window, or lines on a plain terminal; `base.py` is their interface."""
