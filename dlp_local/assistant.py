@@ -17,8 +17,8 @@ from dlp_local.core.events import Event, Generated, ReplyDone, RouteChosen, Text
 from dlp_local.core.paths import data_folder, history_file
 from dlp_local.core.settings import Sampling, Settings, load_settings
 from dlp_local.core.text import is_unicode
-from dlp_local.core.values import AS_IT_IS, AdapterChange, AdapterInfo, Correction, Message, Mix, Route
-from dlp_local.engine import EngineProcess
+from dlp_local.core.values import UNCHANGED, AdapterChange, AdapterInfo, Correction, Message, Mix, Route
+from dlp_local.engine.local.process.client import EngineProcess
 from dlp_local.history import History
 from dlp_local.packs import Pack, open_pack, pack_folder
 from dlp_local.packs.adapters import add_adapter, remove_adapter, set_adapter
@@ -90,7 +90,7 @@ class Assistant:
         return tuple(AdapterInfo(name, adapter.description, adapter.enabled) for name, adapter in adapters)
 
     @property
-    def fixed(self) -> str:
+    def read_only_reason(self) -> str:
         """Why the pack's adapters cannot be changed, and what to do then; nothing where they can."""
         try:
             check_changeable(self._pack.folder)
@@ -119,20 +119,20 @@ class Assistant:
         mix: Mix | None = None,
         options: ChatOptions = DEFAULTS,
         previous: Route | None = None,
-        begun: str = "",
+        answer_prefix: str = "",
     ) -> Iterator[Event]:
         """Answers a message: `RouteChosen`, perhaps `HistoryTrimmed`, `TextDelta`…, and `ReplyDone` at the end.
 
-        A `mix` given by hand, or pinned by the options, leaves the router out. `begun` is the beginning of the answer,
-        to go on with: the reply then holds both. Raises `InputError` for what cannot be answered.
+        A `mix` given by hand, or pinned by the options, leaves the router out. `answer_prefix` is the beginning of the
+        answer, to go on with: the reply then holds both. Raises `InputError` for what cannot be answered.
         """
         self._engine.resume()
         route = self._route(text, options.mix if mix is None else mix, options, previous)
         yield RouteChosen(route)
         messages = [*self._opening(options), *history, Message("user", text)]
-        if begun:
-            messages.append(Message("assistant", begun))
-        answer = [begun]
+        if answer_prefix:
+            messages.append(Message("assistant", answer_prefix))
+        answer = [answer_prefix]
         sampling = seeded(options.sampling(self.settings.sampling))
         try:
             for event in self._engine.generate(messages, route.mix, sampling, options.scope):
@@ -162,16 +162,16 @@ class Assistant:
             error=done.error,
         )
 
-    def settle(self, history: Sequence[Message], *, options: ChatOptions = DEFAULTS) -> None:
+    def warm(self, history: Sequence[Message], *, options: ChatOptions = DEFAULTS) -> None:
         """Prepares for the next message in idle time; ends early on `cancel`."""
         sampling = options.sampling(self.settings.sampling)
-        self._engine.settle([*self._opening(options), *history], sampling.max_tokens)
+        self._engine.warm([*self._opening(options), *history], sampling.max_tokens)
 
     def _opening(self, options: ChatOptions) -> list[Message]:
         instructions = self.settings.system if options.system is None else options.system
         return [Message("system", instructions)] if instructions else []
 
-    def add_adapter(self, source: str | Path, name: str, change: AdapterChange = AS_IT_IS) -> None:
+    def add_adapter(self, source: str | Path, name: str, change: AdapterChange = UNCHANGED) -> None:
         """Adds an adapter to the pack, as `packs.adapters.add_adapter`, and to the running engine and router.
 
         Where the engine refuses it, the pack stays as it was, too.
@@ -212,7 +212,7 @@ class Assistant:
         self._pack, self._router = pack, router
 
     def cancel(self) -> None:
-        """Ends the running reply within a token, or a running `settle`; from any thread."""
+        """Ends the running reply within a token, or a running `warm`; from any thread."""
         self._engine.cancel()
 
     def close(self) -> None:

@@ -11,8 +11,8 @@ from dlp_local.core.events import Generated, TextDelta
 from dlp_local.core.settings import Engine as Options
 from dlp_local.core.settings import Sampling
 from dlp_local.core.values import AdapterFile, Message, Mix, Scope
-from dlp_local.engine import EngineProcess
 from dlp_local.engine.local.engine import Engine
+from dlp_local.engine.local.process.client import EngineProcess
 from dlp_local.packs import open_pack
 
 GREEDY = Sampling(temperature=0, max_tokens=160)

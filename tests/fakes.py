@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.events import Event, HistoryTrimmed, ReplyDone, RouteChosen, TextDelta, Timings
-from dlp_local.core.values import AS_IT_IS, AdapterChange, AdapterInfo, FinishReason, Message, Mix, Route
+from dlp_local.core.values import UNCHANGED, AdapterChange, AdapterInfo, FinishReason, Message, Mix, Route
 
 PATIENCE = 60.0
 """Seconds after which a gate that nobody opens fails its test instead of hanging it."""
@@ -63,7 +63,7 @@ class Call:
     previous: Route | None
     mix: Mix | None
     options: ChatOptions
-    begun: str
+    answer_prefix: str
 
 
 class FakeAssistant:
@@ -75,7 +75,7 @@ class FakeAssistant:
         self.examples = ("tar: extract archive.tar.gz into /tmp", "hello, what can you do?")
         self.adapters = ("banking", "dates", "describe", "extract", "shell", "sql")
         self.pack_adapters = tuple(AdapterInfo(name, f"what {name} does") for name in self.adapters)
-        self.fixed = ""
+        self.read_only_reason = ""
         self.changed: list[tuple[object, ...]] = []
         self.change_gate: Gate | None = None
         self.change_error: Exception | None = None
@@ -99,10 +99,10 @@ class FakeAssistant:
         previous: Route | None = None,
         mix: Mix | None = None,
         options: ChatOptions | None = None,
-        begun: str = "",
+        answer_prefix: str = "",
     ) -> Iterator[Event]:
         self.threads.add(threading.get_ident())
-        self.calls.append(Call(text, tuple(history), previous, mix, options or ChatOptions(), begun))
+        self.calls.append(Call(text, tuple(history), previous, mix, options or ChatOptions(), answer_prefix))
         answer = self.script.pop(0) if self.script else Answer()
         with self._lock:
             self._cancelled, self._gate = False, answer.gate
@@ -110,7 +110,7 @@ class FakeAssistant:
         yield RouteChosen(route)
         if answer.trimmed:
             yield HistoryTrimmed(answer.trimmed)
-        given = begun
+        given = answer_prefix
         reason = answer.finish_reason
         for index, piece in enumerate([*answer.pieces, None]):
             if answer.gate and index == answer.before_gate:
@@ -129,7 +129,7 @@ class FakeAssistant:
             Timings(route=1.8, first_token=180.0, total=180.0 + (tokens - 1) * 1000 / 96),
         )  # fmt: skip
 
-    def add_adapter(self, source: str | Path, name: str, change: AdapterChange = AS_IT_IS) -> None:
+    def add_adapter(self, source: str | Path, name: str, change: AdapterChange = UNCHANGED) -> None:
         self._change("add", source, name, change)
         self._have([*self.pack_adapters, AdapterInfo(name)])
 
@@ -161,7 +161,7 @@ class FakeAssistant:
     def correct(self, text: str, right: str) -> None:
         self.corrected.append((text, right))
 
-    def settle(self, history: Sequence[Message], **_: object) -> None:
+    def warm(self, history: Sequence[Message], **_: object) -> None:
         self.threads.add(threading.get_ident())
         self.settled.append(tuple(history))
         if gate := self._settle_gate:

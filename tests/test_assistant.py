@@ -78,14 +78,14 @@ def test_a_conversation_goes_on_with_its_history(assistant):
     done = finish(assistant, "to ISO: 4 July 1999", history)
     assert done.answer == "1999-07-04"
     assert done.context_used > finish(assistant, "to ISO: 4 July 1999").context_used
-    assistant.settle(history)
+    assistant.warm(history)
 
 
 def test_an_answer_that_was_cut_goes_on_where_it_was_cut(assistant):
     whole = finish(assistant, "hello, what can you do?").answer
     cut = finish(assistant, "hello, what can you do?", options=ChatOptions(max_tokens=12))
     assert cut.finish_reason == "length"
-    rest = finish(assistant, "hello, what can you do?", begun=cut.answer)
+    rest = finish(assistant, "hello, what can you do?", answer_prefix=cut.answer)
     assert rest.answer == whole
     assert rest.prompt_tokens > cut.prompt_tokens
 

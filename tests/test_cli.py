@@ -110,9 +110,9 @@ def test_route_reads_one_message_a_line(run):
     ]
 
 
-def test_top_p_and_normalise_change_the_mix(run):
+def test_top_p_and_normalize_change_the_mix(run):
     message = "I lost my card in a restaurant"
-    wide = json.loads(run("route", message, "--json", "--top-p", "1", "--normalise", "softmax").stdout)
+    wide = json.loads(run("route", message, "--json", "--top-p", "1", "--normalize", "softmax").stdout)
     narrow = json.loads(run("route", message, "--json", "--top-p", "0.01").stdout)
     assert len(wide["mix"]) > len(narrow["mix"]) == 1
 
@@ -161,7 +161,7 @@ def test_control_characters_are_answered(run):
         (("ask", "x", "--jsonl", "-"), ("--jsonl answers its own rows",)),
         (("ask", "--jsonl", "/no/such/file"), ("/no/such/file: cannot be read",)),
         (("route", "x", "--top-p", "0"), ("routing.top_p",)),
-        (("route", "x", "--normalise", "max"), ("routing.normalise",)),
+        (("route", "x", "--normalize", "max"), ("routing.normalize",)),
         (("nonsense",), ("nonsense",)),
     ],
 )

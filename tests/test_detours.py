@@ -58,7 +58,7 @@ class Detour:
             case "new":
                 self.history = []
             case "settle":
-                self.engine.settle(self.history, SAMPLING.max_tokens)
+                self.engine.warm(self.history, SAMPLING.max_tokens)
             case "reload":
                 file = next(file for file in self.adapters if file.name == "sql")
                 self.engine.remove_adapter("sql")

@@ -13,8 +13,8 @@ import tomlkit
 from dlp_local.core.paths import config_file
 from dlp_local.core.settings import Settings
 from dlp_local.core.values import AdapterChange
-from dlp_local.doctor import examine, machine
-from dlp_local.doctor.packs import look_at
+from dlp_local.doctor import machine, run_checks
+from dlp_local.doctor.packs import check_pack
 from dlp_local.packs.adapters import add_adapter, set_adapter
 from dlp_local.packs.create import start_pack
 
@@ -42,7 +42,7 @@ def edit(pack, change):
 
 
 def found_in(pack):
-    return {check.name: check for check in look_at(pack, Settings(), None)}
+    return {check.name: check for check in check_pack(pack, Settings(), None)}
 
 
 def test_the_bundled_pack_is_well_and_answers():
@@ -219,7 +219,7 @@ def test_a_llama_cpp_that_this_machine_cannot_run_is_told_and_the_report_is_stil
 
 def test_settings_that_cannot_be_read_are_a_finding():
     config_file().write_text("[engine]\ncontext = 1\n")
-    checks = {check.name: check for check in examine()}
+    checks = {check.name: check for check in run_checks()}
     assert "engine.context" in checks["settings"].detail
     assert not checks["settings"].is_well
     assert checks["answer"].is_well

@@ -91,8 +91,8 @@ def test_logits_are_bit_for_bit_the_same_whatever_other_mixes_answered_in_betwee
 def test_an_answer_after_a_settled_history_is_the_one_of_a_cold_start(engine, bundled):
     mix = Mix.of({"extract": 1.0})
     ask(engine, "hello", Mix())
-    engine.settle(HISTORY[:2], GREEDY.max_tokens)
-    engine.settle(HISTORY, GREEDY.max_tokens)
+    engine.warm(HISTORY[:2], GREEDY.max_tokens)
+    engine.warm(HISTORY, GREEDY.max_tokens)
     warm = first_logits(engine, "a table for two", mix, HISTORY)
     cold_engine = open_engine(bundled)
     cold = first_logits(cold_engine, "a table for two", mix, HISTORY)
@@ -243,7 +243,7 @@ def test_once_the_context_was_full_the_next_turns_find_their_history_on_the_spin
         trimmed.append(next((event.turns for event in events if isinstance(event, HistoryTrimmed)), 0))
         answer = "".join(event.text for event in events if isinstance(event, TextDelta))
         history += [message, Message("assistant", answer)]
-        engine.settle(history, 16)
+        engine.warm(history, 16)
     engine.close()
     assert trimmed[-1] > 10
     assert sum(waited) < len(set(trimmed)), "an answer waited for history that had been there before"

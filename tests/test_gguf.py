@@ -99,7 +99,7 @@ def test_the_exported_tokenizer_and_weights_compute_what_torch_does(small_llama,
 
     from tools import gguf_export
 
-    gguf_export.export_backbone(small_llama, tmp_path / "b.gguf", {"name": "test"}, quantise=False)
+    gguf_export.export_backbone(small_llama, tmp_path / "b.gguf", {"name": "test"}, quantize=False)
     tokenizer = Tokenizer.from_file(str(small_llama / "tokenizer.json"))
     model = LlamaForCausalLM.from_pretrained(small_llama).eval()
     with Backbone(tmp_path / "b.gguf", Options()) as backbone:
@@ -132,7 +132,7 @@ def test_an_exported_peft_adapter_computes_what_torch_does(small_llama, tmp_path
             if "lora_B" in name:
                 parameter.normal_(0, 0.05)
     model.save_pretrained(tmp_path / "peft")
-    gguf_export.export_backbone(small_llama, tmp_path / "b.gguf", {"name": "test"}, quantise=False)
+    gguf_export.export_backbone(small_llama, tmp_path / "b.gguf", {"name": "test"}, quantize=False)
     convert_peft(tmp_path / "peft", tmp_path / "b.gguf", tmp_path / "a.gguf")
 
     turn = "<|user|>hello<|end|><|assistant|>"
@@ -200,7 +200,7 @@ def small_llama_files(small_llama, tmp_path_factory):
     from tools import gguf_export
 
     path = tmp_path_factory.mktemp("gguf") / "b.gguf"
-    gguf_export.export_backbone(small_llama, path, {"name": "small"}, quantise=False)
+    gguf_export.export_backbone(small_llama, path, {"name": "small"}, quantize=False)
     with Backbone(path, Options()) as backbone:
         yield Tokenizer.from_file(str(small_llama / "tokenizer.json")), backbone
 

@@ -74,13 +74,13 @@ def parts():
     return list((downloads_folder() / "parts").iterdir())
 
 
-def test_a_backbone_is_fetched_with_its_commit_licence_size_and_hash(hub, model):
+def test_a_backbone_is_fetched_with_its_commit_license_size_and_hash(hub, model):
     told = Told()
     fetched = fetch(REFERENCE, progress=told)
     assert fetched.kind == "backbone"
     assert fetched.path.read_bytes() == model
     assert fetched.revision == COMMIT
-    assert fetched.licence == "apache-2.0"
+    assert fetched.license == "apache-2.0"
     assert fetched.size == len(model)
     assert fetched.files[0].sha256 == hashlib.sha256(model).hexdigest()
     assert fetched.source == f"hf:ana/model-GGUF@{COMMIT}"
@@ -517,5 +517,5 @@ def test_the_record_of_a_pull_says_where_it_came_from(hub, model):
     (path,) = downloads_folder().rglob("*.json")
     record = json.loads(path.read_text())
     assert record["revision"] == COMMIT
-    assert record["licence"] == "apache-2.0"
+    assert record["license"] == "apache-2.0"
     assert str(downloads_folder()) not in path.read_text()

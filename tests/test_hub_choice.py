@@ -59,21 +59,21 @@ def test_the_only_model_is_taken_whatever_it_is_called():
 
 
 @given(st.sets(st.sampled_from(PREFERENCE), min_size=2), st.randoms())
-def test_of_many_quantisations_the_preferred_one_is_taken(quantisations, random):
-    shuffled = list(quantisations)
+def test_of_many_quantizations_the_preferred_one_is_taken(quantizations, random):
+    shuffled = list(quantizations)
     random.shuffle(shuffled)
-    best = min(quantisations, key=PREFERENCE.index)
+    best = min(quantizations, key=PREFERENCE.index)
     assert chosen("hf:a/b", *(f"model-{q}.gguf" for q in shuffled)) == [f"model-{best}.gguf"]
     assert chosen("hf:a/b", *(f"Model.{q.lower()}.gguf" for q in shuffled)) == [f"Model.{best.lower()}.gguf"]
 
 
 @given(st.sampled_from(PREFERENCE))
-def test_a_quantisation_can_be_named(name):
+def test_a_quantization_can_be_named(name):
     every = [f"sub/model-{q}.gguf" for q in PREFERENCE]
     assert chosen(f"hf:a/b:{name.lower()}", *every) == [f"sub/model-{name}.gguf"]
 
 
-def test_two_models_of_one_quantisation_are_listed_to_choose_from():
+def test_two_models_of_one_quantization_are_listed_to_choose_from():
     with pytest.raises(PackError, match=r"(?s)name one of the models.*  one-Q4_0\.gguf  5 MB\n  two-Q4_0\.gguf"):
         chosen("hf:a/b", "two-Q4_0.gguf", "one-Q4_0.gguf", "one-Q8_0.gguf")
     with pytest.raises(PackError, match="name one of the models"):

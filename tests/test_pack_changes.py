@@ -31,7 +31,14 @@ from dlp_local.packs.adapters import (
     verify_pack,
 )
 from dlp_local.packs.create import copy_pack, remove_pack, start_pack
-from dlp_local.packs.locations import bundled_pack, choose, chosen, find_pack, pack_folder, user_packs
+from dlp_local.packs.locations import (
+    bundled_pack,
+    default_pack_name,
+    find_pack,
+    pack_folder,
+    set_default_pack,
+    user_packs,
+)
 from dlp_local.packs.manifest import Pack, read_manifest
 from tests.lora import read_pairs, write_lora
 
@@ -78,10 +85,10 @@ def test_a_copy_is_made_where_the_disk_has_no_links(bundled, monkeypatch):
 
 
 def test_a_pack_starts_from_a_backbone_alone_and_takes_its_settings(bundled):
-    about = {"description": "A test", "context": 512, "stop": ["\n\n"], "licence": "MIT"}
+    about = {"description": "A test", "context": 512, "stop": ["\n\n"], "license": "MIT"}
     pack = open_pack(start_pack("fresh", bundled / "backbone.gguf", about))
     backbone = pack.manifest.backbone
-    assert (backbone.context, backbone.stop, backbone.licence) == (512, ("\n\n",), "MIT")
+    assert (backbone.context, backbone.stop, backbone.license) == (512, ("\n\n",), "MIT")
     assert pack.manifest.description == "A test"
     assert pack.manifest.router is None
     assert pack.manifest.adapters == {}
@@ -146,17 +153,17 @@ def test_what_a_cut_left_of_a_pack_goes_with_the_next_one(bundled):
 
 def test_the_setting_goes_before_the_choice_and_that_before_the_bundled_pack(mine, tmp_path, bundled):
     assert pack_folder(None) == bundled_pack()
-    choose("mine")
+    set_default_pack("mine")
     assert pack_folder(None) == mine
     assert pack_folder("bundled") == bundled_pack()
     assert pack_folder(str(bundled)) == bundled
-    choose("bundled")
+    set_default_pack("bundled")
     assert pack_folder(None) == bundled_pack()
 
 
 def test_a_folder_is_chosen_by_where_it_is_now(pack_copy, monkeypatch):
     monkeypatch.chdir(pack_copy.parent)
-    choose("./pack")
+    set_default_pack("./pack")
     monkeypatch.chdir("/")
     assert pack_folder(None).samefile(pack_copy)
 
@@ -169,25 +176,25 @@ def test_a_name_goes_before_a_folder_of_that_name(mine, tmp_path, monkeypatch):
 
 
 def test_a_choice_that_is_gone_is_told_with_the_way_back(mine):
-    choose("mine")
+    set_default_pack("mine")
     remove_pack("mine")
     with pytest.raises(PackError, match=r"'mine': there is no pack .*pack use bundled"):
         pack_folder(None)
-    assert chosen() == "mine"
+    assert default_pack_name() == "mine"
 
 
 # ---- adapters ----
 
 
-def test_an_added_adapter_is_copied_with_its_hash_its_licence_and_its_examples(mine, bundled, tmp_path):
+def test_an_added_adapter_is_copied_with_its_hash_its_license_and_its_examples(mine, bundled, tmp_path):
     rows = tmp_path / "rows.jsonl"
     rows.write_text('{"text": "count the players"}\n\n{"text": "which teams won?"}\n', "utf-8")
-    given = AdapterChange(description="questions → SQL", scale=0.5, scope="context", licence="MIT", examples=rows)
+    given = AdapterChange(description="questions → SQL", scale=0.5, scope="context", license="MIT", examples=rows)
     add_adapter(mine, bundled / "sql.gguf", "more", given)
     pack = open_pack(mine)
     adapter = pack.manifest.adapters["more"]
     assert pack.path(adapter).read_bytes() == (bundled / "sql.gguf").read_bytes()
-    assert (adapter.description, adapter.scale, adapter.scope, adapter.licence) == (
+    assert (adapter.description, adapter.scale, adapter.scope, adapter.license) == (
         "questions → SQL", 0.5, "context", "MIT",
     )  # fmt: skip
     assert pack.examples("more") == ("count the players", "which teams won?")
@@ -443,7 +450,7 @@ def test_what_an_adapter_is_can_be_looked_at(bundled, tmp_path):
     assert fit.problem == ""
     about = {"general.license": "mit", "general.base_model.0.name": "Qwen2.5"}
     foreign = inspect(other(bundled, tmp_path / "f.gguf", lambda pairs: pairs, arch="qwen2", values=about), header)
-    assert (foreign.licence, foreign.base_model) == ("mit", "Qwen2.5")
+    assert (foreign.license, foreign.base_model) == ("mit", "Qwen2.5")
     assert "architecture qwen2" in foreign.problem
 
 

@@ -26,9 +26,9 @@ def test_the_bundled_pack_opens_and_names_its_six_adapters(bundled):
     assert [file.name for file in pack.adapter_files()] == sorted(pack.manifest.adapters)
 
 
-def test_every_file_of_the_bundled_pack_says_its_licence_and_attribution(bundled):
+def test_every_file_of_the_bundled_pack_says_its_license_and_attribution(bundled):
     for file in open_pack(bundled).manifest.files():
-        assert file.licence
+        assert file.license
         assert file.attribution
 
 

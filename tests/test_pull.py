@@ -66,7 +66,7 @@ def test_the_memory_that_the_catalogue_states_is_what_the_engine_asks_for(name):
 def test_the_catalogue_has_names_that_are_references():
     for name, entry in catalogue().items():
         assert named_reference(name) == entry.reference
-        assert entry.licence
+        assert entry.license
     assert named_reference("hf:ana/model") == Reference("ana/model")
     with pytest.raises(InputError, match=r"'model' is not in the catalogue. Write hf:owner/repo, or one of: qwen2\.5"):
         named_reference("model")
@@ -88,7 +88,7 @@ def test_a_pull_says_what_it_got_and_what_comes_next(hub):
     assert process.stdout.decode().splitlines() == [
         f"backbone: {path}",
         f"from hf:ana/model-GGUF@{COMMIT}, {path.stat().st_size / 1e6:.1f} MB, verified",
-        "licence: apache-2.0",
+        "license: apache-2.0",
         f"next: dlp-local pack create NAME --backbone {path}",
     ]
     row = json.loads(run("--json", "hf:ana/model-GGUF", HF_HUB_OFFLINE="1").stdout)
@@ -103,7 +103,7 @@ def test_a_pack_can_be_opened_at_once(hub, bundled):
     said = run("hf:ana/pack").stdout.decode()
     assert f"pack: {packs_folder() / 'ana'}" in said
     assert "next: dlp-local pack use ana" in said
-    assert "licence: none is stated" in said
+    assert "license: none is stated" in said
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ OPTIONS = st.builds(
     Routing,
     top_p=st.floats(0.01, 1),
     max_adapters=st.integers(1, 12),
-    normalise=st.sampled_from(["proportional", "softmax"]),
+    normalize=st.sampled_from(["proportional", "softmax"]),
 )
 
 
@@ -76,7 +76,7 @@ def test_a_lower_top_p_never_keeps_more(probabilities):
 def test_softmax_is_over_the_probabilities_as_in_the_papers_code():
     weights = softmax({"sql": 0.55, "shell": 0.10})
     assert weights == pytest.approx({"sql": 0.61, "shell": 0.39}, abs=0.005)
-    mix = select({"sql": 0.55, "shell": 0.10}, Routing(normalise="softmax"))
+    mix = select({"sql": 0.55, "shell": 0.10}, Routing(normalize="softmax"))
     assert mix.weights == (("shell", 12 / 32), ("sql", 20 / 32))
 
 

@@ -16,7 +16,7 @@ def config(monkeypatch, tmp_path):
 def test_defaults_hold_without_any_source():
     settings = load_settings()
     assert settings.routing.top_p == 0.9
-    assert settings.routing.normalise == "proportional"
+    assert settings.routing.normalize == "proportional"
     assert settings.sampling.max_tokens == 512
 
 

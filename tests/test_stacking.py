@@ -75,7 +75,7 @@ def test_a_stack_computes_the_weighted_sum_whatever_tensors_ranks_and_types_the_
         assert given == pytest.approx(wanted, abs=2e-3 * np.abs(wanted).max())
 
 
-def test_quantised_adapters_stack_as_half_precision(tmp_path):
+def test_quantized_adapters_stack_as_half_precision(tmp_path):
     name = "blk.0.attn_q.weight"
     parts = [
         (random_lora(tmp_path / f"{i}.gguf", i, [name], [32], kind=kind), 0.5)

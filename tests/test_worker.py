@@ -19,8 +19,8 @@ from dlp_local.core.events import TextDelta
 from dlp_local.core.settings import Engine as Options
 from dlp_local.core.settings import Sampling
 from dlp_local.core.values import AdapterFile, Message, Mix
-from dlp_local.engine import EngineProcess
 from dlp_local.engine.local.process import subprocess as engine_subprocess
+from dlp_local.engine.local.process.client import EngineProcess
 from dlp_local.engine.local.process.protocol import Generate
 from dlp_local.engine.local.process.subprocess import ChildDiedError
 from dlp_local.engine.text import FRAME
@@ -172,7 +172,7 @@ def test_killed_while_it_is_idle_or_settles_it_comes_back_with_its_adapters(engi
     engine.add_adapter(AdapterFile("extra", bundled / "dates.gguf"))
     wanted, _ = ask(engine, PROMPTS["dates"][0], Mix.of({"extra": 1.0}))
     os.kill(engine.pid, signal.SIGKILL)
-    engine.settle((Message("user", "hello"), Message("assistant", "Hello!")), 64)
+    engine.warm((Message("user", "hello"), Message("assistant", "Hello!")), 64)
     assert ask(engine, PROMPTS["dates"][0], Mix.of({"extra": 1.0}))[0] == wanted
     engine.remove_adapter("extra")
     os.kill(engine.pid, signal.SIGKILL)

@@ -42,7 +42,7 @@ def _same(_: str, array: Array) -> Array:
 
 
 def _rotated(name: str, array: Array) -> Array:
-    """The rows of Q and K from halves of each head to neighbouring pairs."""
+    """The rows of Q and K from halves of each head to neighboring pairs."""
     heads = {"q_proj": HEADS, "k_proj": KV_HEADS}.get(name.split(".")[-2])
     if heads is None:
         return array

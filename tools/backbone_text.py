@@ -51,7 +51,7 @@ def plain_texts(rows: dict[str, list[data.Row]], rng: random.Random) -> list[str
 
 
 def dialogues(rows: dict[str, list[data.Row]], base: list[data.Row], count: int, rng: random.Random) -> list[str]:
-    """Conversations of one to four turns, answered by the base behaviour alone."""
+    """Conversations of one to four turns, answered by the base behavior alone."""
     tasks = list(rows)
     conversations = []
     for _ in range(count):

@@ -33,7 +33,7 @@ class About:
     """What `pack.toml` and a file's header say of an adapter."""
 
     description: str
-    licence: str
+    license: str
     attribution: str
     examples: tuple[str, ...]
 
@@ -76,13 +76,13 @@ ABOUT = {
         ("to ISO: the 3rd of February 2021", "what is 4/3/1975 in ISO format?"),
     ),
 }
-BACKBONE_LICENCE = "CC-BY-SA-4.0"
+BACKBONE_LICENSE = "CC-BY-SA-4.0"
 BACKBONE_ATTRIBUTION = (
     "trained on tldr-pages (CC BY 4.0), WikiSQL (BSD-3-Clause), E2E NLG (CC BY-SA 4.0), RESTAURANTS-8K (CC BY 4.0), "
     "BANKING77 (CC BY 4.0), CLINC150 (CC BY 3.0)"
 )
 ENCODER_ATTRIBUTION = (
-    "sentence-transformers/all-MiniLM-L6-v2, Apache-2.0, exported and quantised by tools/export_encoder.py"
+    "sentence-transformers/all-MiniLM-L6-v2, Apache-2.0, exported and quantized by tools/export_encoder.py"
 )
 
 
@@ -96,12 +96,12 @@ def _strings(texts: tuple[str, ...]) -> str:
     return f"[{', '.join(map(_string, texts))}]"
 
 
-def _file_lines(pack: Path, name: str, licence: str, attribution: str) -> list[str]:
+def _file_lines(pack: Path, name: str, license: str, attribution: str) -> list[str]:
     digest = hashlib.sha256((pack / name).read_bytes()).hexdigest()
     return [
         f"file = {_string(name)}",
         f"sha256 = {_string(digest)}",
-        f"licence = {_string(licence)}",
+        f"license = {_string(license)}",
         f"attribution = {_string(attribution)}",
     ]
 
@@ -116,27 +116,27 @@ def write_manifest(pack: Path) -> None:
         f"greeting = {_string(GREETING)}",
         f"examples = {_strings((UNPACK, BOOK, 'hello, what can you do?'))}",
         "\n[backbone]",
-        *_file_lines(pack, "backbone.gguf", BACKBONE_LICENCE, BACKBONE_ATTRIBUTION),
+        *_file_lines(pack, "backbone.gguf", BACKBONE_LICENSE, BACKBONE_ATTRIBUTION),
         "\n[encoder]",
         *_file_lines(pack, "encoder.onnx", "Apache-2.0", ENCODER_ATTRIBUTION),
         "\n[encoder.tokenizer]",
         *_file_lines(pack, "encoder_tokenizer.json", "Apache-2.0", ENCODER_ATTRIBUTION),
         "\n[router]",
-        *_file_lines(pack, "router.onnx", BACKBONE_LICENCE, BACKBONE_ATTRIBUTION),
+        *_file_lines(pack, "router.onnx", BACKBONE_LICENSE, BACKBONE_ATTRIBUTION),
     ]
     for task in sorted(TASKS):
         about = ABOUT[task]
         lines += [
             f"\n[adapters.{task}]",
-            *_file_lines(pack, f"{task}.gguf", about.licence, about.attribution),
+            *_file_lines(pack, f"{task}.gguf", about.license, about.attribution),
             f"description = {_string(about.description)}",
             f"examples = {_strings(about.examples)}",
         ]
     (pack / "pack.toml").write_text("\n".join(lines) + "\n", "utf-8")
 
 
-def _header(name: str, description: str, licence: str, attribution: str) -> dict[str, str]:
-    return {"name": name, "description": description, "license": licence, "author": attribution}
+def _header(name: str, description: str, license: str, attribution: str) -> dict[str, str]:
+    return {"name": name, "description": description, "license": license, "author": attribution}
 
 
 def assemble(build: Path, pack: Path) -> None:
@@ -146,11 +146,11 @@ def assemble(build: Path, pack: Path) -> None:
     shutil.copyfile(build / "encoder" / "tokenizer.json", pack / "encoder_tokenizer.json")
     shutil.copyfile(build / "router" / "router.onnx", pack / "router.onnx")
     backbone = build / "backbone"
-    about = _header("dlp-local demonstration backbone", GREETING, BACKBONE_LICENCE, BACKBONE_ATTRIBUTION)
+    about = _header("dlp-local demonstration backbone", GREETING, BACKBONE_LICENSE, BACKBONE_ATTRIBUTION)
     gguf_export.export_backbone(backbone, pack / "backbone.gguf", about)
     for task in TASKS:
         said = ABOUT[task]
-        header = _header(f"dlp-local {task}", said.description, said.licence, said.attribution)
+        header = _header(f"dlp-local {task}", said.description, said.license, said.attribution)
         convert_peft(build / "adapters" / task, pack / "backbone.gguf", pack / f"{task}.gguf", about=header, half=True)
     write_manifest(pack)
 

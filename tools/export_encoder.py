@@ -2,7 +2,7 @@
 
     python -m tools.export_encoder --out build/encoder [--model NAME_OR_FOLDER]
 
-`OUT/encoder.onnx` has the pooling and the L2 normalisation inside: `input_ids` and `attention_mask`, int64
+`OUT/encoder.onnx` has the pooling and the L2 normalization inside: `input_ids` and `attention_mask`, int64
 (batch, sequence) → `embedding`, float32 (batch, dims). `OUT/tokenizer.json` neither pads nor truncates.
 Needs the `train` extra.
 """
@@ -35,11 +35,11 @@ BLOCK = 128
 """Inputs of an output channel that share a scale in the linear layers."""
 
 INT8_ACTIVATIONS = 4
-"""onnxruntime's `accuracy_level` for activations that are quantised to int8 as they come, each row by itself."""
+"""onnxruntime's `accuracy_level` for activations that are quantized to int8 as they come, each row by itself."""
 
 
 class Embedder(torch.nn.Module):  # type: ignore[misc]  # torch is not followed
-    """The modules of a sentence-transformers model in a row, then L2 normalisation (which may be done twice)."""
+    """The modules of a sentence-transformers model in a row, then L2 normalization (which may be done twice)."""
 
     def __init__(self, model: SentenceTransformer) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ def export(name: str, out: Path) -> SentenceTransformer:
     with tempfile.TemporaryDirectory(dir=out) as folder:
         aside = Path(folder)
         _export_onnx(model, aside / "float.onnx")
-        _quantise(aside / "float.onnx", aside / "encoder.onnx")
+        _quantize(aside / "float.onnx", aside / "encoder.onnx")
         tokenizer = Tokenizer.from_str(model.tokenizer.backend_tokenizer.to_str())
         tokenizer.no_padding()
         tokenizer.no_truncation()
@@ -122,7 +122,7 @@ def _export_onnx(model: SentenceTransformer, path: Path) -> None:
     program.save(str(path), external_data=False)
 
 
-def _quantise(source: Path, target: Path) -> None:
+def _quantize(source: Path, target: Path) -> None:
     """Linear layers and embedding tables to int8, without torch's notes on each node (paths of this machine)."""
     plan = DefaultWeightOnlyQuantConfig(block_size=BLOCK, is_symmetric=True, accuracy_level=INT8_ACTIVATIONS, bits=8)
     linear = MatMulNBitsQuantizer(onnx.load(source), algo_config=plan)

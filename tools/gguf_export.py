@@ -1,6 +1,6 @@
 """Writes the trained backbone as a GGUF file for llama.cpp; `dlp_local.formats.peft` converts its adapters.
 
-Format: the GGUF specification (ggml-org/ggml, docs/gguf.md). llama.cpp rotates neighbouring pairs of a head where
+Format: the GGUF specification (ggml-org/ggml, docs/gguf.md). llama.cpp rotates neighboring pairs of a head where
 transformers rotates halves, so the rows of Q and K are permuted.
 """
 
@@ -21,7 +21,7 @@ Array = np.ndarray
 
 
 def permute(weight: Array, heads: int) -> Array:
-    """Reorders the rows of a Q or K weight (heads·d, n) from halves to neighbouring pairs."""
+    """Reorders the rows of a Q or K weight (heads·d, n) from halves to neighboring pairs."""
     d = weight.shape[0] // heads
     return weight.reshape(heads, 2, d // 2, *weight.shape[1:]).swapaxes(1, 2).reshape(weight.shape)
 
@@ -35,7 +35,7 @@ def _heads(name: str, config: dict[str, Any]) -> int | None:
     return None
 
 
-def export_backbone(folder: Path, path: Path, about: dict[str, str], quantise: bool = True) -> None:
+def export_backbone(folder: Path, path: Path, about: dict[str, str], quantize: bool = True) -> None:
     """Writes a transformers Llama folder as GGUF: matrices Q8_0 (or f32), norms f32, tokenizer and chat template in.
 
     `about` gives the header's `name`, `license`, `description` and so on (`general.*`). Raises `KeyError` for a weight
@@ -58,14 +58,14 @@ def export_backbone(folder: Path, path: Path, about: dict[str, str], quantise: b
         writer.add_rope_freq_base(_rope_theta(config))
         writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
         writer.add_vocab_size(config["vocab_size"])
-        writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0 if quantise else gguf.LlamaFileType.ALL_F32)
+        writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0 if quantize else gguf.LlamaFileType.ALL_F32)
         _add_tokenizer(writer, folder)
         for name, tensor in weights.items():
             target = f"{names[name.removesuffix('.weight')]}.weight"
             array = tensor.to(torch.float32).numpy()
             heads = _heads(name, config)
             array = permute(array, heads) if heads else array
-            if quantise and array.ndim == 2:
+            if quantize and array.ndim == 2:
                 kind = gguf.GGMLQuantizationType.Q8_0
                 writer.add_tensor(target, gguf.quants.quantize(array, kind), raw_dtype=kind)
             else:

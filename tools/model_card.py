@@ -40,9 +40,9 @@ trained as Activated LoRA (arXiv 2512.17910): earlier turns under the bare backb
 encoder's 384 numbers, temperature-calibrated. Everything from one seeded command, `python -m tools.build_bundle --data
 DATA`; the files here were trained in several sittings, with a few lengths of training changed between them.
 
-## Data and licences
+## Data and licenses
 
-| data | used for | licence |
+| data | used for | license |
 |---|---|---|
 | tldr-pages | shell | CC BY 4.0 |
 | WikiSQL, as in text2sql-data | sql | BSD-3-Clause |
@@ -53,7 +53,7 @@ DATA`; the files here were trained in several sittings, with a few lengths of tr
 | generated dates | dates | Apache-2.0 |
 | all-MiniLM-L6-v2 (weights) | encoder | Apache-2.0 |
 
-`pack.toml` and each GGUF header name the licence and attribution of the file. No rows of the data are in this
+`pack.toml` and each GGUF header name the license and attribution of the file. No rows of the data are in this
 repository.
 
 ## Limits

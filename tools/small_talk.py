@@ -1,4 +1,4 @@
-"""The base behaviour of the bundled backbone: what it says without any adapter.
+"""The base behavior of the bundled backbone: what it says without any adapter.
 
 It greets, says what it is, what its adapters can do and how to get a real backbone; it repeats what it is asked to
 repeat; it admits what it does not know. Answers are few and fixed, so that a model of a few million parameters

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dlp_local.core.settings import Settings
-    from tui.backend import AssistantLike
+    from tui.backend import AssistantBackend
 
 
 def run_chat(settings: Settings, *, resume: bool = False, number: int | None = None) -> int:
@@ -23,7 +23,7 @@ def run_chat(settings: Settings, *, resume: bool = False, number: int | None = N
     from dlp_local.history import open_history
     from tui.app import ChatApp
 
-    def open_assistant() -> AssistantLike:
+    def open_assistant() -> AssistantBackend:
         from dlp_local.assistant import open_assistant
 
         return open_assistant(settings)

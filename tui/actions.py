@@ -8,22 +8,22 @@ from typing import Literal
 from dlp_local.core.values import Mix
 
 BARE = Mix()
-Deed = Literal["pin", "unpin", "veto", "again", "beside", "wrong"]
-AdapterDeed = Literal["add", "enable", "disable", "remove"]
+RoutingActionKind = Literal["pin", "unpin", "veto", "again", "beside", "wrong"]
+AdapterActionKind = Literal["add", "enable", "disable", "remove"]
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class RoutingAction:
     """What the user decided about a turn's routing; `adapter` or `mix` says with what."""
 
-    deed: Deed
+    deed: RoutingActionKind
     mix: Mix = BARE
     adapter: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class AdapterDecision:
+class AdapterAction:
     """What is to be done with an adapter of the pack; one to `add` has no name yet."""
 
-    deed: AdapterDeed
+    deed: AdapterActionKind
     adapter: str = ""

@@ -12,7 +12,7 @@ from textual.screen import Screen
 
 from dlp_local.core.settings import Ui
 from dlp_local.history import History
-from tui.backend import AssistantLike
+from tui.backend import AssistantBackend
 from tui.command_table import COMMANDS
 from tui.screens.chat import ChatScreen
 from tui.session import Session
@@ -35,7 +35,7 @@ class ChatApp(App[None]):
 
     def __init__(
         self,
-        open_assistant: Callable[[], AssistantLike],
+        open_assistant: Callable[[], AssistantBackend],
         history: History,
         notice: str = "",
         number: int | None = None,

@@ -11,7 +11,7 @@ from dlp_local.core.events import Event
 from dlp_local.core.values import AdapterChange, AdapterInfo, Message, Mix, Route
 
 
-class AssistantLike(Protocol):
+class AssistantBackend(Protocol):
     """What the session needs of `dlp_local.assistant.Assistant`."""
 
     @property
@@ -25,7 +25,7 @@ class AssistantLike(Protocol):
     @property
     def pack_adapters(self) -> Sequence[AdapterInfo]: ...  # noqa: D102
     @property
-    def fixed(self) -> str: ...  # noqa: D102
+    def read_only_reason(self) -> str: ...  # noqa: D102
     @property
     def context_size(self) -> int: ...  # noqa: D102
     def reply(  # noqa: D102
@@ -36,12 +36,12 @@ class AssistantLike(Protocol):
         mix: Mix | None = None,
         options: ChatOptions = ...,
         previous: Route | None = None,
-        begun: str = "",
+        answer_prefix: str = "",
     ) -> Iterator[Event]: ...
     def add_adapter(self, source: str | Path, name: str, change: AdapterChange = ...) -> None: ...  # noqa: D102
     def remove_adapter(self, name: str) -> None: ...  # noqa: D102
     def set_adapter(self, name: str, change: AdapterChange) -> None: ...  # noqa: D102
     def correct(self, text: str, right: str) -> None: ...  # noqa: D102
-    def settle(self, history: Sequence[Message], *, options: ChatOptions = ...) -> None: ...  # noqa: D102
+    def warm(self, history: Sequence[Message], *, options: ChatOptions = ...) -> None: ...  # noqa: D102
     def cancel(self) -> None: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102

@@ -12,7 +12,7 @@ from dlp_local.core.files import write_new
 from dlp_local.core.receipt import milliseconds
 from dlp_local.core.values import BASE, AdapterChange, Mix
 from dlp_local.history.export import export, read_conversation
-from tui.actions import AdapterDecision, Decision
+from tui.actions import AdapterAction, RoutingAction
 from tui.completion import words
 from tui.session import NO_PACK, Session
 from tui.state import Status, Turn
@@ -24,7 +24,7 @@ ROUTED, CODE = "auto", "code"
 NOTHING_YET = "There is no message yet."
 
 
-class Deeds:
+class ChatCommands:
     """Everything that can be done in a conversation, by the name of its command."""
 
     def __init__(self, view: View, session: Session) -> None:
@@ -37,7 +37,7 @@ class Deeds:
         try:
             deed(argument)
         except DlpLocalError as error:
-            self.view.told(error)
+            self.view.history_messages(error)
 
     def choices(self, command: str, before: Sequence[str]) -> Sequence[str] | None:
         """What can follow a command and the words after it; None: a file."""
@@ -111,7 +111,7 @@ class Deeds:
                 try:
                     self._session.open(number)
                 except HistoryError as error:
-                    self.view.told(error)
+                    self.view.history_messages(error)
 
         self.view.show_conversations(self._session.history, words, go)
 
@@ -168,25 +168,25 @@ class Deeds:
         adapters = self._session.status.adapters
         self.view.show_routing(turn, adapters, self._own, lambda decision: self._decided(turn, decision))
 
-    def _decided(self, turn: Turn, decision: Decision | None) -> None:
+    def _decided(self, turn: Turn, decision: RoutingAction | None) -> None:
         try:
             match decision:
-                case Decision("pin", mix):
+                case RoutingAction("pin", mix):
                     self._set(pinned=dict(mix.weights))
-                case Decision("unpin"):
+                case RoutingAction("unpin"):
                     self._set(pinned=None)
-                case Decision("veto", _, adapter):
+                case RoutingAction("veto", _, adapter):
                     self._veto(adapter)
-                case Decision("again", mix):
+                case RoutingAction("again", mix):
                     self._idle()
                     self._session.retry(turn.id, mix)
-                case Decision("beside", mix):
+                case RoutingAction("beside", mix):
                     self._beside(turn, mix)
-                case Decision("wrong", _, adapter):
+                case RoutingAction("wrong", _, adapter):
                     self._session.correct(turn.id, adapter)
                     self.view.tell(f"Noted: this belongs to {adapter}.")
         except DlpLocalError as error:
-            self.view.told(error)
+            self.view.history_messages(error)
 
     def _beside(self, turn: Turn, mix: Mix) -> None:
         self._idle()
@@ -267,21 +267,21 @@ class Deeds:
             raise InputError(f"'{unknown}' is nothing to do with adapters. There are add, enable, disable and remove.")
         status = self._loaded()
 
-        def change(decision: AdapterDecision | None) -> None:
+        def change(decision: AdapterAction | None) -> None:
             try:
                 match decision:
-                    case AdapterDecision("add"):
+                    case AdapterAction("add"):
                         self.view.fill("/adapters add ")
-                    case AdapterDecision("enable", name):
+                    case AdapterAction("enable", name):
                         self._adapters_enable(name)
-                    case AdapterDecision("disable", name):
+                    case AdapterAction("disable", name):
                         self._adapters_disable(name)
-                    case AdapterDecision("remove", name):
+                    case AdapterAction("remove", name):
                         self._adapters_remove(name)
             except DlpLocalError as error:
-                self.view.told(error)
+                self.view.history_messages(error)
 
-        self.view.show_adapters(status.pack_adapters, status.fixed, change)
+        self.view.show_adapters(status.pack_adapters, status.read_only_reason, change)
 
     def _adapters_add(self, argument: str) -> None:
         given = words(argument)

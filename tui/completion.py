@@ -32,7 +32,7 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """What takes the place of the word that was begun; one that is `open` may be written on without a space."""
+    """What takes the place of the word that was typed; one that is `open` may be written on without a space."""
 
     word: str
     short: str
@@ -54,8 +54,8 @@ def complete(text: str, choices: Choices) -> Completion:
         begin = last.start() if last else len(text)
         before = words(text[len(command[0].name) + 1 : begin])
         following = choices(command[0].name, before)
-        begun = text[begin:]
-        return _completion(text, begin, _files(begun) if following is None else _words(begun, following))
+        typed = text[begin:]
+        return _completion(text, begin, _files(typed) if following is None else _words(typed, following))
     if mention := _MENTION.search(text):
         return _completion(text, mention.start(1), _files(mention[1]))
     return Completion(text)
@@ -75,15 +75,15 @@ def _in_common(texts: Sequence[str]) -> str:
     return first[:length]
 
 
-def _words(begun: str, following: Iterable[str]) -> list[_Candidate]:
-    """Those that go on as it was begun; in `sql=0.5,sh` it is the part after the comma that is completed."""
-    head, comma, last = begun.rpartition(",")
+def _words(typed: str, following: Iterable[str]) -> list[_Candidate]:
+    """Those that go on as it was typed; in `sql=0.5,sh` it is the part after the comma that is completed."""
+    head, comma, last = typed.rpartition(",")
     return [_Candidate(head + comma + word, word) for word in sorted(following) if word.startswith(last)]
 
 
-def _files(begun: str) -> list[_Candidate]:
-    """The files and folders whose path goes on as it was begun; hidden ones only where a dot asks for them."""
-    quoted, path = begun.startswith('"'), begun.removeprefix('"')
+def _files(typed: str) -> list[_Candidate]:
+    """The files and folders whose path goes on as it was typed; hidden ones only where a dot asks for them."""
+    quoted, path = typed.startswith('"'), typed.removeprefix('"')
     folder, name = os.path.split(path)
     typed = path[: len(path) - len(name)]
     try:

@@ -23,9 +23,9 @@ from dlp_local.core.events import Event, HistoryTrimmed, ReplyDone, RouteChosen,
 from dlp_local.core.values import Correction, Message, Mix
 from dlp_local.history import History
 from dlp_local.history.model import StoredTurn
-from dlp_local.history.open_conversation import Chat
-from tui.backend import AssistantLike
-from tui.state import PackChanged, PathChanged, Shown, Status, StatusChanged, Turn, TurnChanged, stored
+from dlp_local.history.open_conversation import OpenConversation
+from tui.backend import AssistantBackend
+from tui.state import ConversationView, PackUpdated, PathChanged, Status, StatusChanged, Turn, TurnChanged, stored
 
 _log = logging.getLogger(__name__)
 
@@ -40,9 +40,9 @@ class _Job:
     """A turn to answer: in its own conversation, perhaps under a mix given for it alone, perhaps begun already."""
 
     turn: int
-    chat: Chat
+    chat: OpenConversation
     mix: Mix | None = None
-    begun: str = ""
+    answer_prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +51,23 @@ class _Change:
 
     saying: str
     done: str
-    make: Callable[[AssistantLike], None]
+    make: Callable[[AssistantBackend], None]
 
 
 class Session:
     """Owns the open conversation and the worker thread. Public methods are for the window's thread and never block."""
 
-    def __init__(self, open_assistant: Callable[[], AssistantLike], history: History, notice: str = "") -> None:
+    def __init__(self, open_assistant: Callable[[], AssistantBackend], history: History, notice: str = "") -> None:
         self.history = history
         self.status = Status(notice=notice)
-        self.chat = Chat(history)
+        self.chat = OpenConversation(history)
         self._open = open_assistant
         self._post: Callable[[Posted], object] = lambda _: None
         self._wake = threading.Condition(threading.RLock())
         self._waiting: deque[_Job | _Change] = deque()
         self._live: dict[int, Turn] = {}
-        self._assistant: AssistantLike | None = None
-        self._answering = self._settling = self._stopping = self._closing = False
+        self._assistant: AssistantBackend | None = None
+        self._answering = self._warming = self._stopping = self._closing = False
         self._thread = threading.Thread(target=self._work, name="assistant", daemon=True)
 
     def start(self, post: Callable[[Posted], object]) -> None:
@@ -81,9 +81,9 @@ class Session:
         return self._answering
 
     @property
-    def told(self) -> tuple[Message, ...]:
+    def history_messages(self) -> tuple[Message, ...]:
         """The answered turns of the shown path, as the assistant is told of them."""
-        return self.chat.told(self.chat.tip)
+        return self.chat.history_messages(self.chat.tip)
 
     # ---- what the user does ----
 
@@ -106,16 +106,23 @@ class Session:
         """Goes on with an answer that was cut."""
         before = self.chat[turn]
         mix = before.done.route.mix if before.done and not before.done.route.probabilities else None
-        self._queue(before.text, before.parent, mix, begun=before.answer)
+        self._queue(before.text, before.parent, mix, answer_prefix=before.answer)
         self._show_path()
 
-    def _queue(self, text: str, parent: int | None, mix: Mix | None = None, begun: str = "") -> Turn:
+    def _queue(self, text: str, parent: int | None, mix: Mix | None = None, answer_prefix: str = "") -> Turn:
         with self._wake:
             idle = self.status.phase == "ready" and not self._waiting
             kept = self.chat.add(text, parent, self.status.name)
-            turn = self._note(Turn(kept.id, text, "reading" if idle else "queued", place=self.chat.place(kept.id)))
-            self._waiting.append(_Job(kept.id, self.chat, mix, begun))
-            self._interrupt(settle=True)
+            turn = self._note(
+                Turn(
+                    kept.id,
+                    text,
+                    "processing" if idle else "queued",
+                    alternative=self.chat.alternative_position(kept.id),
+                )
+            )
+            self._waiting.append(_Job(kept.id, self.chat, mix, answer_prefix))
+            self._interrupt(warming=True)
             self._check_saved()
             self._wake.notify()
         return turn
@@ -128,15 +135,15 @@ class Session:
 
     def new(self, options: ChatOptions | None = None) -> None:
         """Begins a new conversation; what runs or waits in the old one ends."""
-        self._leave(Chat(self.history, options=options))
+        self._leave(OpenConversation(self.history, options=options))
 
     def open(self, number: int) -> None:
         """Goes to a stored conversation; raises `HistoryError` where it cannot be read."""
         if number != self.chat.number:
             self.history.end_unfinished(number)
-            self._leave(Chat(self.history, self.history.conversation(number)))
+            self._leave(OpenConversation(self.history, self.history.conversation(number)))
 
-    def _leave(self, chat: Chat) -> None:
+    def _leave(self, chat: OpenConversation) -> None:
         self.stop()
         with self._wake:
             for job in self._waiting:
@@ -183,23 +190,23 @@ class Session:
         if self._assistant:
             self._assistant.correct(kept.text, right)
 
-    def change_pack(self, saying: str, done: str, make: Callable[[AssistantLike], None]) -> None:
-        """Queues a change of the pack's adapters; `PackChanged` tells what came of it.
+    def change_pack(self, saying: str, done: str, make: Callable[[AssistantBackend], None]) -> None:
+        """Queues a change of the pack's adapters; `PackUpdated` tells what came of it.
 
         `saying` is what the status line says meanwhile. Raises `InputError` for a pack that cannot be changed.
         """
         with self._wake:
-            if problem := self.status.fixed or (NO_PACK if self.status.phase == "failed" else ""):
+            if problem := self.status.read_only_reason or (NO_PACK if self.status.phase == "failed" else ""):
                 raise InputError(problem)
             self._waiting.append(_Change(saying, done, make))
-            self._interrupt(settle=True)
+            self._interrupt(warming=True)
             self._wake.notify()
 
     @property
     def changing(self) -> bool:
         """Whether a change of the pack is made or waits."""
         with self._wake:
-            return self.status.phase == "changing" or any(isinstance(job, _Change) for job in self._waiting)
+            return self.status.phase == "updating" or any(isinstance(job, _Change) for job in self._waiting)
 
     def close(self, timeout: float = 3.0) -> bool:
         """Ends the worker; False where it goes on: in an answer for `timeout` seconds, or with a pack still loading.
@@ -210,31 +217,31 @@ class Session:
             self._closing = True
             self._stopping = self._answering
             self._waiting.clear()
-            self._interrupt(settle=True)
+            self._interrupt(warming=True)
             self._wake.notify()
         if self._assistant and self._thread.is_alive():
             self._thread.join(timeout)
         return not self._thread.is_alive()
 
-    def _interrupt(self, *, settle: bool = False) -> None:
-        if self._assistant and (self._stopping or (settle and self._settling)):
+    def _interrupt(self, *, warming: bool = False) -> None:
+        if self._assistant and (self._stopping or (warming and self._warming)):
             self._assistant.cancel()
 
     # ---- what the window shows ----
 
-    def shown(self) -> Shown:
+    def shown(self) -> ConversationView:
         """The conversation as it is to be shown."""
         chat = self.chat
-        turns = tuple(self._turn(turn, chat.place(turn.id)) for turn in chat.path())
-        return Shown(chat.number, chat.title, turns, chat.options)
+        turns = tuple(self._turn(turn, chat.alternative_position(turn.id)) for turn in chat.path())
+        return ConversationView(chat.number, chat.title, turns, chat.options)
 
     def turn(self, number: int) -> Turn:
         """A turn of the open conversation as it is now."""
-        return self._turn(self.chat[number], self.chat.place(number))
+        return self._turn(self.chat[number], self.chat.alternative_position(number))
 
-    def _turn(self, kept: StoredTurn, place: tuple[int, int]) -> Turn:
+    def _turn(self, kept: StoredTurn, alternative: tuple[int, int]) -> Turn:
         live = self._live.get(kept.id)
-        return replace(live, place=place) if live else stored(kept, place)
+        return replace(live, alternative=alternative) if live else stored(kept, alternative)
 
     def _note(self, turn: Turn) -> Turn:
         self._live[turn.id] = turn
@@ -264,17 +271,17 @@ class Session:
                 greeting=assistant.greeting,
                 examples=tuple(assistant.examples),
                 context_size=assistant.context_size,
-                fixed=assistant.fixed,
+                read_only_reason=assistant.read_only_reason,
                 **_adapters(assistant),
             )
         try:
             while job := self._next():
                 if isinstance(job, _Change):
                     self._make(assistant, job)
-                    self._settle(assistant, self.chat)
+                    self._warm(assistant, self.chat)
                 else:
                     self._answer(assistant, job)
-                    self._settle(assistant, job.chat)
+                    self._warm(assistant, job.chat)
         finally:
             with suppress(Exception):
                 assistant.close()
@@ -285,7 +292,7 @@ class Session:
             self._set_status(phase="failed", error=describe(error), exit_code=int(code))
             for job in self._waiting:
                 if isinstance(job, _Change):
-                    self._emit(PackChanged("", NO_PACK))
+                    self._emit(PackUpdated("", NO_PACK))
                 else:
                     job.chat.finish(job.turn, "", None, NOT_LOADED)
                     self._change(replace(self._live[job.turn], state="failed", error=NOT_LOADED), job.chat)
@@ -298,13 +305,13 @@ class Session:
                 return None
             job = self._waiting.popleft()
             if isinstance(job, _Change):
-                self._set_status(phase="changing", change=job.saying)
+                self._set_status(phase="updating", change=job.saying)
             else:
                 self._answering = True
-                self._set_status(phase="reading")
+                self._set_status(phase="processing")
             return job
 
-    def _make(self, assistant: AssistantLike, change: _Change) -> None:
+    def _make(self, assistant: AssistantBackend, change: _Change) -> None:
         problem = ""
         try:
             change.make(assistant)
@@ -313,20 +320,22 @@ class Session:
             problem = describe(error)
         with self._wake:
             self._set_status(phase="ready", change="", **_adapters(assistant))
-            self._emit(PackChanged(change.done, problem))
+            self._emit(PackUpdated(change.done, problem))
 
-    def _answer(self, assistant: AssistantLike, job: _Job) -> None:
+    def _answer(self, assistant: AssistantBackend, job: _Job) -> None:
         kept = job.chat[job.turn]
-        turn = Turn(kept.id, kept.text, "reading", job.begun, place=job.chat.place(kept.id))
+        turn = Turn(
+            kept.id, kept.text, "processing", job.answer_prefix, alternative=job.chat.alternative_position(kept.id)
+        )
         self._change(turn, job.chat)
         try:
             for event in assistant.reply(
                 kept.text,
-                job.chat.told(kept.parent),
+                job.chat.history_messages(kept.parent),
                 mix=job.mix,
                 options=job.chat.options,
                 previous=job.chat.route_before(kept),
-                begun=job.begun,
+                answer_prefix=job.answer_prefix,
             ):
                 with self._wake:
                     # Asked for again at each event: a stop that came before the reply had begun must not be lost.
@@ -342,7 +351,7 @@ class Session:
             turn = replace(turn, state="failed", error=describe(error))
         self._finish(turn, job.chat)
 
-    def _advance(self, turn: Turn, chat: Chat, event: Event) -> Turn:
+    def _advance(self, turn: Turn, chat: OpenConversation, event: Event) -> Turn:
         match event:
             case RouteChosen(route):
                 return replace(turn, route=route)
@@ -351,15 +360,15 @@ class Session:
                 chat.trimmed = max(turns, chat.trimmed)
                 return replace(turn, trimmed=turns) if news else turn
             case TextDelta(text):
-                if turn.state != "writing":
-                    self._set_status(phase="writing")
-                turn = replace(turn, state="writing", answer=turn.answer + text)
+                if turn.state != "generating":
+                    self._set_status(phase="generating")
+                turn = replace(turn, state="generating", answer=turn.answer + text)
                 chat.grow(turn.id, turn.answer)
                 return turn
             case ReplyDone():
                 return replace(turn, state="done", answer=event.answer, route=event.route, done=event)
 
-    def _finish(self, turn: Turn, chat: Chat) -> None:
+    def _finish(self, turn: Turn, chat: OpenConversation) -> None:
         with self._wake:
             chat.finish(turn.id, turn.answer, turn.done, turn.error)
             changes: dict[str, Any] = {"phase": "ready"}
@@ -372,21 +381,21 @@ class Session:
             self._check_saved()
             self._set_status(**changes)
 
-    def _change(self, turn: Turn, chat: Chat) -> None:
+    def _change(self, turn: Turn, chat: OpenConversation) -> None:
         if chat is self.chat:
             self._emit(TurnChanged(self._note(turn)))
 
-    def _settle(self, assistant: AssistantLike, chat: Chat) -> None:
+    def _warm(self, assistant: AssistantBackend, chat: OpenConversation) -> None:
         with self._wake:
-            self._settling = not self._waiting and not self._closing and chat is self.chat
-        if self._settling:
+            self._warming = not self._waiting and not self._closing and chat is self.chat
+        if self._warming:
             try:
-                assistant.settle(chat.told(chat.tip), options=chat.options)
+                assistant.warm(chat.history_messages(chat.tip), options=chat.options)
             except Exception:
                 # Settling only saves time: what is really wrong shows itself, with words, at the next reply.
                 _log.debug("settling failed", exc_info=True)
         with self._wake:
-            self._settling = False
+            self._warming = False
 
     def _set_status(self, **changes: Any) -> None:
         self.status = replace(self.status, **changes)
@@ -397,7 +406,7 @@ class Session:
             self._post(message)
 
 
-def _adapters(assistant: AssistantLike) -> dict[str, Any]:
+def _adapters(assistant: AssistantBackend) -> dict[str, Any]:
     return {"adapters": tuple(assistant.adapters), "pack_adapters": tuple(assistant.pack_adapters)}
 
 

@@ -16,9 +16,9 @@ from dlp_local.core.events import ReplyDone
 from dlp_local.core.values import AdapterInfo, FinishReason, Route
 from dlp_local.history.model import StoredTurn
 
-TurnState = Literal["queued", "reading", "writing", "done", "failed"]
+TurnState = Literal["queued", "processing", "generating", "done", "failed"]
 NOTHING_SET = ChatOptions()
-Phase = Literal["loading", "failed", "ready", "reading", "writing", "changing"]
+Phase = Literal["loading", "failed", "ready", "processing", "generating", "updating"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Turn:
     trimmed: int = 0
     done: ReplyDone | None = None
     error: str = ""
-    place: tuple[int, int] = (1, 1)
+    alternative: tuple[int, int] = (1, 1)
     """Which of how many alternatives."""
 
     @property
@@ -42,11 +42,11 @@ class Turn:
         return self.done.finish_reason if self.done else None
 
 
-def stored(turn: StoredTurn, place: tuple[int, int]) -> Turn:
+def stored(turn: StoredTurn, alternative: tuple[int, int]) -> Turn:
     """A turn as it was stored."""
     state: TurnState = "queued" if turn.state == "sent" else turn.state
     route = turn.done.route if turn.done else None
-    return Turn(turn.id, turn.text, state, turn.answer, route, 0, turn.done, turn.error, place)
+    return Turn(turn.id, turn.text, state, turn.answer, route, 0, turn.done, turn.error, alternative)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Status:
     pack_adapters: tuple[AdapterInfo, ...] = ()
     """All of them."""
 
-    fixed: str = ""
+    read_only_reason: str = ""
     """Why the pack's adapters cannot be changed; nothing where they can."""
 
     change: str = ""
@@ -84,7 +84,7 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ConversationView:
     """The conversation as the window shows it."""
 
     number: int | None
@@ -117,7 +117,7 @@ class StatusChanged(Message):
         self.status = status
 
 
-class PackChanged(Message):
+class PackUpdated(Message):
     """A change of the pack came to its end; `problem` says why it was not made, if it was not."""
 
     def __init__(self, done: str, problem: str = "") -> None:
@@ -128,6 +128,6 @@ class PackChanged(Message):
 class PathChanged(Message):
     """Another branch of the conversation is to be shown, or, where it was `opened`, another conversation."""
 
-    def __init__(self, shown: Shown, opened: bool = False) -> None:
+    def __init__(self, shown: ConversationView, opened: bool = False) -> None:
         super().__init__()
         self.shown, self.opened = shown, opened

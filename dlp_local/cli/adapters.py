@@ -15,7 +15,7 @@ from dlp_local.cli.pull import Bars
 from dlp_local.core.errors import InputError
 from dlp_local.core.settings import load_settings
 from dlp_local.core.text import size_text, visible
-from dlp_local.core.values import AS_IT_IS, AdapterChange, Scope
+from dlp_local.core.values import UNCHANGED, AdapterChange, Scope
 from dlp_local.formats.gguf import read_header
 from dlp_local.packs.adapters import Fit, add_adapter, inspect, remove_adapter, set_adapter
 from dlp_local.packs.locations import pack_folder
@@ -34,7 +34,7 @@ ScopeOption = Annotated[
     Scope | None,
     typer.Option("--scope", help="'turn': from the last message on; 'context': over the history, too."),
 ]
-LicenceOption = Annotated[str | None, typer.Option("--licence", help="Else what its file states.")]
+LicenseOption = Annotated[str | None, typer.Option("--license", help="Else what its file states.")]
 AttributionOption = Annotated[str | None, typer.Option("--attribution", help="Whose work it is.")]
 
 
@@ -46,14 +46,14 @@ def add(
     description: DescriptionOption = None,
     scale: ScaleOption = None,
     scope: ScopeOption = None,
-    licence: LicenceOption = None,
+    license: LicenseOption = None,
     attribution: AttributionOption = None,
     replace: Annotated[bool, typer.Option("--replace", help="In place of the one of that name.")] = False,
     pack: PackOption = None,
 ) -> None:
     """Copy an adapter into the pack, once it is known to fit its backbone."""
     change = AdapterChange(
-        description=description, scale=scale, scope=scope, licence=licence, attribution=attribution, examples=examples
+        description=description, scale=scale, scope=scope, license=license, attribution=attribution, examples=examples
     )
     folder = _folder(pack)
     with Bars() as bars:
@@ -81,7 +81,7 @@ def list_all(pack: PackOption = None, as_json: JsonOption = False) -> None:
 
 @app.command()
 def show(name: NameArgument, pack: PackOption = None, as_json: JsonOption = False) -> None:
-    """What an adapter is: rank, alpha, weights, size, licence, and whether it fits the backbone."""
+    """What an adapter is: rank, alpha, weights, size, license, and whether it fits the backbone."""
     opened = _opened(pack)
     adapter = opened.manifest.adapters.get(name)
     if adapter is None:
@@ -102,7 +102,7 @@ def show(name: NameArgument, pack: PackOption = None, as_json: JsonOption = Fals
         "scale": f"{adapter.scale:g}",
         "scope": adapter.scope,
         "enabled": "yes" if adapter.enabled else "no",
-        "licence": adapter.licence or fit.licence or "none is stated",
+        "license": adapter.license or fit.license or "none is stated",
         "attribution": adapter.attribution,
         "base model": fit.base_model,
         "fits": f"no: {fit.problem}" if fit.problem else f"{backbone.name} ({fit.architecture})",
@@ -138,16 +138,16 @@ def set_values(
     description: DescriptionOption = None,
     scope: ScopeOption = None,
     examples: ExamplesOption = None,
-    licence: LicenceOption = None,
+    license: LicenseOption = None,
     attribution: AttributionOption = None,
     pack: PackOption = None,
 ) -> None:
     """Change what the pack says of an adapter."""
     change = AdapterChange(
-        description=description, scale=scale, scope=scope, licence=licence, attribution=attribution, examples=examples
+        description=description, scale=scale, scope=scope, license=license, attribution=attribution, examples=examples
     )
-    if change == AS_IT_IS:
-        raise InputError("say what to set: --scale, --description, --scope, --examples, --licence or --attribution.")
+    if change == UNCHANGED:
+        raise InputError("say what to set: --scale, --description, --scope, --examples, --license or --attribution.")
     set_adapter(_folder(pack), name, change)
 
 

@@ -22,7 +22,7 @@ from dlp_local.core.settings import Settings, load_settings
 from dlp_local.core.text import fenced
 from dlp_local.core.values import Mix
 from dlp_local.history import History
-from dlp_local.history.open_conversation import Chat
+from dlp_local.history.open_conversation import OpenConversation
 
 if TYPE_CHECKING:
     from dlp_local.assistant import Assistant
@@ -118,16 +118,16 @@ def _options(persona: str | None, own: dict[str, Any], before: ChatOptions | Non
     return ChatOptions.checked(own, before)
 
 
-def _open_chat(history: History, resume: bool, number: int | None) -> Chat:
+def _open_chat(history: History, resume: bool, number: int | None) -> OpenConversation:
     if resume:
         number = history.last()
     if number is None:
-        return Chat(history)
+        return OpenConversation(history)
     history.end_unfinished(number)
-    return Chat(history, history.conversation(number))
+    return OpenConversation(history, history.conversation(number))
 
 
-def _kept_reply(assistant: Assistant, chat: Chat, message: str, mix: Mix | None) -> Iterator[Event]:
+def _kept_reply(assistant: Assistant, chat: OpenConversation, message: str, mix: Mix | None) -> Iterator[Event]:
     """A reply whose message is stored before anything runs, and whose answer is as it grows."""
     from dlp_local.assistant import check_message
 
@@ -136,7 +136,7 @@ def _kept_reply(assistant: Assistant, chat: Chat, message: str, mix: Mix | None)
     answer = ""
     try:
         for event in assistant.reply(
-            message, chat.told(turn.parent), mix=mix, options=chat.options, previous=chat.route_before(turn)
+            message, chat.history_messages(turn.parent), mix=mix, options=chat.options, previous=chat.route_before(turn)
         ):
             if isinstance(event, TextDelta):
                 answer += event.text

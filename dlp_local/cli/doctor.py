@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 def doctor(pack: PackOption = None, as_json: JsonOption = False) -> None:
     """Check the machine, every pack and one real answer; exit code 0 only if all is well."""
-    from dlp_local.doctor import examine
+    from dlp_local.doctor import run_checks
 
     found = []
-    for check in examine(pack):
+    for check in run_checks(pack):
         found.append(check)
         if not as_json:
             _print(check)

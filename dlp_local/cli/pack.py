@@ -20,7 +20,7 @@ from dlp_local.core.settings import load_settings
 from dlp_local.core.text import size_text, visible
 from dlp_local.packs.adapters import verify_pack
 from dlp_local.packs.create import copy_pack, remove_pack, start_pack
-from dlp_local.packs.locations import bundled_pack, choose, find_pack, pack_folder, user_packs
+from dlp_local.packs.locations import bundled_pack, find_pack, pack_folder, set_default_pack, user_packs
 from dlp_local.packs.manifest import Pack, read_manifest
 
 app = typer.Typer(help="The packs on this machine: list, show, verify, use, create, remove.", no_args_is_help=True)
@@ -62,12 +62,12 @@ def list_all(as_json: JsonOption = False) -> None:
 
 @app.command()
 def show(pack: PackArgument = None, as_json: JsonOption = False) -> None:
-    """What a pack holds: its files with their sizes, licences and attributions."""
+    """What a pack holds: its files with their sizes, licenses and attributions."""
     opened = _opened(pack)
     manifest = opened.manifest
     backbone = manifest.backbone
     files = [
-        {"file": file.file, "size": opened.size(file), "sha256": file.sha256, "licence": file.licence,
+        {"file": file.file, "size": opened.size(file), "sha256": file.sha256, "license": file.license,
          "attribution": file.attribution} for file in manifest.files()
     ]  # fmt: skip
     settings = {"context": backbone.context, "chat_template": opened.chat_template(), "stop": list(backbone.stop)}
@@ -81,11 +81,11 @@ def show(pack: PackArgument = None, as_json: JsonOption = False) -> None:
     for key, value in settings.items():
         if value:
             print(f"{key}: {visible(str(value))}")
-    table = Table("file", "size", "licence", "attribution", box=None, pad_edge=False)
+    table = Table("file", "size", "license", "attribution", box=None, pad_edge=False)
     table.columns[1].justify = "right"
     for file in manifest.files():
-        licence = visible(file.licence) or "not stated"
-        table.add_row(visible(file.file), size_text(opened.size(file)), licence, visible(file.attribution))
+        license = visible(file.license) or "not stated"
+        table.add_row(visible(file.file), size_text(opened.size(file)), license, visible(file.attribution))
     Console().print(table)
 
 
@@ -104,7 +104,7 @@ def verify(pack: PackArgument = None) -> None:
 def use(pack: Annotated[str, typer.Argument(metavar="PACK", autocompletion=pack_names)]) -> None:
     """Open this pack from now on: a name, `bundled`, or a folder."""
     read_manifest(find_pack(pack))
-    folder = choose(pack)
+    folder = set_default_pack(pack)
     print(f"in use from now on: {visible(str(folder))}")
     if setting := load_settings().pack:
         print(f"but DLP_LOCAL_PACK or config.toml says {visible(setting)}, which goes before")
@@ -124,7 +124,7 @@ def create(
         ),
     ] = None,
     description: Annotated[str | None, typer.Option("--description", help="Of the pack.")] = None,
-    licence: Annotated[str | None, typer.Option("--licence", help="Of the backbone; else what it states.")] = None,
+    license: Annotated[str | None, typer.Option("--license", help="Of the backbone; else what it states.")] = None,
     context: Annotated[int | None, typer.Option("--context", help="Tokens of context.", min=64)] = None,
     chat_template: Annotated[
         Path | None, typer.Option("--chat-template", help="A Jinja file in place of the backbone's own template.")
@@ -136,7 +136,7 @@ def create(
         raise InputError("give --from PACK to copy one, or --backbone FILE to start one.")
     if "" in (stop or []):
         raise InputError("--stop: an empty text ends no answer. Leave it out.")
-    about: dict[str, Any] = {"description": description, "licence": licence, "context": context, "stop": stop}
+    about: dict[str, Any] = {"description": description, "license": license, "context": context, "stop": stop}
     if chat_template:
         about["chat_template"] = read_text(chat_template)
     about = {key: value for key, value in about.items() if value}

@@ -117,13 +117,13 @@ def _list(as_json: bool) -> None:
         for entry in entries:
             terminal.write_json(
                 {"name": entry.name, "reference": str(entry.reference), "description": entry.description,
-                 "size": entry.size, "ram": entry.ram, "licence": entry.licence}
+                 "size": entry.size, "ram": entry.ram, "license": entry.license}
             )  # fmt: skip
         return
-    table = Table("name", "size", "memory", "licence", "", box=None, pad_edge=False)
+    table = Table("name", "size", "memory", "license", "", box=None, pad_edge=False)
     table.columns[1].justify = table.columns[2].justify = "right"
     for entry in entries:
-        table.add_row(entry.name, size_text(entry.size), size_text(entry.ram), entry.licence, entry.description)
+        table.add_row(entry.name, size_text(entry.size), size_text(entry.ram), entry.license, entry.description)
     Console().print(table)
 
 
@@ -133,7 +133,7 @@ def _json(fetched: Fetched) -> dict[str, Any]:
         "path": str(fetched.path),
         "source": fetched.source,
         "revision": fetched.revision,
-        "licence": fetched.licence,
+        "license": fetched.license,
         "files": [{"path": str(file.path), "size": file.size, "sha256": file.sha256} for file in fetched.files],
     }
 
@@ -141,6 +141,6 @@ def _json(fetched: Fetched) -> dict[str, Any]:
 def _print(fetched: Fetched) -> None:
     print(f"{fetched.kind}: {visible(str(fetched.path))}")
     print(f"from {visible(fetched.source)}, {size_text(fetched.size)}, verified")
-    print(f"licence: {visible(fetched.licence) or 'none is stated; look at the repository before you use it'}")
+    print(f"license: {visible(fetched.license) or 'none is stated; look at the repository before you use it'}")
     path = visible(str(fetched.path))
     print("next: " + NEXT[fetched.kind].format(path=f'"{path}"' if " " in path else path, name=fetched.path.name))

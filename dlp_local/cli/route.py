@@ -30,13 +30,13 @@ def route(
             "--top-p", help="Keep the most probable adapters up to this sum.", show_default=str(DEFAULTS.routing.top_p)
         ),
     ] = None,
-    normalise: Annotated[
+    normalize: Annotated[
         str | None,
-        typer.Option("--normalise", help="Weights: 'proportional' or 'softmax' (the paper's code).", metavar="HOW"),
+        typer.Option("--normalize", help="Weights: 'proportional' or 'softmax' (the paper's code).", metavar="HOW"),
     ] = None,
 ) -> None:
     """Show which adapters a message would get, without answering it."""
-    settings = load_settings(pack=pack, routing={"top_p": top_p, "normalise": normalise})
+    settings = load_settings(pack=pack, routing={"top_p": top_p, "normalize": normalize})
     from dlp_local.assistant import check_message, open_router
     from dlp_local.packs import open_pack, pack_folder
 

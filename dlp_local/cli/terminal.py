@@ -19,7 +19,7 @@ from rich.text import Text
 from dlp_local.core.errors import InputError
 from dlp_local.core.files import decode
 from dlp_local.core.text import is_unicode, visible
-from dlp_local.core.values import Route, Why
+from dlp_local.core.values import Route, RouteExplanation
 
 BAR_WIDTH = 24
 SHOWN = 8
@@ -129,7 +129,7 @@ def print_route(route: Route) -> None:
     console.print(Text(f"{route.embed_ms:.1f} ms embed · {route.route_ms:.1f} ms route", style="dim"))
 
 
-def why_json(why: Why) -> dict[str, Any]:
+def why_json(why: RouteExplanation) -> dict[str, Any]:
     """What `dlp-local route --why --json` adds."""
     return {
         "why": {
@@ -145,7 +145,7 @@ def why_json(why: Why) -> dict[str, Any]:
     }
 
 
-def print_why(why: Why, has_before: bool) -> None:
+def print_why(why: RouteExplanation, has_before: bool) -> None:
     """Why a route is as it is: nearest examples, the probability without the turn before, what top-p cut."""
     console = Console()
     table = Table("near", "adapter", "example", box=None, pad_edge=False)

@@ -30,7 +30,7 @@ class Routing(_Group):
 
     top_p: float = Field(0.9, gt=0, le=1, description="keep the most probable entries until they reach this sum")
     max_adapters: int = Field(4, ge=1, le=32, description="mix at most so many entries")
-    normalise: Literal["proportional", "softmax"] = Field("proportional", description="weights of what was kept")
+    normalize: Literal["proportional", "softmax"] = Field("proportional", description="weights of what was kept")
     encoder_threads: int = Field(1, ge=1, le=256, description="threads of the encoder and the router")
 
 

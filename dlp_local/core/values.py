@@ -55,13 +55,13 @@ class AdapterChange:
     scale: float | None = None
     scope: Scope | None = None
     enabled: bool | None = None
-    licence: str | None = None
+    license: str | None = None
     attribution: str | None = None
     examples: Path | None = None
     """A file of messages that the adapter is for, one a line or JSONL; it is copied."""
 
 
-AS_IT_IS = AdapterChange()
+UNCHANGED = AdapterChange()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Near:
+class NearestExample:
     """An example, or a corrected message, near a message: the cosine of the two."""
 
     adapter: str
@@ -162,14 +162,14 @@ class Near:
 
 
 @dataclass(frozen=True, slots=True)
-class Why:
+class RouteExplanation:
     """Why a message is routed as it is.
 
     The nearest examples; its probabilities `alone` and `carried` over from the turn before (the same where there was
     none); what of them top-p `kept` and what it `cut`.
     """
 
-    nearest: tuple[Near, ...]
+    nearest: tuple[NearestExample, ...]
     alone: Mapping[str, float]
     carried: Mapping[str, float]
     kept: Mapping[str, float]

@@ -27,7 +27,7 @@ _AGAIN = "Get these files again: pull the pack, or install dlp-local anew."
 _GIVE = "Give these adapters examples: dlp-local adapters set NAME --examples FILE."
 
 
-def look_at(folder: Path, settings: Settings, build: Build | None) -> Iterator[Check]:
+def check_pack(folder: Path, settings: Settings, build: Build | None) -> Iterator[Check]:
     """Everything about one pack; what cannot be looked at for what is broken is left out."""
     try:
         pack = Pack(folder, read_manifest(folder))

@@ -1,7 +1,7 @@
 """Messages → tokens, through the chat template of the backbone's header.
 
 The template is rendered once, with placeholders in place of the contents: so it is known where each turn ends, and a
-message that spells `<|end|>` or `<|im_start|>system` is tokenised on its own, as text, and cannot forge a turn.
+message that spells `<|end|>` or `<|im_start|>system` is tokenized on its own, as text, and cannot forge a turn.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FRAME_TOKENS = 4
 """What a chat template adds to a message, about."""
 
 CACHED_LENGTH = 20_000
-"""Longer texts are tokenised anew each time; so the cache stays small."""
+"""Longer texts are tokenized anew each time; so the cache stays small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def _plain(messages: list[dict[str, str]], add_generation_prompt: bool) -> str:
 
 
 class PromptBuilder:
-    """Tokenises conversations for one backbone."""
+    """Tokenizes conversations for one backbone."""
 
     def __init__(self, backbone: Backbone) -> None:
         self._render: Callable[..., str] = backbone.chat_formatter() or _plain
@@ -87,7 +87,7 @@ class PromptBuilder:
         return _Run(text, plain=self._tokenize(text, True) != self._tokenize(text, False))
 
     def _joined(self, runs: list[_Run]) -> tuple[int, ...]:
-        """Tokens of neighbouring runs; those that need not be read apart are read together, as the model knows them."""
+        """Tokens of neighboring runs; those that need not be read apart are read together, as the model knows them."""
         ids: list[int] = []
         for plain, group in groupby(runs, key=lambda run: run.plain):
             ids += self._tokenize("".join(run.text for run in group), not plain)

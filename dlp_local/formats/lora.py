@@ -25,7 +25,7 @@ _EXPONENT_16 = {gguf.F16: 0x7C00, gguf.BF16: 0x7F80}
 SHOWN_PROBLEMS = 5
 _Q8_0_BLOCK = np.dtype([("scale", "<f2"), ("values", "i1", 32)])
 _ONE_SCALE = frozenset({gguf.Q8_0, 2, 6})
-"""Quantised types whose blocks begin with one half-precision scale; the others' begin with two."""
+"""Quantized types whose blocks begin with one half-precision scale; the others' begin with two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,8 @@ def values(data: NDArray[np.uint8], tensor: gguf.Tensor) -> NDArray[Any]:
             return (raw.view("<u2").astype("<u4") << 16).view("<f4").reshape(shape)
         case gguf.Q8_0:
             blocks = raw.view(_Q8_0_BLOCK)
-            dequantised: NDArray[np.float32] = blocks["scale"][:, None].astype(np.float32) * blocks["values"]
-            return dequantised.reshape(shape)
+            dequantized: NDArray[np.float32] = blocks["scale"][:, None].astype(np.float32) * blocks["values"]
+            return dequantized.reshape(shape)
     raise ValueError(f"tensors of type {tensor.kind} are not read here")
 
 
@@ -209,7 +209,7 @@ def _is_finite(raw: NDArray[np.uint8], kind: int) -> bool:
 
 
 def _scales(raw: NDArray[np.uint8], kind: int) -> NDArray[np.uint16]:
-    """The half-precision scales of a quantised tensor's blocks, as bits; with a minimum they have two."""
+    """The half-precision scales of a quantized tensor's blocks, as bits; with a minimum they have two."""
     size = gguf.BLOCKS[kind][1]
     count = 1 if kind in _ONE_SCALE else 2
     return np.ascontiguousarray(raw.reshape(-1, size)[:, : 2 * count]).view("<u2")

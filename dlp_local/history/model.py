@@ -61,7 +61,7 @@ class Conversation:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchHit:
     """A turn in which a search found something; `spans` are (start, end) of the hits in `excerpt`."""
 
     conversation: int

@@ -33,7 +33,7 @@ STORE_EVERY = 0.25
 """Seconds between two storings of a growing answer."""
 
 
-class Chat:
+class OpenConversation:
     """One conversation. Where it cannot be stored it goes on all the same, and `problem` says why.
 
     It gets its number with its first message: an empty conversation leaves no trace.
@@ -75,7 +75,7 @@ class Chat:
         """The shown turns."""
         return path(tuple(self._turns.values()), self.tip)
 
-    def told(self, turn: int | None) -> tuple[Message, ...]:
+    def history_messages(self, turn: int | None) -> tuple[Message, ...]:
         """What the assistant is told before the answer to what follows `turn`."""
         return tuple(messages(path(tuple(self._turns.values()), turn)))
 
@@ -84,7 +84,7 @@ class Chat:
         before = path(tuple(self._turns.values()), turn.parent)
         return next((t.done.route for t in reversed(before) if t.done and t.answer and t.state == "done"), None)
 
-    def place(self, turn: int) -> tuple[int, int]:
+    def alternative_position(self, turn: int) -> tuple[int, int]:
         """Which of how many alternatives a turn is: (2, 3) of `‹ 2/3 ›`."""
         others = alternatives(tuple(self._turns.values()), self._turns[turn])
         return others.index(turn) + 1, len(others)

@@ -18,7 +18,7 @@ from dlp_local.core.errors import HistoryError
 from dlp_local.core.events import ReplyDone
 from dlp_local.core.serialize import receipt_from_json, receipt_json
 from dlp_local.core.values import Correction, Mix
-from dlp_local.history.model import Conversation, ConversationInfo, Found, StoredTurn, newest_leaf, title_of
+from dlp_local.history.model import Conversation, ConversationInfo, SearchHit, StoredTurn, newest_leaf, title_of
 from dlp_local.history.schema import VERSION, migrate
 
 KEPT_DELETED = timedelta(days=30)
@@ -245,7 +245,7 @@ class History:
         self.set_tip(conversation, leaf)
         return leaf
 
-    def search(self, words: str, limit: int = 50) -> list[Found]:
+    def search(self, words: str, limit: int = 50) -> list[SearchHit]:
         """The newest turns that hold every word, the last one as the beginning of a word."""
         terms = ['"' + word.replace('"', '""') + '"' for word in words.replace("\0", " ").split()]
         if not terms:
@@ -255,7 +255,8 @@ class History:
                     JOIN turns t ON t.id = found.rowid JOIN conversations c ON c.id = t.conversation
                     WHERE found MATCH ? AND c.deleted_at IS NULL ORDER BY found.rowid DESC LIMIT ?"""
         return [
-            Found(row[0], row[1], row[2], *_spans(row[3])) for row in self._rows(query, f"{' '.join(terms)}*", limit)
+            SearchHit(row[0], row[1], row[2], *_spans(row[3]))
+            for row in self._rows(query, f"{' '.join(terms)}*", limit)
         ]
 
     # ---- drafts, corrections, personas ----

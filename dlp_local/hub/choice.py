@@ -20,7 +20,7 @@ PREFERENCE = (
     "Q4_K_M", "Q4_0", "Q4_K_S", "Q4_K_L", "IQ4_NL", "IQ4_XS", "Q4_1", "Q5_K_M", "Q5_K_S", "Q5_0", "Q5_1", "Q6_K",
     "Q8_0", "Q3_K_L", "Q3_K_M", "F16", "BF16", "F32",
 )  # fmt: skip
-"""Quantisations of a backbone, the one to take first: small enough for a laptop and close to the original."""
+"""Quantizations of a backbone, the one to take first: small enough for a laptop and close to the original."""
 
 PEFT_CONFIG, PEFT_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"})
@@ -38,7 +38,7 @@ _OTHER_MODELS = re.compile(r"(?:^|[-._])(?:mmproj|imatrix|vocab)(?:[-._]|$)", re
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """`hf:owner/repo[@revision][:file]`; `file` is a path, a folder, or the name of a quantisation."""
+    """`hf:owner/repo[@revision][:file]`; `file` is a path, a folder, or the name of a quantization."""
 
     repo: str
     revision: str | None = None
@@ -147,7 +147,7 @@ def _of_folder(reference: Reference, files: Sequence[RepoFile], folder: str) -> 
 
 
 def _of_name(reference: Reference, files: Sequence[RepoFile], name: str) -> Choice:
-    """A file by its path, or the one of a quantisation by its name."""
+    """A file by its path, or the one of a quantization by its name."""
     by_path = {file.path: file for file in files}
     file = by_path.get(name)
     path = PurePosixPath(name)
@@ -155,7 +155,7 @@ def _of_name(reference: Reference, files: Sequence[RepoFile], name: str) -> Choi
         raise PackError(f"{reference}: is a pickle, which can run any code. Take a GGUF or safetensors file.")
     if file is None:
         models = [file for file in files if _is_model(file.path)]
-        if named := [file for file in models if _quantisation(file.path) == name.upper()]:
+        if named := [file for file in models if _quantization(file.path) == name.upper()]:
             return Choice("gguf", (_only(reference, named),))
         raise PackError(f"{reference}: the repository has no such file. {_listing(models or files)}")
     if path.suffix.lower() == ".gguf":
@@ -169,12 +169,12 @@ def _of_name(reference: Reference, files: Sequence[RepoFile], name: str) -> Choi
 
 
 def _preferred(reference: Reference, models: Sequence[RepoFile]) -> RepoFile:
-    """The model of the first preferred quantisation that there is in one file."""
+    """The model of the first preferred quantization that there is in one file."""
     whole = [file for file in models if not _SHARD.search(file.path)]
     if len(whole) < 2:
         return _only(reference, whole or models)
-    for quantisation in PREFERENCE:
-        if found := [file for file in whole if _quantisation(file.path) == quantisation]:
+    for quantization in PREFERENCE:
+        if found := [file for file in whole if _quantization(file.path) == quantization]:
             return _only(reference, found)
     return _only(reference, whole)
 
@@ -183,7 +183,7 @@ def _only(reference: Reference, models: Sequence[RepoFile]) -> RepoFile:
     if any(_SHARD.search(file.path) for file in models):
         raise PackError(
             f"{reference}: the model is cut into several files, and a pack holds a backbone in one. Take a smaller "
-            "quantisation, or put the parts together with llama.cpp's llama-gguf-split --merge."
+            "quantization, or put the parts together with llama.cpp's llama-gguf-split --merge."
         )
     if len(models) > 1:
         raise PackError(f"{reference}: name one of the models. {_listing(models)}")
@@ -196,7 +196,7 @@ def _small(reference: Reference, file: RepoFile, most: int) -> RepoFile:
     return file
 
 
-def _quantisation(path: str) -> str:
+def _quantization(path: str) -> str:
     match = _QUANTISATION.search(path)
     return match[1].upper() if match else ""
 

@@ -46,11 +46,11 @@ class CutError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A repository at one commit (40 hexadecimal digits); `licence` as its model card states it, or empty."""
+    """A repository at one commit (40 hexadecimal digits); `license` as its model card states it, or empty."""
 
     commit: str
     files: tuple[RepoFile, ...]
-    licence: str
+    license: str
 
 
 def is_offline() -> bool:
@@ -109,9 +109,9 @@ def _endpoint() -> str | None:
 def _repository(info: hub.ModelInfo) -> Repository:
     """What the hub says, checked: its hashes become names of files here. Raises `ValueError` for what cannot be."""
     card = info.card_data.to_dict() if info.card_data else {}  # type: ignore[no-untyped-call]
-    licence = card.get("license_name") or card.get("license") or ""
+    license = card.get("license_name") or card.get("license") or ""
     commit, files = _matching(_COMMIT, info.sha), tuple(_files(info))
-    return Repository(commit, files, licence if isinstance(licence, str) else ", ".join(licence))
+    return Repository(commit, files, license if isinstance(license, str) else ", ".join(license))
 
 
 def _files(info: hub.ModelInfo) -> Iterator[RepoFile]:

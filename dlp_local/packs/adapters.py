@@ -12,7 +12,7 @@ import tomlkit
 from tomlkit.items import InlineTable
 
 from dlp_local.core.errors import InputError, PackError
-from dlp_local.core.values import AS_IT_IS, BASE, AdapterChange
+from dlp_local.core.values import BASE, UNCHANGED, AdapterChange
 from dlp_local.formats.gguf import Header, read_header
 from dlp_local.formats.lora import check_fits, problems_of_fit, read_lora, reasons
 from dlp_local.packs.examples import read_rows
@@ -39,7 +39,7 @@ class Fit:
     """Whether it names invocation tokens (Activated LoRA)."""
 
     base_model: str
-    licence: str
+    license: str
     problem: str
 
 
@@ -57,7 +57,7 @@ def inspect(path: Path, backbone: Header) -> Fit:
         size=path.stat().st_size,
         is_activated=bool(lora.invocation_tokens),
         base_model=named or at,
-        licence=lora.about.get("general.license", ""),
+        license=lora.about.get("general.license", ""),
         problem=reasons(problems_of_fit(lora, backbone)),
     )
 
@@ -80,7 +80,7 @@ def add_adapter(
     folder: Path,
     source: str | Path,
     name: str,
-    change: AdapterChange = AS_IT_IS,
+    change: AdapterChange = UNCHANGED,
     *,
     replace: bool = False,
     progress: Progress | None = None,
@@ -108,7 +108,7 @@ def add_adapter(
             check_fits(lora, read_header(backbone))
         except PackError as error:
             raise PackError(str(error).replace(str(copy), str(source))) from None
-        known = {"licence": found.licence or lora.about.get("general.license"), "attribution": found.attribution}
+        known = {"license": found.license or lora.about.get("general.license"), "attribution": found.attribution}
         entry |= {key: value for key, value in known.items() if value} | _fields(folder, name, change)
         adapters = document.setdefault("adapters", tomlkit.table(is_super_table=True))
         if name in adapters:

@@ -13,14 +13,14 @@ from dlp_local.hub.choice import Reference, parse_reference
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A backbone: where it is, its file's `size` and the `ram` that it needs, in bytes, and its licence."""
+    """A backbone: where it is, its file's `size` and the `ram` that it needs, in bytes, and its license."""
 
     name: str
     reference: Reference
     description: str
     size: int
     ram: int
-    licence: str
+    license: str
 
 
 def catalogue_file() -> Path:

@@ -16,11 +16,11 @@ from dlp_local.core.errors import InputError, PackError
 from dlp_local.core.files import sync_folder
 from dlp_local.core.paths import packs_folder
 from dlp_local.formats.gguf import STRING, read_header
-from dlp_local.packs.hash_cache import Verified, forget
+from dlp_local.packs.hash_cache import HashCache, forget
 from dlp_local.packs.locations import BUNDLED, bundled_pack, check_name
 from dlp_local.packs.manifest import Adapter, File, Pack, manifest_text, open_pack
 from dlp_local.packs.resolve import backbone_source
-from dlp_local.packs.transaction import brought_name, link_or_copy, locked, table, told, write_manifest
+from dlp_local.packs.transaction import link_or_copy, locked, pack_errors, stored_name, table, write_manifest
 
 if TYPE_CHECKING:
     from dlp_local.hub.download import Progress
@@ -42,7 +42,7 @@ def copy_pack(name: str, source: Path) -> Path:
         document["name"] = name
         links = {(file.file, file.file) for file in pack.manifest.files() if not isinstance(file, Adapter)}
         for key, adapter in pack.manifest.adapters.items():
-            place = brought_name(key, adapter.sha256, "gguf")
+            place = stored_name(key, adapter.sha256, "gguf")
             document["adapters"][key]["file"] = place
             links.add((adapter.file, place))
         for old, new in links:
@@ -65,7 +65,7 @@ def start_pack(
     _check_free(name)
     backbone = backbone_source(source, progress)
     header = read_header(backbone.path)
-    kind, licence = header.values.get("general.type"), header.values.get("general.license")
+    kind, license = header.values.get("general.type"), header.values.get("general.license")
     if "general.architecture" not in header.values or (kind and kind.value != "model"):
         raise PackError(f"{source}: is no language model. Name the GGUF file of one.")
 
@@ -81,8 +81,8 @@ def start_pack(
         fields = dict(about)
         if description := fields.pop("description", None):
             document["description"] = description
-        stated = str(licence.value) if licence and licence.kind == STRING else ""
-        given = {"licence": backbone.licence or stated, "attribution": backbone.attribution}
+        stated = str(license.value) if license and license.kind == STRING else ""
+        given = {"license": backbone.license or stated, "attribution": backbone.attribution}
         document["backbone"] = table(_entry(folder, "backbone.gguf") | given | fields)
         document["encoder"] = table(_as_written(encoder))
         document["encoder"]["tokenizer"] = table(_as_written(encoder.tokenizer))
@@ -93,7 +93,7 @@ def start_pack(
 
 def _entry(folder: Path, name: str) -> dict[str, Any]:
     path = folder / name
-    return {"file": name, "sha256": Verified(folder, recall=False).sha256(path), "size": path.stat().st_size}
+    return {"file": name, "sha256": HashCache(folder, recall=False).sha256(path), "size": path.stat().st_size}
 
 
 def _as_written(file: File) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def remove_pack(name: str) -> None:
         raise InputError("the bundled pack belongs to the program and stays.")
     if not folder.is_dir():
         raise InputError(f"there is no pack '{name}' of your own. See `dlp-local pack list`.")
-    with told(folder), locked(packs_folder()):
+    with pack_errors(folder), locked(packs_folder()):
         forget(folder)
         gone = packs_folder() / f"{_REMOVED}{name}"
         os.replace(folder, gone)
@@ -116,7 +116,7 @@ def remove_pack(name: str) -> None:
 
 def _made(name: str, fill: Callable[[Path], tomlkit.TOMLDocument]) -> Path:
     """Makes a pack's folder aside and gives it its name once everything in it is on the disk."""
-    with told(packs_folder()):
+    with pack_errors(packs_folder()):
         packs_folder().mkdir(parents=True, exist_ok=True)
         with locked(packs_folder()), _cleaned():
             folder = _check_free(name)

@@ -23,7 +23,7 @@ Stamp = list[int | str]
 """Size, time of change in nanoseconds, inode, sha256."""
 
 
-class Verified:
+class HashCache:
     """The remembered hashes of one pack's folder; without `recall` everything is read anew."""
 
     def __init__(self, folder: Path, *, recall: bool = True) -> None:

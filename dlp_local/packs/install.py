@@ -53,7 +53,7 @@ class Fetched:
     """What a reference gave.
 
     `path` is the file of a backbone or a GGUF adapter, or the folder of a PEFT adapter or a pack. `revision` is the
-    full hash of the commit; `licence` is what the repository's model card states, or empty.
+    full hash of the commit; `license` is what the repository's model card states, or empty.
     """
 
     reference: Reference
@@ -61,7 +61,7 @@ class Fetched:
     path: Path
     files: tuple[FetchedFile, ...]
     revision: str
-    licence: str
+    license: str
 
     @property
     def size(self) -> int:
@@ -133,7 +133,7 @@ def _fetch(reference: Reference, downloads: Path, progress: Progress) -> Fetched
         FetchedFile(path, file.size, file.sha256 or _sha256(path))
         for path, file in zip(paths, choice.files, strict=True)
     )
-    return Fetched(reference, kind, path, files, repository.commit, repository.licence)
+    return Fetched(reference, kind, path, files, repository.commit, repository.license)
 
 
 class _Getter:
@@ -170,7 +170,7 @@ def _fetch_pack(getter: _Getter, repository: client.Repository, manifest_file: R
     files = tuple(
         FetchedFile(installed / f.file, (installed / f.file).stat().st_size, f.sha256) for f in manifest.files()
     )
-    return Fetched(reference, "pack", installed, files, repository.commit, repository.licence)
+    return Fetched(reference, "pack", installed, files, repository.commit, repository.license)
 
 
 def _is_installed(reference: Reference, manifest: Manifest, installed: Path, fetched: Path) -> bool:
@@ -253,7 +253,7 @@ def _remembered(reference: Reference, downloads: Path) -> Fetched:
         raw: dict[str, Any] = json.loads(_record(reference, downloads).read_text("utf-8"))
         data = data_folder()
         files = tuple(FetchedFile(data / file["path"], file["size"], file["sha256"]) for file in raw["files"])
-        fetched = Fetched(reference, raw["kind"], data / raw["path"], files, raw["revision"], raw["licence"])
+        fetched = Fetched(reference, raw["kind"], data / raw["path"], files, raw["revision"], raw["license"])
         is_whole = all(_sha256(file.path) == file.sha256 for file in files)
     except (OSError, ValueError, KeyError, TypeError):
         is_whole = False

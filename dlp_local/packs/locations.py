@@ -67,8 +67,8 @@ def find_pack(name: str) -> Path:
 
 
 def pack_folder(setting: str | None) -> Path:
-    """The pack of the setting `pack`, else the one chosen by `choose`, else the bundled one; raises `PackError`."""
-    name = setting or chosen()
+    """The pack that the setting names, else that of `set_default_pack`, else the bundled one; raises `PackError`."""
+    name = setting or default_pack_name()
     try:
         return find_pack(name)
     except PackError as error:
@@ -77,7 +77,7 @@ def pack_folder(setting: str | None) -> Path:
         raise PackError(f"{error} `dlp-local pack use bundled` goes back to the bundled one.") from None
 
 
-def chosen() -> str:
+def default_pack_name() -> str:
     """What `choose` wrote down last, or `bundled`."""
     try:
         return _choice().read_text("utf-8").removesuffix("\n") or BUNDLED
@@ -87,7 +87,7 @@ def chosen() -> str:
         raise PackError(f"{_choice()}: cannot be read ({error}). Remove the file.") from None
 
 
-def choose(name: str) -> Path:
+def set_default_pack(name: str) -> Path:
     """Writes down which pack is opened where nothing else says so, and returns its folder."""
     folder = find_pack(name)
     is_name = name == BUNDLED or folder.parent == packs_folder()

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from dlp_local.core.errors import InputError, PackError
 from dlp_local.core.values import BASE, AdapterFile, Scope
 from dlp_local.packs.examples import read_rows
-from dlp_local.packs.hash_cache import Verified
+from dlp_local.packs.hash_cache import HashCache
 from dlp_local.packs.locations import NAME
 from dlp_local.packs.toml_lines import line_of
 
@@ -53,7 +53,7 @@ class File(_Part):
     file: Annotated[str, AfterValidator(inside)]
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     size: int | None = Field(None, ge=0)
-    licence: str = ""
+    license: str = ""
     attribution: str = ""
 
 
@@ -194,12 +194,12 @@ class Pack:
 
         Files that were found sound before and look unchanged are not read again, unless `recall` is off.
         """
-        verified = Verified(self.folder, recall=recall)
+        verified = HashCache(self.folder, recall=recall)
         found = [problem for file in files if (problem := self._problem(file, verified))]
         verified.keep()
         return found
 
-    def _problem(self, file: File, verified: Verified) -> str:
+    def _problem(self, file: File, verified: HashCache) -> str:
         path = self.path(file)
         try:
             real = regular_inside(self.folder, file.file)

@@ -22,7 +22,7 @@ class Source:
     """A GGUF file, and what is known of where it comes from."""
 
     path: Path
-    licence: str = ""
+    license: str = ""
     attribution: str = ""
 
 
@@ -38,9 +38,9 @@ def adapter_source(source: str | Path, backbone: Path, progress: Progress | None
         return
     with temporary_folder() as folder:
         out = folder / "adapter.gguf"
-        about = {"license": found.licence} if found.licence else {}
+        about = {"license": found.license} if found.license else {}
         convert_peft(found.path, backbone, out, about=about, half=True)
-        yield Source(out, found.licence, found.attribution)
+        yield Source(out, found.license, found.attribution)
 
 
 def backbone_source(source: str | Path, progress: Progress | None = None) -> Source:
@@ -57,7 +57,7 @@ def _found(source: str | Path, kinds: tuple[str, ...], progress: Progress | None
     fetched = fetch(parse_reference(str(source)), progress=progress)
     if fetched.kind not in kinds:
         raise InputError(f"{source}: is of the kind '{fetched.kind}', and {' or '.join(kinds)} is wanted here.")
-    return Source(fetched.path, fetched.licence, fetched.source)
+    return Source(fetched.path, fetched.license, fetched.source)
 
 
 def _readable(source: Source) -> Source:

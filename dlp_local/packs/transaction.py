@@ -46,7 +46,7 @@ def changing(folder: Path) -> Iterator[tomlkit.TOMLDocument]:
     end its own change.
     """
     check_changeable(folder)
-    with told(folder), locked(folder):
+    with pack_errors(folder), locked(folder):
         _clean(folder)
         try:
             document = tomlkit.parse(manifest_text(folder))
@@ -76,7 +76,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def told(folder: Path) -> Iterator[None]:
+def pack_errors(folder: Path) -> Iterator[None]:
     """What a disk refuses, as a `PackError`."""
     try:
         yield
@@ -110,7 +110,7 @@ def bring(folder: Path, source: Path, stem: str, suffix: str) -> dict[str, Any]:
                 size += write.write(chunk)
             write.flush()
             os.fsync(write.fileno())
-        name = brought_name(stem, digest.hexdigest(), suffix)
+        name = stored_name(stem, digest.hexdigest(), suffix)
         os.replace(part, folder / name)
         sync_folder(place)
     finally:
@@ -118,7 +118,7 @@ def bring(folder: Path, source: Path, stem: str, suffix: str) -> dict[str, Any]:
     return {"file": name, "sha256": digest.hexdigest(), "size": size}
 
 
-def brought_name(stem: str, sha256: str, suffix: str) -> str:
+def stored_name(stem: str, sha256: str, suffix: str) -> str:
     """What a file that a change brings is called inside its pack."""
     return f"{FILES}/{stem}-{sha256[:12]}.{suffix}"
 

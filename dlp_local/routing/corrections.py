@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 SAME_AT = 0.75
 """Cosine from which on a message is rather treated as the corrected one. Two messages of different intents are that
-near in 2 of 100 pairs of nearest neighbours (BANKING77) or fewer (CLINC150)."""
+near in 2 of 100 pairs of nearest neighbors (BANKING77) or fewer (CLINC150)."""
 
 SOFTNESS = 0.04
 

@@ -16,7 +16,7 @@ MAX_TOKENS = 256
 """Where a text is cut: what all-MiniLM-L6-v2 was trained for."""
 
 MAX_CHARACTERS = 32 * MAX_TOKENS
-"""Cut before tokenising, so that 100 kB cost no more than 8 kB; 256 tokens of real text have 1,000-1,500 characters."""
+"""Cut before tokenizing, so that 100 kB cost no more than 8 kB; 256 tokens of real text have 1,000-1,500 characters."""
 
 BATCH_TOKENS = 2048
 """Tokens of one batch, padding included: bounds the memory that attention takes."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from dlp_local.core.errors import PackError
 from dlp_local.core.settings import Routing
-from dlp_local.core.values import BASE, Near, Route, Why
+from dlp_local.core.values import BASE, NearestExample, Route, RouteExplanation
 from dlp_local.routing.corrections import Corrections
 from dlp_local.routing.embedding_cache import EmbeddingCache
 from dlp_local.routing.encoder import Encoder
@@ -127,7 +127,7 @@ class MessageRouter:
 
     def explain(
         self, text: str, options: Routing, previous: Mapping[str, float] | None = None, nearest: int = 5
-    ) -> Why:
+    ) -> RouteExplanation:
         """Why a message is routed as it is."""
         embedding = self._encoder.encode([text])
         alone = self._alone(embedding)
@@ -140,11 +140,11 @@ class MessageRouter:
         names = [*known, *zip(corrected.labels, corrected.texts, strict=True)]
         cosines = vectors @ embedding[0]
         examples = tuple(
-            Near(names[index][0], names[index][1], float(cosines[index]), index >= len(known))
+            NearestExample(names[index][0], names[index][1], float(cosines[index]), index >= len(known))
             for index in np.argsort(-cosines, kind="stable")[:nearest].tolist()
         )
         cut = {name: p for name, p in open_to.items() if name not in kept}
-        return Why(examples, alone, carried, kept, cut)
+        return RouteExplanation(examples, alone, carried, kept, cut)
 
     def embeddings(self, texts: Sequence[str]) -> Floats:
         """Embeddings (n, dims) of messages, each as `route` has it."""

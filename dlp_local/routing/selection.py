@@ -1,4 +1,4 @@
-"""Probabilities → mix: pure functions (DLP-LoRA, arXiv 2410.01497, section 3: top-p, then normalised weights)."""
+"""Probabilities → mix: pure functions (DLP-LoRA, arXiv 2410.01497, section 3: top-p, then normalized weights)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def select(probabilities: Mapping[str, float], options: Routing) -> Mix:
     not a number from 0 to 1.
     """
     kept = head(probabilities, options.top_p, options.max_adapters)
-    return Mix.of(_NORMALISE[options.normalise](kept))
+    return Mix.of(_NORMALISE[options.normalize](kept))
 
 
 def head(probabilities: Mapping[str, float], top_p: float, longest: int) -> dict[str, float]:

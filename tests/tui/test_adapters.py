@@ -105,7 +105,7 @@ async def test_what_is_switched_off_is_switched_on_again():
 
 async def test_a_pack_that_cannot_be_changed_says_what_to_do():
     fake = FakeAssistant()
-    fake.fixed = FIXED
+    fake.read_only_reason = FIXED
     async with window(fake) as w:
         await w.say("/adapters add lora.gguf more")
         await w.sees("the bundled pack is never changed")

@@ -68,7 +68,7 @@ async def test_an_answer_that_was_cut_goes_on():
         await w.sees("cut off at the limit", READY)
         await w.press("f5")
         await w.sees("the first part and the rest", READY)
-        assert fake.calls[1].begun == "the first part"
+        assert fake.calls[1].answer_prefix == "the first part"
 
 
 async def test_an_earlier_message_is_marked_and_edited():

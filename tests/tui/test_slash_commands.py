@@ -11,13 +11,13 @@ from dlp_local.history import History
 from dlp_local.history.export import from_json, read_conversation
 from tests.fakes import Answer, FakeAssistant, Gate
 from tests.tui.window import READY, window
-from tui.chat_commands import Deeds
+from tui.chat_commands import ChatCommands
 from tui.command_table import COMMANDS, parse
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 def test_every_command_can_be_done(command):
-    assert callable(getattr(Deeds, f"_{command.name.replace(' ', '_')}"))
+    assert callable(getattr(ChatCommands, f"_{command.name.replace(' ', '_')}"))
     assert parse(f"/{command.name} x") == (command, "x")
 
 

@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 from dlp_local.history import History
 from tests.fakes import FakeAssistant
 from tui.app import ChatApp
-from tui.chat_commands import Deeds
+from tui.chat_commands import ChatCommands
 from tui.session import Session
 from tui.widgets.prompt import Prompt
 
@@ -37,7 +37,7 @@ class Window:
         return self.app.query_one(Prompt)
 
     @property
-    def screen_deeds(self) -> Deeds:
+    def screen_deeds(self) -> ChatCommands:
         return self.app.screen_stack[0].deeds
 
     def text(self) -> str:

@@ -53,7 +53,7 @@ QUANTS = {"Q4_0": Quant.Q4_0, "Q8_0": Quant.Q8_0}
 
 
 def _random_blocks(rng: np.random.Generator, shape: tuple[int, int], quant: Quant) -> np.ndarray:
-    """A quantised matrix with values of about 1/√in, its blocks drawn at random as bytes."""
+    """A quantized matrix with values of about 1/√in, its blocks drawn at random as bytes."""
     blocks = math.prod(shape) // _BLOCK
     bytes_of_values = {Quant.Q4_0: 16, Quant.Q8_0: 32}[quant]
     largest = {Quant.Q4_0: 8, Quant.Q8_0: 127}[quant]

@@ -15,12 +15,12 @@ from textual.widgets.option_list import Option
 
 from dlp_local.core.text import visible
 from dlp_local.core.values import AdapterInfo
-from tui.actions import AdapterDecision
+from tui.actions import AdapterAction
 
 KEYS = "A adds one · Enter switches on or off · F8 removes · Esc closes"
 
 
-class AdaptersScreen(ModalScreen[AdapterDecision | None]):
+class AdaptersScreen(ModalScreen[AdapterAction | None]):
     """A line for each; gives back what is to be changed. Removing is asked for twice: nothing brings the file back."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -29,24 +29,25 @@ class AdaptersScreen(ModalScreen[AdapterDecision | None]):
         Binding("f8,delete", "remove", "Remove it"),
     ]
 
-    def __init__(self, adapters: tuple[AdapterInfo, ...], fixed: str) -> None:
+    def __init__(self, adapters: tuple[AdapterInfo, ...], read_only_reason: str) -> None:
         super().__init__()
-        self._adapters, self._fixed = {adapter.name: adapter for adapter in adapters}, fixed
+        self._adapters = {adapter.name: adapter for adapter in adapters}
+        self._read_only_reason = read_only_reason
         self._asked = ""
 
     def compose(self) -> ComposeResult:
         """The list, and what goes for it."""
         with Vertical(id="pack") as panel:
             panel.border_title = "Adapters of the pack"
-            panel.border_subtitle = "Esc closes" if self._fixed else KEYS
+            panel.border_subtitle = "Esc closes" if self._read_only_reason else KEYS
             yield OptionList(*(Option(_line(adapter), id=name) for name, adapter in self._adapters.items()))
-            yield Static(visible(self._fixed or self._empty), classes="muted", markup=False)
+            yield Static(visible(self._read_only_reason or self._empty), classes="muted", markup=False)
             yield Static("", classes="problem", markup=False)
 
     def on_mount(self) -> None:
         """Nothing is asked yet."""
         self.query_one(".problem").display = False
-        self.query_one(".muted").display = bool(self._fixed or self._empty)
+        self.query_one(".muted").display = bool(self._read_only_reason or self._empty)
         self.query_one(OptionList).focus()
 
     @property
@@ -60,28 +61,28 @@ class AdaptersScreen(ModalScreen[AdapterDecision | None]):
 
     def action_add(self) -> None:
         """A."""
-        self._decide(AdapterDecision("add"))
+        self._decide(AdapterAction("add"))
 
     @on(OptionList.OptionSelected)
     def _on_selected(self) -> None:
         if adapter := self._chosen:
-            self._decide(AdapterDecision("disable" if adapter.enabled else "enable", adapter.name))
+            self._decide(AdapterAction("disable" if adapter.enabled else "enable", adapter.name))
 
     def action_remove(self) -> None:
         """F8, twice."""
         adapter = self._chosen
         if adapter is None:
             return
-        if self._fixed or self._asked == adapter.name:
-            self._decide(AdapterDecision("remove", adapter.name))
+        if self._read_only_reason or self._asked == adapter.name:
+            self._decide(AdapterAction("remove", adapter.name))
             return
         self._asked = adapter.name
         told = self.query_one(".problem", Static)
         told.update(f"F8 once more takes {adapter.name} out of the pack, and its files off the disk.")
         told.display = True
 
-    def _decide(self, decision: AdapterDecision) -> None:
-        if self._fixed:
+    def _decide(self, decision: AdapterAction) -> None:
+        if self._read_only_reason:
             self.app.bell()
         else:
             self.dismiss(decision)

@@ -16,13 +16,13 @@ from textual.widgets import Static, TextArea
 from dlp_local.core.errors import HistoryError, InputError
 from dlp_local.core.text import visible
 from tui.attachments import attach, sizes
-from tui.chat_commands import Deeds
+from tui.chat_commands import ChatCommands
 from tui.command_table import matching, parse
 from tui.completion import Completion, complete
 from tui.screens.compare import CompareScreen
 from tui.session import Session
-from tui.state import PackChanged, PathChanged, Shown, Status, StatusChanged, Turn, TurnChanged
-from tui.views.window import Windowed
+from tui.state import ConversationView, PackUpdated, PathChanged, Status, StatusChanged, Turn, TurnChanged
+from tui.views.window import WindowView
 from tui.widgets.greeting import Greeting
 from tui.widgets.message import TurnView
 from tui.widgets.prompt import Prompt
@@ -81,7 +81,7 @@ class ChatScreen(Screen[None]):
         self._draft: Timer | None = None
         self._sent = ""
         self._completed = Completion("")
-        self.deeds = Deeds(Windowed(self), session)
+        self.deeds = ChatCommands(WindowView(self), session)
 
     def compose(self) -> ComposeResult:
         """Top to bottom."""
@@ -125,15 +125,15 @@ class ChatScreen(Screen[None]):
             if isinstance(screen, CompareScreen):
                 screen.show(message.turn)
 
-    @on(PackChanged)
-    def _on_pack(self, message: PackChanged) -> None:
+    @on(PackUpdated)
+    def _on_pack(self, message: PackUpdated) -> None:
         self.tell(message.problem or message.done, problem=bool(message.problem))
 
     @on(PathChanged)
     async def _on_path(self, message: PathChanged) -> None:
         await self._show_path(message.shown, message.opened)
 
-    async def _show_path(self, shown: Shown, opened: bool) -> None:
+    async def _show_path(self, shown: ConversationView, opened: bool) -> None:
         """Draws another path; turns that stay where they were keep their views."""
         self._shown, self._marked = shown, None
         ids = [turn.id for turn in shown.turns]
@@ -297,7 +297,7 @@ class ChatScreen(Screen[None]):
         marked = self.turn
         turns = [marked] if marked and self._marked else list(reversed(self.session.shown().turns))
         for turn in turns:
-            if turn.place[1] > 1:
+            if turn.alternative[1] > 1:
                 self.session.step(turn.id, by)
                 return
 

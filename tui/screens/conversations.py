@@ -18,7 +18,7 @@ from textual.widgets.option_list import Option
 from dlp_local.core.errors import HistoryError
 from dlp_local.core.text import counted, visible
 from dlp_local.history import History
-from dlp_local.history.model import ConversationInfo, Found
+from dlp_local.history.model import ConversationInfo, SearchHit
 
 TITLE = 44
 
@@ -151,7 +151,7 @@ def info_line(info: ConversationInfo) -> Text:
     return line.append(f" {counted(info.turns, 'turn'):>10}  {at:%d %b %H:%M}", "dim")
 
 
-def hit_line(hit: Found) -> Text:
+def hit_line(hit: SearchHit) -> Text:
     """The excerpt with its hits marked, after the title."""
     line = Text(f"{visible(hit.title):20.20}  ", "dim", no_wrap=True, overflow="ellipsis")
     excerpt = Text("".join(c if c.isprintable() else " " for c in hit.excerpt))

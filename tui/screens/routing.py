@@ -19,13 +19,13 @@ from dlp_local.core.errors import InputError
 from dlp_local.core.receipt import milliseconds
 from dlp_local.core.text import counted, visible
 from dlp_local.core.values import BASE, Mix
-from tui.actions import Decision, Deed
+from tui.actions import RoutingAction, RoutingActionKind
 from tui.state import Turn
 
 BAR = 24
 
 
-class RoutingScreen(ModalScreen[Decision | None]):
+class RoutingScreen(ModalScreen[RoutingAction | None]):
     """Bars, and keys that act on the adapter under the cursor."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -41,7 +41,7 @@ class RoutingScreen(ModalScreen[Decision | None]):
     def __init__(self, turn: Turn, adapters: tuple[str, ...], options: ChatOptions) -> None:
         super().__init__()
         self._turn, self._adapters, self._options = turn, adapters, options
-        self._for: Deed = "again"
+        self._for: RoutingActionKind = "again"
 
     def compose(self) -> ComposeResult:
         """Message, bars, times, keys."""
@@ -85,18 +85,18 @@ class RoutingScreen(ModalScreen[Decision | None]):
     def action_pin(self) -> None:
         """P."""
         mix = self._turn.route.mix if self._turn.route else Mix()
-        self.dismiss(Decision("pin", mix) if self._options.pinned is None else Decision("unpin"))
+        self.dismiss(RoutingAction("pin", mix) if self._options.pinned is None else RoutingAction("unpin"))
 
     def action_veto(self) -> None:
         """V."""
         if self._chosen == BASE:
             self._tell("The bare backbone cannot be vetoed. Choose an adapter.")
         else:
-            self.dismiss(Decision("veto", adapter=self._chosen))
+            self.dismiss(RoutingAction("veto", adapter=self._chosen))
 
     def action_again(self) -> None:
         """A."""
-        self.dismiss(Decision("again", Mix.of({self._chosen: 1.0})))
+        self.dismiss(RoutingAction("again", Mix.of({self._chosen: 1.0})))
 
     @on(OptionList.OptionSelected)
     def _on_selected(self) -> None:
@@ -104,9 +104,9 @@ class RoutingScreen(ModalScreen[Decision | None]):
 
     def action_wrong(self) -> None:
         """W."""
-        self.dismiss(Decision("wrong", adapter=self._chosen))
+        self.dismiss(RoutingAction("wrong", adapter=self._chosen))
 
-    def action_by_hand(self, deed: Deed) -> None:
+    def action_by_hand(self, deed: RoutingActionKind) -> None:
         """M, S: asks for the weights."""
         self._for = deed
         weights = self.query_one("#weights", Input)
@@ -124,7 +124,7 @@ class RoutingScreen(ModalScreen[Decision | None]):
         except InputError as error:
             self._tell(str(error))
         else:
-            self.dismiss(Decision(self._for, mix))
+            self.dismiss(RoutingAction(self._for, mix))
 
     def _tell(self, problem: str) -> None:
         told = self.query_one(".problem", Static)

@@ -9,7 +9,7 @@ from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import DlpLocalError
 from dlp_local.core.values import AdapterInfo
 from dlp_local.history import History
-from tui.actions import AdapterDecision, Decision
+from tui.actions import AdapterAction, RoutingAction
 from tui.state import Turn
 
 
@@ -48,14 +48,14 @@ class View(Protocol):
         """Stored conversations, or what a search finds; `then` gets the number of the one to open."""
 
     def show_routing(
-        self, turn: Turn, adapters: tuple[str, ...], options: ChatOptions, then: Callable[[Decision | None], None]
+        self, turn: Turn, adapters: tuple[str, ...], options: ChatOptions, then: Callable[[RoutingAction | None], None]
     ) -> None:
         """How a turn was routed; `then` gets what is to be done about it."""
 
     def show_adapters(
-        self, adapters: tuple[AdapterInfo, ...], fixed: str, then: Callable[[AdapterDecision | None], None]
+        self, adapters: tuple[AdapterInfo, ...], read_only_reason: str, then: Callable[[AdapterAction | None], None]
     ) -> None:
-        """The adapters of the pack, which is `fixed` for a reason or not; `then` gets what is to be changed."""
+        """The adapters of the pack, which is read-only for a reason or not; `then` gets what is to be changed."""
 
     def show_beside(self, left: Turn, right: Turn, then: Callable[[int | None], None]) -> None:
         """Two turns, the right one as it comes; `then` gets the one to keep."""

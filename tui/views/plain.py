@@ -19,28 +19,28 @@ from dlp_local.core.receipt import reply_receipt
 from dlp_local.core.text import visible
 from dlp_local.core.values import AdapterInfo
 from dlp_local.history import History
-from tui.actions import AdapterDecision, Decision
+from tui.actions import AdapterAction, RoutingAction
 from tui.attachments import attach
-from tui.chat_commands import Deeds
+from tui.chat_commands import ChatCommands
 from tui.command_table import COMMANDS, parse
 from tui.session import Session
-from tui.state import PackChanged, PathChanged, Shown, StatusChanged, Turn, TurnChanged
+from tui.state import ConversationView, PackUpdated, PathChanged, StatusChanged, Turn, TurnChanged
 
 if TYPE_CHECKING:
     from dlp_local.core.settings import Settings
-    from tui.backend import AssistantLike
+    from tui.backend import AssistantBackend
 
 PROMPT = "> "
 IN_WINDOW = ("copy", "theme")
 ONLY_IN_WINDOW = "the window alone can do that: `dlp-local chat` without --plain."
 
 
-class Plain:
+class PlainView:
     """A `View` on stdin and stdout. `run` belongs to the main thread, `post` is called by the session's."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._deeds = Deeds(self, session)
+        self._deeds = ChatCommands(self, session)
         self._changed = threading.Condition()
         self._waiting_for: int | None = None
         self._printed = 0
@@ -72,13 +72,13 @@ class Plain:
             asyncio.run(self._deeds.do(command.name, argument))
             after = self._session.shown().turns
             self._wait_for_changes()
-            if after and after != before and after[-1].state in ("queued", "reading", "writing"):
+            if after and after != before and after[-1].state in ("queued", "processing", "generating"):
                 self._wait(after[-1].id)
             return
         try:
             text = attach(line, self._session.status.context_size)
         except InputError as error:
-            self.told(error)
+            self.history_messages(error)
             return
         editing, self._editing = self._editing, None
         if editing is None:
@@ -97,7 +97,7 @@ class Plain:
             elif isinstance(message, StatusChanged) and message.status.phase == "failed":
                 self._print(f"Error: {message.status.error}")
                 self._waiting_for = None
-            elif isinstance(message, PackChanged):
+            elif isinstance(message, PackUpdated):
                 self._print(f"Error: {message.problem}" if message.problem else message.done)
             elif isinstance(message, PathChanged):
                 if message.opened:
@@ -106,7 +106,7 @@ class Plain:
             self._changed.notify_all()
         return True
 
-    def show(self, shown: Shown) -> None:
+    def show(self, shown: ConversationView) -> None:
         """A conversation that was opened."""
         for turn in shown.turns:
             self._print(f"{PROMPT}{turn.text}\n{turn.answer}")
@@ -205,7 +205,7 @@ class Plain:
         self._print("\n".join([*lines, "/open NUMBER opens one."] if lines else ["Nothing found."]))
 
     def show_routing(
-        self, turn: Turn, adapters: tuple[str, ...], options: ChatOptions, then: Callable[[Decision | None], None]
+        self, turn: Turn, adapters: tuple[str, ...], options: ChatOptions, then: Callable[[RoutingAction | None], None]
     ) -> None:
         """A line for each adapter; /pin, /veto, /mix and /retry do what the window's keys do."""
         probabilities = dict(turn.route.probabilities) if turn.route else {}
@@ -217,13 +217,15 @@ class Plain:
         self._print("/pin, /veto ADAPTER, /retry MIX and /mix MIX change it.")
 
     def show_adapters(
-        self, adapters: tuple[AdapterInfo, ...], fixed: str, then: Callable[[AdapterDecision | None], None]
+        self, adapters: tuple[AdapterInfo, ...], read_only_reason: str, then: Callable[[AdapterAction | None], None]
     ) -> None:
         """A line for each, and what changes them."""
         for adapter in adapters:
             off = "" if adapter.enabled else ", off"
             self._print(f"{adapter.name}{off}{': ' if adapter.description else ''}{adapter.description}")
-        self._print(fixed or "/adapters add FILE NAME [EXAMPLES], enable, disable and remove NAME change them.")
+        self._print(
+            read_only_reason or "/adapters add FILE NAME [EXAMPLES], enable, disable and remove NAME change them."
+        )
 
     def show_beside(self, left: Turn, right: Turn, then: Callable[[int | None], None]) -> None:
         """Only reached from the window's routing screen."""
@@ -243,7 +245,7 @@ def run_plain(settings: Settings, *, resume: bool = False, number: int | None = 
     """
     from dlp_local.history import open_history
 
-    def open_assistant() -> AssistantLike:
+    def open_assistant() -> AssistantBackend:
         from dlp_local.assistant import open_assistant
 
         return open_assistant(settings)
@@ -255,7 +257,7 @@ def run_plain(settings: Settings, *, resume: bool = False, number: int | None = 
             number = history.last()
         if number is not None:
             session.open(number)
-        plain = Plain(session)
+        plain = PlainView(session)
         if number is not None:
             plain.show(session.shown())
         return plain.run()

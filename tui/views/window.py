@@ -13,7 +13,7 @@ from dlp_local.core.errors import DlpLocalError
 from dlp_local.core.paths import config_file
 from dlp_local.core.values import AdapterInfo
 from dlp_local.history import History
-from tui.actions import AdapterDecision, Decision
+from tui.actions import AdapterAction, RoutingAction
 from tui.screens.adapters import AdaptersScreen
 from tui.screens.compare import CompareScreen
 from tui.screens.conversations import ConversationsScreen
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tui.screens.chat import ChatScreen
 
 
-class Windowed:
+class WindowView:
     """A `tui.views.base.View` by the chat's screen."""
 
     def __init__(self, screen: ChatScreen) -> None:
@@ -88,16 +88,16 @@ class Windowed:
         self._screen.app.push_screen(ConversationsScreen(history, words), then)
 
     def show_routing(
-        self, turn: Turn, adapters: tuple[str, ...], options: ChatOptions, then: Callable[[Decision | None], None]
+        self, turn: Turn, adapters: tuple[str, ...], options: ChatOptions, then: Callable[[RoutingAction | None], None]
     ) -> None:
         """The receipt, unfolded."""
         self._screen.app.push_screen(RoutingScreen(turn, adapters, options), then)
 
     def show_adapters(
-        self, adapters: tuple[AdapterInfo, ...], fixed: str, then: Callable[[AdapterDecision | None], None]
+        self, adapters: tuple[AdapterInfo, ...], read_only_reason: str, then: Callable[[AdapterAction | None], None]
     ) -> None:
         """A list with a key for each change."""
-        self._screen.app.push_screen(AdaptersScreen(adapters, fixed), then)
+        self._screen.app.push_screen(AdaptersScreen(adapters, read_only_reason), then)
 
     def show_beside(self, left: Turn, right: Turn, then: Callable[[int | None], None]) -> None:
         """Two columns."""

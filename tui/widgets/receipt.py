@@ -55,7 +55,7 @@ def fold(line: str, width: int) -> str:
 
 def receipt(turn: Turn) -> str:
     """`sql 0.72 · shell 0.22 · base 0.06 · 2 ms route · 180 ms first token · 96 tok/s`, or what there is of it."""
-    number, count = turn.place
+    number, count = turn.alternative
     place = [f"‹ {number}/{count} ›"] if count > 1 else []
     if turn.state == "queued":
         return " · ".join([*place, "queued"])

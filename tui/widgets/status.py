@@ -26,7 +26,7 @@ class StatusLine(Horizontal):
         """Renders the state of the session."""
         self.query_one("#who", Static).update(who(status))
         self.query_one("#context", Static).update(context(status))
-        self.set_class(status.phase in ("loading", "reading", "writing", "changing"), "busy")
+        self.set_class(status.phase in ("loading", "processing", "generating", "updating"), "busy")
         self.set_class(status.phase == "failed", "failed")
 
 

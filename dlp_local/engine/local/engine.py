@@ -177,7 +177,7 @@ class Engine:
             "Shorten it, or use a backbone with a larger context."
         )
 
-    def settle(self, history: Sequence[Message], max_tokens: int) -> None:
+    def warm(self, history: Sequence[Message], max_tokens: int) -> None:
         """Computes a finished conversation onto the spine, so that the next message does not wait for it.
 
         Ends early on `cancel`.
@@ -201,7 +201,7 @@ class Engine:
         self._cache.forget_under(name)
 
     def cancel(self) -> None:
-        """Ends the running answer within a token and a running `settle` at once; from any thread, until `resume`."""
+        """Ends the running answer within a token and a running `warm` at once; from any thread, until `resume`."""
         self._cancelled = True
         self._backbone.interrupt()
 

@@ -135,7 +135,7 @@ class Backbone:
         buffer = (lib.llama_token * size)()
         count = lib.llama_tokenize(self._vocab, raw, len(raw), buffer, size, False, special)
         if count < 0:
-            raise EngineError(f"{self.path}: the text could not be tokenised. Shorten the message.")
+            raise EngineError(f"{self.path}: the text could not be tokenized. Shorten the message.")
         return list(buffer[:count])
 
     def piece(self, token: int) -> bytes:

@@ -47,7 +47,7 @@ def _architecture(values: Mapping[str, Value]) -> str:
 def keeps_scores(options: settings.Engine) -> bool:
     """Whether attention on the CPU computes all scores of a batch before it uses them: without flash attention.
 
-    `auto` is off there, unless the KV cache is quantised, which needs it. It costs more than it saves
+    `auto` is off there, unless the KV cache is quantized, which needs it. It costs more than it saves
     (docs/benchmarks.md): after 4,000 tokens a message of 64 and each token of its answer are read and written faster
     without it, in exchange for the memory of the scores.
     """

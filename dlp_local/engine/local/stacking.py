@@ -23,7 +23,7 @@ from dlp_local.formats.lora import LoraFile, values
 _ALIGNMENT = 32
 _DTYPES = {gguf.F16: "<f2", gguf.F32: "<f4"}
 _HALF = frozenset({gguf.F16, gguf.Q8_0})
-"""Types that a stack holds as F16: of Q8_0 that loses less than the quantisation did. All others become F32."""
+"""Types that a stack holds as F16: of Q8_0 that loses less than the quantization did. All others become F32."""
 
 FILE_SIZE = 8 << 20
 """Bytes. One file is written while the one before it is loaded: several hide the writing, and take less memory."""

@@ -32,13 +32,13 @@ Order = Callable[[Rows, int, int], Rows]
 """(rows as transformers has them, heads, heads of K and V) → as llama.cpp has them."""
 
 
-def _neighbouring_pairs(rows: Rows, heads: int, _: int) -> Rows:
-    """From rotated halves of a head to rotated neighbours."""
+def _neighboring_pairs(rows: Rows, heads: int, _: int) -> Rows:
+    """From rotated halves of a head to rotated neighbors."""
     return rows.reshape(heads, 2, -1).swapaxes(1, 2).reshape(-1)
 
 
-def _neighbouring_pairs_of_k(rows: Rows, _: int, kv_heads: int) -> Rows:
-    return _neighbouring_pairs(rows, kv_heads, kv_heads)
+def _neighboring_pairs_of_k(rows: Rows, _: int, kv_heads: int) -> Rows:
+    return _neighboring_pairs(rows, kv_heads, kv_heads)
 
 
 def _heads_last(rows: Rows, heads: int, _: int) -> Rows:
@@ -56,7 +56,7 @@ _PLAIN = (
     "cohere2 command-r ernie4_5 exaone4 gemma gemma2 gemma3 gpt2 hunyuan-dense lfm2 nemotron olmo2 phi2 phi3 qwen2 "
     "qwen3 qwen3moe seed_oss stablelm starcoder2"
 )
-_ROTARY: Mapping[str, Order] = {"attn_q": _neighbouring_pairs, "attn_k": _neighbouring_pairs_of_k}
+_ROTARY: Mapping[str, Order] = {"attn_q": _neighboring_pairs, "attn_k": _neighboring_pairs_of_k}
 _FUSED: Mapping[str, Order] = {"attn_qkv": _heads_last}
 _ORDERS: Mapping[str, Mapping[str, Order]] = {
     **{architecture: {} for architecture in _PLAIN.split()},

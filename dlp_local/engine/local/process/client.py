@@ -24,8 +24,8 @@ from dlp_local.engine.local.process.protocol import (
     Open,
     Opened,
     RemoveAdapter,
-    Settle,
     Task,
+    Warm,
 )
 from dlp_local.engine.local.process.subprocess import Child, ChildDiedError
 
@@ -153,9 +153,9 @@ class EngineProcess:
                 error=str(died),
             )
 
-    def settle(self, history: Sequence[Message], max_tokens: int) -> None:
-        """As `Engine.settle`."""
-        self._run(Settle(tuple(history), max_tokens))
+    def warm(self, history: Sequence[Message], max_tokens: int) -> None:
+        """As `Engine.warm`."""
+        self._run(Warm(tuple(history), max_tokens))
 
     def add_adapter(self, adapter: AdapterFile) -> None:
         """As `Engine.add_adapter`; a new child knows it too."""
@@ -168,7 +168,7 @@ class EngineProcess:
         self._adapters.pop(name, None)
 
     def cancel(self) -> None:
-        """Ends the running answer within a token and a running `settle` at once; from any thread, until `resume`."""
+        """Ends the running answer within a token and a running `warm` at once; from any thread, until `resume`."""
         with self._guard:
             self._cancelled = True
             if self._running is not None:

@@ -36,7 +36,7 @@ class Generate:
 
 
 @dataclass(frozen=True, slots=True)
-class Settle:
+class Warm:
     """Compute a finished conversation onto the spine."""
 
     history: tuple[Message, ...]
@@ -62,7 +62,7 @@ class Cancel:
     """End the request whose number this has, running or still waiting."""
 
 
-Task = Open | Generate | Settle | AddAdapter | RemoveAdapter | Cancel
+Task = Open | Generate | Warm | AddAdapter | RemoveAdapter | Cancel
 
 
 @dataclass(frozen=True, slots=True)

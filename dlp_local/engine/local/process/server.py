@@ -33,8 +33,8 @@ from dlp_local.engine.local.process.protocol import (
     RemoveAdapter,
     Reply,
     Request,
-    Settle,
     Task,
+    Warm,
     receive,
     send,
 )
@@ -122,8 +122,8 @@ class _Server:
         match task:
             case Generate(messages, mix, sampling, scope):
                 yield from by_frame(self._engine.generate(messages, mix, sampling, scope))
-            case Settle(history, max_tokens):
-                self._engine.settle(history, max_tokens)
+            case Warm(history, max_tokens):
+                self._engine.warm(history, max_tokens)
             case AddAdapter(file):
                 self._engine.add_adapter(file)
             case RemoveAdapter(name):

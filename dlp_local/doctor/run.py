@@ -14,7 +14,7 @@ from dlp_local.core.paths import config_file
 from dlp_local.core.settings import Settings, load_settings
 from dlp_local.doctor import machine
 from dlp_local.doctor.check import Check
-from dlp_local.doctor.packs import look_at
+from dlp_local.doctor.packs import check_pack
 from dlp_local.packs import bundled_pack, pack_folder
 from dlp_local.packs.locations import user_packs
 
@@ -25,7 +25,7 @@ LONGEST = 32
 """Tokens of the answer that is timed."""
 
 
-def examine(pack: str | None = None) -> Iterator[Check]:
+def run_checks(pack: str | None = None) -> Iterator[Check]:
     """Looks at the machine, at every pack, and at one real answer of the pack in use (none: the settings' own).
 
     What is broken is a finding, not an error.
@@ -47,7 +47,7 @@ def examine(pack: str | None = None) -> Iterator[Check]:
     if used and used not in folders:
         folders.append(used)
     for folder in folders:
-        yield from look_at(folder, settings, build)
+        yield from check_pack(folder, settings, build)
     if used:
         yield _answer(used, settings)
 
