@@ -11,7 +11,7 @@ from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
 from dlp_local.core.receipt import reply_receipt
 from dlp_local.core.settings import Settings
-from tests.prompts import PROMPTS, SMALL_TALK
+from tests.support.prompts import PROMPTS, SMALL_TALK
 
 
 def finish(assistant, text, history=(), **options):

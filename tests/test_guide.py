@@ -53,7 +53,7 @@ def test_the_manifest_of_the_guide_is_one_but_for_its_hashes():
 def test_the_training_of_the_guide_makes_an_adapter_that_fits(tmp_path):
     pytest.importorskip("torch", reason="needs the `train` extra")
     pytest.importorskip("peft", reason="needs the `train` extra")
-    from tests.tiny_models import random_model, write_backbone
+    from tests.support.tiny_models import random_model, write_backbone
 
     model = random_model("qwen2")
     model.save_pretrained(tmp_path / "model")

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests import hub_server
-from tests.hub_server import Repo
+from tests.support import hub_server
+from tests.support.hub_server import Repo
 
 PAGE = (Path(__file__).parent.parent / "docs" / "privacy.md").read_text("utf-8")
 

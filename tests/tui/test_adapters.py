@@ -11,7 +11,7 @@ from dlp_local.core.settings import load_settings
 from dlp_local.core.values import AdapterChange
 from dlp_local.packs import open_pack
 from dlp_local.packs.create import copy_pack
-from tests.fakes import Answer, FakeAssistant, Gate, loading
+from tests.support.fakes import Answer, FakeAssistant, Gate, loading
 from tests.tui.window import READY, window
 from tui.screens.adapters import AdaptersScreen
 

@@ -5,7 +5,7 @@ import pytest
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.values import Message, Mix
 from dlp_local.history import History
-from tests.fakes import Answer, FakeAssistant, Gate
+from tests.support.fakes import Answer, FakeAssistant, Gate
 from tests.tui.window import READY, window
 
 pytestmark = pytest.mark.asyncio

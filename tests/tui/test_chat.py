@@ -7,7 +7,7 @@ import pytest
 
 from dlp_local.core.errors import EngineError, InputError
 from dlp_local.core.values import Message, Mix
-from tests.fakes import Answer, FakeAssistant, Gate, loading
+from tests.support.fakes import Answer, FakeAssistant, Gate, loading
 from tests.tui.window import READY, window
 from tui.widgets.message import TurnView
 from tui.widgets.transcript import Transcript

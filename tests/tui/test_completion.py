@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fakes import FakeAssistant
+from tests.support.fakes import FakeAssistant
 from tests.tui.window import window
 from tui.command_table import COMMANDS, matching
 from tui.completion import complete, words

@@ -3,7 +3,7 @@
 import pytest
 from textual.widgets import Static
 
-from tests.fakes import FakeAssistant
+from tests.support.fakes import FakeAssistant
 from tests.tui.window import window
 from tui.command_table import COMMANDS
 from tui.screens.help import HelpScreen, key_name, key_table

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.history import History
-from tests.fakes import FakeAssistant
+from tests.support.fakes import FakeAssistant
 from tests.tui.window import window
 from tui.screens.options import FIELDS, OptionsScreen, parse, shown
 

@@ -4,7 +4,7 @@ import pytest
 
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.values import Mix
-from tests.fakes import Answer, FakeAssistant
+from tests.support.fakes import Answer, FakeAssistant
 from tests.tui.window import READY, window
 from tui.screens.routing import RoutingScreen
 

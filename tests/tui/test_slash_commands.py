@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from dlp_local.core.values import Mix
 from dlp_local.history import History
 from dlp_local.history.export import from_json, read_conversation
-from tests.fakes import Answer, FakeAssistant, Gate
+from tests.support.fakes import Answer, FakeAssistant, Gate
 from tests.tui.window import READY, window
 from tui.chat_commands import ChatCommands
 from tui.command_table import COMMANDS, parse

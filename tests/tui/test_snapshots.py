@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.color import blend_rgb
 
-from tests.fakes import Answer, FakeAssistant
+from tests.support.fakes import Answer, FakeAssistant
 from tests.tui.window import window
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"

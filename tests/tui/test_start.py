@@ -9,7 +9,7 @@ import pytest
 import tui
 from dlp_local.core.errors import PackError
 from dlp_local.core.settings import Settings
-from tests.fakes import FakeAssistant, Gate, loading
+from tests.support.fakes import FakeAssistant, Gate, loading
 from tests.tui.window import window
 from tui.app import ChatApp
 

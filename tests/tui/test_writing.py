@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.fakes import Answer, FakeAssistant, Gate
+from tests.support.fakes import Answer, FakeAssistant, Gate
 from tests.tui.window import READY, window
 
 pytestmark = pytest.mark.asyncio

@@ -10,7 +10,7 @@ from textual import events
 from textual.pilot import Pilot
 
 from dlp_local.history import History
-from tests.fakes import FakeAssistant
+from tests.support.fakes import FakeAssistant
 from tui.app import ChatApp
 from tui.chat_commands import ChatCommands
 from tui.session import Session

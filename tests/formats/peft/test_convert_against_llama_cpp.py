@@ -15,9 +15,9 @@ pytest.importorskip("peft", reason="needs the train extra")
 pytest.importorskip("transformers", reason="needs the train extra")
 
 from dlp_local.formats.peft.convert import convert_peft
-from tests.lora import read_pairs
-from tests.peft_adapters import add_adapter, modules_of
-from tests.tiny_models import MODELS, random_model, write_backbone
+from tests.support.lora import read_pairs
+from tests.support.peft_adapters import add_adapter, modules_of
+from tests.support.tiny_models import MODELS, random_model, write_backbone
 
 SOURCE = os.environ.get("DLP_LOCAL_LLAMA_CPP", "")
 SCRIPT = Path(SOURCE) / "convert_lora_to_gguf.py"

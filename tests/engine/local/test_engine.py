@@ -14,10 +14,10 @@ from dlp_local.engine.local.kv_cache import KVCache
 from dlp_local.engine.local.llama import KEPT_HISTORIES, Backbone
 from dlp_local.engine.local.mixer import last_occurrence
 from dlp_local.formats.lora import read_lora
-from tests.engines import GREEDY, ask, open_engine
-from tests.llama_itself import greedy, open_llama
-from tests.lora import write_lora
-from tests.prompts import PROMPTS, SMALL_TALK
+from tests.support.engines import GREEDY, ask, open_engine
+from tests.support.llama_itself import greedy, open_llama
+from tests.support.lora import write_lora
+from tests.support.prompts import PROMPTS, SMALL_TALK
 
 EVERY_PROMPT = [(task, prompt) for task, prompts in PROMPTS.items() for prompt in prompts]
 HISTORY = (

@@ -10,7 +10,7 @@ from dlp_local.core.settings import Routing
 from dlp_local.core.values import BASE
 from dlp_local.routing import MessageRouter, Router
 from dlp_local.routing.message_router import carry_over
-from tests.prompts import PROMPTS
+from tests.support.prompts import PROMPTS
 
 TASKS = ("banking", "dates", "describe", "extract", "shell", "sql")
 SHARES = st.lists(st.integers(0, 100), min_size=4, max_size=4).filter(any)

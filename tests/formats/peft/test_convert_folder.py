@@ -20,8 +20,18 @@ from dlp_local.formats.lora import read_lora
 from dlp_local.formats.peft.config import read_config
 from dlp_local.formats.peft.convert import convert_peft
 from dlp_local.formats.safetensors_file import MAX_HEADER, open_safetensors
-from tests.lora import read_pairs
-from tests.peft_folder import FFN, PREFIX, VOCAB, WIDTH, pair, safetensors, with_header, write_backbone, write_folder
+from tests.support.lora import read_pairs
+from tests.support.peft_folder import (
+    FFN,
+    PREFIX,
+    VOCAB,
+    WIDTH,
+    pair,
+    safetensors,
+    with_header,
+    write_backbone,
+    write_folder,
+)
 
 A, B = f"{PREFIX}.self_attn.q_proj.lora_A.weight", f"{PREFIX}.self_attn.q_proj.lora_B.weight"
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from textual.widgets import Markdown
 
 from dlp_local.core.text import visible
-from tests.fakes import Answer, FakeAssistant
+from tests.support.fakes import Answer, FakeAssistant
 from tests.tui.window import READY, window
 from tui.markdown import has_structure
 from tui.widgets.answer import Answer as Answered

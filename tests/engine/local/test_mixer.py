@@ -15,8 +15,8 @@ from dlp_local.engine.local import stacking
 from dlp_local.engine.local.library import lib
 from dlp_local.engine.local.llama import Backbone
 from dlp_local.engine.local.mixer import Mixer
-from tests.engines import adapter_files, ask, open_engine
-from tests.prompts import PROMPTS
+from tests.support.engines import adapter_files, ask, open_engine
+from tests.support.prompts import PROMPTS
 
 SEVERAL = {"sql": 0.5, "shell": 0.25, "dates": 0.125}
 

@@ -261,7 +261,7 @@ def test_a_dumb_terminal_gets_the_plain_chat():
 
 PLAIN_WITH_A_LONG_ANSWER = """
 from dlp_local.history import History
-from tests.fakes import Answer, FakeAssistant, Gate
+from tests.support.fakes import Answer, FakeAssistant, Gate
 from tui.views.plain import Plain
 from tui.session import Session
 

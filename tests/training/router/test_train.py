@@ -32,8 +32,8 @@ from dlp_local.routing import MessageRouter, Router
 from dlp_local.routing.embedding_cache import EmbeddingCache
 from dlp_local.training.router import train
 from dlp_local.training.router.train import evaluate, held_out_texts, train_file, train_pack
-from tests.plain_router import write_plain_router
-from tests.prompts import PROMPTS, SMALL_TALK
+from tests.support.plain_router import write_plain_router
+from tests.support.prompts import PROMPTS, SMALL_TALK
 
 ONNX = "needs the `router` extra"
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="uses POSIX signals")

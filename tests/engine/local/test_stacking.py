@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dlp_local.engine.local.stacking import NotStackableError, Stack
 from dlp_local.formats.lora import read_lora
-from tests.lora import read_pairs, write_lora
+from tests.support.lora import read_pairs, write_lora
 
 WEIGHTS = {"blk.0.attn_q.weight": (64, 32), "blk.0.attn_v.weight": (32, 32), "blk.1.ffn_up.weight": (96, 32)}
 """(out, in) of each."""

@@ -13,7 +13,7 @@ from dlp_local.core.settings import Engine as Options
 from dlp_local.engine.local.llama import Backbone
 from dlp_local.formats import gguf as gguf
 from dlp_local.formats.lora import read_lora
-from tests.lora import write_lora
+from tests.support.lora import write_lora
 
 NAME = "blk.0.attn_q.weight"
 

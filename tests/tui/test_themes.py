@@ -5,7 +5,7 @@ import pytest
 from dlp_local.core.errors import InputError
 from dlp_local.core.settings import Ui
 from dlp_local.history import History
-from tests.fakes import Answer, FakeAssistant
+from tests.support.fakes import Answer, FakeAssistant
 from tui.app import ChatApp
 from tui.themes import HIGH_CONTRAST, theme
 

@@ -24,8 +24,8 @@ from dlp_local.engine.local.process.client import EngineProcess
 from dlp_local.engine.local.process.protocol import Generate
 from dlp_local.engine.local.process.subprocess import ChildDiedError
 from dlp_local.engine.text import FRAME
-from tests.engines import ask, open_engine
-from tests.prompts import PROMPTS
+from tests.support.engines import ask, open_engine
+from tests.support.prompts import PROMPTS
 
 MESSAGE = "hello, what can you do?"
 ENDLESS = Sampling(temperature=5, top_k=0, top_p=1, min_p=0, seed=1, max_tokens=900)

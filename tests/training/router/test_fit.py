@@ -11,7 +11,7 @@ from dlp_local.routing import Router
 from dlp_local.training.router import fit
 from dlp_local.training.router.fit import Shape, best_temperature, calibration_error, train_router
 from dlp_local.training.router.write import read_anchors
-from tests.plain_router import write_plain_router
+from tests.support.plain_router import write_plain_router
 
 pytest.importorskip("onnx", reason="needs the `router` extra")
 

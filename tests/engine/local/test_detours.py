@@ -12,9 +12,9 @@ from dlp_local.core.events import HistoryTrimmed, TextDelta
 from dlp_local.core.settings import Sampling
 from dlp_local.core.values import Message, Mix
 from dlp_local.engine.local.engine import Engine
-from tests.engines import adapter_files, open_engine
-from tests.llama_itself import greedy, open_llama
-from tests.prompts import PROMPTS
+from tests.support.engines import adapter_files, open_engine
+from tests.support.llama_itself import greedy, open_llama
+from tests.support.prompts import PROMPTS
 
 SAMPLING = Sampling(max_tokens=20)
 CONTEXT = 192

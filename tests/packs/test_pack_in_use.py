@@ -22,11 +22,11 @@ from dlp_local.packs.catalogue import catalogue
 from dlp_local.packs.create import copy_pack, start_pack
 from dlp_local.packs.locations import find_pack
 from dlp_local.packs.manifest import read_manifest
-from tests import hub_server
-from tests.hub_server import Repo
-from tests.lora import read_pairs, write_lora
-from tests.peft_folder import write_backbone, write_folder
-from tests.prompts import PROMPTS
+from tests.support import hub_server
+from tests.support.hub_server import Repo
+from tests.support.lora import read_pairs, write_lora
+from tests.support.peft_folder import write_backbone, write_folder
+from tests.support.prompts import PROMPTS
 
 SQL = PROMPTS["sql"][0]
 

@@ -40,7 +40,7 @@ from dlp_local.packs.locations import (
     user_packs,
 )
 from dlp_local.packs.manifest import Pack, read_manifest
-from tests.lora import read_pairs, write_lora
+from tests.support.lora import read_pairs, write_lora
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="uses POSIX signals or limits")
 

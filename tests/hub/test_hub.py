@@ -18,8 +18,8 @@ from dlp_local.hub import client, download
 from dlp_local.packs import open_pack
 from dlp_local.packs.install import fetch, parse_reference
 from dlp_local.packs.locations import user_packs
-from tests import hub_server
-from tests.hub_server import COMMIT, Answer, Repo
+from tests.support import hub_server
+from tests.support.hub_server import COMMIT, Answer, Repo
 
 REFERENCE = parse_reference("hf:ana/model-GGUF")
 

@@ -16,8 +16,8 @@ from dlp_local.engine.local.memory import SPARE, kv_bytes_per_token, score_bytes
 from dlp_local.formats.gguf import UINT32, Value
 from dlp_local.hub.choice import Reference
 from dlp_local.packs.catalogue import catalogue, named_reference
-from tests import hub_server
-from tests.hub_server import COMMIT, Answer, Repo
+from tests.support import hub_server
+from tests.support.hub_server import COMMIT, Answer, Repo
 
 COMMAND = [sys.executable, "-m", "dlp_local", "pull"]
 SHAPES = {

@@ -16,7 +16,7 @@ from dlp_local.engine.local.llama import Backbone
 from dlp_local.formats.lora import read_lora
 from dlp_local.formats.peft.convert import convert_peft
 from dlp_local.packs import open_pack
-from tests.prompts import PROMPTS
+from tests.support.prompts import PROMPTS
 
 ADAPTERS = sorted(PROMPTS)
 

@@ -17,9 +17,9 @@ from dlp_local.engine.local import llama  # noqa: E402
 from dlp_local.formats.lora import read_lora  # noqa: E402
 from dlp_local.formats.peft.convert import convert_peft  # noqa: E402
 from dlp_local.formats.peft.target import ARCHITECTURES  # noqa: E402
-from tests.lora import read_pairs  # noqa: E402
-from tests.peft_adapters import add_adapter, modules_of, save_adapter  # noqa: E402
-from tests.tiny_models import MODELS, random_model, write_backbone  # noqa: E402
+from tests.support.lora import read_pairs  # noqa: E402
+from tests.support.peft_adapters import add_adapter, modules_of, save_adapter  # noqa: E402
+from tests.support.tiny_models import MODELS, random_model, write_backbone  # noqa: E402
 
 TOKENS = [5, 17, 80, 33, 33, 2, 60, 11, 94, 7, 41, 29]
 CLOSE = 1e-3
