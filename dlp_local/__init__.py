@@ -9,10 +9,21 @@ from dlp_local.core.values import Message, Mix, Route
 
 if TYPE_CHECKING:
     from dlp_local.assistant import Assistant
+    from dlp_local.opening import open_assistant
 
     __version__: str
 
-__all__ = ["Assistant", "HistoryTrimmed", "Message", "Mix", "ReplyDone", "Route", "RouteChosen", "TextDelta"]
+__all__ = [
+    "Assistant",
+    "HistoryTrimmed",
+    "Message",
+    "Mix",
+    "ReplyDone",
+    "Route",
+    "RouteChosen",
+    "TextDelta",
+    "open_assistant",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -21,6 +32,10 @@ def __getattr__(name: str) -> Any:
         from dlp_local.assistant import Assistant
 
         return Assistant
+    if name == "open_assistant":
+        from dlp_local.opening import open_assistant
+
+        return open_assistant
     if name == "__version__":
         from importlib.metadata import PackageNotFoundError, version
 

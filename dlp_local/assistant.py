@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
-
-from pydantic import BaseModel
 
 from dlp_local.core.chat_options import ChatOptions
-from dlp_local.core.errors import HistoryError, InputError
+from dlp_local.core.errors import InputError
 from dlp_local.core.events import Event, Generated, ReplyDone, RouteChosen, TextDelta, Timings
-from dlp_local.core.paths import data_folder, history_file
-from dlp_local.core.settings import Sampling, Settings, load_settings
+from dlp_local.core.settings import Sampling, Settings
 from dlp_local.core.text import is_unicode
-from dlp_local.core.values import UNCHANGED, AdapterChange, AdapterInfo, Correction, Message, Mix, Route
+from dlp_local.core.values import UNCHANGED, AdapterChange, AdapterFile, AdapterInfo, Message, Mix, Route
 from dlp_local.engine.local.process.client import EngineProcess
-from dlp_local.history import History
-from dlp_local.packs import Pack, open_pack, pack_folder
+from dlp_local.packs import Pack, open_pack
 from dlp_local.packs.adapters import add_adapter, remove_adapter, set_adapter
 from dlp_local.packs.transaction import check_changeable
 from dlp_local.routing import MessageRouter
@@ -28,13 +23,13 @@ from dlp_local.routing import MessageRouter
 DEFAULTS = ChatOptions()
 """Everything as the settings have it."""
 
-Group = TypeVar("Group", bound=BaseModel)
+OpenRouter = Callable[[Pack], MessageRouter]
 
 
 class Assistant:
     """A pack ready to answer.
 
-    >>> with Assistant.open() as assistant:
+    >>> with open_assistant() as assistant:
     ...     route = assistant.route("tar: list the contents of notes.tar")
     ...     for event in assistant.reply("to ISO: the 3rd of February 2021"):
     ...         if isinstance(event, TextDelta):
@@ -46,22 +41,23 @@ class Assistant:
     All calls but `cancel` and `correct` belong to one thread at a time.
     """
 
-    def __init__(self, pack: Pack, settings: Settings) -> None:
-        self.settings = settings_for(pack, settings)
-        self._pack = pack
-        self._engine = EngineProcess(pack.path(pack.manifest.backbone), pack.adapter_files(), self.settings.engine)
-        try:
-            self._router = open_router(pack, settings)
-            self.context_size = self._engine.context_size
-        except BaseException:
-            self._engine.close()
-            raise
+    def __init__(self, pack: Pack, settings: Settings, engine: EngineProcess, open_router: OpenRouter) -> None:
+        """Takes over the engine, also where this raises what `open_router` raises: `close` ends it.
 
-    @classmethod
-    def open(cls, pack: Path | None = None, settings: Settings | None = None) -> Assistant:
-        """Opens a pack's folder (none: the one that `pack_folder` says); raises `PackError`."""
-        settings = settings or load_settings()
-        return cls(open_pack(pack or pack_folder(settings.pack)), settings)
+        `open_router` opens the router of a pack, now and after each change of the pack.
+        """
+        self.settings = settings
+        self._pack = pack
+        self._engine = engine
+        self._open_router = open_router
+        self._lock = threading.Lock()
+        self._corrected: list[tuple[str, str]] = []
+        try:
+            self._router = open_router(pack)
+            self.context_size = engine.context_size
+        except BaseException:
+            engine.close()
+            raise
 
     @property
     def name(self) -> str:
@@ -109,7 +105,9 @@ class Assistant:
 
         The next start knows of it where it is stored in the history, too.
         """
-        self._router.correct(text, right)
+        with self._lock:
+            self._corrected.append((text, right))
+            self._router.correct(text, right)
 
     def reply(
         self,
@@ -201,15 +199,26 @@ class Assistant:
         """
         self._engine.resume()
         pack = open_pack(self._pack.folder)
-        router = open_router(pack, self.settings)
+        router = self._open_router(pack)
         before = {file.name: file for file in self._pack.adapter_files()}
         after = {file.name: file for file in pack.adapter_files()}
+        try:
+            self._load_adapters(before, after)
+        except BaseException:
+            self._load_adapters(after, before)
+            raise
+        with self._lock:
+            for text, right in self._corrected:  # some came while the router was being opened
+                router.correct(text, right)
+            self._pack, self._router = pack, router
+
+    def _load_adapters(self, before: Mapping[str, AdapterFile], after: Mapping[str, AdapterFile]) -> None:
+        """Brings the engine from some adapters to others."""
         for name, file in after.items():
             if before.get(name) != file:
                 self._engine.add_adapter(file)
         for name in before.keys() - after.keys():
             self._engine.remove_adapter(name)
-        self._pack, self._router = pack, router
 
     def cancel(self) -> None:
         """Ends the running reply within a token, or a running `warm`; from any thread."""
@@ -232,63 +241,6 @@ def check_message(text: str) -> None:
         raise InputError("the message is empty. Write something.")
     if not is_unicode(text):
         raise InputError("the message is not valid Unicode (it holds half a character). Convert it to UTF-8.")
-
-
-def settings_for(pack: Pack, settings: Settings) -> Settings:
-    """The settings with what the pack's `[backbone]` says wherever the user has set nothing."""
-    backbone = pack.manifest.backbone
-    engine = {"context": backbone.context, "chat_template": pack.chat_template()}
-    return settings.model_copy(
-        update={
-            "engine": _under(settings.engine, engine),
-            "sampling": _under(settings.sampling, {"stop": backbone.stop}),
-        }
-    )
-
-
-def _under(group: Group, values: Mapping[str, Any]) -> Group:
-    """A group of settings with values for what was not set and is not empty."""
-    return group.model_copy(
-        update={key: value for key, value in values.items() if value and key not in group.model_fields_set}
-    )
-
-
-def open_router(pack: Pack, settings: Settings) -> MessageRouter:
-    """The encoder and the router of a pack, without its backbone; raises `PackError` for files that do not fit.
-
-    No message goes to an adapter that is switched off or no longer there: `base` has its share.
-    """
-    manifest = pack.manifest
-    return MessageRouter(
-        encoder=pack.path(manifest.encoder),
-        tokenizer=pack.path(manifest.encoder.tokenizer),
-        router=pack.path(manifest.router) if manifest.router else None,
-        threads=settings.routing.encoder_threads,
-        adapters={name: pack.examples(name) for name in manifest.enabled},
-        corrections=[(correction.text, correction.right) for correction in stored_corrections()],
-        cache=embeddings_file(manifest.encoder.sha256),
-    )
-
-
-def stored_corrections() -> list[Correction]:
-    """What the user corrected so far, the oldest first; nothing where the history cannot be read."""
-    if not history_file().exists():
-        return []
-    try:
-        with contextlib.closing(History(history_file())) as history:
-            return history.corrections()
-    except HistoryError:
-        return []
-
-
-def embeddings_file(encoder_sha256: str) -> Path:
-    """Where embeddings of one encoder are kept."""
-    return data_folder() / "embeddings" / f"{encoder_sha256[:12]}.npz"
-
-
-def open_assistant(settings: Settings) -> Assistant:
-    """Opens the assistant that the settings name."""
-    return Assistant.open(settings=settings)
 
 
 def seeded(sampling: Sampling) -> Sampling:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dlp_local import Assistant
+from dlp_local import open_assistant
 from dlp_local.core.settings import Settings
 from dlp_local.packs import bundled_pack
 
@@ -32,5 +32,5 @@ def pack_copy(bundled, tmp_path) -> Path:
 @pytest.fixture(scope="session")
 def assistant(bundled):
     """One assistant on the bundled pack for all tests that leave it as it was."""
-    with Assistant.open(bundled, Settings()) as opened:
+    with open_assistant(Settings(), bundled) as opened:
         yield opened

@@ -1,8 +1,9 @@
-"""The arrows between the rooms: a file imports lower floors only (docs/architecture.md)."""
+"""The arrows between the folders and inside them: a file imports lower floors only (docs/architecture.md)."""
 
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,60 +11,110 @@ import pytest
 import dlp_local
 
 ROOT = Path(dlp_local.__file__).parent.parent
-GROUND = {"display", "errors", "files", "gguf_header", "lora_file", "records", "settings"}
 MAY_IMPORT = {
-    "display": set(),
-    "errors": set(),
-    "files": {"errors"},
-    "gguf_header": {"errors"},
-    "lora_file": {"errors", "gguf_header"},
-    "records": {"errors"},
-    "settings": {"errors"},
-    "conversation": {"errors", "records", "settings"},
-    "history": GROUND | {"conversation"},
-    "export": {"conversation", "display", "errors", "files"},
-    "routing": GROUND,
-    "packs": GROUND,
-    "engine": GROUND,
-    "assistant": GROUND | {"conversation", "engine", "history", "packs", "routing"},
-    "doctor": GROUND | {"assistant", "conversation", "engine", "packs", "routing"},
-    "retraining": GROUND | {"assistant", "history", "conversation", "packs", "routing"},
-    "terminal": {"display", "errors", "files", "records"},
-    "commands": GROUND
-    | {"assistant", "doctor", "retraining", "conversation", "export", "history", "packs", "terminal"},
-    "cli": {"commands", "errors", "terminal"},
+    "core": set(),
+    "formats": {"core"},
+    "hub": {"core"},
+    "routing": {"core"},
+    "history": {"core"},
+    "packs": {"core", "formats", "hub"},
+    "engine": {"core", "formats"},
+    "assistant": {"core", "engine", "packs", "routing"},
+    "opening": {"core", "engine", "packs", "routing", "history", "assistant"},
+    "conversation_turn": {"core", "history", "assistant"},
+    "training": {"core", "formats", "packs", "routing", "history"},
+    "doctor": {"core", "formats", "engine", "packs", "routing", "assistant", "opening"},
+    "cli": {
+        *("core", "formats", "hub", "packs", "history", "training", "doctor"),
+        *("assistant", "opening", "conversation_turn"),
+    },
+    "tui": {"core", "history", "assistant", "opening", "conversation_turn"},
 }
+"""Folder, or file of `dlp_local`, → what its files may import beside each other."""
+
 ONLY_IN = {
     "llama_cpp": {"dlp_local/engine/local/library.py"},
     "onnxruntime": {"dlp_local/routing/onnx_session.py"},
     "huggingface_hub": {"dlp_local/hub/client.py"},
 }
-
-
-def imports(path):
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: imports are absolute"
-            yield node.module
-            if node.module in ("dlp_local", "dlp_local.packs"):
-                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+MOST_LINES = 300
 
 
 def sources(*folders):
     return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
-@pytest.mark.parametrize("path", sources("dlp_local"), ids=lambda path: str(path.relative_to(ROOT)))
+def module_name(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def modules():
+    return {module_name(path): path for path in sources("dlp_local", "tui")}
+
+
+@cache
+def imports(path):
+    """Every module that a file imports, inside functions and for type checking, too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            inner = {f"{node.module}.{alias.name}" for alias in node.names} & modules().keys()
+            found.update(inner or {node.module})
+    return found
+
+
+def floor(module):
+    parts = module.split(".")
+    return parts[1] if parts[0] == "dlp_local" and len(parts) > 1 else parts[0]
+
+
+@pytest.mark.parametrize("path", sources("dlp_local", "tui"), ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_file_imports_lower_floors_only(path):
-    room = path.relative_to(ROOT / "dlp_local").parts[0].removesuffix(".py")
-    if room in ("__init__", "__main__"):
+    here = floor(module_name(path))
+    if here in ("dlp_local", "__main__"):
         return
     for name in imports(path):
-        parts = name.split(".")
-        if parts[0] == "dlp_local" and len(parts) > 1 and parts[1] in MAY_IMPORT:
-            assert parts[1] == room or parts[1] in MAY_IMPORT[room], f"{path} imports {name}"
+        there = floor(name)
+        if there in MAY_IMPORT and there != here:
+            assert there in MAY_IMPORT[here], f"{path} imports {name}"
+
+
+def test_no_files_import_each_other_in_a_circle():
+    arrows = {name: {other for other in imports(path) if other in modules()} for name, path in modules().items()}
+    arrows["dlp_local"] = set()  # it imports what it exports when that is asked for
+    done, open_ = set(), []
+
+    def visit(name):
+        assert name not in open_, f"a circle: {' → '.join([*open_[open_.index(name) :], name])}"
+        if name not in done:
+            open_.append(name)
+            for other in sorted(arrows[name]):
+                visit(other)
+            done.add(open_.pop())
+
+    for name in sorted(arrows):
+        visit(name)
+
+
+@pytest.mark.parametrize("path", sources("dlp_local", "tui"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_holds_one_idea(path):
+    assert len(path.read_text("utf-8").splitlines()) <= MOST_LINES
+
+
+def test_the_assistant_knows_an_engine_by_its_interface_alone():
+    engines = {name for name in imports(modules()["dlp_local.assistant"]) if floor(name) == "engine"}
+    assert engines == {"dlp_local.engine.base"}
+
+
+def test_the_engines_interface_and_prompts_do_not_know_llama_cpp():
+    for name, path in modules().items():
+        if name.startswith("dlp_local.engine.") and not name.startswith("dlp_local.engine.local"):
+            assert not [other for other in imports(path) if other.startswith("dlp_local.engine.local")], name
 
 
 @pytest.mark.parametrize("library", sorted(ONLY_IN))
@@ -76,13 +127,14 @@ def test_a_heavy_library_has_one_door(library):
     assert users == ONLY_IN[library]
 
 
-def test_the_terminal_ui_sees_only_the_assistant_and_the_ground_floor():
+def test_the_terminal_ui_opens_no_database_and_no_model():
     for path in sources("tui"):
-        for name in imports(path):
-            parts = name.split(".")
-            assert parts[0] not in (*ONLY_IN, "sqlite3"), f"{path} imports {name}"
-            if parts[0] == "dlp_local" and len(parts) > 1 and parts[1] in MAY_IMPORT:
-                assert parts[1] in GROUND | {"assistant", "conversation", "export", "history"}, f"{path} imports {name}"
+        assert not {name.split(".")[0] for name in imports(path)} & {*ONLY_IN, "sqlite3"}, path
+
+
+def test_widgets_and_screens_do_not_import_the_window_that_holds_them():
+    for path in sources("tui/widgets"):
+        assert not [name for name in imports(path) if name.startswith(("tui.app", "tui.screens", "tui.session"))], path
 
 
 def test_the_window_is_imported_without_the_engine_the_router_or_torch():

@@ -6,7 +6,7 @@ import json
 import pytest
 
 import dlp_local.assistant
-from dlp_local import Assistant, HistoryTrimmed, Message, Mix, ReplyDone, RouteChosen, TextDelta
+from dlp_local import HistoryTrimmed, Message, Mix, ReplyDone, RouteChosen, TextDelta, open_assistant
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
 from dlp_local.core.receipt import reply_receipt
@@ -135,7 +135,7 @@ def test_no_message_goes_to_an_adapter_that_is_gone_or_switched_off(pack_copy, h
     start = text.index("[adapters.shell]")
     off = text.replace("[adapters.shell]", "[adapters.shell]\nenabled = false")
     manifest.write_text(text[:start] + text[text.index("[adapters.sql]") :] if how == "gone" else off, "utf-8")
-    with Assistant.open(pack_copy, Settings()) as opened:
+    with open_assistant(Settings(), pack_copy) as opened:
         assert "shell" not in opened.adapters
         assert opened.route("tar: extract archive.tar.gz into /tmp").mix == Mix()
         with pytest.raises(InputError, match="no adapter 'shell'"):
@@ -158,7 +158,7 @@ def test_cancelling_keeps_the_part(assistant):
 
 def test_the_example_in_the_documentation_runs():
     example = doctest.DocTestFinder().find(dlp_local.assistant.Assistant, "Assistant", globs={})[0]
-    example.globs = {"Assistant": dlp_local.assistant.Assistant, "TextDelta": TextDelta}
+    example.globs = {"open_assistant": open_assistant, "TextDelta": TextDelta}
     assert example.examples
     results = doctest.DocTestRunner().run(example)
     assert results.failed == 0

@@ -21,7 +21,7 @@ from typing import Any
 
 import sacrebleu
 
-from dlp_local import Assistant, Mix, ReplyDone
+from dlp_local import Assistant, Mix, ReplyDone, open_assistant
 from dlp_local.core.settings import Settings
 from tools import data
 
@@ -80,7 +80,7 @@ METRICS = {"describe": "BLEU, all references", "extract": "the same JSON object,
 def measure(folder: Path, pack: Path) -> dict[str, dict[str, Any]]:
     """Figures of every task of a pack."""
     figures: dict[str, dict[str, Any]] = {}
-    with Assistant.open(pack, Settings.model_construct()) as assistant:
+    with open_assistant(Settings.model_construct(), pack) as assistant:
         for task in data.TASKS:
             rows = data.load(folder, task, "valid")
             score = SCORES.get(task, exact)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from dlp_local.assistant import open_assistant
 from dlp_local.core.settings import Ui, load_settings
 from dlp_local.history import History
+from dlp_local.opening import open_assistant
 from tui.app import ChatApp
 from tui.widgets.prompt import Prompt
 

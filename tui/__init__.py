@@ -24,7 +24,7 @@ def run_chat(settings: Settings, *, resume: bool = False, number: int | None = N
     from tui.app import ChatApp
 
     def open_assistant() -> AssistantBackend:
-        from dlp_local.assistant import open_assistant
+        from dlp_local.opening import open_assistant
 
         return open_assistant(settings)
 

@@ -151,7 +151,7 @@ def _kept_reply(assistant: Assistant, chat: OpenConversation, message: str, mix:
 
 def _open(settings: Settings, vetoed: Sequence[str]) -> Assistant:
     """The assistant; raises `InputError` for a veto of an adapter that its pack does not have."""
-    from dlp_local.assistant import open_assistant
+    from dlp_local.opening import open_assistant
 
     assistant = open_assistant(settings)
     known = [adapter.name for adapter in assistant.pack_adapters]

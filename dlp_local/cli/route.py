@@ -37,7 +37,8 @@ def route(
 ) -> None:
     """Show which adapters a message would get, without answering it."""
     settings = load_settings(pack=pack, routing={"top_p": top_p, "normalize": normalize})
-    from dlp_local.assistant import check_message, open_router
+    from dlp_local.assistant import check_message
+    from dlp_local.opening import open_router
     from dlp_local.packs import open_pack, pack_folder
 
     router = open_router(open_pack(pack_folder(settings.pack), only_routing=True), settings)

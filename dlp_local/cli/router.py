@@ -76,7 +76,7 @@ def evaluate(
 ) -> None:
     """Measure the routing of a pack on rows whose adapter is known."""
     settings = load_settings(pack=pack)
-    from dlp_local.assistant import open_router
+    from dlp_local.opening import open_router
     from dlp_local.training.router.train import evaluate
 
     opened = open_pack(pack_folder(settings.pack), only_routing=True)

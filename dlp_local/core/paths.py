@@ -35,3 +35,8 @@ def downloads_folder() -> Path:
 def history_file() -> Path:
     """The SQLite file of the conversations, drafts, corrections and personas."""
     return data_folder() / "history.db"
+
+
+def embeddings_file(encoder_sha256: str) -> Path:
+    """Where embeddings of one encoder are kept."""
+    return data_folder() / "embeddings" / f"{encoder_sha256[:12]}.npz"

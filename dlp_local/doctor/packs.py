@@ -7,7 +7,6 @@ from pathlib import Path
 
 import psutil
 
-from dlp_local.assistant import open_router, settings_for
 from dlp_local.core.errors import DlpLocalError
 from dlp_local.core.settings import Settings
 from dlp_local.core.text import size_text
@@ -15,6 +14,7 @@ from dlp_local.core.values import BASE
 from dlp_local.doctor.check import Check
 from dlp_local.engine.local.build_info import Build
 from dlp_local.engine.local.memory import needed_memory
+from dlp_local.opening import open_router, settings_for
 from dlp_local.packs import Pack
 from dlp_local.packs.adapters import verify_pack
 from dlp_local.packs.manifest import read_manifest

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from dlp_local.assistant import Assistant
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import DlpLocalError, InputError, PackError
 from dlp_local.core.events import ReplyDone
@@ -15,6 +14,7 @@ from dlp_local.core.settings import Settings, load_settings
 from dlp_local.doctor import machine
 from dlp_local.doctor.check import Check
 from dlp_local.doctor.packs import check_pack
+from dlp_local.opening import open_assistant
 from dlp_local.packs import bundled_pack, pack_folder
 from dlp_local.packs.locations import user_packs
 
@@ -65,7 +65,7 @@ def _answer(folder: Path, settings: Settings) -> Check:
     """One message routed and answered, timed."""
     try:
         started = time.perf_counter()
-        with Assistant.open(folder, settings) as assistant:
+        with open_assistant(settings, folder) as assistant:
             opened = time.perf_counter() - started
             message = next(iter(assistant.examples), MESSAGE)
             *_, done = assistant.reply(message, options=ChatOptions(max_tokens=LONGEST))

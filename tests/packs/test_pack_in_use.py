@@ -10,12 +10,12 @@ import sys
 import pytest
 import tomlkit
 
-from dlp_local import Assistant, Mix, ReplyDone
-from dlp_local.assistant import settings_for
+from dlp_local import Mix, ReplyDone, open_assistant
 from dlp_local.core.errors import InputError, PackError
 from dlp_local.core.paths import packs_folder
 from dlp_local.core.settings import load_settings
 from dlp_local.core.values import AdapterChange
+from dlp_local.opening import settings_for
 from dlp_local.packs import open_pack
 from dlp_local.packs.adapters import set_adapter
 from dlp_local.packs.catalogue import catalogue
@@ -38,7 +38,7 @@ def mine(bundled):
 
 @pytest.fixture
 def opened(mine):
-    with Assistant.open(mine, load_settings()) as assistant:
+    with open_assistant(load_settings(), mine) as assistant:
         yield assistant
 
 
@@ -130,26 +130,26 @@ def test_the_bundled_pack_is_not_changed_through_a_running_assistant(assistant, 
 
 def test_a_pack_without_a_router_answers_by_a_mix_given_by_hand(bundled):
     folder = start_pack("fresh", bundled / "backbone.gguf")
-    with Assistant.open(folder, load_settings()) as assistant:
+    with open_assistant(load_settings(), folder) as assistant:
         assistant.add_adapter(bundled / "dates.gguf", "dates")
         assert answer(assistant, "to ISO: 4 July 1999", mix=Mix.of({"dates": 1.0})) == "1999-07-04"
 
 
 def test_the_context_of_a_pack_holds_unless_the_user_set_one(mine, monkeypatch):
     told(mine, context=256)
-    with Assistant.open(mine, load_settings()) as assistant:
+    with open_assistant(load_settings(), mine) as assistant:
         assert assistant.context_size == 256
     monkeypatch.setenv("DLP_LOCAL_ENGINE__CONTEXT", "512")
-    with Assistant.open(mine, load_settings()) as assistant:
+    with open_assistant(load_settings(), mine) as assistant:
         assert assistant.context_size == 512
 
 
 def test_the_stop_texts_of_a_pack_end_an_answer_unless_the_user_set_some(mine, monkeypatch):
     told(mine, stop=["-"])
-    with Assistant.open(mine, load_settings()) as assistant:
+    with open_assistant(load_settings(), mine) as assistant:
         assert answer(assistant, "to ISO: 4 July 1999") == "1999"
     monkeypatch.setenv("DLP_LOCAL_SAMPLING__STOP", '["07"]')
-    with Assistant.open(mine, load_settings()) as assistant:
+    with open_assistant(load_settings(), mine) as assistant:
         assert answer(assistant, "to ISO: 4 July 1999") == "1999-"
 
 
@@ -166,7 +166,7 @@ def test_the_chat_template_of_a_pack_takes_the_place_of_the_backbones_own(mine, 
         told(mine, chat_template_file={"file": "template.jinja", "sha256": digest})
     else:
         told(mine, chat_template=TEMPLATE)
-    with Assistant.open(mine, load_settings()) as assistant:
+    with open_assistant(load_settings(), mine) as assistant:
         assert answer(assistant, "4 July 1999", mix=Mix.of({"dates": 1.0})) == "1999-07-04"
     own = load_settings(engine={"chat_template": "<|user|>x"})
     assert settings_for(open_pack(mine), own).engine.chat_template == "<|user|>x"
@@ -174,7 +174,7 @@ def test_the_chat_template_of_a_pack_takes_the_place_of_the_backbones_own(mine, 
 
 def test_a_chat_template_that_is_none_is_told(mine):
     with pytest.raises(PackError, match="chat template cannot be read"):
-        Assistant.open(told(mine, chat_template="{% for"), load_settings())
+        open_assistant(load_settings(), told(mine, chat_template="{% for"))
 
 
 # ---- the commands ----

@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from dlp_local.assistant import Assistant
 from dlp_local.core.errors import PackError
 from dlp_local.core.settings import load_settings
 from dlp_local.core.values import AdapterChange
+from dlp_local.opening import open_assistant
 from dlp_local.packs import open_pack
 from dlp_local.packs.create import copy_pack
 from tests.support.fakes import Answer, FakeAssistant, Gate, loading
@@ -173,7 +173,7 @@ async def test_an_adapter_is_stored_in_the_pack_and_routed_to_by_its_examples_at
     pack = copy_pack("mine", bundled)
     examples = tmp_path / "my examples.txt"
     examples.write_text("is the invoice paid\nhas my invoice been paid yet\nwhen is the invoice due\n", "utf-8")
-    async with window(lambda: Assistant.open(pack, load_settings()), size=(120, 40)) as w:
+    async with window(lambda: open_assistant(load_settings(), pack), size=(120, 40)) as w:
         await w.say(f'/adapters add {bundled / "dates.gguf"} invoices "{examples}"')
         await w.sees("invoices is in the pack", "7 adapters")
         await w.say("is my invoice paid yet?")

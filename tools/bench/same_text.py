@@ -16,13 +16,13 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from dlp_local.assistant import open_router
 from dlp_local.core.settings import Engine as Options
 from dlp_local.core.settings import Sampling, load_settings
 from dlp_local.core.values import Message, Mix
 from dlp_local.engine.local.llama import Adapter, Backbone
 from dlp_local.engine.local.mixer import Mixer
 from dlp_local.engine.prompt import PromptBuilder
+from dlp_local.opening import open_router
 from dlp_local.packs import bundled_pack, open_pack
 from tools import data
 

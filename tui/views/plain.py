@@ -246,7 +246,7 @@ def run_plain(settings: Settings, *, resume: bool = False, number: int | None = 
     from dlp_local.history import open_history
 
     def open_assistant() -> AssistantBackend:
-        from dlp_local.assistant import open_assistant
+        from dlp_local.opening import open_assistant
 
         return open_assistant(settings)
 

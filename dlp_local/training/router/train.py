@@ -20,10 +20,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dlp_local.assistant import embeddings_file
 from dlp_local.core.errors import HistoryError, InputError
 from dlp_local.core.files import temporary_folder
-from dlp_local.core.paths import history_file
+from dlp_local.core.paths import embeddings_file, history_file
 from dlp_local.core.values import BASE
 from dlp_local.history import History
 from dlp_local.history.accepted_routes import accepted_routes

@@ -254,8 +254,8 @@ def test_the_process_ends_with_its_parent_even_where_that_was_killed(bundled, an
     script = f"""
         import sys, time
         from pathlib import Path
-        from dlp_local import Assistant
-        assistant = Assistant.open(Path({str(bundled)!r}))
+        from dlp_local import open_assistant
+        assistant = open_assistant(folder=Path({str(bundled)!r}))
         print(assistant._engine.pid, flush=True)
         if {answering}:
             for event in assistant.reply("hello, what can you do?"):
@@ -277,8 +277,8 @@ def test_the_process_ends_with_its_parent_even_where_that_was_killed(bundled, an
 def test_a_script_without_a_main_guard_can_use_the_assistant(bundled, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
-        "from pathlib import Path\nfrom dlp_local import Assistant, ReplyDone\n"
-        f"assistant = Assistant.open(Path({str(bundled)!r}))\n"
+        "from pathlib import Path\nfrom dlp_local import open_assistant, ReplyDone\n"
+        f"assistant = open_assistant(folder=Path({str(bundled)!r}))\n"
         "*_, done = assistant.reply('hello')\nprint(done.answer)\n",
         "utf-8",
     )

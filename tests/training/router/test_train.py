@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlp_local.assistant import Assistant, open_router
 from dlp_local.core.errors import InputError, PackError
 from dlp_local.core.paths import history_file
 from dlp_local.core.settings import Settings
 from dlp_local.core.values import BASE, AdapterChange, Correction, Mix
 from dlp_local.history import History
+from dlp_local.opening import open_assistant, open_router
 from dlp_local.packs import open_pack, transaction
 from dlp_local.packs.adapters import add_adapter, set_adapter
 from dlp_local.packs.create import copy_pack, start_pack
@@ -454,7 +454,7 @@ def test_the_embeddings_of_many_adapters_are_read_and_written_once(bundled, tmp_
 
 
 def test_the_assistant_corrects(bundled):
-    with Assistant.open(bundled, Settings()) as opened_assistant:
+    with open_assistant(Settings(), bundled) as opened_assistant:
         opened_assistant.correct("what is on the menu of files", "shell")
         route = opened_assistant.route("what is on the menu of files")
     assert route.mix.as_dict()["shell"] > 0.9

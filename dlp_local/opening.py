@@ -1,0 +1,80 @@
+"""A pack and the settings → its router, its engine, an assistant."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from dlp_local.assistant import Assistant
+from dlp_local.core.errors import HistoryError
+from dlp_local.core.paths import embeddings_file, history_file
+from dlp_local.core.settings import Settings, load_settings
+from dlp_local.core.values import Correction
+from dlp_local.engine.local.process.client import EngineProcess
+from dlp_local.history import History
+from dlp_local.packs import Pack, open_pack, pack_folder
+from dlp_local.routing import MessageRouter
+
+Group = TypeVar("Group", bound=BaseModel)
+
+
+def open_assistant(settings: Settings | None = None, folder: Path | None = None) -> Assistant:
+    """Opens the pack in a folder (none: the one that the settings name); raises `PackError` and `EngineError`."""
+    settings = settings or load_settings()
+    pack = open_pack(folder or pack_folder(settings.pack))
+    settings = settings_for(pack, settings)
+    engine = EngineProcess(pack.path(pack.manifest.backbone), pack.adapter_files(), settings.engine)
+    return Assistant(pack, settings, engine, partial(open_router, settings=settings))
+
+
+def settings_for(pack: Pack, settings: Settings) -> Settings:
+    """The settings with what the pack's `[backbone]` says wherever the user has set nothing."""
+    backbone = pack.manifest.backbone
+    engine = {"context": backbone.context, "chat_template": pack.chat_template()}
+    return settings.model_copy(
+        update={
+            "engine": _under(settings.engine, engine),
+            "sampling": _under(settings.sampling, {"stop": backbone.stop}),
+        }
+    )
+
+
+def _under(group: Group, values: Mapping[str, Any]) -> Group:
+    """A group of settings with values for what was not set and is not empty."""
+    return group.model_copy(
+        update={key: value for key, value in values.items() if value and key not in group.model_fields_set}
+    )
+
+
+def open_router(pack: Pack, settings: Settings) -> MessageRouter:
+    """The encoder and the router of a pack, without its backbone; raises `PackError` for files that do not fit.
+
+    It knows what the user corrected. No message goes to an adapter that is switched off or no longer there: `base` has
+    its share.
+    """
+    manifest = pack.manifest
+    return MessageRouter(
+        encoder=pack.path(manifest.encoder),
+        tokenizer=pack.path(manifest.encoder.tokenizer),
+        router=pack.path(manifest.router) if manifest.router else None,
+        threads=settings.routing.encoder_threads,
+        adapters={name: pack.examples(name) for name in manifest.enabled},
+        corrections=[(correction.text, correction.right) for correction in stored_corrections()],
+        cache=embeddings_file(manifest.encoder.sha256),
+    )
+
+
+def stored_corrections() -> list[Correction]:
+    """What the user corrected so far, the oldest first; nothing where the history cannot be read."""
+    if not history_file().exists():
+        return []
+    try:
+        with contextlib.closing(History(history_file())) as history:
+            return history.corrections()
+    except HistoryError:
+        return []
