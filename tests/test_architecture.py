@@ -14,7 +14,7 @@ ROOT = Path(dlp_local.__file__).parent.parent
 MAY_IMPORT = {
     "core": set(),
     "formats": {"core"},
-    "hub": {"core"},
+    "hub": {"core", "formats"},
     "routing": {"core"},
     "history": {"core"},
     "packs": {"core", "formats", "hub"},
@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "doctor": {"core", "formats", "engine", "packs", "routing", "assistant", "opening"},
     "cli": {
         *("core", "formats", "hub", "packs", "history", "training", "doctor"),
-        *("assistant", "opening", "conversation_turn"),
+        *("assistant", "opening", "conversation_turn", "tui"),
     },
     "tui": {"core", "history", "assistant", "opening", "conversation_turn"},
 }

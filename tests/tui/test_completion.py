@@ -33,7 +33,7 @@ def test_whatever_is_written_is_kept(text, choices):
 
 
 @pytest.mark.parametrize(
-    ("begun", "text", "candidates"),
+    ("typed", "text", "candidates"),
     [
         ("/veto s", "/veto s", ("shell", "sql")),
         ("/veto sq", "/veto sql ", ("sql",)),
@@ -59,7 +59,7 @@ def here(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("begun", "text"),
+    ("typed", "text"),
     [
         ("/import no", "/import notes/"),
         ("/import notes/o", "/import notes/on"),
