@@ -20,11 +20,11 @@ def files(*_):
 
 @given(st.sampled_from(COMMANDS), st.data())
 def test_completing_keeps_what_is_written_and_every_command_that_fits(command, data):
-    answer_prefix = f"/{command.name[: data.draw(st.integers(0, len(command.name)))]}"
-    longer = complete(answer_prefix, nothing)
-    assert longer.text.startswith(answer_prefix)
-    assert len(longer.candidates) == len(matching(answer_prefix))
-    assert len(longer.candidates) == 1 or matching(longer.text) == matching(answer_prefix)
+    typed = f"/{command.name[: data.draw(st.integers(0, len(command.name)))]}"
+    longer = complete(typed, nothing)
+    assert longer.text.startswith(typed)
+    assert len(longer.candidates) == len(matching(typed))
+    assert len(longer.candidates) == 1 or matching(longer.text) == matching(typed)
 
 
 @given(st.text(), st.sampled_from([nothing, files, lambda *_: ["sql", "shell"]]))
@@ -42,8 +42,8 @@ def test_whatever_is_written_is_kept(text, choices):
         ("/veto ", "/veto ", ("dates", "shell", "sql")),
     ],
 )
-def test_words_that_can_follow(answer_prefix, text, candidates):
-    completion = complete(answer_prefix, lambda *_: ["shell", "sql", "dates"])
+def test_words_that_can_follow(typed, text, candidates):
+    completion = complete(typed, lambda *_: ["shell", "sql", "dates"])
     assert (completion.text, completion.candidates) == (text, candidates)
 
 
@@ -75,8 +75,8 @@ def here(tmp_path, monkeypatch):
         ("/adapters add notes/one.txt sql na", "/adapters add notes/one.txt sql naïve.txt "),
     ],
 )
-def test_files_that_can_follow(here, answer_prefix, text):
-    assert complete(answer_prefix, files).text == text
+def test_files_that_can_follow(here, typed, text):
+    assert complete(typed, files).text == text
 
 
 def test_what_was_completed_is_one_word_again(here):
