@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,22 +15,50 @@ from dlp_local.core.errors import InputError
 MAX_TEXT = 256 << 20
 """Bytes of a text file that is read as a whole; a conversation of 50,000 turns has some 40 millions."""
 
+STEM = 40
+"""Characters of a file's name that the name aside keeps: it must not become too long for the file system."""
+
 
 @contextmanager
-def written_aside(path: Path) -> Iterator[Path]:
-    """Yields a path beside `path` to write to; flushed to disk and renamed to `path` at the end.
+def written_aside(path: Path, *, replace: bool = True) -> Iterator[Path]:
+    """Yields a new, empty file beside `path` to write to; flushed to disk and renamed to `path` at the end.
 
-    A cut, at any moment, leaves the old file or the new one. Where the writing raises, nothing is left of it.
+    Its name is one that nobody else has, so that any number of writers may write one `path`; the last one stays. A cut,
+    at any moment, leaves the old file or the new one. Where the writing raises, nothing is left of it. Without
+    `replace` a file that is at `path` by then stays, and `FileExistsError` is raised.
     """
-    part = path.with_name(f"{path.stem}.part{path.suffix}")
+    part = _new_file_beside(path)
     try:
         yield part
         with part.open("rb+") as file:
             os.fsync(file.fileno())
-        os.replace(part, path)
+        if replace:
+            os.replace(part, path)
+        else:
+            _rename_to_new(part, path)
         sync_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _new_file_beside(path: Path) -> Path:
+    """Makes an empty file with the suffix of `path` and the rights of any new file."""
+    while True:
+        part = path.with_name(f"{path.stem[:STEM]}-{secrets.token_hex(4)}.part{path.suffix}")
+        with suppress(FileExistsError):
+            os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            return part
+
+
+def _rename_to_new(part: Path, path: Path) -> None:
+    try:
+        os.link(part, path)  # a rename would take the place of a file that came meanwhile
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        os.replace(part, path)
 
 
 @contextmanager
@@ -83,10 +113,10 @@ def read_bytes(path: Path, most: int, otherwise: str) -> bytes:
 
 def write_new(path: Path, text: str) -> None:
     """Writes a text file that must not be there yet; raises `InputError` where it is, or cannot be written."""
-    if path.exists():
-        raise InputError(f"{path}: is there already. Name another file.")
     try:
-        with written_aside(path) as part:
+        with written_aside(path, replace=False) as part:
             part.write_text(text, "utf-8")
+    except FileExistsError:
+        raise InputError(f"{path}: is there already. Name another file.") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}). Name another place.") from None

@@ -1,11 +1,18 @@
 """A file is either whole or not there."""
 
+import multiprocessing
+import os
+import signal
+import stat
+import sys
 import tempfile
 
 import pytest
 
 from dlp_local.core.errors import InputError
-from dlp_local.core.files import temporary_folder, written_aside
+from dlp_local.core.files import temporary_folder, write_new, written_aside
+
+WRITERS = 4
 
 
 def test_what_was_written_takes_the_place_of_the_old_file(tmp_path):
@@ -31,6 +38,122 @@ def test_a_failure_in_the_middle_leaves_the_old_file_and_nothing_else(tmp_path):
         write()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["y.md", "archive.tar.gz", "no_suffix", ".hidden", "ö" * 120 + ".json"])
+def test_no_file_of_the_user_is_touched_whatever_it_is_called(tmp_path, name):
+    mine = [
+        tmp_path / f"{stem}{end}" for stem in ("y", "archive.tar", "no_suffix", ".hidden") for end in (".part", "~")
+    ]
+    mine += [tmp_path / "y.part.md", tmp_path / "archive.tar.part.gz"]
+    for path in mine:
+        path.write_text("mine")
+    write_new(tmp_path / name, "text")
+    assert (tmp_path / name).read_text() == "text"
+    assert {path.read_text() for path in mine} == {"mine"}
+    assert len(list(tmp_path.iterdir())) == len(mine) + 1
+
+
+def _writes_one_file(path, number, start):
+    start.wait(60)
+    for _ in range(20):
+        with written_aside(path) as part, part.open("w") as file:
+            for _ in range(50):
+                file.write(f"{number}\n" * 100)
+                file.flush()
+
+
+def test_of_several_writers_of_one_file_each_writes_it_whole(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    start = context.Barrier(WRITERS)
+    path = tmp_path / "file.txt"
+    writers = [context.Process(target=_writes_one_file, args=(path, number, start)) for number in range(WRITERS)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(120)
+        assert writer.exitcode == 0
+    lines = path.read_text().splitlines()
+    assert len(lines) == 5000
+    assert len(set(lines)) == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def _is_killed_while_writing(path, half):
+    with written_aside(path) as part:
+        part.write_text("half")
+        half.set()
+        signal.pause()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_a_kill_in_the_middle_leaves_the_old_file(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("old")
+    context = multiprocessing.get_context("spawn")
+    half = context.Event()
+    writer = context.Process(target=_is_killed_while_writing, args=(path, half))
+    writer.start()
+    assert half.wait(60)
+    os.kill(writer.pid, signal.SIGKILL)
+    writer.join()
+    assert path.read_text() == "old"
+    with written_aside(path) as part:
+        part.write_text("new")
+    assert path.read_text() == "new"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes")
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_a_file_has_the_rights_of_any_new_file(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        write_new(tmp_path / "x.md", "text")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "x.md").stat().st_mode) == 0o666 & ~mask
+
+
+def test_a_new_file_takes_the_place_of_none_also_of_one_that_came_meanwhile(tmp_path):
+    path = tmp_path / "x.md"
+
+    def write():
+        with written_aside(path, replace=False) as part:
+            part.write_text("new")
+            path.write_text("came meanwhile")
+
+    with pytest.raises(FileExistsError):
+        write()
+    with pytest.raises(InputError, match=r"x\.md: is there already"):
+        write_new(path, "new")
+    assert path.read_text() == "came meanwhile"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_system_without_hard_links_is_written_to_as_well(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(1, "no hard links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    write_new(tmp_path / "x.md", "text")
+    assert (tmp_path / "x.md").read_text() == "text"
+    with pytest.raises(InputError, match="is there already"):
+        write_new(tmp_path / "x.md", "other")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["text"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+def test_a_disk_that_takes_no_more_is_told_and_nothing_is_left(tmp_path):
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(InputError, match=r"x\.md: cannot be written \(File too large\)"):
+            write_new(tmp_path / "x.md", "text " * 1000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_temporary_folder_is_gone_at_the_end_and_told_where_none_can_be_made(tmp_path, monkeypatch):

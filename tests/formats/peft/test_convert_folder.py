@@ -7,7 +7,6 @@ import struct
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -116,12 +115,19 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path, backbone):
         convert_peft(write_folder(tmp_path / "peft"), backbone, tmp_path / "missing" / "a.gguf")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk that is always full")
-def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, backbone):
-    (tmp_path / "a.part.gguf").symlink_to("/dev/full")
-    with pytest.raises(InputError, match="No space left"):
-        convert_peft(write_folder(tmp_path / "peft"), backbone, tmp_path / "a.gguf")
-    assert not (tmp_path / "a.gguf").exists()
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+def test_a_disk_that_takes_no_more_is_told_and_nothing_is_left(tmp_path, backbone):
+    import resource
+
+    folder = write_folder(tmp_path / "peft")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        with pytest.raises(InputError, match="File too large"):
+            convert_peft(folder, backbone, tmp_path / "a.gguf")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.glob("a*.gguf"))
 
 
 CONFIGS = {
