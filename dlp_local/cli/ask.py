@@ -18,6 +18,7 @@ from dlp_local.core.errors import EngineError, ExitCode, InputError
 from dlp_local.core.events import Event, HistoryTrimmed, ReplyDone, TextDelta
 from dlp_local.core.files import decode
 from dlp_local.core.receipt import reply_receipt
+from dlp_local.core.serialize import reply_json
 from dlp_local.core.settings import Settings, load_settings
 from dlp_local.core.text import fenced
 from dlp_local.core.values import Mix
@@ -87,7 +88,7 @@ def ask(
             events = _kept_reply(assistant, chat, message, chosen)
             if as_json:
                 done = _finish(assistant, events)
-                terminal.write_json(_answer_json(done) | ({"conversation": chat.number} if kept else {}))
+                terminal.write_json(reply_json(done) | ({"conversation": chat.number} if kept else {}))
             else:
                 streams = sys.stdout.isatty() if stream is None else stream
                 done = _print_answer(assistant, events, streams)
@@ -203,23 +204,6 @@ def _print_answer(assistant: Assistant, events: Iterable[Event], streams: bool) 
     return done
 
 
-def _answer_json(done: ReplyDone) -> dict[str, Any]:
-    timings = done.timings
-    return {
-        "text": done.text,
-        "answer": done.answer,
-        "mix": done.route.mix.as_dict(),
-        "probabilities": terminal.probabilities_json(done.route),
-        "finish_reason": done.finish_reason,
-        "tokens": {"prompt": done.prompt_tokens, "answer": done.answer_tokens},
-        "timings_ms": {
-            "route": round(timings.route, 3),
-            "first_token": round(timings.first_token, 3),
-            "total": round(timings.total, 3),
-        },
-    } | ({"error": done.error} if done.error else {})
-
-
 def _ask_rows(assistant: Assistant, source: str, mix: Mix | None, options: ChatOptions) -> None:
     """Answers each row on its own, in order; a bad row gives a line with `error`, and the rest goes on."""
     failed = 0
@@ -227,7 +211,7 @@ def _ask_rows(assistant: Assistant, source: str, mix: Mix | None, options: ChatO
         try:
             done = _finish(assistant, assistant.reply(_row_text(line, number), mix=mix, options=options))
             failed += bool(done.error)
-            terminal.write_json(_answer_json(done))
+            terminal.write_json(reply_json(done))
         except (InputError, EngineError) as error:
             failed += 1
             terminal.write_json({"row": number, "error": str(error)})

@@ -18,7 +18,7 @@ from dlp_local.cli.flags import JsonOption, NumberArgument, stored_history
 from dlp_local.core.files import write_new
 from dlp_local.core.text import visible
 from dlp_local.history import History
-from dlp_local.history.export import export, read_conversation
+from dlp_local.history.export import conversation_json, export, read_conversation
 
 app = typer.Typer(
     help="The stored conversations: list, search, show, export, import, rename, remove.", no_args_is_help=True
@@ -79,10 +79,14 @@ def search(
 
 
 @app.command()
-def show(number: NumberArgument) -> None:
-    """One conversation, as Markdown."""
+def show(number: NumberArgument, as_json: JsonOption = False) -> None:
+    """One conversation, as Markdown, or all of its branches as JSON."""
     with _history() as history:
-        print(visible(export(history.conversation(number), ".md")), end="")
+        conversation = history.conversation(number)
+    if as_json:
+        terminal.write_json(conversation_json(conversation))
+    else:
+        print(visible(export(conversation, ".md")), end="")
 
 
 @app.command("export")

@@ -10,6 +10,7 @@ import typer
 from dlp_local.cli import terminal
 from dlp_local.cli.flags import DEFAULTS, JsonOption, PackOption
 from dlp_local.core.files import decode
+from dlp_local.core.serialize import explanation_json, route_json
 from dlp_local.core.settings import load_settings
 
 
@@ -51,7 +52,7 @@ def route(
         decision = router.route(message, settings.routing, previous)
         reasons = router.explain(message, settings.routing, previous) if why else None
         if as_json:
-            terminal.write_json(terminal.route_json(decision) | (terminal.why_json(reasons) if reasons else {}))
+            terminal.write_json(route_json(decision) | (explanation_json(reasons) if reasons else {}))
         else:
             terminal.print_route(decision)
             if reasons:

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from rich.text import Text
 
 from dlp_local.core.errors import InputError
 from dlp_local.core.files import decode
+from dlp_local.core.serialize import ranked
 from dlp_local.core.text import is_unicode, visible
 from dlp_local.core.values import Route, RouteExplanation
 
@@ -93,21 +94,6 @@ def write_text(text: str) -> None:
     sys.stdout.flush()
 
 
-def route_json(route: Route) -> dict[str, Any]:
-    """A route as the JSON of `dlp-local route --json`."""
-    return {
-        "text": route.text,
-        "probabilities": probabilities_json(route),
-        "mix": route.mix.as_dict(),
-        "timings_ms": {"embed": round(route.embed_ms, 3), "route": round(route.route_ms, 3)},
-    }
-
-
-def probabilities_json(route: Route) -> dict[str, float]:
-    """Probabilities by name, the most probable first."""
-    return _ranked(route.probabilities)
-
-
 def print_route(route: Route) -> None:
     """A route as a table with bars."""
     table = Table(box=None, pad_edge=False)
@@ -116,33 +102,17 @@ def print_route(route: Route) -> None:
     table.add_column("", width=BAR_WIDTH)
     table.add_column("weight", justify="right")
     weights = route.mix.as_dict()
-    ranked = probabilities_json(route)
-    for name, p in list(ranked.items())[: max(SHOWN, len(weights))]:
+    probabilities = ranked(route.probabilities)
+    for name, p in list(probabilities.items())[: max(SHOWN, len(weights))]:
         bar = "█" * round(p * BAR_WIDTH)
         weight = f"{weights[name]:.2f}" if name in weights else "-"
         table.add_row(name, f"{p:.3f}", Text(bar, style="cyan" if name in weights else "dim"), weight)
     console = Console()
     console.print(Text(visible(route.text), style="bold"))
     console.print(table)
-    if len(ranked) > max(SHOWN, len(weights)):
-        console.print(Text(f"and {len(ranked) - max(SHOWN, len(weights))} less probable ones", style="dim"))
+    if len(probabilities) > max(SHOWN, len(weights)):
+        console.print(Text(f"and {len(probabilities) - max(SHOWN, len(weights))} less probable ones", style="dim"))
     console.print(Text(f"{route.embed_ms:.1f} ms embed · {route.route_ms:.1f} ms route", style="dim"))
-
-
-def why_json(why: RouteExplanation) -> dict[str, Any]:
-    """What `dlp-local route --why --json` adds."""
-    return {
-        "why": {
-            "nearest": [
-                {"adapter": n.adapter, "text": n.text, "cosine": round(n.cosine, 4), "corrected": n.is_corrected}
-                for n in why.nearest
-            ],
-            "alone": _ranked(why.alone),
-            "carried": _ranked(why.carried),
-            "kept": _ranked(why.kept),
-            "cut": _ranked(why.cut),
-        }
-    }
 
 
 def print_why(why: RouteExplanation, has_before: bool) -> None:
@@ -155,20 +125,15 @@ def print_why(why: RouteExplanation, has_before: bool) -> None:
     console.print(table if why.nearest else "No adapter has examples.")
     if has_before:
         table = Table("adapter", "alone", "after the turn before", box=None, pad_edge=False)
-        for name in list(_ranked(why.carried))[:SHOWN]:
+        for name in list(ranked(why.carried))[:SHOWN]:
             table.add_row(name, f"{why.alone[name]:.3f}", f"{why.carried[name]:.3f}")
         console.print(table)
     else:
         console.print("There is no turn before: --after TEXT gives one.", style="dim")
-    cut = [f"{name} {p:.3f}" for name, p in _ranked(why.cut).items()]
+    cut = [f"{name} {p:.3f}" for name, p in ranked(why.cut).items()]
     more = f" and {len(cut) - SHOWN} more" if len(cut) > SHOWN else ""
-    console.print(f"kept: {', '.join(f'{name} {p:.3f}' for name, p in _ranked(why.kept).items())}")
+    console.print(f"kept: {', '.join(f'{name} {p:.3f}' for name, p in ranked(why.kept).items())}")
     console.print(f"cut by top-p: {', '.join(cut[:SHOWN]) + more if cut else 'nothing'}")
-
-
-def _ranked(probabilities: Mapping[str, float]) -> dict[str, float]:
-    """Rounded, the most probable first."""
-    return {name: round(p, 6) for name, p in sorted(probabilities.items(), key=lambda item: -item[1])}
 
 
 def print_note(line: str) -> None:

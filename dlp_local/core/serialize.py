@@ -1,48 +1,116 @@
-"""The one JSON form of a route, a receipt and a reply."""
+"""The one JSON form of a route, a receipt and a reply: printed (`--json`), stored and exported.
+
+Milliseconds have three decimals, probabilities six. In `timings_ms`, `embed` is the encoder's time, `router` that of
+the router's network, and `route` all of the routing; `first_token` and `total` count from the message on.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+from dlp_local.core.errors import InputError
 from dlp_local.core.events import ReplyDone, Timings
-from dlp_local.core.values import FinishReason, Mix, Route
+from dlp_local.core.values import FinishReason, Mix, Route, RouteExplanation
+
+_REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length", "cancelled": "cancelled", "error": "error"}
 
 
-def receipt_json(done: ReplyDone) -> dict[str, Any]:
-    """Everything of a reply but its texts, as JSON; `receipt_from_json` reads it back unchanged."""
+def route_json(route: Route) -> dict[str, Any]:
+    """A route with its message; `base` is in the mix where it has any weight."""
+    return {"text": route.text, **_decision(route), "timings_ms": _routing_times(route)}
+
+
+def reply_json(reply: ReplyDone) -> dict[str, Any]:
+    """A whole reply: its message, its answer and its receipt."""
+    return {"text": reply.text, "answer": reply.answer, **receipt_json(reply)}
+
+
+def receipt_json(reply: ReplyDone) -> dict[str, Any]:
+    """Everything of a reply but its texts; `reply_from_json` reads it back. `error` is there where there was one."""
+    timings = reply.timings
     return {
-        "mix": dict(done.route.mix.weights),
-        "probabilities": dict(done.route.probabilities),
-        "finish_reason": done.finish_reason,
-        "tokens": {"prompt": done.prompt_tokens, "answer": done.answer_tokens},
-        "context": {"used": done.context_used, "size": done.context_size},
+        **_decision(reply.route),
+        "finish_reason": reply.finish_reason,
+        "tokens": {"prompt": reply.prompt_tokens, "answer": reply.answer_tokens},
+        "context": {"used": reply.context_used, "size": reply.context_size},
         "timings_ms": {
-            "embed": done.route.embed_ms,
-            "route": done.route.route_ms,
-            "routed": done.timings.route,
-            "first_token": done.timings.first_token,
-            "total": done.timings.total,
+            **_routing_times(reply.route),
+            "route": _milliseconds(timings.route),
+            "first_token": _milliseconds(timings.first_token),
+            "total": _milliseconds(timings.total),
         },
-        "error": done.error,
+        **({"error": reply.error} if reply.error else {}),
     }
 
 
-def receipt_from_json(text: str, answer: str, receipt: Mapping[str, Any]) -> ReplyDone:
-    """A reply from its texts and its receipt; raises `KeyError`, `TypeError` or `ValueError` for another shape."""
+def reply_from_json(text: str, answer: str, receipt: Mapping[str, Any]) -> ReplyDone:
+    """A reply from its texts and its receipt, of this or the first form; raises `ValueError` for another shape."""
+    try:
+        return _reply(text, answer, receipt)
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, InputError) as error:
+        raise ValueError(f"the receipt cannot be read: {error}") from None
+
+
+def _reply(text: str, answer: str, receipt: Mapping[str, Any]) -> ReplyDone:
     times, tokens, context = receipt["timings_ms"], receipt["tokens"], receipt["context"]
-    mix = Mix.of({str(name): float(weight) for name, weight in receipt["mix"].items()})
-    probabilities = {str(name): float(p) for name, p in receipt["probabilities"].items()}
-    reasons: dict[str, FinishReason] = {"stop": "stop", "length": "length", "cancelled": "cancelled", "error": "error"}
+    if "routed" in times:  # the first form: `route` was the network's time, and `routed` all of the routing
+        times = {**times, "router": times["route"], "route": times["routed"]}
+    mix = Mix.of({str(name): _number(weight) for name, weight in receipt["mix"].items()})
+    probabilities = {str(name): _number(p) for name, p in receipt["probabilities"].items()}
     return ReplyDone(
         text=text,
         answer=answer,
-        route=Route(text, probabilities, mix, float(times["embed"]), float(times["route"])),
-        finish_reason=reasons[receipt["finish_reason"]],
+        route=Route(text, probabilities, mix, _number(times["embed"]), _number(times["router"])),
+        finish_reason=_REASONS[receipt["finish_reason"]],
         prompt_tokens=int(tokens["prompt"]),
         answer_tokens=int(tokens["answer"]),
         context_used=int(context["used"]),
         context_size=int(context["size"]),
-        timings=Timings(float(times["routed"]), float(times["first_token"]), float(times["total"])),
-        error=str(receipt["error"]),
+        timings=Timings(_number(times["route"]), _number(times["first_token"]), _number(times["total"])),
+        error=str(receipt.get("error", "")),
     )
+
+
+def explanation_json(explanation: RouteExplanation) -> dict[str, Any]:
+    """Why a message was routed as it was, under the key `why`."""
+    return {
+        "why": {
+            "nearest": [
+                {"adapter": n.adapter, "text": n.text, "cosine": round(n.cosine, 4), "corrected": n.is_corrected}
+                for n in explanation.nearest
+            ],
+            "alone": ranked(explanation.alone),
+            "carried": ranked(explanation.carried),
+            "kept": ranked(explanation.kept),
+            "cut": ranked(explanation.cut),
+        }
+    }
+
+
+def ranked(probabilities: Mapping[str, float]) -> dict[str, float]:
+    """Probabilities by name, the most probable first, to six decimals."""
+    return {name: round(p, 6) for name, p in sorted(probabilities.items(), key=lambda item: -item[1])}
+
+
+def _decision(route: Route) -> dict[str, Any]:
+    return {"mix": route.mix.as_dict(), "probabilities": ranked(route.probabilities)}
+
+
+def _routing_times(route: Route) -> dict[str, float]:
+    return {
+        "embed": _milliseconds(route.embed_ms),
+        "router": _milliseconds(route.route_ms),
+        "route": _milliseconds(route.total_ms),
+    }
+
+
+def _milliseconds(value: float) -> float:
+    return round(value, 3)
+
+
+def _number(value: Any) -> float:
+    if not math.isfinite(number := float(value)):
+        raise ValueError(f"{value} is no number")
+    return number

@@ -14,7 +14,7 @@ from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
 from dlp_local.core.files import read_text
 from dlp_local.core.receipt import reply_receipt
-from dlp_local.core.serialize import receipt_from_json, receipt_json
+from dlp_local.core.serialize import receipt_json, reply_from_json
 from dlp_local.core.text import visible
 from dlp_local.history.model import Conversation, ConversationInfo, StoredTurn, TurnState
 
@@ -35,6 +35,11 @@ def export(conversation: Conversation, suffix: str) -> str:
 
 def to_json(conversation: Conversation) -> str:
     """Everything, as `from_json` reads it."""
+    return json.dumps(conversation_json(conversation), indent=1) + "\n"
+
+
+def conversation_json(conversation: Conversation) -> dict[str, Any]:
+    """The whole tree of a conversation, with its options and receipts."""
     info = conversation.info
     about = {
         "format": FORMAT,
@@ -59,7 +64,7 @@ def to_json(conversation: Conversation) -> str:
         }
         for turn in conversation.turns
     ]
-    return json.dumps(about | {"turns": turns}, indent=1) + "\n"
+    return about | {"turns": turns}
 
 
 def read_conversation(path: Path) -> Conversation:
@@ -112,7 +117,7 @@ def _turn(given: dict[str, Any]) -> StoredTurn:
     if type(number) is not int or not (parent is None or type(parent) is int):
         raise ValueError("a turn's number is none")
     text, answer = str(given["text"]), str(given["answer"])
-    done = receipt_from_json(text, answer, given["receipt"]) if given["receipt"] else None
+    done = reply_from_json(text, answer, given["receipt"]) if given["receipt"] else None
     state = _STATES[given["state"]]
     return StoredTurn(
         number, parent, text, answer, state, str(given["error"]), done, str(given["pack"]), str(given["created_at"])

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import HistoryError
 from dlp_local.core.events import ReplyDone
-from dlp_local.core.serialize import receipt_from_json, receipt_json
+from dlp_local.core.serialize import receipt_json, reply_from_json
 from dlp_local.core.values import Correction, Mix
 from dlp_local.history.model import Conversation, ConversationInfo, SearchHit, StoredTurn, newest_leaf, title_of
 from dlp_local.history.schema import VERSION, migrate
@@ -327,7 +327,7 @@ def _info(row: tuple[Any, ...]) -> ConversationInfo:
 
 def _turn(row: tuple[Any, ...]) -> StoredTurn:
     number, parent, text, answer, state, error, receipt, pack, created = row
-    done = receipt_from_json(text, answer, json.loads(receipt)) if receipt else None
+    done = reply_from_json(text, answer, json.loads(receipt)) if receipt else None
     return StoredTurn(number, parent, text, answer, state, error, done, pack, created)
 
 

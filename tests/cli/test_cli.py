@@ -57,11 +57,12 @@ def test_ask_streams_the_same_text(run):
 
 def test_ask_json_has_the_documented_fields(run):
     answer = json.loads(run("ask", "to ISO: 4 July 1999", "--json").stdout)
-    assert set(answer) == {"text", "answer", "mix", "probabilities", "finish_reason", "tokens", "timings_ms"}
+    receipt = {"mix", "probabilities", "finish_reason", "tokens", "context", "timings_ms"}
+    assert set(answer) == {"text", "answer"} | receipt
     assert answer["answer"] == "1999-07-04"
     assert answer["finish_reason"] == "stop"
     assert set(answer["tokens"]) == {"prompt", "answer"}
-    assert set(answer["timings_ms"]) == {"route", "first_token", "total"}
+    assert set(answer["timings_ms"]) == {"embed", "router", "route", "first_token", "total"}
     assert sum(answer["mix"].values()) == pytest.approx(1)
     assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-3)
 
@@ -97,7 +98,7 @@ def test_route_prints_a_table_with_bars(run):
 def test_route_json_has_the_documented_fields(run):
     decision = json.loads(run("route", "tar: extract archive.tar.gz", "--json").stdout)
     assert set(decision) == {"text", "probabilities", "mix", "timings_ms"}
-    assert set(decision["timings_ms"]) == {"embed", "route"}
+    assert set(decision["timings_ms"]) == {"embed", "router", "route"}
     assert max(decision["mix"], key=decision["mix"].get) == "shell"
     assert "base" in decision["probabilities"]
 

@@ -159,6 +159,7 @@ def test_history_lists_searches_shows_renames_and_removes(stored):
     assert "\x1b[31m" not in listed
     assert json.loads(out("history", "list", "--json"))["turns"] == 1
     assert "1999-07-04" in out("history", "show", "1")
+    assert json.loads(out("history", "show", "1", "--json"))["turns"][0]["receipt"]["finish_reason"] == "stop"
     assert "July" in out("history", "search", "july", "19")
     assert "Nothing found" in out("history", "search", "august")
     out("history", "remove", "1")

@@ -17,7 +17,7 @@ from dlp_local.history.export import export, from_json, to_html, to_json, to_mar
 from dlp_local.history.model import Conversation, ConversationInfo, StoredTurn
 
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
-numbers = st.floats(0, 1e6, allow_nan=False)
+numbers = st.floats(0, 1e6, allow_nan=False).map(lambda number: round(number, 3))
 AT = "2026-01-02T03:04:05+00:00"
 times = st.datetimes(datetime(1970, 1, 3), timezones=st.just(UTC)).map(datetime.isoformat)
 weights = st.dictionaries(
@@ -28,7 +28,8 @@ weights = st.dictionaries(
 @st.composite
 def replies(draw, text, answer):
     mix = Mix.of(draw(weights))
-    route = Route(text, draw(st.dictionaries(words, st.floats(0, 1), max_size=3)), mix, draw(numbers), draw(numbers))
+    probabilities = draw(st.dictionaries(words, st.floats(0, 1).map(lambda p: round(p, 6)), max_size=3))
+    route = Route(text, probabilities, mix, draw(numbers), draw(numbers))
     return ReplyDone(
         text,
         answer,
