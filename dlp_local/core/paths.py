@@ -38,5 +38,5 @@ def history_file() -> Path:
 
 
 def embeddings_file(encoder_sha256: str) -> Path:
-    """Where embeddings of one encoder are kept."""
-    return data_folder() / "embeddings" / f"{encoder_sha256[:12]}.npz"
+    """The SQLite file of one encoder's embeddings of examples, corrections and training rows."""
+    return data_folder() / "embeddings" / f"{encoder_sha256[:12]}.sqlite"

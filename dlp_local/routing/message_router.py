@@ -24,9 +24,6 @@ from dlp_local.routing.selection import head, select
 CARRY = 0.6
 """The chance, before a message is read, that it goes on with the turn before it (`carry_over`)."""
 
-KEPT = 50_000
-"""Embeddings of examples that are kept; those of 50,000 take 77 MB on the disk."""
-
 Floats = npt.NDArray[np.float32]
 
 
@@ -58,7 +55,7 @@ class MessageRouter:
         """
         self._encoder = Encoder(encoder, tokenizer, threads)
         self._router = Router(router, threads) if router else None
-        self._cache = EmbeddingCache(cache, self._encoder.dims, KEPT) if cache else None
+        self._cache = EmbeddingCache(cache, self._encoder.dims) if cache else None
         self.dims = self._encoder.dims
         self.trained_on = self._router.encoder if self._router else ""
         if self._router and self.dims != self._router.dims:
@@ -85,7 +82,7 @@ class MessageRouter:
         return _Known(self._trained, Prototypes.of(examples, self.dims), corrections)
 
     def _embedded(self, names: Iterable[str]) -> dict[str, Floats]:
-        """The embeddings of some adapters' examples; all at once, for the cache is a file that is read whole."""
+        """The embeddings of some adapters' examples; all are asked of the cache at once."""
         texts = {name: self._adapters[name] for name in names}
         vectors = self._kept([text for own in texts.values() for text in own])
         found: dict[str, Floats] = {}

@@ -2,7 +2,9 @@
 
 import multiprocessing
 import os
+import sqlite3
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -25,7 +27,7 @@ class Counting:
 
 @pytest.fixture
 def file(tmp_path):
-    return tmp_path / "folder" / "cache.npz"
+    return tmp_path / "folder" / "cache.sqlite"
 
 
 def test_a_text_is_embedded_once(file):
@@ -61,7 +63,7 @@ def test_the_oldest_go_where_there_are_too_many(file):
     assert encode.texts == ["a"]
 
 
-@pytest.mark.parametrize("content", [b"", b"garbage", b"PK\x03\x04 and no more"])
+@pytest.mark.parametrize("content", [b"", b"garbage", b"PK\x03\x04 and no more", b"SQLite format 3\x00" + b"x" * 5000])
 def test_a_damaged_file_is_made_anew(file, content):
     file.parent.mkdir()
     file.write_bytes(content)
@@ -71,6 +73,20 @@ def test_a_damaged_file_is_made_anew(file, content):
     assert encode.texts == ["a"]
 
 
+def test_a_file_damaged_in_the_middle_gives_right_numbers_all_the_same(file):
+    texts = [f"text {number}" for number in range(2000)]
+    right = EmbeddingCache(file, DIMS).of(texts, Counting())
+    content = bytearray(file.read_bytes())
+    content[len(content) // 3 : len(content) // 3 + 9000] = os.urandom(9000)
+    file.write_bytes(content)
+    for _ in range(2):
+        encode = Counting()
+        given = EmbeddingCache(file, DIMS).of(texts, encode)
+        assert given.shape == right.shape
+        assert np.isfinite(given).all()
+    assert encode.texts == []
+
+
 @pytest.mark.parametrize("dims", [3, 5])
 def test_numbers_of_another_encoder_do_not_count(file, dims):
     EmbeddingCache(file, DIMS, limit=9).of(["a"], Counting())
@@ -78,21 +94,46 @@ def test_numbers_of_another_encoder_do_not_count(file, dims):
     assert found.shape == (1, dims)
 
 
-def test_pickles_and_numbers_that_are_none_are_not_read(file):
-    file.parent.mkdir()
-    np.savez(file, keys=np.array(["x"]), vectors=np.array([{"a": 1}], dtype=object))
+@pytest.mark.parametrize(
+    "vector",
+    [b"short", "text", 7, np.full(DIMS, np.nan, np.float32).tobytes(), np.zeros(DIMS + 1, np.float32).tobytes()],
+)
+def test_a_stored_value_that_is_no_embedding_is_computed_again(file, vector):
+    first = EmbeddingCache(file, DIMS).of(["a"], Counting())
+    with sqlite3.connect(file) as database:
+        database.execute("UPDATE embeddings SET vector = ?", (vector,))
+    database.close()
     encode = Counting()
-    assert EmbeddingCache(file, DIMS, limit=9).of(["a"], encode).shape == (1, DIMS)
-    kept = dict(np.load(file))
-    np.savez(file, keys=kept["keys"], vectors=np.full_like(kept["vectors"], np.nan))
-    assert np.isfinite(EmbeddingCache(file, DIMS, limit=9).of(["a"], encode)).all()
+    for _ in range(2):
+        np.testing.assert_array_equal(EmbeddingCache(file, DIMS).of(["a"], encode), first)
+    assert encode.texts == ["a"]
+
+
+def test_files_of_the_earlier_kind_are_removed(file):
+    file.parent.mkdir()
+    for name in ("0123456789ab.npz", "0123456789ab-rows.npz", "0123456789ab.lock"):
+        (file.parent / name).write_bytes(b"earlier")
+    EmbeddingCache(file, DIMS).of(["a"], Counting())
+    assert list(file.parent.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("kind", ["IMMEDIATE", "EXCLUSIVE"])
+def test_another_programs_lock_is_waited_for_no_longer_than_a_moment(file, kind):
+    cache = EmbeddingCache(file, DIMS)
+    first = cache.of(["a"], Counting())
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute(f"BEGIN {kind}")
+    began = time.monotonic()
+    np.testing.assert_array_equal(cache.of(["a", "b"], Counting())[:1], first)
+    assert time.monotonic() - began < 2
+    other.close()
 
 
 def test_a_folder_that_cannot_be_written_to_is_no_matter(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
     encode = Counting()
-    assert EmbeddingCache(blocked / "cache.npz", DIMS, limit=9).of(["a"], encode).shape == (1, DIMS)
+    assert EmbeddingCache(blocked / "cache.sqlite", DIMS, limit=9).of(["a"], encode).shape == (1, DIMS)
 
 
 @pytest.mark.skipif(sys.platform == "win32" or not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write")
@@ -121,4 +162,4 @@ def test_two_processes_lose_nothing_of_each_other(file):
     encode = Counting()
     EmbeddingCache(file, DIMS, limit=1000).of([f"{n} {step}" for n in range(2) for step in range(20)], encode)
     assert encode.texts == []
-    assert sorted(path.suffix for path in file.parent.iterdir()) in ([".lock", ".npz"], [".npz"])
+    assert list(file.parent.iterdir()) == [file]

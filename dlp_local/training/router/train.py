@@ -49,7 +49,6 @@ Of CLINC150's 15,100 rows 500 tell accuracy and temperature as well as 5 % of th
 points on the valid rows.
 """
 
-KEPT = 100_000
 CHUNK = 512
 """Texts that are embedded between two signs of progress."""
 
@@ -254,9 +253,7 @@ def _embed(pack: Pack, encoder: Encoder, texts: list[str], progress: Progress) -
         progress("reading", 1.0)
         return found
 
-    file = embeddings_file(pack.manifest.encoder.sha256)
-    cache = EmbeddingCache(file.with_name(f"{file.stem}-rows.npz"), encoder.dims, KEPT)
-    return cache.of(texts, encode)
+    return EmbeddingCache(embeddings_file(pack.manifest.encoder.sha256), encoder.dims).of(texts, encode)
 
 
 def _split(rows: Rows, held_out: set[str], embeddings: Floats) -> _Parts:

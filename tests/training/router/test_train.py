@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -29,7 +30,6 @@ from dlp_local.packs.examples import read_labelled_rows
 from dlp_local.packs.manifest import read_manifest
 from dlp_local.packs.router import place_router, rollback_router
 from dlp_local.routing import MessageRouter, Router
-from dlp_local.routing.embedding_cache import EmbeddingCache
 from dlp_local.training.router import train
 from dlp_local.training.router.train import evaluate, held_out_texts, train_file, train_pack
 from tests.support.plain_router import write_plain_router
@@ -433,24 +433,22 @@ def test_corrections_of_several_threads_at_once_lose_none(bundled):
     assert [top(router, text) for text in texts] == ["shell"] * len(texts)
 
 
-def test_the_embeddings_of_many_adapters_are_read_and_written_once(bundled, tmp_path, monkeypatch):
-    done = []
-    for name in ("_read", "_add"):
-        real = getattr(EmbeddingCache, name)
-        monkeypatch.setattr(EmbeddingCache, name, lambda *args, r=real, n=name: done.append(n) or r(*args))
+def test_the_embeddings_of_many_adapters_are_asked_for_at_once(bundled, tmp_path, monkeypatch):
+    opened, connect = [], sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **kwargs: opened.append(args) or connect(*args, **kwargs))
     adapters = {f"task{n}": [f"please do task number {n}", f"number {n}, please"] for n in range(50)} | {"none": []}
-    for _ in range(2):
+    for times in (2, 3):
         router = MessageRouter(
             bundled / "encoder.onnx",
             bundled / "encoder_tokenizer.json",
             bundled / "router.onnx",
             1,
             adapters,
-            cache=tmp_path / "kept.npz",
+            cache=tmp_path / "kept.sqlite",
         )
         assert set(adapters) - set(router.labels) == {"none"}
         assert top(router, "please do task number 7") == "task7"
-    assert done == ["_read", "_add", "_read", "_read"]
+        assert len(opened) == times
 
 
 def test_the_assistant_corrects(bundled):
