@@ -7,12 +7,13 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dlp_local.cli import flags, terminal
+from dlp_local.cli.sampling_flags import with_sampling_flags
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import EngineError, ExitCode, InputError
 from dlp_local.core.events import Event, HistoryTrimmed, ReplyDone, TextDelta
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from dlp_local.assistant import Assistant
 
 
+@with_sampling_flags
 def ask(
     text: Annotated[
         str | None,
@@ -39,12 +41,7 @@ def ask(
     veto: flags.VetoOption = None,
     persona: flags.PersonaOption = None,
     system: flags.SystemOption = None,
-    max_tokens: flags.MaxTokensOption = None,
-    temperature: flags.TemperatureOption = None,
-    top_p: flags.TokenShareOption = None,
-    min_p: flags.MinPOption = None,
-    repeat_penalty: flags.RepeatOption = None,
-    seed: flags.SeedOption = None,
+    sampling: Mapping[str, Any] = {},
     scope: flags.ScopeOption = None,
     save: Annotated[bool, typer.Option("--save", help="Keep the turn as a new conversation.")] = False,
     resume: flags.ResumeOption = False,
@@ -68,11 +65,8 @@ def ask(
         raise InputError("give one of --save, --resume and --continue.")
     settings = load_settings(pack=pack)
     vetoed = tuple(veto or ())
-    given = {
-        "system": system, "max_tokens": max_tokens, "temperature": temperature, "top_p": top_p, "min_p": min_p,
-        "repeat_penalty": repeat_penalty, "seed": seed, "scope": scope, "vetoed": vetoed or None,
-    }  # fmt: skip
-    own = {name: value for name, value in given.items() if value is not None}
+    options_given = {"system": system, "scope": scope, "vetoed": vetoed or None} | dict(sampling)
+    own = {name: value for name, value in options_given.items() if value is not None}
     chosen = Mix.parse(mix) if mix is not None else None
     if jsonl is not None:
         options = _options(persona, own)

@@ -78,26 +78,6 @@ PersonaOption = Annotated[
     str | None,
     typer.Option("--persona", help="The options of this persona, under the flags.", autocompletion=persona_names),
 ]
-TemperatureOption = Annotated[
-    float | None,
-    typer.Option("--temperature", help="0 is deterministic.", show_default=str(DEFAULTS.sampling.temperature)),
-]
-TokenShareOption = Annotated[
-    float | None,
-    typer.Option("--top-p", help="The probable tokens up to this sum.", show_default=str(DEFAULTS.sampling.top_p)),
-]
-MinPOption = Annotated[
-    float | None,
-    typer.Option("--min-p", help="Tokens this probable beside the best.", show_default=str(DEFAULTS.sampling.min_p)),
-]
-RepeatOption = Annotated[
-    float | None,
-    typer.Option("--repeat-penalty", help="Over 1: repeats less.", show_default=str(DEFAULTS.sampling.repeat_penalty)),
-]
-SeedOption = Annotated[int | None, typer.Option("--seed", help="The same seed, the same answer.")]
-MaxTokensOption = Annotated[
-    int | None, typer.Option("--max-tokens", help="Longest answer.", show_default=str(DEFAULTS.sampling.max_tokens))
-]
 ScopeOption = Annotated[
     str | None,
     typer.Option("--scope", help="'turn': adapters from the last message on; 'context': over the history, too."),

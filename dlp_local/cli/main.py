@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import sys
 from importlib import import_module
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from dlp_local.cli import terminal
 from dlp_local.core.errors import DlpLocalError, ExitCode
+from dlp_local.core.text import did_you_mean
 
 COMMANDS = ("chat", "ask", "route", "pack", "adapters", "router", "pull", "history", "persona", "doctor")
 """Each is a module of `dlp_local.cli`, with a function of its name or a group called `app`."""
@@ -42,6 +43,12 @@ class Commands(TyperGroup):
             command = typer.main.get_command(alone)  # type: ignore[assignment]
         command.name = name
         return command
+
+    def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # type: ignore[override]
+        """The command that the arguments name; an unknown one is refused with the nearest names."""
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"There is no command '{args[0]}'.{did_you_mean(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
 
 
 app = typer.Typer(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
 from dlp_local.cli import flags, terminal
+from dlp_local.cli.sampling_flags import with_sampling_flags
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
 from dlp_local.core.text import visible
@@ -37,27 +39,24 @@ def show(name: NameArgument) -> None:
 
 
 @app.command()
+@with_sampling_flags
 def save(
     name: NameArgument,
     system: flags.SystemOption = None,
     mix: flags.MixOption = None,
     veto: flags.VetoOption = None,
-    max_tokens: flags.MaxTokensOption = None,
-    temperature: flags.TemperatureOption = None,
-    top_p: flags.TokenShareOption = None,
-    min_p: flags.MinPOption = None,
-    repeat_penalty: flags.RepeatOption = None,
-    seed: flags.SeedOption = None,
+    sampling: Mapping[str, Any] = {},
     scope: flags.ScopeOption = None,
 ) -> None:
     """Store a persona, in place of another one of its name."""
-    given: dict[str, Any] = {
-        "persona": name, "system": system, "max_tokens": max_tokens, "temperature": temperature, "top_p": top_p,
-        "min_p": min_p, "repeat_penalty": repeat_penalty, "seed": seed, "scope": scope,
+    values: dict[str, Any] = {
+        "persona": name,
+        "system": system,
+        "scope": scope,
         "pinned": dict(Mix.parse(mix).weights) if mix is not None else None,
         "vetoed": tuple(veto) if veto else None,
-    }  # fmt: skip
-    options = ChatOptions.checked({key: value for key, value in given.items() if value is not None})
+    } | dict(sampling)
+    options = ChatOptions.checked({key: value for key, value in values.items() if value is not None})
     with contextlib.closing(flags.stored_history()) as history:
         history.set_persona(name, options)
 

@@ -3,33 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Optional
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from dlp_local.core.errors import InputError
+from dlp_local.core.fields import problems
 from dlp_local.core.settings import Sampling
 from dlp_local.core.values import Mix, Scope
 
 
-class ChatOptions(BaseModel):
-    """What a conversation or a persona sets for itself; None leaves a value to the settings."""
+def _optional(group: type[BaseModel]) -> type[BaseModel]:
+    """A model with the fields of a group of settings, of which each may be None: left to the settings."""
+    fields: dict[str, Any] = {}
+    for name, field in group.model_fields.items():
+        unset = Field(None, title=field.title, description=field.description)
+        fields[name] = (Annotated[Optional[field.annotation], *field.metadata, unset], None)  # noqa: UP045
+    return create_model(f"{group.__name__}Options", __config__=ConfigDict(extra="forbid"), **fields)
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    persona: str = ""
-    system: str | None = None
-    temperature: float | None = Field(None, ge=0, le=5)
-    top_p: float | None = Field(None, gt=0, le=1)
-    min_p: float | None = Field(None, ge=0, le=1)
-    repeat_penalty: float | None = Field(None, ge=0.1, le=10)
-    seed: int | None = Field(None, ge=0, le=0xFFFFFFFE)
-    max_tokens: int | None = Field(None, ge=1)
-    scope: Scope | None = None
-    pinned: dict[str, float] | None = None
+class ChatOptions(_optional(Sampling), BaseModel):  # type: ignore[misc]
+    """What a conversation or a persona sets for itself; None leaves a value to the settings.
+
+    Every option of `Sampling` is one here, too. The titles are the labels of the form.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    persona: str = Field("", title="Persona", description="a name keeps all this for other conversations")
+    system: str | None = Field(None, title="System prompt", description="what the model is told before anything else")
+    scope: Scope | None = Field(
+        None, title="Scope", description="'turn': adapters from the last message on; 'context': over the history, too"
+    )
+    pinned: dict[str, float] | None = Field(
+        None, title="Pinned mix", description="instead of routing: sql=0.7,shell=0.3 or base"
+    )
     """The mix of every turn, in place of the router's; {} is the bare backbone."""
 
-    vetoed: tuple[str, ...] = ()
+    vetoed: tuple[str, ...] = Field((), title="Vetoed adapters", description="never chosen: sql, shell")
     """Adapters that the router may not choose."""
 
     def sampling(self, default: Sampling) -> Sampling:
@@ -38,13 +49,12 @@ class ChatOptions(BaseModel):
         return default.model_copy(update=own)
 
     @classmethod
-    def checked(cls, given: Mapping[str, Any], under: ChatOptions | None = None) -> ChatOptions:
+    def checked(cls, values: Mapping[str, Any], under: ChatOptions | None = None) -> ChatOptions:
         """Options out of what a user gave, on top of others; raises `InputError` that names every wrong one."""
         try:
-            return cls.model_validate((under.model_dump() if under else {}) | dict(given))
+            return cls.model_validate((under.model_dump() if under else {}) | dict(values))
         except ValidationError as error:
-            problems = [f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors()]
-            raise InputError(f"options: {'; '.join(problems)}. Change what was given.") from None
+            raise InputError(f"options: {'; '.join(problems(error, cls))}.") from None
 
     @property
     def mix(self) -> Mix | None:

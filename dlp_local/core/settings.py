@@ -6,7 +6,9 @@ Order of precedence: command-line flags, environment (`DLP_LOCAL_*`, groups with
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import os
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import (
@@ -18,7 +20,10 @@ from pydantic_settings import (
 )
 
 from dlp_local.core.errors import InputError
+from dlp_local.core.fields import problems
 from dlp_local.core.paths import config_file
+
+ENV_PREFIX, ENV_DELIMITER = "DLP_LOCAL_", "__"
 
 
 class _Group(BaseModel):
@@ -35,17 +40,29 @@ class Routing(_Group):
 
 
 class Sampling(_Group):
-    """How the next token is chosen from the backbone's logits."""
+    """How the next token is chosen from the backbone's logits.
 
-    temperature: float = Field(0.0, ge=0, le=5, description="0 always takes the most probable token")
-    top_k: int = Field(40, ge=0, description="only the k most probable tokens; 0: all")
-    top_p: float = Field(0.95, gt=0, le=1, description="only the most probable tokens up to this sum")
-    min_p: float = Field(0.05, ge=0, le=1, description="only tokens this probable relative to the best")
-    repeat_penalty: float = Field(1.0, ge=0.1, le=10, description="over 1 makes repetition less probable")
-    repeat_last: int = Field(64, ge=-1, description="tokens that the penalty looks back on; -1: the whole context")
-    seed: int | None = Field(None, ge=0, le=0xFFFFFFFE, description="the same seed gives the same answer")
-    max_tokens: int = Field(512, ge=1, description="longest answer")
-    stop: tuple[str, ...] = Field((), description="texts that end the answer; they are not part of it")
+    Each field is a flag of `ask` and `persona save`, a field of a conversation's options, and a line of the form: its
+    title is the label there, its description the help.
+    """
+
+    temperature: float = Field(
+        0.0, ge=0, le=5, title="Temperature", description="0 always takes the most probable token"
+    )
+    top_k: int = Field(40, ge=0, title="Top-k", description="only the k most probable tokens; 0 takes all")
+    top_p: float = Field(0.95, gt=0, le=1, title="Top-p", description="only the most probable tokens up to this sum")
+    min_p: float = Field(0.05, ge=0, le=1, title="Min-p", description="only tokens this probable relative to the best")
+    repeat_penalty: float = Field(
+        1.0, ge=0.1, le=10, title="Repeat penalty", description="over 1 makes repetition less probable"
+    )
+    repeat_last: int = Field(
+        64, ge=-1, title="Penalty's reach", description="tokens that the penalty looks back on; -1: the whole context"
+    )
+    seed: int | None = Field(None, ge=0, le=0xFFFFFFFE, title="Seed", description="the same seed gives the same answer")
+    max_tokens: int = Field(512, ge=1, title="Longest answer", description="most tokens of an answer")
+    stop: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        (), title="Stops", description="texts that end the answer; they are not part of it"
+    )
 
 
 class Engine(_Group):
@@ -80,7 +97,7 @@ class Settings(BaseSettings):
     """All settings of one run, frozen."""
 
     model_config = SettingsConfigDict(
-        env_prefix="DLP_LOCAL_", env_nested_delimiter="__", frozen=True, extra="forbid", validate_default=True
+        env_prefix=ENV_PREFIX, env_nested_delimiter=ENV_DELIMITER, frozen=True, extra="forbid", validate_default=True
     )
 
     pack: str | None = Field(None, description="a pack's name or folder; none: the one that `pack use` chose")
@@ -106,19 +123,30 @@ class Settings(BaseSettings):
 def load_settings(**flags: Any) -> Settings:
     """Settings with `flags` on top; groups are dictionaries; a flag that is None and an empty group do not count.
 
-    Raises `InputError` that lists every value that cannot be used.
+    Raises `InputError` that lists every value that cannot be used, and says where each was given.
     """
-    given: dict[str, Any] = {
+    own: dict[str, Any] = {
         name: {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
         for name, value in flags.items()
     }
-    given = {name: value for name, value in given.items() if value not in (None, {})}
+    own = {name: value for name, value in own.items() if value not in (None, {})}
     try:
-        return Settings(**given)
+        return Settings(**own)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
-        raise InputError(f"settings: {problems}. Look at the flags, DLP_LOCAL_* and {config_file()}.") from None
+        where = {tuple(problem["loc"]): _where(tuple(map(str, problem["loc"])), own) for problem in error.errors()}
+        raise InputError(f"settings: {'; '.join(problems(error, Settings, where))}.") from None
     except SettingsError as error:
         raise InputError(f"settings: {error}. Look at DLP_LOCAL_* in the environment.") from None
     except (ValueError, OSError) as error:
         raise InputError(f"settings: {config_file()} cannot be read: {error}. Mend or remove the file.") from None
+
+
+def _where(path: tuple[str, ...], flags: Mapping[str, Any]) -> str:
+    """Where the value of a setting was given: a flag, a variable of the environment, or the file."""
+    value: Any = flags
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    if value is not None:
+        return f"--{path[-1].replace('_', '-')}"
+    variable = f"{ENV_PREFIX}{ENV_DELIMITER.join(path)}".upper()
+    return variable if variable in map(str.upper, os.environ) else str(config_file())

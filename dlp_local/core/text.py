@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable
 
 _HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -42,3 +44,10 @@ def is_unicode(text: str) -> bool:
 def counted(number: int, thing: str) -> str:
     """`1 turn`, `2 turns`."""
     return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """` Did you mean 'sql'?`, a sentence that begins with a space, for a mistyped name; empty where none is near."""
+    by_lower = {name.lower(): name for name in known}
+    near = [by_lower[name] for name in difflib.get_close_matches(word.lower(), by_lower, n=3)]
+    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""

@@ -106,7 +106,7 @@ def test_a_vetoed_adapter_is_not_chosen():
     [
         (("--save", "--resume"), "one of --save"),
         (("--continue", "7"), "no conversation 7"),
-        (("--temperature", "9"), "temperature: Input should be less than or equal to 5"),
+        (("--temperature", "9"), "temperature: '9' cannot be used (give a number, 0 to 5)"),
         (("--scope", "all"), "scope"),
         (("--veto", "nobody"), "--veto: there is no adapter 'nobody' in this pack; it has banking"),
         (("--save", "--jsonl", "rows.jsonl"), "--jsonl"),
@@ -202,7 +202,7 @@ def test_corrections_are_shown_and_forgotten(stored):
 def test_personas_are_stored_shown_and_forgotten():
     assert "There is none yet" in out("persona", "list")
     out("persona", "save", "terse", "--system", "Be brief.", "--mix", "sql=0.5", "--temperature", "0.5")
-    assert "terse: system Be brief." in out("persona", "list")
+    assert "system Be brief." in out("persona", "list")
     assert json.loads(out("persona", "show", "terse"))["pinned"] == {"sql": 0.5}
     assert "temperature" in refused("persona", "save", "hot", "--temperature", "9")
     out("persona", "remove", "terse")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, ClassVar
 
 from textual import on
@@ -13,23 +14,13 @@ from textual.widgets import Input, Label, Static
 
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
+from dlp_local.core.fields import help_text, item_type
 from dlp_local.core.text import visible
 from dlp_local.core.values import Mix
 
-FIELDS = {
-    "persona": ("Persona", "a name keeps all this for other conversations"),
-    "system": ("System prompt", ""),
-    "temperature": ("Temperature", "0 to 5; 0 always takes the most probable token"),
-    "top_p": ("Top-p", "over 0, to 1"),
-    "min_p": ("Min-p", "0 to 1"),
-    "repeat_penalty": ("Repeat penalty", "0.1 to 10; over 1 repeats less"),
-    "seed": ("Seed", "the same seed, the same answer"),
-    "max_tokens": ("Longest answer", "tokens"),
-    "scope": ("Scope", "turn or context"),
-    "pinned": ("Pinned mix", "sql=0.7,shell=0.3 or base"),
-    "vetoed": ("Vetoed adapters", "sql, shell"),
-}
-"""Label and hint of each option."""
+FIRST = ("persona", "system")
+FIELDS = {name: ChatOptions.model_fields[name] for name in dict.fromkeys((*FIRST, *ChatOptions.model_fields))}
+"""Every option, in the order of the form."""
 
 
 class OptionsScreen(ModalScreen[ChatOptions | None]):
@@ -49,10 +40,10 @@ class OptionsScreen(ModalScreen[ChatOptions | None]):
         with VerticalScroll(id="options") as panel:
             panel.border_title = "This conversation"
             panel.border_subtitle = "Enter or Ctrl+S saves · Esc leaves it as it was"
-            for name, (label, hint) in FIELDS.items():
+            for name, field in FIELDS.items():
                 with Horizontal():
-                    yield Label(label)
-                    yield Input(shown(self._options, name), hint, id=name)
+                    yield Label(field.title or name)
+                    yield Input(shown(self._options, name), help_text(field).rstrip("."), id=name)
             yield Static("", classes="problem", markup=False)
 
     def on_mount(self) -> None:
@@ -69,9 +60,9 @@ class OptionsScreen(ModalScreen[ChatOptions | None]):
         try:
             self.dismiss(parse({name: self.query_one(f"#{name}", Input).value for name in FIELDS}))
         except InputError as error:
-            told = self.query_one(".problem", Static)
-            told.update(visible(str(error)))
-            told.display = True
+            problem = self.query_one(".problem", Static)
+            problem.update(visible(str(error)))
+            problem.display = True
 
 
 def shown(options: ChatOptions, name: str) -> str:
@@ -81,14 +72,27 @@ def shown(options: ChatOptions, name: str) -> str:
         return "" if value is None else ",".join(f"{key}={weight:g}" for key, weight in value.items()) or "base"
     if name == "vetoed":
         return ", ".join(value)
+    if isinstance(value, tuple):
+        return ", ".join(json.dumps(item, ensure_ascii=False) for item in value)
     return "" if value is None else str(value)
 
 
 def parse(lines: dict[str, str]) -> ChatOptions:
     """Options from the lines of the form; raises `InputError` that names every line that cannot be used."""
-    given: dict[str, Any] = {name: line.strip() for name, line in lines.items() if line.strip()}
-    if "pinned" in given:
-        given["pinned"] = dict(Mix.parse(given["pinned"]).weights)
-    if "vetoed" in given:
-        given["vetoed"] = tuple(part.strip() for part in given["vetoed"].split(",") if part.strip())
-    return ChatOptions.checked(given)
+    values: dict[str, Any] = {name: line.strip() for name, line in lines.items() if line.strip()}
+    for name, line in values.items():
+        if name == "pinned":
+            values[name] = dict(Mix.parse(line).weights)
+        elif name == "vetoed":
+            values[name] = tuple(part.strip() for part in line.split(",") if part.strip())
+        elif item_type(FIELDS[name]):
+            values[name] = _texts(line)
+    return ChatOptions.checked(values)
+
+
+def _texts(line: str) -> tuple[Any, ...]:
+    """Texts in quotation marks with commas between them, as JSON writes them, or one alone without the marks."""
+    try:
+        return tuple(json.loads(f"[{line}]"))
+    except (ValueError, RecursionError):
+        return (line,)

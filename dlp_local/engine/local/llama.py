@@ -26,7 +26,7 @@ from dlp_local.engine.local.library import (
 )
 from dlp_local.engine.local.memory import keeps_scores
 from dlp_local.engine.local.memory_files import anonymous_files
-from dlp_local.engine.local.sampler import ChainSampler, GreedySampler, Sampler
+from dlp_local.engine.local.sampler import ChainSampler, GreedySampler, Sampler, is_plain_greedy
 from dlp_local.engine.local.stacking import Stack
 from dlp_local.formats.gguf import EMBEDDINGS, MAGIC, read_header
 from dlp_local.formats.lora import LoraFile, check_fits
@@ -297,7 +297,7 @@ class Backbone:
 
     def sampler(self, options: settings.Sampling, seed: int) -> Sampler:
         """A new sampler; its repeat penalty sees the answer alone, not the prompt."""
-        if options.temperature == 0 and options.repeat_penalty == 1:
+        if is_plain_greedy(options):
             return GreedySampler(self._newest_logits)
         return ChainSampler(self._context, self.vocab_size, options, seed)
 

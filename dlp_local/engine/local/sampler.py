@@ -11,6 +11,15 @@ from numpy.typing import NDArray
 from dlp_local.core import settings
 from dlp_local.engine.local.library import lib
 
+_KEEP_THE_BEST = frozenset("temperature top_k top_p min_p repeat_last seed max_tokens stop".split())
+"""Options that, at temperature 0 and without a repeat penalty, change nothing about which token is the best one."""
+
+
+def is_plain_greedy(options: settings.Sampling) -> bool:
+    """Whether the most probable token is the answer's next one as it is, without anything done to the logits."""
+    changed = options.model_dump(exclude_defaults=True).keys()
+    return options.temperature == 0 and not changed - _KEEP_THE_BEST
+
 
 class Sampler(Protocol):
     """Draws tokens of one answer."""
