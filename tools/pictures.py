@@ -58,10 +58,10 @@ async def draw(out: Path, size: tuple[int, int], theme: str) -> None:
 
 
 async def _say(pilot: Pilot[None], app: ChatApp, message: str) -> None:
-    told = len(app.session.told)
+    told = len(app.session.history_messages)
     app.query_one(Prompt).fill(message)
     await pilot.press("enter")
-    await _until(pilot, lambda: len(app.session.told) > told and not app.session.busy)
+    await _until(pilot, lambda: len(app.session.history_messages) > told and not app.session.busy)
 
 
 async def _until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:

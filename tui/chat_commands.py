@@ -37,7 +37,7 @@ class ChatCommands:
         try:
             deed(argument)
         except DlpLocalError as error:
-            self.view.history_messages(error)
+            self.view.told(error)
 
     def choices(self, command: str, before: Sequence[str]) -> Sequence[str] | None:
         """What can follow a command and the words after it; None: a file."""
@@ -111,7 +111,7 @@ class ChatCommands:
                 try:
                     self._session.open(number)
                 except HistoryError as error:
-                    self.view.history_messages(error)
+                    self.view.told(error)
 
         self.view.show_conversations(self._session.history, words, go)
 
@@ -186,7 +186,7 @@ class ChatCommands:
                     self._session.correct(turn.id, adapter)
                     self.view.tell(f"Noted: this belongs to {adapter}.")
         except DlpLocalError as error:
-            self.view.history_messages(error)
+            self.view.told(error)
 
     def _beside(self, turn: Turn, mix: Mix) -> None:
         self._idle()
@@ -279,7 +279,7 @@ class ChatCommands:
                     case AdapterAction("remove", name):
                         self._adapters_remove(name)
             except DlpLocalError as error:
-                self.view.history_messages(error)
+                self.view.told(error)
 
         self.view.show_adapters(status.pack_adapters, status.read_only_reason, change)
 

@@ -78,7 +78,7 @@ class PlainView:
         try:
             text = attach(line, self._session.status.context_size)
         except InputError as error:
-            self.history_messages(error)
+            self.told(error)
             return
         editing, self._editing = self._editing, None
         if editing is None:
