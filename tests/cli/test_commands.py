@@ -263,12 +263,12 @@ def test_a_dumb_terminal_gets_the_plain_chat():
 PLAIN_WITH_A_LONG_ANSWER = """
 from dlp_local.history import History
 from tests.support.fakes import Answer, FakeAssistant, Gate
-from tui.views.plain import Plain
+from tui.views.plain import PlainView
 from tui.session import Session
 
 answer = Answer(["begun\\n", "never written"], gate=Gate(), before_gate=1)
 session = Session(lambda: FakeAssistant(answer), History(None))
-code = Plain(session).run()
+code = PlainView(session).run()
 session.close()
 raise SystemExit(code)
 """

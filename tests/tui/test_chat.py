@@ -30,7 +30,7 @@ async def test_the_route_is_seen_before_the_first_word():
     gate = Gate()
     async with window(FakeAssistant(Answer(gate=gate))) as w:
         await w.say("hi")
-        await w.sees("sql 0.72 · shell 0.22 · base 0.06 · 2 ms route", "· reading")
+        await w.sees("sql 0.72 · shell 0.22 · base 0.06 · 2 ms route", "· processing")
         gate.open()
         await w.sees("tok/s", READY)
 
@@ -72,7 +72,7 @@ async def test_esc_stops_the_answer_and_keeps_the_part():
     fake = FakeAssistant(Answer(["the part", " never seen"], gate=gate, before_gate=1), Answer(["next"]))
     async with window(fake) as w:
         await w.say("go on")
-        await w.sees("the part", "· writing")
+        await w.sees("the part", "· generating")
         await w.press("escape")
         await w.sees("the part", "stopped", READY)
         assert "never seen" not in w.text()

@@ -66,9 +66,9 @@ class Window:
 
     async def say_and_wait(self, text: str, answer: str) -> None:
         """Says something, and waits for its answer and for the window to be idle again."""
-        before = len(self.session.told)
+        before = len(self.session.history_messages)
         await self.say(text)
-        await self.until(lambda: len(self.session.told) > before and not self.session.busy)
+        await self.until(lambda: len(self.session.history_messages) > before and not self.session.busy)
         await self.sees(answer, READY)
 
     def burst(self, *keys: str) -> None:

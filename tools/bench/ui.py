@@ -96,7 +96,7 @@ def slowest_key(data: Path) -> float:
     try:
         window.seconds_until("ready", window.started)
         window.press("/mix base\rgo on\r")
-        window.seconds_until("writing")
+        window.seconds_until("generating")
         slowest = 0.0
         for _ in range(20):
             window.press(LETTER)

@@ -61,6 +61,6 @@ def receipt(turn: Turn) -> str:
         return " · ".join([*place, "queued"])
     if turn.route is None:
         ended = "broken off" if turn.answer else "no answer"
-        return " · ".join([*place, ended if turn.state == "failed" else "reading …"])
+        return " · ".join([*place, ended if turn.state == "failed" else "processing …"])
     parts = reply_receipt(turn.done) if turn.done else route_receipt(turn.route)
     return visible(" · ".join([*place, *parts]))
