@@ -2,12 +2,14 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from dlp_local import open_assistant
 from dlp_local.core.settings import Settings
 from dlp_local.packs import bundled_pack
+from tests.support import hub_server
 
 
 @pytest.fixture(autouse=True)
@@ -34,3 +36,30 @@ def assistant(bundled):
     """One assistant on the bundled pack for all tests that leave it as it was."""
     with open_assistant(Settings(), bundled) as opened:
         yield opened
+
+
+@pytest.fixture
+def waits(monkeypatch) -> list[float]:
+    """The seconds that downloads would have waited; nothing is waited for."""
+    seconds: list[float] = []
+    monkeypatch.setattr("dlp_local.hub.download.time", SimpleNamespace(sleep=seconds.append))
+    return seconds
+
+
+@pytest.fixture
+def hub(monkeypatch, waits):
+    """A hub on loopback that the program is pointed at."""
+    with hub_server.running() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        monkeypatch.setenv("NO_PROXY", "*")
+        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+        monkeypatch.delenv("HF_TOKEN", raising=False)
+        yield server
+
+
+@pytest.fixture
+def model(hub, bundled) -> bytes:
+    """The bundled backbone in a repository of the hub, `hub_server.MODEL`."""
+    content = (bundled / "backbone.gguf").read_bytes()
+    hub.repos["ana/model-GGUF"] = hub_server.Repo({"model-Q4_0.gguf": content, "README.md": b"# Model"})
+    return content

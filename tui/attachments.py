@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from dlp_local.core.errors import InputError
-from dlp_local.core.text import fenced
+from dlp_local.core.text import fenced, size_text
 
 _MENTION = re.compile(r'(?<!\S)@(?:"([^"]+)"|(\S+))')
 CHARACTERS_PER_TOKEN = 3
@@ -21,12 +21,7 @@ def mentioned(text: str) -> list[Path]:
 
 def sizes(text: str) -> str:
     """`notes.txt 1.2 kB`, for each file that a text names."""
-    return " · ".join(f"{path.name} {kilobytes(path.stat().st_size)}" for path in mentioned(text))
-
-
-def kilobytes(size: int) -> str:
-    """A size as people read it."""
-    return f"{size} B" if size < 1000 else f"{size / 1000:.1f} kB" if size < 1_000_000 else f"{size / 1_000_000:.1f} MB"
+    return " · ".join(f"{path.name} {size_text(path.stat().st_size)}" for path in mentioned(text))
 
 
 def attach(text: str, context_size: int) -> str:
@@ -40,7 +35,7 @@ def attach(text: str, context_size: int) -> str:
         try:
             size = path.stat().st_size
             if context_size and size > room:
-                raise InputError(f"{path}: has {kilobytes(size)}, and about {kilobytes(room)} fit. Name a part of it.")
+                raise InputError(f"{path}: has {size_text(size)}, and about {size_text(room)} fit. Name a part of it.")
             contents = path.read_bytes().decode("utf-8")
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror}). Check its rights.") from None

@@ -28,7 +28,7 @@ from dlp_local.packs.catalogue import catalogue, named_reference
 
 if TYPE_CHECKING:
     from dlp_local.hub.choice import RepoFile
-    from dlp_local.packs.install import Fetched
+    from dlp_local.packs.fetched import Fetched
 
 NEXT = {
     "backbone": "dlp-local pack create NAME --backbone {path}",
@@ -61,7 +61,7 @@ def pull(
     if reference is None:
         raise InputError("say what to fetch: hf:owner/repo, or a name of `dlp-local pull --list`.")
     wanted = named_reference(reference)
-    from dlp_local.packs.install import fetch
+    from dlp_local.packs.fetch import fetch
 
     with Bars() as bars:
         try:

@@ -8,7 +8,7 @@ import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from dlp_local.core.errors import InputError
 
@@ -59,6 +59,14 @@ def _rename_to_new(part: Path, path: Path) -> None:
         if path.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
         os.replace(part, path)
+
+
+def inside_folder(value: str) -> str:
+    """A relative path, unchanged; raises `ValueError` for one that could leave the folder it is relative to."""
+    path = PurePosixPath(value)
+    if path.is_absolute() or ".." in path.parts or not path.parts or not value.isprintable() or set(value) & set("\\:"):
+        raise ValueError("must be a file inside the folder")
+    return value
 
 
 @contextmanager

@@ -9,6 +9,12 @@ import platformdirs
 
 APP = "dlp-local"
 
+MANIFEST = "pack.toml"
+"""The file that makes a folder a pack."""
+
+MANIFEST = "pack.toml"
+"""The file that makes a folder a pack."""
+
 
 def config_file() -> Path:
     """The user's `config.toml`: `DLP_LOCAL_CONFIG`, or the one in the platform's configuration folder."""

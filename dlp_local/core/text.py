@@ -15,9 +15,12 @@ def fenced(text: str) -> str:
     return f"{fence}\n{text.rstrip()}\n{fence}"
 
 
-def size_text(size: int) -> str:
-    """Bytes for people: `0.5 MB`, `131 MB`, `1.12 GB`."""
-    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB" if size < 1e8 else f"{size / 1e6:.0f} MB"
+def size_text(size: float) -> str:
+    """Bytes for people: `999 B`, `1.2 kB`, `131 MB`, `1.12 GB`."""
+    if size < 1000:
+        return f"{size:.0f} B"
+    unit, factor, digits = ("kB", 1e3, 1) if size < 1e6 else ("MB", 1e6, 1) if size < 1e9 else ("GB", 1e9, 2)
+    return f"{size / factor:.{digits if size < 100 * factor else 0}f} {unit}"
 
 
 def visible(text: str) -> str:

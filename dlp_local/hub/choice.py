@@ -12,7 +12,9 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from dlp_local.core.errors import InputError, PackError
-from dlp_local.packs.manifest import MANIFEST, MAX_MANIFEST, Manifest, inside
+from dlp_local.core.files import inside_folder
+from dlp_local.core.paths import MANIFEST
+from dlp_local.core.text import size_text
 
 Kind = Literal["gguf", "peft", "pack"]
 
@@ -24,13 +26,13 @@ PREFERENCE = (
 
 PEFT_CONFIG, PEFT_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"})
-MAX_CONFIG = 1 << 20
-"""Bytes of an `adapter_config.json`."""
+MAX_TEXT = 16 << 20
+"""Bytes of a repository's text file: an `adapter_config.json` or a `pack.toml`."""
 
 _REFERENCE = re.compile(
     r"hf:(?P<repo>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})(?:@(?P<revision>[^:@\s]+))?(?::(?P<file>.+))?"
 )
-_QUANTISATION = re.compile(r"(?:^|[-._])((?:I?Q\d(?:_[A-Z0-9]+)*)|BF16|F16|F32)\.gguf$", re.IGNORECASE)
+_QUANTIZATION = re.compile(r"(?:^|[-._])((?:I?Q\d(?:_[A-Z0-9]+)*)|BF16|F16|F32)\.gguf$", re.IGNORECASE)
 _SHARD = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
 _OTHER_MODELS = re.compile(r"(?:^|[-._])(?:mmproj|imatrix|vocab)(?:[-._]|$)", re.IGNORECASE)
 """GGUF files beside a model that are no language models: image projectors, statistics, vocabularies."""
@@ -69,7 +71,7 @@ class RepoFile:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What to fetch. Of a pack this is `pack.toml` alone, which then names the rest (`pack_files`)."""
+    """What to fetch. Of a pack this is `pack.toml` alone, which then names the rest."""
 
     kind: Kind
     files: tuple[RepoFile, ...]
@@ -84,7 +86,7 @@ def parse_reference(text: str) -> Reference:
     if file is not None:
         file = file.rstrip("/")
         try:
-            inside(file)
+            inside_folder(file)
         except ValueError:
             raise InputError(f"'{text}': the file must be a path inside the repository, as sub/model.gguf.") from None
     return Reference(match["repo"], match["revision"], file)
@@ -101,34 +103,9 @@ def choose(reference: Reference, files: Sequence[RepoFile]) -> Choice:
     return _of_name(reference, usable, reference.file)
 
 
-def pack_files(reference: Reference, files: Iterable[RepoFile], folder: str, manifest: Manifest) -> list[RepoFile]:
-    """The files that a pack's manifest names, its paths relative to `folder` (empty, or ending in a slash).
-
-    Raises `PackError` that lists the ones that the repository does not have, and those with another sha256 than the
-    manifest promises: these need not be fetched to know it.
-    """
-    by_path = {file.path: file for file in files}
-    wanted: dict[str, RepoFile] = {}
-    problems = []
-    for part in manifest.files():
-        file = by_path.get(folder + part.file)
-        if file is None:
-            problems.append(f"{part.file}: is not in the repository")
-        elif file.sha256 and file.sha256 != part.sha256:
-            problems.append(f"{part.file}: has another sha256 than {MANIFEST} says")
-        elif PurePosixPath(part.file).suffix.lower() in PICKLES:
-            problems.append(f"{part.file}: is a pickle, which can run any code")
-        else:
-            wanted[file.path] = file
-    if problems:
-        listing = "\n".join(f"  {problem}" for problem in problems)
-        raise PackError(f"{reference}: is not a whole pack. Tell its author, or take another revision:\n{listing}")
-    return list(wanted.values())
-
-
 def _is_usable_path(path: str) -> bool:
     try:
-        inside(path)
+        inside_folder(path)
     except ValueError:
         return False
     return True
@@ -137,9 +114,9 @@ def _is_usable_path(path: str) -> bool:
 def _of_folder(reference: Reference, files: Sequence[RepoFile], folder: str) -> Choice:
     by_name = {file.path.removeprefix(folder): file for file in files}
     if manifest := by_name.get(MANIFEST):
-        return Choice("pack", (_small(reference, manifest, MAX_MANIFEST),))
+        return Choice("pack", (_small(reference, manifest),))
     if PEFT_CONFIG in by_name and PEFT_WEIGHTS in by_name:
-        return Choice("peft", (_small(reference, by_name[PEFT_CONFIG], MAX_CONFIG), by_name[PEFT_WEIGHTS]))
+        return Choice("peft", (_small(reference, by_name[PEFT_CONFIG]), by_name[PEFT_WEIGHTS]))
     models = [file for file in files if _is_model(file.path)]
     if models:
         return Choice("gguf", (_preferred(reference, models),))
@@ -174,8 +151,8 @@ def _preferred(reference: Reference, models: Sequence[RepoFile]) -> RepoFile:
     if len(whole) < 2:
         return _only(reference, whole or models)
     for quantization in PREFERENCE:
-        if found := [file for file in whole if _quantization(file.path) == quantization]:
-            return _only(reference, found)
+        if quantized := [file for file in whole if _quantization(file.path) == quantization]:
+            return _only(reference, quantized)
     return _only(reference, whole)
 
 
@@ -190,14 +167,14 @@ def _only(reference: Reference, models: Sequence[RepoFile]) -> RepoFile:
     return models[0]
 
 
-def _small(reference: Reference, file: RepoFile, most: int) -> RepoFile:
-    if file.size > most:
+def _small(reference: Reference, file: RepoFile) -> RepoFile:
+    if file.size > MAX_TEXT:
         raise PackError(f"{reference}: {file.path} has {file.size} bytes, too many to be what it is called.")
     return file
 
 
 def _quantization(path: str) -> str:
-    match = _QUANTISATION.search(path)
+    match = _QUANTIZATION.search(path)
     return match[1].upper() if match else ""
 
 
@@ -221,5 +198,5 @@ def _why_nothing(names: Iterable[str]) -> str:
 
 def _listing(files: Sequence[RepoFile]) -> str:
     shown = sorted(files, key=lambda file: file.path)[:40]
-    lines = "\n".join(f"  {file.path}  {file.size / 1e6:,.0f} MB" for file in shown)
+    lines = "\n".join(f"  {file.path}  {size_text(file.size)}" for file in shown)
     return f"There are:\n{lines}" if shown else "It is empty."

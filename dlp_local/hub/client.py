@@ -1,6 +1,7 @@
-"""The only module that imports huggingface_hub: a repository's files, and their bytes from any position on.
+"""The only module that imports huggingface_hub: lists the files of a repository, and reads one from any position on.
 
-`hf_hub_download` is not used: it throws away what came before a cut, and it compares no hash.
+`hf_hub_download` is not used: it discards what came before a cut, and compares no hash. Beside documented functions,
+`constants.HF_HUB_DISABLE_TELEMETRY` and `errors.HTTPError` are needed, which are not: pyproject.toml bounds the version.
 """
 
 from __future__ import annotations
@@ -175,11 +176,11 @@ def _host() -> str:
 
 def _asked_wait(headers: Mapping[str, str]) -> float | None:
     """Seconds out of `Retry-After` (a number or a date), or of the hub's own `RateLimit: "…";r=…;t=…`."""
-    given = headers.get("Retry-After", "").strip()
-    if given.isdecimal():
-        return float(given)
-    if given:
+    retry_after = headers.get("Retry-After", "").strip()
+    if retry_after.isdecimal():
+        return float(retry_after)
+    if retry_after:
         with contextlib.suppress(ValueError):
-            return max(0.0, email.utils.parsedate_to_datetime(given).timestamp() - time.time())
+            return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
     reset = _RESET.search(headers.get("RateLimit", ""))
     return float(reset[1]) if reset else None

@@ -1,4 +1,4 @@
-"""One file of a repository onto the disk: goes on where it was cut, waits where it is told to, and checks the hash."""
+"""Downloads files of a repository: continues where it was cut, waits where the hub asks for it, checks the hashes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from dlp_local.core.errors import HubError
+from dlp_local.core.text import size_text
 from dlp_local.hub import client
 from dlp_local.hub.choice import Reference, RepoFile
 
@@ -27,17 +28,17 @@ Result = TypeVar("Result")
 
 
 class Progress(Protocol):
-    """What is told while something is fetched."""
+    """Receives how far a download is."""
 
     def at(self, file: RepoFile, done: int) -> None:
-        """So many bytes of a file are there."""
+        """Receives that `done` bytes of a file are there."""
 
     def note(self, text: str) -> None:
-        """Something a person would want to know, a wait say."""
+        """Receives a sentence for the user: that and why a download waits, say."""
 
 
 class Patience:
-    """Counts the failures in a row and waits after each, longer every time or as long as the hub asks."""
+    """Counts failures in a row and waits after each: twice as long every time, or as long as the hub asks."""
 
     def __init__(self, reference: Reference, progress: Progress) -> None:
         self._reference, self._progress = reference, progress
@@ -59,7 +60,7 @@ class Patience:
 
 
 def persist(reference: Reference, progress: Progress, request: Callable[[], Result]) -> Result:
-    """What a request gives, made again as long as its failure may pass."""
+    """Returns what `request` returns; after a `CutError` it is called again, up to `ATTEMPTS` times in a row."""
     patience = Patience(reference, progress)
     while True:
         try:
@@ -74,9 +75,28 @@ def check_room(files: Sequence[RepoFile], parts: Path) -> None:
     free = shutil.disk_usage(parts).free
     if missing + SPARE > free:
         raise HubError(
-            f"{parts}: {missing / 1e9:.1f} GB are to come, and {free / 1e9:.1f} GB are free. Make room, take a smaller "
+            f"{parts}: {size_text(missing)} are to come, and {size_text(free)} are free. Make room, take a smaller "
             "file, or set DLP_LOCAL_DATA to a folder on another disk."
         )
+
+
+class Downloader:
+    """Downloads files of one repository at one commit; what is not complete yet is kept in the folder `parts`."""
+
+    def __init__(self, reference: Reference, commit: str, parts: Path, progress: Progress) -> None:
+        parts.mkdir(exist_ok=True)
+        self.reference, self._commit, self._parts, self._progress = reference, commit, parts, progress
+
+    def get(self, files: Sequence[RepoFile], folder: Path) -> list[Path]:
+        """Where the files are beneath `folder`, in their order; downloads those that are not there, or damaged.
+
+        Raises `HubError`, also where the disk has no room for all of them.
+        """
+        missing = [file for file in files if not is_promised(folder / file.path, file)]
+        check_room(missing, self._parts)
+        for file in missing:
+            download(self.reference, self._commit, file, folder / file.path, self._parts, self._progress)
+        return [folder / file.path for file in files]
 
 
 def download(reference: Reference, commit: str, file: RepoFile, target: Path, parts: Path, progress: Progress) -> None:

@@ -6,12 +6,14 @@ import os
 import stat
 import tomllib
 from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dlp_local.core.errors import InputError, PackError
+from dlp_local.core.files import inside_folder
+from dlp_local.core.paths import MANIFEST
 from dlp_local.core.values import BASE, AdapterFile, Scope
 from dlp_local.packs.examples import read_rows
 from dlp_local.packs.hash_cache import HashCache
@@ -19,7 +21,6 @@ from dlp_local.packs.locations import NAME
 from dlp_local.packs.toml_lines import line_of
 
 FORMAT = 1
-MANIFEST = "pack.toml"
 
 MAX_MANIFEST = 16 << 20
 """Bytes of a `pack.toml`; a thousand adapters with twenty examples each take one or two millions."""
@@ -27,14 +28,6 @@ MAX_MANIFEST = 16 << 20
 MAX_SCALE = 8.0
 MAX_TEXT = 1 << 20
 """Bytes of a chat template."""
-
-
-def inside(value: str) -> str:
-    """A path as it is where it stays inside the folder it is relative to; raises `ValueError` for any other."""
-    path = PurePosixPath(value)
-    if path.is_absolute() or ".." in path.parts or not path.parts or not value.isprintable() or set(value) & set("\\:"):
-        raise ValueError("must be a file inside the pack's folder")
-    return value
 
 
 def _not_base(name: str) -> str:
@@ -50,7 +43,7 @@ class _Part(BaseModel):
 class File(_Part):
     """One file of a pack; with its `size` in bytes a cut one is told without reading it."""
 
-    file: Annotated[str, AfterValidator(inside)]
+    file: Annotated[str, AfterValidator(inside_folder)]
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     size: int | None = Field(None, ge=0)
     license: str = ""

@@ -52,7 +52,8 @@ def backbone_source(source: str | Path, progress: Progress | None = None) -> Sou
 def _found(source: str | Path, kinds: tuple[str, ...], progress: Progress | None) -> Source:
     if not str(source).startswith("hf:"):
         return Source(Path(source))
-    from dlp_local.packs.install import fetch, parse_reference
+    from dlp_local.hub.choice import parse_reference
+    from dlp_local.packs.fetch import fetch
 
     fetched = fetch(parse_reference(str(source)), progress=progress)
     if fetched.kind not in kinds:

@@ -22,8 +22,9 @@ from tomlkit.items import InlineTable, Table
 
 from dlp_local.core.errors import InputError, PackError
 from dlp_local.core.files import sync_folder, written_aside
+from dlp_local.core.paths import MANIFEST
 from dlp_local.packs.locations import is_bundled
-from dlp_local.packs.manifest import MANIFEST, manifest_text, parse_manifest, read_manifest
+from dlp_local.packs.manifest import manifest_text, parse_manifest, read_manifest
 
 FILES = "adapters"
 """The folder, inside a pack, of the files that changes bring."""

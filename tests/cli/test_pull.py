@@ -16,7 +16,6 @@ from dlp_local.engine.local.memory import SPARE, kv_bytes_per_token, score_bytes
 from dlp_local.formats.gguf import UINT32, Value
 from dlp_local.hub.choice import Reference
 from dlp_local.packs.catalogue import catalogue, named_reference
-from tests.support import hub_server
 from tests.support.hub_server import COMMIT, Answer, Repo
 
 COMMAND = [sys.executable, "-m", "dlp_local", "pull"]
@@ -32,16 +31,6 @@ SHAPES = {
 
 def run(*args, **env):
     return subprocess.run([*COMMAND, *args], capture_output=True, timeout=120, env={**os.environ, **env})
-
-
-@pytest.fixture
-def hub(monkeypatch, bundled):
-    with hub_server.running() as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.url)
-        monkeypatch.setenv("NO_PROXY", "*")
-        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-        server.repos["ana/model-GGUF"] = Repo({"model-Q4_0.gguf": (bundled / "backbone.gguf").read_bytes()})
-        yield server
 
 
 @pytest.mark.parametrize("name", sorted(catalogue()))
@@ -81,7 +70,7 @@ def test_the_catalogue_is_listed_and_without_a_name_it_is_pointed_to():
     assert b"pull --list" in process.stderr
 
 
-def test_a_pull_says_what_it_got_and_what_comes_next(hub):
+def test_a_pull_says_what_it_got_and_what_comes_next(hub, model):
     process = run("hf:ana/model-GGUF")
     assert process.returncode == 0, process.stderr
     path = downloads_folder() / "ana--model-GGUF" / COMMIT / "model-Q4_0.gguf"
@@ -114,7 +103,7 @@ def test_a_pack_can_be_opened_at_once(hub, bundled):
         ("hf:ana", 2, b"is no reference"),
     ],
 )
-def test_a_failed_pull_is_an_error_and_no_traceback(hub, reference, code, told):
+def test_a_failed_pull_is_an_error_and_no_traceback(hub, model, reference, code, told):
     process = run(reference)
     assert process.returncode == code
     assert told in process.stderr
@@ -123,7 +112,7 @@ def test_a_failed_pull_is_an_error_and_no_traceback(hub, reference, code, told):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to one process")
-def test_ctrl_c_keeps_what_came_and_the_same_command_goes_on(hub):
+def test_ctrl_c_keeps_what_came_and_the_same_command_goes_on(hub, model):
     hub.faults["model-Q4_0.gguf"] = [Answer(pause=0.1)]
     process = subprocess.Popen([*COMMAND, "hf:ana/model-GGUF"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     folder = downloads_folder() / "parts"
@@ -140,6 +129,6 @@ def test_ctrl_c_keeps_what_came_and_the_same_command_goes_on(hub):
     assert hub.asked("/cdn/")[-1].headers["range"].startswith("bytes=")
 
 
-def test_a_repository_cannot_steer_the_terminal(hub):
+def test_a_repository_cannot_steer_the_terminal(hub, model):
     hub.repos["ana/model-GGUF"].card = {"license": "\x1b[31mmit"}
     assert b"\x1b" not in run("hf:ana/model-GGUF").stdout

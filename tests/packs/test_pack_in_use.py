@@ -22,7 +22,6 @@ from dlp_local.packs.catalogue import catalogue
 from dlp_local.packs.create import copy_pack, start_pack
 from dlp_local.packs.locations import find_pack
 from dlp_local.packs.manifest import read_manifest
-from tests.support import hub_server
 from tests.support.hub_server import Repo
 from tests.support.lora import read_pairs, write_lora
 from tests.support.peft_folder import write_backbone, write_folder
@@ -294,24 +293,20 @@ def test_a_peft_folder_is_converted_on_its_way_in(tmp_path):
     assert list(read_manifest(find_pack("fresh")).adapters) == ["trained"]
 
 
-def test_a_backbone_and_adapters_come_from_the_hub(bundled, tmp_path, monkeypatch):
+def test_a_backbone_and_adapters_come_from_the_hub(hub, bundled, tmp_path):
     peft = write_folder(tmp_path / "peft")
-    with hub_server.running() as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.url)
-        monkeypatch.setenv("NO_PROXY", "*")
-        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-        backbone = write_backbone(tmp_path / "backbone.gguf").read_bytes()
-        server.repos["ana/tiny-GGUF"] = Repo({"tiny-Q4_0.gguf": backbone})
-        server.repos["ana/peft"] = Repo({path.name: path.read_bytes() for path in peft.iterdir()})
-        server.repos["ana/sql"] = Repo({"sql.gguf": (bundled / "sql.gguf").read_bytes()})
-        out("pack", "create", "fresh", "--backbone", "hf:ana/tiny-GGUF")
-        reference = catalogue()["qwen2.5-1.5b-instruct"].reference
-        server.repos[reference.repo] = Repo({reference.file: backbone})
-        out("pack", "create", "known", "--backbone", "qwen2.5-1.5b-instruct")
-        assert read_manifest(find_pack("known")).backbone.attribution.startswith(f"hf:{reference.repo}@")
-        out("adapters", "add", "hf:ana/peft", "--name", "trained", "--pack", "fresh")
-        assert "does not fit" in refused(3, "adapters", "add", "hf:ana/sql", "--name", "sql", "--pack", "fresh")
-        assert "'backbone'" in refused(2, "adapters", "add", "hf:ana/tiny-GGUF", "--name", "sql", "--pack", "fresh")
+    backbone = write_backbone(tmp_path / "backbone.gguf").read_bytes()
+    hub.repos["ana/tiny-GGUF"] = Repo({"tiny-Q4_0.gguf": backbone})
+    hub.repos["ana/peft"] = Repo({path.name: path.read_bytes() for path in peft.iterdir()})
+    hub.repos["ana/sql"] = Repo({"sql.gguf": (bundled / "sql.gguf").read_bytes()})
+    out("pack", "create", "fresh", "--backbone", "hf:ana/tiny-GGUF")
+    reference = catalogue()["qwen2.5-1.5b-instruct"].reference
+    hub.repos[reference.repo] = Repo({reference.file: backbone})
+    out("pack", "create", "known", "--backbone", "qwen2.5-1.5b-instruct")
+    assert read_manifest(find_pack("known")).backbone.attribution.startswith(f"hf:{reference.repo}@")
+    out("adapters", "add", "hf:ana/peft", "--name", "trained", "--pack", "fresh")
+    assert "does not fit" in refused(3, "adapters", "add", "hf:ana/sql", "--name", "sql", "--pack", "fresh")
+    assert "'backbone'" in refused(2, "adapters", "add", "hf:ana/tiny-GGUF", "--name", "sql", "--pack", "fresh")
     manifest = read_manifest(find_pack("fresh"))
     assert list(manifest.adapters) == ["trained"]
     assert manifest.backbone.attribution.startswith("hf:ana/tiny-GGUF@")

@@ -10,9 +10,27 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
+from dlp_local.core.paths import downloads_folder
+from dlp_local.hub.choice import parse_reference
+
+MODEL = parse_reference("hf:ana/model-GGUF")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 LARGE = 1000
 """From so many bytes on a file is kept as Git LFS: redirected to another host, and stated with its sha256."""
+
+
+class Told:
+    """A progress that remembers what it is told."""
+
+    def __init__(self):
+        self.positions = []
+        self.notes = []
+
+    def at(self, file, done):
+        self.positions.append(done)
+
+    def note(self, text):
+        self.notes.append(text)
 
 
 @dataclass
@@ -147,6 +165,11 @@ def _sibling(path, content):
     if len(content) >= LARGE:
         stated["lfs"] = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 134}
     return stated
+
+
+def parts():
+    """The files that are not complete yet."""
+    return list((downloads_folder() / "parts").iterdir())
 
 
 @contextmanager

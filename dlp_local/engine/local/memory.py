@@ -10,6 +10,7 @@ import psutil
 
 from dlp_local.core import settings
 from dlp_local.core.errors import EngineError
+from dlp_local.core.text import size_text
 from dlp_local.formats.gguf import Value, read_leading_values
 
 KV_BYTES = {"f16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}
@@ -112,11 +113,7 @@ def check_memory(backbone: Path, adapters: Sequence[Path], options: settings.Eng
     fits = int((free - need.fixed) // need.per_token) // 256 * 256 if need.per_token and free > need.fixed else 0
     way_out = f"set engine.context to {fits} or less" if fits >= 512 else "use a smaller backbone"
     raise EngineError(
-        f"{backbone}: needs about {_gigabytes(need.total)} ({_gigabytes(need.file)} the file, "
-        f"{_gigabytes(need.context * need.per_token)} a context of {need.context} tokens), and {_gigabytes(free)} of "
+        f"{backbone}: needs about {size_text(need.total)} ({size_text(need.file)} the file, "
+        f"{size_text(need.context * need.per_token)} a context of {need.context} tokens), and {size_text(free)} of "
         f"memory are free. Close other programs, or {way_out}; engine.check_memory=false tries it all the same."
     )
-
-
-def _gigabytes(size: float) -> str:
-    return f"{size / 1e9:.1f} GB"

@@ -112,7 +112,7 @@ def test_where_it_does_not_fit_the_numbers_and_the_largest_context_that_would_ar
     path = bundled / "backbone.gguf"
     token = needed_memory(path, [], Options()).per_token
     free(monkeypatch, int(path.stat().st_size + memory.SPARE + 600 * token))
-    with pytest.raises(EngineError, match=r"backbone\.gguf: needs about .* GB .* set engine\.context to 512 or less"):
+    with pytest.raises(EngineError, match=r"backbone\.gguf: needs about .* MB .* set engine\.context to 512 or less"):
         check_memory(path, [], Options())
     check_memory(path, [], Options(context=512))
     free(monkeypatch, 1000)

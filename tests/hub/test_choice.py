@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlp_local.core.errors import InputError, PackError
-from dlp_local.hub.choice import PICKLES, PREFERENCE, Reference, RepoFile, choose, pack_files, parse_reference
-from dlp_local.packs.manifest import read_manifest
+from dlp_local.hub.choice import PICKLES, PREFERENCE, Reference, RepoFile, choose, parse_reference
 
 
 def files(*paths, size=5_000_000):
@@ -74,7 +73,7 @@ def test_a_quantization_can_be_named(name):
 
 
 def test_two_models_of_one_quantization_are_listed_to_choose_from():
-    with pytest.raises(PackError, match=r"(?s)name one of the models.*  one-Q4_0\.gguf  5 MB\n  two-Q4_0\.gguf"):
+    with pytest.raises(PackError, match=r"(?s)name one of the models.*  one-Q4_0\.gguf  5\.0 MB\n  two-Q4_0\.gguf"):
         chosen("hf:a/b", "two-Q4_0.gguf", "one-Q4_0.gguf", "one-Q8_0.gguf")
     with pytest.raises(PackError, match="name one of the models"):
         chosen("hf:a/b", "one.gguf", "two.gguf")
@@ -141,19 +140,3 @@ def test_nothing_but_gguf_safetensors_and_small_text_is_ever_chosen(found):
 def test_a_text_file_that_is_huge_is_refused():
     with pytest.raises(PackError, match="too many to be what it is called"):
         choose(Reference("a/b"), files("pack.toml", size=1 << 25))
-
-
-def test_a_pack_is_the_files_that_its_manifest_names(bundled):
-    manifest = read_manifest(bundled)
-    listed = [RepoFile(f"x/{part.file}", 9, part.sha256) for part in manifest.files()]
-    other = RepoFile("x/other.gguf", 9, "f" * 64)
-    assert pack_files(Reference("a/b"), [*listed, other], "x/", manifest) == listed
-
-
-def test_a_pack_that_names_a_pickle_is_refused(bundled):
-    manifest = read_manifest(bundled)
-    pickled = manifest.backbone.model_copy(update={"file": "backbone.bin"})
-    manifest = manifest.model_copy(update={"backbone": pickled})
-    listed = [RepoFile(part.file, 9, part.sha256) for part in manifest.files()]
-    with pytest.raises(PackError, match=r"backbone\.bin: is a pickle"):
-        pack_files(Reference("a/b"), listed, "", manifest)
