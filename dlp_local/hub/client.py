@@ -1,7 +1,7 @@
 """The only module that imports huggingface_hub: lists the files of a repository, and reads one from any position on.
 
-`hf_hub_download` is not used: it discards what came before a cut, and compares no hash. Beside documented functions,
-`constants.HF_HUB_DISABLE_TELEMETRY` and `errors.HTTPError` are needed, which are not: pyproject.toml bounds the version.
+`hf_hub_download` is not used: it discards what came before a cut, and compares no hash. Two names that are needed here,
+`constants.HF_HUB_DISABLE_TELEMETRY` and `errors.HTTPError`, are not documented: pyproject.toml bounds the version.
 """
 
 from __future__ import annotations
