@@ -9,6 +9,7 @@ import pytest
 from dlp_local import open_assistant
 from dlp_local.core.settings import Settings
 from dlp_local.packs import bundled_pack
+from dlp_local.packs.create import copy_pack
 from tests.support import hub_server
 
 
@@ -63,3 +64,9 @@ def model(hub, bundled) -> bytes:
     content = (bundled / "backbone.gguf").read_bytes()
     hub.repos["ana/model-GGUF"] = hub_server.Repo({"model-Q4_0.gguf": content, "README.md": b"# Model"})
     return content
+
+
+@pytest.fixture
+def mine(bundled) -> Path:
+    """A pack of the user's own, made from the bundled one."""
+    return copy_pack("mine", bundled)

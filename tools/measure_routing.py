@@ -4,7 +4,7 @@
 
 `train`: `router train` on the rows of a data set, then its valid rows. `new`: ten intents are pretend adapters that are
 known by a few examples beside 140 that are trained on; five draws. `many`: a thousand adapters in one pack. `base` rows
-are the out-of-scope rows of `intents`. Needs the `router` extra.
+are the out-of-scope rows of `intents`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from dlp_local.core.settings import Routing
 from dlp_local.core.values import BASE
 from dlp_local.packs import bundled_pack
 from dlp_local.routing import Encoder, MessageRouter
-from dlp_local.training.router.fit import train_router
+from dlp_local.training.router.data import held_out_texts
+from dlp_local.training.router.fit import fit_router
 from dlp_local.training.router.metrics import figures
-from dlp_local.training.router.train import held_out_texts, train_file
+from dlp_local.training.router.train import train_file
 from tools.data import read_jsonl
 
 NEW = 10
@@ -104,7 +105,7 @@ def measure_new(bench: Bench, data: Path, folder: Path, examples: int, draw: int
     if not path.exists():
         held = held_out_texts(known)
         fit, out = [text for text in known if text not in held], sorted(held)
-        trained = train_router(
+        trained = fit_router(
             bench.of(fit), [known[text] for text in fit],
             held_out=(bench.of(out), [known[text] for text in out]), seed=draw,
         )  # fmt: skip

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dlp_local.core.values import BASE
-from dlp_local.routing.message_router import carry_over
+from dlp_local.routing.follow_up import carry_over
 from dlp_local.routing.router import Router
 from tools.data import TASKS
 

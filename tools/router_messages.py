@@ -2,7 +2,7 @@
 
 A follow-up leaves out what the turn before it said. Where it names a thing of its task ("make it five people") it
 has that task as its label; where it could follow anything ("and the next one?") it is in the training rows for
-every label, so that the router is unsure about it and the turn before decides (`dlp_local.routing.message_router`).
+every label, so that the router is unsure about it and the turn before decides (`dlp_local.routing.follow_up`).
 """
 
 from __future__ import annotations

@@ -25,7 +25,8 @@ from dlp_local.core.files import written_aside
 from dlp_local.core.values import BASE
 from dlp_local.routing.encoder import Encoder
 from dlp_local.routing.router import Router
-from dlp_local.training.router.fit import Shape, calibration_error, train_router
+from dlp_local.training.router.fit import Shape, fit_router
+from dlp_local.training.router.metrics import calibration_error
 from tools import router_follow_ups
 from tools.data import TASKS, read_jsonl
 from tools.router_messages import (
@@ -120,7 +121,7 @@ def train(data: Path, encoder: Path, out: Path, seed: int = 0) -> dict[str, Any]
     copies = Counter(message for message, _ in rows)
     fit = [row for row in rows if copies[row[0]] > 1 or not _is_held_out(row[0])]
     held = [row for row in rows if copies[row[0]] == 1 and _is_held_out(row[0])]
-    trained = train_router(
+    trained = fit_router(
         embeddings.of([message for message, _ in fit]),
         [label for _, label in fit],
         held_out=(embeddings.of([message for message, _ in held]), [label for _, label in held]),

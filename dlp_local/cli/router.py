@@ -22,7 +22,8 @@ from dlp_local.packs.locations import bundled_pack, pack_folder
 from dlp_local.packs.manifest import open_pack
 
 if TYPE_CHECKING:
-    from dlp_local.training.router.train import Figures, Report
+    from dlp_local.training.router.metrics import Figures
+    from dlp_local.training.router.train import Report
 
 app = typer.Typer(
     help="The router: train it on this machine, measure it, take it back; your corrections.", no_args_is_help=True
@@ -77,7 +78,7 @@ def evaluate(
     """Measure the routing of a pack on rows whose adapter is known."""
     settings = load_settings(pack=pack)
     from dlp_local.opening import open_router
-    from dlp_local.training.router.train import evaluate
+    from dlp_local.training.router.evaluate import evaluate
 
     opened = open_pack(pack_folder(settings.pack), only_routing=True)
     found = evaluate(opened, open_router(opened, settings), file)
@@ -150,8 +151,8 @@ class _Bar:
 
 
 def _print(report: Report, out: Path | None) -> None:
-    remembered = f" and {report.remembered} that the router remembers" if report.remembered else ""
-    print(f"{report.rows} rows{remembered}, {report.held_out} held out, {len(report.labels)} labels")
+    rehearsed = f" and {report.rehearsed} that the router remembers" if report.rehearsed else ""
+    print(f"{report.rows} rows{rehearsed}, {report.held_out} held out, {len(report.labels)} labels")
     if report.left_to_prototypes:
         few = visible(", ".join(report.left_to_prototypes))
         print(f"too few rows to be trained on, so that an adapter is known by its examples alone: {few}")

@@ -30,71 +30,71 @@ BIAS = 0.8
 """β. Ten new intents known by five examples each, mean of five draws: 86.6 % of their rows are routed rightly, and the
 others lose 0.9 points; with 0.4 it is 83.3 % and 0.6, with 1.0 87.9 % and 1.0."""
 
-BASE_AT = 0.4
+BASE_SIMILARITY = 0.4
 """γ, where the router knows `base` or knows nothing."""
 
-UNTRAINED_BASE_AT = 0.3
+UNTRAINED_BASE_SIMILARITY = 0.3
 """γ, where the router was trained without `base`: only two in a hundred messages are so far from their own label."""
 
 COHERENT = 0.6
 """Length of the mean of some unit vectors under which they are no one direction, and are split in two."""
 
-MOST = 32
+MAX_PROTOTYPES = 32
 """Prototypes of one label at most."""
 
 SQUARINGS = 10
 """Squarings of a matrix after which only its greatest axis is left of it."""
 
-USUAL = 5
-"""Examples of a label that the figures above hold for."""
+REFERENCE_COUNT = 5
+"""Examples of a label that α, β and γ were chosen with."""
 
-PAIR = 0.5
-"""Cosine of two messages of one label (the median is 0.5 in CLINC150 and 0.6 in BANKING77)."""
+EXPECTED_COSINE = 0.5
+"""Of two messages of one label (the median is 0.5 in CLINC150 and 0.6 in BANKING77)."""
 
 Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Prototypes:
-    """Labels and their prototypes: `centres` float32 (m, dims), each the `owners`-th label's.
+    """Labels and their prototypes: `centers` float32 (m, dims), each the `owners`-th label's.
 
-    A centre has unit length, or more where its label has fewer than `USUAL` examples (`_gain`).
+    A center has unit length, or more where its label has fewer than `REFERENCE_COUNT` examples (`_few_examples_gain`).
     """
 
     labels: tuple[str, ...]
-    centres: Floats
+    centers: Floats
     owners: npt.NDArray[np.intp]
 
     @classmethod
     def of(cls, examples: Mapping[str, Floats], dims: int) -> Prototypes:
         """From the embeddings (n, dims) of each label's examples; the order of the examples does not count."""
         labels = tuple(name for name, vectors in sorted(examples.items()) if len(vectors))
-        centres: list[Floats] = []
+        centers: list[Floats] = []
         owners: list[int] = []
         for index, name in enumerate(labels):
-            found = directions(examples[name])
-            centres += [centre * _gain(count) for centre, count in found]
-            owners += [index] * len(found)
-        return cls(labels, np.array(centres, np.float32).reshape(-1, dims), np.array(owners, np.intp))
+            parts = directions(examples[name])
+            centers += [direction * _few_examples_gain(count) for direction, count in parts]
+            owners += [index] * len(parts)
+        return cls(labels, np.array(centers, np.float32).reshape(-1, dims), np.array(owners, np.intp))
 
     def similarities(self, embeddings: Floats) -> Floats:
         """Cosines (n, labels) of embeddings (n, dims) and the nearest prototype of each label.
 
-        Those of a label with fewer than `USUAL` examples are scaled up to what that many would give.
+        Those of a label with fewer than `REFERENCE_COUNT` examples are scaled up to what that many would give.
         """
-        found = np.full((len(embeddings), len(self.labels)), -1, np.float32)
-        np.maximum.at(found.T, self.owners, (embeddings @ self.centres.T).T)
-        return found
+        nearest = np.full((len(embeddings), len(self.labels)), -1, np.float32)
+        np.maximum.at(nearest.T, self.owners, (embeddings @ self.centers.T).T)
+        return nearest
 
 
 def directions(vectors: Floats) -> list[tuple[Floats, int]]:
     """Unit vectors (n, dims) as few directions, each with the number of vectors that it stands for.
 
     One, where their mean is at least `COHERENT` long; else they are halved along the axis of their greatest variance,
-    the least coherent part first, to `MOST` directions at most.
+    the least coherent part first, to `MAX_PROTOTYPES` directions at most.
     """
     parts = [np.asarray(vectors, np.float64)]
-    while len(parts) < MOST:
+    while len(parts) < MAX_PROTOTYPES:
         lengths = [np.linalg.norm(part.mean(axis=0)) for part in parts]
         worst = int(np.argmin(lengths))
         if lengths[worst] >= COHERENT:
@@ -107,14 +107,14 @@ def directions(vectors: Floats) -> list[tuple[Floats, int]]:
     return [(_unit(part.mean(axis=0)).astype(np.float32), len(part)) for part in parts]
 
 
-def _side(centred: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+def _side(centered: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     """On which side of their mean vectors (n, dims) lie, along the axis of their greatest variance.
 
     Found in the smaller of the two matrices of their products: a handful of examples costs next to nothing.
     """
-    if len(centred) < centred.shape[1]:
-        return _greatest_axis(centred @ centred.T) > 0
-    return np.asarray(centred @ _greatest_axis(centred.T @ centred) > 0)
+    if len(centered) < centered.shape[1]:
+        return _greatest_axis(centered @ centered.T) > 0
+    return np.asarray(centered @ _greatest_axis(centered.T @ centered) > 0)
 
 
 def _greatest_axis(products: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -133,25 +133,26 @@ def _unit(vector: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12))
 
 
-def _gain(count: int) -> np.float32:
-    """How much nearer a message would be, on average, to the mean of `USUAL` examples than to that of `count`.
+def _few_examples_gain(count: int) -> np.float32:
+    """How much nearer a message is, on average, to the mean of `REFERENCE_COUNT` examples than to that of `count`.
 
     Where two messages of a label have the cosine ρ, one has ρ·√n / √(1 + (n-1)·ρ) with the mean of n others.
     """
-    few = min(count, USUAL)
-    expected = [PAIR * np.sqrt(n) / np.sqrt(1 + (n - 1) * PAIR) for n in (few, USUAL)]
+    few = min(count, REFERENCE_COUNT)
+    expected = [EXPECTED_COSINE * np.sqrt(n) / np.sqrt(1 + (n - 1) * EXPECTED_COSINE) for n in (few, REFERENCE_COUNT)]
     return np.float32(expected[1] / expected[0])
 
 
-def joined(trained: Floats, rivals: Floats, new: Floats) -> Floats:
-    """One distribution (n, trained + new labels) of the router's probabilities and of prototypes.
+def combine(trained: Floats, trained_similarities: Floats, new_similarities: Floats) -> Floats:
+    """One distribution (n, k + m) of a router's k labels and of m that are known by their prototypes.
 
-    `trained` are probabilities (n, k), which may be none at all; `rivals` (n, k) and `new` (n, m) are cosines, at
-    `base` its γ. Each row of what comes back sums to 1.
+    `trained` are the router's probabilities (n, k); k may be 0. The similarities (n, k) and (n, m) are cosines with
+    the nearest prototype of each label, γ for `base`. Each row of the result sums to 1.
     """
-    strength = new * SCALE + BIAS
-    known = np.log(np.maximum(trained, 1e-12)) + rivals * SCALE
-    peak = np.concatenate([strength, known], axis=1).max(axis=1, keepdims=True)
-    gained, held = np.exp(strength - peak), np.exp(known - peak)
-    total = gained.sum(axis=1, keepdims=True) + held.sum(axis=1, keepdims=True)
-    return np.concatenate([trained * (held.sum(axis=1, keepdims=True) / total), gained / total], axis=1)
+    new_logits = new_similarities * SCALE + BIAS
+    trained_logits = np.log(np.maximum(trained, 1e-12)) + trained_similarities * SCALE
+    peak = np.concatenate([new_logits, trained_logits], axis=1).max(axis=1, keepdims=True)
+    new_masses, trained_masses = np.exp(new_logits - peak), np.exp(trained_logits - peak)
+    trained_mass = trained_masses.sum(axis=1, keepdims=True)
+    total = new_masses.sum(axis=1, keepdims=True) + trained_mass
+    return np.concatenate([trained * (trained_mass / total), new_masses / total], axis=1)

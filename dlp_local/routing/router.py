@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float32]
 
 
 class Router:
-    """A mini-MLP as written by `router_file.write_router`.
+    """A mini-MLP as written by `training.router.write.write_router`.
 
     The file describes itself: its metadata has `labels` (a JSON list, in the order of the probabilities) and
     `encoder` (which encoder it was trained on). `dims` is the length of the embeddings that it takes. `has_prototypes`:

@@ -21,7 +21,7 @@ def select(probabilities: Mapping[str, float], options: Routing) -> Mix:
     not a number from 0 to 1.
     """
     kept = head(probabilities, options.top_p, options.max_adapters)
-    return Mix.of(_NORMALISE[options.normalize](kept))
+    return Mix.of(_NORMALIZE[options.normalize](kept))
 
 
 def head(probabilities: Mapping[str, float], top_p: float, longest: int) -> dict[str, float]:
@@ -47,7 +47,7 @@ def softmax(kept: Mapping[str, float]) -> dict[str, float]:
     return proportional({name: math.exp(p) for name, p in kept.items()})
 
 
-_NORMALISE: Mapping[str, Callable[[Mapping[str, float]], dict[str, float]]] = {
+_NORMALIZE: Mapping[str, Callable[[Mapping[str, float]], dict[str, float]]] = {
     "proportional": proportional,
     "softmax": softmax,
 }

@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 
 from dlp_local.core.values import BASE
 from dlp_local.routing.corrections import SAME_AT, Corrections
-from dlp_local.routing.prototypes import BASE_AT, MOST, USUAL, Prototypes, directions, joined
+from dlp_local.routing.prototypes import (
+    BASE_SIMILARITY,
+    MAX_PROTOTYPES,
+    REFERENCE_COUNT,
+    Prototypes,
+    combine,
+    directions,
+)
 
 SEEDS = st.integers(0, 2**32 - 1)
 COSINES = st.floats(-1, 1, width=32)
@@ -17,9 +24,9 @@ def unit(vectors):
     return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
 
 
-def near(centre, rng, count, spread=0.1):
+def near(center, rng, count, spread=0.1):
     """Unit vectors around a direction."""
-    return unit(centre + spread * rng.normal(size=(count, len(centre))))
+    return unit(center + spread * rng.normal(size=(count, len(center))))
 
 
 def a_distribution(rng, count):
@@ -30,7 +37,7 @@ def a_distribution(rng, count):
 def test_trained_and_new_labels_share_one_distribution(seed, trained, new):
     rng = np.random.default_rng(seed)
     known = a_distribution(rng, trained) if trained else np.zeros((1, 0), np.float32)
-    both = joined(known, rng.uniform(-1, 1, (1, trained)), rng.uniform(-1, 1.3, (1, new)))
+    both = combine(known, rng.uniform(-1, 1, (1, trained)), rng.uniform(-1, 1.3, (1, new)))
     assert both.shape == (1, trained + new)
     assert both.sum() == pytest.approx(1, abs=1e-5)
     assert (both >= 0).all()
@@ -40,7 +47,7 @@ def test_trained_and_new_labels_share_one_distribution(seed, trained, new):
 def test_new_labels_do_not_change_how_the_trained_ones_compare(seed, trained, new):
     rng = np.random.default_rng(seed)
     known = a_distribution(rng, trained)
-    both = joined(known, rng.uniform(0, 1, (1, trained)), rng.uniform(0, 0.5, (1, new)))
+    both = combine(known, rng.uniform(0, 1, (1, trained)), rng.uniform(0, 0.5, (1, new)))
     left = both[0, :trained]
     np.testing.assert_allclose(left / left.sum(), known[0], rtol=1e-4, atol=1e-6)
 
@@ -50,7 +57,7 @@ def test_a_new_label_with_no_example_near_changes_the_others_little(seed, traine
     rng = np.random.default_rng(seed)
     known = a_distribution(rng, trained)
     rivals = rng.uniform(0.3, 1, (1, trained))
-    both = joined(known, rivals, np.array([[0.0]]))
+    both = combine(known, rivals, np.array([[0.0]]))
     assert np.abs(both[0, :trained] - known[0]).max() < 0.01
 
 
@@ -59,7 +66,7 @@ def test_a_nearer_example_never_makes_its_label_less_probable(seed):
     rng = np.random.default_rng(seed)
     known, rivals = a_distribution(rng, 3), rng.uniform(0, 1, (1, 3))
     far, close = sorted(rng.uniform(0, 1, 2))
-    assert joined(known, rivals, np.array([[far]]))[0, 3] <= joined(known, rivals, np.array([[close]]))[0, 3] + 1e-6
+    assert combine(known, rivals, np.array([[far]]))[0, 3] <= combine(known, rivals, np.array([[close]]))[0, 3] + 1e-6
 
 
 @given(SEEDS, st.integers(1, 12))
@@ -76,9 +83,9 @@ def test_the_order_of_examples_does_not_count(seed, count):
 def test_directions_stand_for_every_vector_once(seed, count):
     found = directions(unit(np.random.default_rng(seed).normal(size=(count, 6))))
     assert sum(n for _, n in found) == count
-    assert len(found) <= MOST
-    for centre, _ in found:
-        assert np.linalg.norm(centre) == pytest.approx(1, abs=1e-4)
+    assert len(found) <= MAX_PROTOTYPES
+    for center, _ in found:
+        assert np.linalg.norm(center) == pytest.approx(1, abs=1e-4)
 
 
 def test_examples_of_one_kind_are_one_direction_and_of_two_kinds_two():
@@ -97,7 +104,7 @@ def test_vectors_are_halved_along_their_greatest_variance_whichever_are_more_the
     sides = np.where(np.arange(count) % 3, 1.0, -1.0)
     found = directions(unit(sides[:, None] * axis + 0.01 * rng.normal(size=(count, dims))))
     assert sorted(n for _, n in found) == sorted([int((sides > 0).sum()), int((sides < 0).sum())])
-    assert all(abs(centre[0]) > 0.99 for centre, _ in found)
+    assert all(abs(center[0]) > 0.99 for center, _ in found)
 
 
 def test_one_example_counts_like_the_mean_of_five():
@@ -105,7 +112,7 @@ def test_one_example_counts_like_the_mean_of_five():
     noise = rng.normal(size=(2000, 256)) / 16
     topic = unit(rng.normal(size=256))
     rows = unit(topic + noise)  # two of them have a cosine of about 0.5
-    one, five = (Prototypes.of({"a": rows[:n]}, 256).similarities(rows[10:]).mean() for n in (1, USUAL))
+    one, five = (Prototypes.of({"a": rows[:n]}, 256).similarities(rows[10:]).mean() for n in (1, REFERENCE_COUNT))
     assert one == pytest.approx(five, rel=0.1)
 
 
@@ -116,8 +123,8 @@ def test_a_label_without_examples_is_none():
 
 
 def test_base_wins_where_nothing_is_near():
-    assert joined(np.ones((1, 1), np.float32), np.array([[BASE_AT]]), np.array([[0.2, 0.1]]))[0, 0] > 0.9
-    assert joined(np.ones((1, 1), np.float32), np.array([[BASE_AT]]), np.array([[0.6, 0.1]]))[0, 1] > 0.9
+    assert combine(np.ones((1, 1), np.float32), np.array([[BASE_SIMILARITY]]), np.array([[0.2, 0.1]]))[0, 0] > 0.9
+    assert combine(np.ones((1, 1), np.float32), np.array([[BASE_SIMILARITY]]), np.array([[0.6, 0.1]]))[0, 1] > 0.9
 
 
 # ---- corrections ----

@@ -9,7 +9,7 @@ from dlp_local.core.errors import PackError
 from dlp_local.core.settings import Routing
 from dlp_local.core.values import BASE
 from dlp_local.routing import MessageRouter, Router
-from dlp_local.routing.message_router import carry_over
+from dlp_local.routing.follow_up import carry_over
 from tests.support.prompts import PROMPTS
 
 TASKS = ("banking", "dates", "describe", "extract", "shell", "sql")
@@ -152,10 +152,9 @@ def test_a_turn_before_speaks_for_its_own_task(own, task):
 
 
 def test_an_encoder_of_another_size_does_not_fit(bundled, tmp_path):
-    pytest.importorskip("onnx", reason="needs the `router` extra, to make another router")
-    from dlp_local.training.router.fit import train_router
+    from dlp_local.training.router.fit import fit_router
 
     vectors = np.random.default_rng(0).normal(size=(60, 10)).astype(np.float32)
-    train_router(vectors, ["a", "b"] * 30, held_out=(vectors[:0], [])).write(tmp_path / "small.onnx", "another encoder")
+    fit_router(vectors, ["a", "b"] * 30, held_out=(vectors[:0], [])).write(tmp_path / "small.onnx", "another encoder")
     with pytest.raises(PackError, match=r"small\.onnx: takes 10 numbers, but .*encoder\.onnx gives 384"):
         open_message_router(bundled, tmp_path / "small.onnx")

@@ -72,3 +72,11 @@ SMALL_TALK = (
     "thank you very much",
     "tell me a joke",
 )
+
+FRENCH = (
+    "translate good morning to french",
+    "how do you say thank you in french",
+    "what is the french word for bread",
+    "say 'see you tomorrow' in french",
+    "put this into french: I am late",
+)

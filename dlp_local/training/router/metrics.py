@@ -11,7 +11,24 @@ import numpy as np
 import numpy.typing as npt
 
 from dlp_local.core.values import BASE
-from dlp_local.training.router.fit import calibration_error
+
+BINS = 15
+"""Bins of equal width for the expected calibration error."""
+
+
+def accuracy(probabilities: npt.NDArray[Any], truth: npt.NDArray[np.intp]) -> float:
+    """The share of rows whose most probable label is the true one; 0 for no rows."""
+    return float((probabilities.argmax(axis=1) == truth).mean()) if len(truth) else 0.0
+
+
+def calibration_error(probabilities: npt.NDArray[Any], truth: npt.NDArray[np.intp]) -> float:
+    """Expected calibration error: Σ over bins of (share of rows) · |accuracy - mean confidence|, top-1; 0 for none."""
+    if not len(truth):
+        return 0.0
+    confidence, is_right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    gaps = (abs(float((is_right[bins == b] - confidence[bins == b]).sum())) for b in np.unique(bins))
+    return sum(gaps) / len(truth)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,28 @@
+"""Files of rows: what cannot be used is named with its line."""
+
+import pytest
+
+from dlp_local.core.errors import InputError
+from dlp_local.packs.examples import read_labelled_rows
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "holds no examples"),
+        (b'{"text": "a"}', r"line 1: has no adapter. Write \{\"text\": \"…\", \"adapter\": \"…\"\}"),
+        (b'\n{"adapter": "sql"}', "line 2: has no text"),
+        (b'{"text": "a", "adapter": 3}', "line 1: has no adapter"),
+        (b'{"text": "  ", "adapter": "sql"}', "line 1: has no text"),
+        (b"[1]", "line 1: has no text"),
+        (b"not json", "line 1: is not JSON"),
+        (b"\xff", "line 1: is not UTF-8"),
+    ],
+)
+def test_rows_that_cannot_be_used_are_named_with_their_line(tmp_path, content, reason):
+    file = tmp_path / "rows.jsonl"
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=reason):
+        read_labelled_rows(file)
+    with pytest.raises(InputError, match=r"none\.jsonl: cannot be read"):
+        read_labelled_rows(tmp_path / "none.jsonl")

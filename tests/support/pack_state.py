@@ -1,0 +1,14 @@
+"""What a pack's folder holds, to compare it before and after."""
+
+import hashlib
+
+from dlp_local.packs import transaction
+
+
+def pack_state(folder):
+    """File → sha256, but for the lock."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != transaction.LOCK
+    }
