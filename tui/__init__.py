@@ -13,12 +13,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dlp_local.core.settings import Settings
     from tui.backend import AssistantBackend
+    from tui.session import ChangeOptions
 
 
-def run_chat(settings: Settings, *, resume: bool = False, number: int | None = None) -> int:
+def run_chat(
+    settings: Settings,
+    *,
+    resume: bool = False,
+    number: int | None = None,
+    change_options: ChangeOptions | None = None,
+) -> int:
     """Opens the window and stays in it until the user leaves; returns the exit code for the shell.
 
-    `resume` goes on with the last conversation, `number` with that one. Raises `HistoryError` where there is none.
+    `resume` goes on with the last conversation, `number` with that one; `change_options` gives its options, or a new
+    one's, anew. Raises `HistoryError` where there is none of that number.
     """
     from dlp_local.history import open_history
     from tui.app import ChatApp
@@ -29,7 +37,8 @@ def run_chat(settings: Settings, *, resume: bool = False, number: int | None = N
         return open_assistant(settings)
 
     history, notice = open_history()
-    app = ChatApp(open_assistant, history, notice, history.last() if resume and number is None else number, settings.ui)
+    number = history.last() if resume and number is None else number
+    app = ChatApp(open_assistant, history, notice, number, settings.ui, change_options)
     try:
         app.run()
     finally:

@@ -15,7 +15,7 @@ from dlp_local.history import History
 from tui.backend import AssistantBackend
 from tui.command_table import COMMANDS
 from tui.screens.chat import ChatScreen
-from tui.session import Session
+from tui.session import ChangeOptions, Session
 from tui.themes import HIGH_CONTRAST, keymap, theme
 from tui.widgets.prompt import Prompt
 
@@ -40,8 +40,12 @@ class ChatApp(App[None]):
         notice: str = "",
         number: int | None = None,
         ui: Ui = UI,
+        change_options: ChangeOptions | None = None,
     ) -> None:
-        """`number`: the stored conversation to go on with. Raises `InputError` for `ui` that cannot be used."""
+        """`number`: the stored conversation to go on with; `change_options` gives its options, or a new one's, anew.
+
+        Raises `InputError` for `ui` that cannot be used.
+        """
         super().__init__()
         self.register_theme(HIGH_CONTRAST)
         self.theme = theme(ui.theme)
@@ -49,6 +53,8 @@ class ChatApp(App[None]):
         self.session = Session(open_assistant, history, notice)
         if number is not None:
             self.session.open(number)
+        if change_options is not None:
+            self.session.set_options(change_options(self.session.chat.options))
 
     def get_default_screen(self) -> Screen[None]:
         """The conversation."""

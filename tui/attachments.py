@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from dlp_local.core.errors import InputError
+from dlp_local.core.paths import user_path
 from dlp_local.core.text import fenced, size_text
 
 _MENTION = re.compile(r'(?<!\S)@(?:"([^"]+)"|(\S+))')
@@ -15,7 +16,7 @@ CHARACTERS_PER_TOKEN = 3
 
 def mentioned(text: str) -> list[Path]:
     """The files that a text names with `@`, as far as they exist."""
-    paths = [Path(quoted or bare).expanduser() for quoted, bare in _MENTION.findall(text)]
+    paths = [user_path(quoted or bare) for quoted, bare in _MENTION.findall(text)]
     return [path for path in dict.fromkeys(paths) if path.is_file()]
 
 

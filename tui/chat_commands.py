@@ -9,6 +9,7 @@ from pathlib import Path
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import DlpLocalError, HistoryError, InputError
 from dlp_local.core.files import write_new
+from dlp_local.core.paths import user_path
 from dlp_local.core.receipt import milliseconds
 from dlp_local.core.values import BASE, AdapterChange, Mix
 from dlp_local.history.export import export, read_conversation
@@ -291,8 +292,8 @@ class ChatCommands:
                 "/adapters add lora.gguf sql examples.txt. Quotation marks hold a path with spaces together."
             )
         source, name, *rest = given
-        path = source if source.startswith("hf:") else Path(source).expanduser()
-        examples = Path(rest[0]).expanduser() if rest else None
+        path = source if source.startswith("hf:") else user_path(source)
+        examples = user_path(rest[0]) if rest else None
         way = "messages like its examples go to it" if examples else f"without examples, only /mix {name} asks it"
         self._session.change_pack(
             f"adding {name}",
@@ -370,4 +371,4 @@ class ChatCommands:
 def _path(argument: str) -> Path:
     """The one path that a command takes, in quotation marks or not."""
     quoted = len(argument) > 1 and argument[0] == argument[-1] == '"'
-    return Path(argument[1:-1] if quoted else argument).expanduser()
+    return user_path(argument[1:-1] if quoted else argument)

@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
+from dlp_local.core.paths import user_path
 from tui.command_table import matching, parse
 
 Choices = Callable[[str, Sequence[str]], Sequence[str] | None]
@@ -87,7 +87,7 @@ def _files(typed: str) -> list[_Candidate]:
     folder, name = os.path.split(path)
     typed = path[: len(path) - len(name)]
     try:
-        with os.scandir(Path(folder or ".").expanduser()) as entries:
+        with os.scandir(user_path(folder or ".")) as entries:
             found = [(entry.name, entry.is_dir()) for entry in islice(entries, MOST) if entry.name.startswith(name)]
     except (OSError, ValueError, RuntimeError):
         return []

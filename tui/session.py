@@ -32,6 +32,9 @@ _log = logging.getLogger(__name__)
 LOST = "The engine stopped in the middle of this answer."
 AGAIN = "Send the message again."
 NOT_LOADED = "Not answered: the pack could not be loaded."
+ChangeOptions = Callable[[ChatOptions], ChatOptions]
+"""What is set on the command line, over the options that the conversation has."""
+
 NO_PACK = "no pack is loaded, so there is none to change. Close the chat and see `dlp-local doctor`."
 
 

@@ -14,7 +14,7 @@ from dlp_local.cli.flags import JsonOption, PackOption, adapter_names
 from dlp_local.cli.pull import Bars
 from dlp_local.core.errors import InputError
 from dlp_local.core.settings import load_settings
-from dlp_local.core.text import size_text, visible
+from dlp_local.core.text import size_text, unknown_name, visible
 from dlp_local.core.values import UNCHANGED, AdapterChange, Scope
 from dlp_local.formats.gguf import read_header
 from dlp_local.packs.adapters import Fit, add_adapter, inspect, remove_adapter, set_adapter
@@ -85,7 +85,7 @@ def show(name: NameArgument, pack: PackOption = None, as_json: JsonOption = Fals
     opened = _opened(pack)
     adapter = opened.manifest.adapters.get(name)
     if adapter is None:
-        raise InputError(f"there is no adapter '{name}'. There are: {', '.join(opened.manifest.adapters) or 'none'}.")
+        raise InputError(unknown_name("adapter", name, opened.manifest.adapters))
     backbone = opened.path(opened.manifest.backbone)
     fit = inspect(opened.path(adapter), read_header(backbone))
     if as_json:
@@ -116,19 +116,23 @@ def show(name: NameArgument, pack: PackOption = None, as_json: JsonOption = Fals
 @app.command()
 def remove(name: NameArgument, pack: PackOption = None) -> None:
     """Take an adapter out of the pack, with its files."""
-    remove_adapter(_folder(pack), name)
+    folder = _folder(pack)
+    remove_adapter(folder, name)
+    print(f"{name} is no longer in {visible(str(folder))}")
 
 
 @app.command()
 def enable(name: NameArgument, pack: PackOption = None) -> None:
     """Let messages go to an adapter again."""
     set_adapter(_folder(pack), name, AdapterChange(enabled=True))
+    print(f"messages may go to {name} again")
 
 
 @app.command()
 def disable(name: NameArgument, pack: PackOption = None) -> None:
     """Neither load an adapter nor send messages to it; it stays in the pack."""
     set_adapter(_folder(pack), name, AdapterChange(enabled=False))
+    print(f"no message goes to {name} from now on; it stays in the pack")
 
 
 @app.command("set")
@@ -149,6 +153,8 @@ def set_values(
     if change == UNCHANGED:
         raise InputError("say what to set: --scale, --description, --scope, --examples, --license or --attribution.")
     set_adapter(_folder(pack), name, change)
+    said = {key: getattr(change, key) for key in AdapterChange.__slots__}
+    print(visible(f"{name}: {', '.join(f'{key} {value}' for key, value in said.items() if value is not None)}"))
 
 
 def _folder(pack: str | None) -> Path:

@@ -21,7 +21,7 @@ from dlp_local.core.files import decode
 from dlp_local.core.receipt import reply_receipt
 from dlp_local.core.serialize import reply_json
 from dlp_local.core.settings import Settings, load_settings
-from dlp_local.core.text import fenced
+from dlp_local.core.text import fenced, unknown_name
 from dlp_local.core.values import Mix
 from dlp_local.history import History
 from dlp_local.history.open_conversation import OpenConversation
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 @with_sampling_flags
 def ask(
-    text: Annotated[
-        str | None,
+    message: Annotated[
+        list[str] | None,
         typer.Argument(help="The message; '-' or none reads it from stdin. Stdin goes along with a message."),
     ] = None,
     pack: flags.PackOption = None,
@@ -54,13 +54,16 @@ def ask(
     jsonl: Annotated[
         str | None, typer.Option("--jsonl", help='Answer rows {"text": …}, one a line, of a file or of - (stdin).')
     ] = None,
+    no_stdin: Annotated[bool, typer.Option("--no-stdin", help="Leave stdin alone, as in a loop over it.")] = False,
 ) -> None:
     """Answer one message and exit; `git diff | dlp-local ask "write a commit message"` works too."""
     kept = save or resume or number is not None
-    if jsonl is not None and (text is not None or kept):
+    if jsonl is not None and (message or kept):
         raise InputError("--jsonl answers its own rows, each alone. Leave out the message, --save and --continue.")
     if stream and (as_json or jsonl is not None):
         raise InputError("--stream prints text as it comes; leave it out with --json and --jsonl.")
+    if no_stdin and (jsonl == "-" if jsonl is not None else message in (None, [], ["-"])):
+        raise InputError("--no-stdin leaves stdin alone, and this would be read from there. Give a message or a file.")
     if save + resume + (number is not None) > 1:
         raise InputError("give one of --save, --resume and --continue.")
     settings = load_settings(pack=pack)
@@ -73,13 +76,13 @@ def ask(
         with _open(settings, vetoed) as assistant:
             _ask_rows(assistant, jsonl, chosen, options)
         return
-    message = _message(text)
+    text = _text(" ".join(message) if message else "-", reads_stdin=not no_stdin)
     with contextlib.closing(flags.stored_history() if kept else History(None)) as history:
         chat = _open_chat(history, resume, number)
         options = _options(persona, own, chat.options)
         with _open(settings, vetoed) as assistant:
             chat.options = options
-            events = _kept_reply(assistant, chat, message, chosen)
+            events = _kept_reply(assistant, chat, text, chosen)
             if as_json:
                 done = _finish(assistant, events)
                 terminal.write_json(reply_json(done) | ({"conversation": chat.number} if kept else {}))
@@ -94,22 +97,18 @@ def ask(
         raise EngineError(done.error)
 
 
-def _message(text: str | None) -> str:
+def _text(text: str, reads_stdin: bool) -> str:
     """The message, with what is piped in behind it, if there is both."""
-    if text in (None, "-"):
+    if text == "-":
         return terminal.read_stdin()
-    piped = terminal.piped_stdin()
-    return f"{text}\n\n{fenced(piped)}" if piped.strip() else str(text)
+    piped = terminal.piped_stdin() if reads_stdin else ""
+    return f"{text}\n\n{fenced(piped)}" if piped.strip() else text
 
 
 def _options(persona: str | None, own: dict[str, Any], before: ChatOptions | None = None) -> ChatOptions:
     """The flags over the persona's options, or over those that the conversation has."""
     if persona is not None:
-        with contextlib.closing(flags.stored_history()) as history:
-            personas = history.personas()
-        if persona not in personas:
-            raise InputError(f"there is no persona '{persona}'. There are: {', '.join(personas) or 'none yet'}.")
-        before = personas[persona]
+        before = flags.stored_persona(persona)
     return ChatOptions.checked(own, before)
 
 
@@ -152,9 +151,7 @@ def _open(settings: Settings, vetoed: Sequence[str]) -> Assistant:
     known = [adapter.name for adapter in assistant.pack_adapters]
     if unknown := [name for name in vetoed if name not in known]:
         assistant.close()
-        raise InputError(
-            f"--veto: there is no adapter '{unknown[0]}' in this pack; it has {', '.join(known) or 'none'}."
-        )
+        raise InputError(f"--veto: {unknown_name('adapter', unknown[0], known)}")
     return assistant
 
 

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from dlp_local.cli.flags import ContinueOption, PackOption, ResumeOption, SystemOption
+from dlp_local.cli.flags import (
+    ContinueOption,
+    MixOption,
+    PackOption,
+    PersonaOption,
+    ResumeOption,
+    SystemOption,
+    stored_persona,
+)
+from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
 from dlp_local.core.settings import load_settings
+from dlp_local.core.values import Mix
 
 
 def chat(
     pack: PackOption = None,
+    mix: MixOption = None,
+    persona: PersonaOption = None,
     system: SystemOption = None,
     resume: ResumeOption = False,
     number: ContinueOption = None,
@@ -24,12 +36,18 @@ def chat(
 ) -> None:
     """Chat in the terminal; F1 shows the keys."""
     settings = load_settings(pack=pack, system=system)
+    own: dict[str, Any] = {} if mix is None else {"pinned": dict(Mix.parse(mix).weights)}
+    base = None if persona is None else stored_persona(persona)
+
+    def change_options(before: ChatOptions) -> ChatOptions:
+        return ChatOptions.checked(own, base or before)
+
     if plain or os.environ.get("TERM") == "dumb":
         from tui.views.plain import run_plain
 
-        raise typer.Exit(run_plain(settings, resume=resume, number=number))
+        raise typer.Exit(run_plain(settings, resume=resume, number=number, change_options=change_options))
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError("chat needs a terminal. Use `dlp-local ask` in scripts and pipes, or `chat --plain`.")
     from tui import run_chat
 
-    raise typer.Exit(run_chat(settings, resume=resume, number=number))
+    raise typer.Exit(run_chat(settings, resume=resume, number=number, change_options=change_options))

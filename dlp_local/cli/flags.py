@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated
 
 import typer
 
+from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import DlpLocalError, InputError
 from dlp_local.core.paths import history_file
 from dlp_local.core.settings import Settings, load_settings
+from dlp_local.core.text import unknown_name
 from dlp_local.core.values import BASE
 from dlp_local.history import History, open_history
 
@@ -85,6 +88,15 @@ ScopeOption = Annotated[
 VetoOption = Annotated[
     list[str] | None, typer.Option("--veto", help="Never choose this adapter; may be repeated.", metavar="ADAPTER")
 ]
+
+
+def stored_persona(name: str) -> ChatOptions:
+    """The options of a persona; raises `InputError` that names those there are."""
+    with contextlib.closing(stored_history()) as history:
+        personas = history.personas()
+    if name not in personas:
+        raise InputError(unknown_name("persona", name, personas))
+    return personas[name]
 
 
 def stored_history() -> History:

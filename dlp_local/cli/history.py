@@ -116,6 +116,7 @@ def rename(number: NumberArgument, title: Annotated[str, typer.Argument(help="Em
     with _history() as history:
         history.conversation(number)
         history.rename(number, title)
+        print(visible(f"{number} is called '{history.conversation(number).info.title}' now"))
 
 
 @app.command()
@@ -129,6 +130,8 @@ def remove(
             history.conversation(number)
         for number in numbers:
             history.purge(number) if at_once else history.delete(number)
+            later = "for good" if at_once else f"`dlp-local history restore {number}` brings it back for 30 days"
+            print(f"removed: {number}, {later}")
 
 
 @app.command()
@@ -136,4 +139,4 @@ def restore(number: NumberArgument) -> None:
     """Bring a deleted conversation back."""
     with _history() as history:
         history.restore(number)
-        history.conversation(number)
+        print(visible(f"restored: {number}  {history.conversation(number).info.title}"))

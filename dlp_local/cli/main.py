@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -12,6 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from dlp_local.cli import terminal
 from dlp_local.core.errors import DlpLocalError, ExitCode
+from dlp_local.core.paths import user_path
 from dlp_local.core.text import did_you_mean
 
 COMMANDS = ("chat", "ask", "route", "pack", "adapters", "router", "pull", "history", "persona", "doctor")
@@ -42,6 +44,7 @@ class Commands(TyperGroup):
             alone.command(name)(getattr(module, name))
             command = typer.main.get_command(alone)  # type: ignore[assignment]
         command.name = name
+        _fill_in_paths(command)
         return command
 
     def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # type: ignore[override]
@@ -49,6 +52,20 @@ class Commands(TyperGroup):
         if args[0] not in COMMANDS and not args[0].startswith("-"):
             ctx.fail(f"There is no command '{args[0]}'.{did_you_mean(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)
+
+
+def _fill_in_paths(command: Any) -> None:
+    """Lets a command, and those of a group, take every `Path` with its `~` and variables filled in."""
+    for inner in getattr(command, "commands", {}).values():
+        _fill_in_paths(inner)
+    if (function := command.callback) is not None:
+        command.callback = lambda **values: function(**{name: _filled_in(value) for name, value in values.items()})
+
+
+def _filled_in(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_filled_in(one) for one in value]
+    return user_path(value) if isinstance(value, Path) else value
 
 
 app = typer.Typer(

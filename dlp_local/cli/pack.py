@@ -161,6 +161,7 @@ def remove(
             raise InputError("a pack is removed for good. Add --yes.")
         typer.confirm(f"Remove the pack {name} and all of its files for good?", abort=True)
     remove_pack(name)
+    print(f"removed: the pack {name} and all of its files")
 
 
 def _used() -> Path | None:

@@ -11,7 +11,6 @@ import typer
 from dlp_local.cli import flags, terminal
 from dlp_local.cli.sampling_flags import with_sampling_flags
 from dlp_local.core.chat_options import ChatOptions
-from dlp_local.core.errors import InputError
 from dlp_local.core.text import visible
 from dlp_local.core.values import Mix
 
@@ -34,8 +33,7 @@ def list_all() -> None:
 @app.command()
 def show(name: NameArgument) -> None:
     """One of them, as JSON."""
-    with contextlib.closing(flags.stored_history()) as history:
-        terminal.write_json(_known(history.personas(), name).model_dump(exclude_defaults=True, mode="json"))
+    terminal.write_json(flags.stored_persona(name).model_dump(exclude_defaults=True, mode="json"))
 
 
 @app.command()
@@ -59,20 +57,16 @@ def save(
     options = ChatOptions.checked({key: value for key, value in values.items() if value is not None})
     with contextlib.closing(flags.stored_history()) as history:
         history.set_persona(name, options)
+    print(visible(f"kept: the persona '{name}': {_summary(options)}"))
 
 
 @app.command()
 def remove(name: NameArgument) -> None:
     """Forget a persona."""
+    flags.stored_persona(name)
     with contextlib.closing(flags.stored_history()) as history:
-        _known(history.personas(), name)
         history.set_persona(name, None)
-
-
-def _known(personas: dict[str, ChatOptions], name: str) -> ChatOptions:
-    if name not in personas:
-        raise InputError(f"there is no persona '{name}'. There are: {', '.join(personas) or 'none yet'}.")
-    return personas[name]
+    print(visible(f"forgotten: the persona '{name}'"))
 
 
 def _summary(options: ChatOptions) -> str:

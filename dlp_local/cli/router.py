@@ -17,7 +17,7 @@ from dlp_local.cli import terminal
 from dlp_local.cli.flags import JsonOption, PackOption, stored_history
 from dlp_local.core.errors import ExitCode, InputError
 from dlp_local.core.settings import load_settings
-from dlp_local.core.text import visible
+from dlp_local.core.text import counted, visible
 from dlp_local.packs.locations import bundled_pack, pack_folder
 from dlp_local.packs.manifest import open_pack
 
@@ -124,7 +124,9 @@ def forget(
     if bool(numbers) == every:
         raise InputError("say which: numbers of `dlp-local router corrections`, or --all.")
     with contextlib.closing(stored_history()) as history:
-        history.forget_corrections(numbers or [one.id for one in history.corrections()])
+        forgotten = numbers or [one.id for one in history.corrections()]
+        history.forget_corrections(forgotten)
+    print(f"{counted(len(forgotten), 'correction')} taken back")
 
 
 class _Bar:

@@ -9,7 +9,6 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -18,6 +17,7 @@ from rich.text import Text
 
 from dlp_local.core.errors import InputError
 from dlp_local.core.files import decode
+from dlp_local.core.paths import user_path
 from dlp_local.core.serialize import ranked
 from dlp_local.core.text import is_unicode, visible
 from dlp_local.core.values import Route, RouteExplanation
@@ -77,7 +77,7 @@ def drop_output() -> None:
 def numbered_lines(source: str) -> Iterator[tuple[int, bytes]]:
     """The lines of a file, or of stdin for `-`, as they come, with their numbers; blank ones are left out."""
     try:
-        with contextlib.nullcontext(sys.stdin.buffer) if source == "-" else Path(source).open("rb") as file:
+        with contextlib.nullcontext(sys.stdin.buffer) if source == "-" else user_path(source).open("rb") as file:
             yield from ((number, line) for number, line in enumerate(file, start=1) if line.strip())
     except OSError as error:
         raise InputError(f"{source}: cannot be read ({error.strerror}). Check the path.") from None

@@ -12,20 +12,26 @@ APP = "dlp-local"
 MANIFEST = "pack.toml"
 """The file that makes a folder a pack."""
 
-MANIFEST = "pack.toml"
-"""The file that makes a folder a pack."""
+
+def user_path(path: str | Path) -> Path:
+    """A path as a user writes it, with `~` and variables (`$HOME`, on Windows `%USERPROFILE%`) filled in.
+
+    Every path from a flag, the environment, a file of settings or the window goes through here: no shell has seen it
+    where it stands behind `--option=` or in a file. What names nobody's home and no variable stays as it is.
+    """
+    return Path(os.path.expanduser(os.path.expandvars(path)))  # noqa: PTH111 (Path.expanduser raises for ~nobody)
 
 
 def config_file() -> Path:
     """The user's `config.toml`: `DLP_LOCAL_CONFIG`, or the one in the platform's configuration folder."""
     override = os.environ.get("DLP_LOCAL_CONFIG")
-    return Path(override) if override else Path(platformdirs.user_config_dir(APP, appauthor=False)) / "config.toml"
+    return user_path(override or Path(platformdirs.user_config_dir(APP, appauthor=False)) / "config.toml")
 
 
 def data_folder() -> Path:
     """Where the program keeps what it stores: `DLP_LOCAL_DATA`, or the platform's folder for a user's data."""
     override = os.environ.get("DLP_LOCAL_DATA")
-    return Path(override) if override else Path(platformdirs.user_data_dir(APP, appauthor=False))
+    return user_path(override or platformdirs.user_data_dir(APP, appauthor=False))
 
 
 def packs_folder() -> Path:

@@ -7,20 +7,22 @@ Order of precedence: command-line flags, environment (`DLP_LOCAL_*`, groups with
 from __future__ import annotations
 
 import os
+import tomllib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
-    TomlConfigSettingsSource,
 )
 
 from dlp_local.core.errors import InputError
 from dlp_local.core.fields import problems
+from dlp_local.core.files import read_text
 from dlp_local.core.paths import config_file
 
 ENV_PREFIX, ENV_DELIMITER = "DLP_LOCAL_", "__"
@@ -117,7 +119,12 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags over environment over the TOML file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config_file())
+        return init_settings, env_settings, InitSettingsSource(settings_cls, _config())
+
+
+def _config() -> dict[str, Any]:
+    """The tables of the user's `config.toml`; nothing where there is none."""
+    return tomllib.loads(read_text(config_file())) if config_file().exists() else {}
 
 
 def load_settings(**flags: Any) -> Settings:

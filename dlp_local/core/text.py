@@ -8,6 +8,9 @@ from collections.abc import Iterable
 
 _HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
+MOST_NEAR = 3
+"""Names that are offered for a mistyped one."""
+
 
 def fenced(text: str) -> str:
     """A text between Markdown fences that nothing in it can close."""
@@ -50,7 +53,19 @@ def counted(number: int, thing: str) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """` Did you mean 'sql'?`, a sentence that begins with a space, for a mistyped name; empty where none is near."""
-    by_lower = {name.lower(): name for name in known}
-    near = [by_lower[name] for name in difflib.get_close_matches(word.lower(), by_lower, n=3)]
+    """` Did you mean 'sql'?`, a sentence that begins with a space, for a mistyped name; empty where none is near.
+
+    A name is near where it, or its part before the first hyphen, is spelled alike, and where the word is a part of it.
+    """
+    word, names = word.lower(), {name.lower(): name for name in known}
+    firsts = {name.partition("-")[0]: name for name in names}
+    close = [firsts.get(key, key) for key in difflib.get_close_matches(word, {**firsts, **names}, n=MOST_NEAR)]
+    within = [name for name in names if len(word) > 2 and word in name]
+    near = [names[name] for name in dict.fromkeys(close or within)][:MOST_NEAR]
     return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
+def unknown_name(thing: str, name: str, known: Iterable[str]) -> str:
+    """`there is no persona 'ters'. Did you mean 'terse'? There are: terse, wordy.`"""
+    known = list(known)
+    return f"there is no {thing} '{name}'.{did_you_mean(name, known)} There are: {', '.join(known) or 'none yet'}."

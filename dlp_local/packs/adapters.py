@@ -12,6 +12,7 @@ import tomlkit
 from tomlkit.items import InlineTable
 
 from dlp_local.core.errors import InputError, PackError
+from dlp_local.core.text import unknown_name
 from dlp_local.core.values import BASE, UNCHANGED, AdapterChange
 from dlp_local.formats.gguf import Header, read_header
 from dlp_local.formats.lora import check_fits, problems_of_fit, read_lora, reasons
@@ -147,8 +148,7 @@ def remove_adapter(folder: Path, name: str) -> None:
 def _known(document: tomlkit.TOMLDocument, name: str) -> Any:
     adapters: Mapping[str, Any] = document.get("adapters", {})
     if name not in adapters:
-        known = ", ".join(sorted(adapters)) or "none yet"
-        raise InputError(f"there is no adapter '{name}' in this pack. There are: {known}.")
+        raise InputError(unknown_name("adapter", name, sorted(adapters)))
     return adapters[name]
 
 

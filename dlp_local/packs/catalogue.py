@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dlp_local
 from dlp_local.core.errors import InputError
+from dlp_local.core.text import did_you_mean
 from dlp_local.hub.choice import Reference, parse_reference
 
 
@@ -42,5 +43,8 @@ def named_reference(text: str) -> Reference:
     if text in entries:
         return entries[text].reference
     if not text.startswith("hf:"):
-        raise InputError(f"'{text}' is not in the catalogue. Write hf:owner/repo, or one of: {', '.join(entries)}.")
+        near = did_you_mean(text, entries)
+        raise InputError(
+            f"'{text}' is not in the catalogue.{near} Write hf:owner/repo, or one of: {', '.join(entries)}."
+        )
     return parse_reference(text)

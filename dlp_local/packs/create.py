@@ -15,9 +15,10 @@ import tomlkit
 from dlp_local.core.errors import InputError, PackError
 from dlp_local.core.files import sync_folder
 from dlp_local.core.paths import packs_folder
+from dlp_local.core.text import did_you_mean
 from dlp_local.formats.gguf import STRING, read_header
 from dlp_local.packs.hash_cache import HashCache, forget
-from dlp_local.packs.locations import BUNDLED, bundled_pack, check_name
+from dlp_local.packs.locations import BUNDLED, bundled_pack, check_name, user_packs
 from dlp_local.packs.manifest import Adapter, File, Pack, manifest_text, open_pack
 from dlp_local.packs.resolve import backbone_source
 from dlp_local.packs.transaction import link_or_copy, locked, pack_errors, stored_name, table, write_manifest
@@ -106,7 +107,8 @@ def remove_pack(name: str) -> None:
     if name == BUNDLED:
         raise InputError("the bundled pack belongs to the program and stays.")
     if not folder.is_dir():
-        raise InputError(f"there is no pack '{name}' of your own. See `dlp-local pack list`.")
+        near = did_you_mean(name, (pack.name for pack in user_packs()))
+        raise InputError(f"there is no pack '{name}' of your own.{near} See `dlp-local pack list`.")
     with pack_errors(folder), locked(packs_folder()):
         forget(folder)
         gone = packs_folder() / f"{_REMOVED}{name}"

@@ -13,7 +13,8 @@ from pathlib import Path
 import dlp_local
 from dlp_local.core.errors import InputError, PackError
 from dlp_local.core.files import written_aside
-from dlp_local.core.paths import data_folder, packs_folder
+from dlp_local.core.paths import data_folder, packs_folder, user_path
+from dlp_local.core.text import did_you_mean
 
 BUNDLED = "bundled"
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
@@ -60,9 +61,12 @@ def find_pack(name: str) -> Path:
         return bundled_pack()
     if re.fullmatch(NAME, name) and (packs_folder() / name).is_dir():
         return packs_folder() / name
-    folder = Path(name).expanduser()
+    folder = user_path(name)
     if not name or not folder.is_dir():
-        raise PackError(f"'{name}': there is no pack of that name, and no such folder. See `dlp-local pack list`.")
+        near = did_you_mean(name, [BUNDLED, *(pack.name for pack in user_packs())])
+        raise PackError(
+            f"'{name}': there is no pack of that name, and no such folder.{near} See `dlp-local pack list`."
+        )
     return folder
 
 

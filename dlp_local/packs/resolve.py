@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from dlp_local.core.errors import InputError
 from dlp_local.core.files import temporary_folder
+from dlp_local.core.paths import user_path
+from dlp_local.core.text import did_you_mean
 from dlp_local.formats.peft.convert import convert_peft
 from dlp_local.packs.catalogue import catalogue
 
@@ -45,13 +47,15 @@ def adapter_source(source: str | Path, backbone: Path, progress: Progress | None
 
 def backbone_source(source: str | Path, progress: Progress | None = None) -> Source:
     """The GGUF file of a backbone, which may be a name of the catalogue, too; raises as `adapter_source` does."""
-    known = catalogue().get(str(source))
-    return _readable(_found(str(known.reference) if known else source, ("backbone",), progress))
+    entries = catalogue()
+    known = entries.get(str(source))
+    near = did_you_mean(str(source), entries)
+    return _readable(_found(str(known.reference) if known else source, ("backbone",), progress), near)
 
 
 def _found(source: str | Path, kinds: tuple[str, ...], progress: Progress | None) -> Source:
     if not str(source).startswith("hf:"):
-        return Source(Path(source))
+        return Source(user_path(source))
     from dlp_local.hub.choice import parse_reference
     from dlp_local.packs.fetch import fetch
 
@@ -61,11 +65,12 @@ def _found(source: str | Path, kinds: tuple[str, ...], progress: Progress | None
     return Source(fetched.path, fetched.license, fetched.source)
 
 
-def _readable(source: Source) -> Source:
+def _readable(source: Source, near: str = "") -> Source:
+    """The source as it is; raises `InputError` where it is no file that can be read, with the name it is `near` to."""
     if source.path.exists() and not source.path.is_file():  # a pipe or a device, which may have no end
         raise InputError(f"{source.path}: is no file. Name a GGUF file.")
     try:
         with source.path.open("rb"):
             return source
     except OSError as error:
-        raise InputError(f"{source.path}: cannot be read ({error.strerror}). Check the path.") from None
+        raise InputError(f"{source.path}: cannot be read ({error.strerror}).{near} Check the path.") from None

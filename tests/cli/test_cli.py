@@ -164,6 +164,12 @@ def test_control_characters_are_answered(run):
         (("route", "x", "--top-p", "0"), ("routing.top_p",)),
         (("route", "x", "--normalize", "max"), ("routing.normalize",)),
         (("nonsense",), ("nonsense",)),
+        (("histroy",), ("Did you mean 'history'",)),
+        (("history", "lst"), ("Did you mean 'list'",)),
+        (("ask", "x", "--mix", "sqll"), ("Did you mean 'sql'",)),
+        (("adapters", "show", "bankin"), ("Did you mean 'banking'",)),
+        (("pack", "create", "x", "--backbone", "smolm2"), ("Did you mean 'smollm2-",)),
+        (("pull", "smol"), ("Did you mean 'smollm2-",)),
     ],
 )
 def test_wrong_usage_is_refused_with_code_2(run, args, words):
@@ -173,6 +179,7 @@ def test_wrong_usage_is_refused_with_code_2(run, args, words):
 def test_a_missing_pack_is_refused_with_code_3(run, tmp_path):
     for command in ("ask", "route"):
         refused(run(command, "x", "--pack", tmp_path / "none"), 3, "there is no pack of that name", "pack list")
+    refused(run("route", "x", "--pack", "bundeld"), 3, "Did you mean 'bundled'?")
 
 
 def test_a_model_that_is_no_gguf_is_refused_with_code_3(run, pack_copy):

@@ -65,6 +65,27 @@ def test_what_is_piped_in_goes_along_with_the_message(stored):
     assert turn.text == "repeat\n\n````\none\n```\ntwo\n````"
 
 
+def test_words_without_quotation_marks_are_one_message(stored):
+    out("ask", "--save", "to", "ISO:", "4", "July", "1999")
+    (turn,) = stored.conversation(stored.last()).turns
+    assert (turn.text, turn.answer) == ("to ISO: 4 July 1999", "1999-07-04")
+
+
+def test_stdin_is_left_alone_where_that_is_said(stored):
+    out("ask", "--no-stdin", "--save", "to ISO: 4 July 1999", stdin=b"what the loop reads\n")
+    (turn,) = stored.conversation(stored.last()).turns
+    assert turn.text == "to ISO: 4 July 1999"
+    for args in ((), ("-",), ("--jsonl", "-")):
+        assert "--no-stdin leaves stdin alone" in refused("ask", "--no-stdin", *args, stdin=b"x")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX")
+def test_a_loop_that_reads_stdin_goes_on_after_each_answer():
+    loop = f'while read -r line; do {sys.executable} -m dlp_local ask --no-stdin "to ISO: $line"; done'
+    process = subprocess.run(loop, shell=True, input=b"4 July 1999\n5 May 2020\n", capture_output=True, timeout=120)
+    assert process.stdout == b"1999-07-04\n2020-05-05\n"
+
+
 def test_an_empty_pipe_leaves_the_message_as_it_is():
     assert out("ask", "to ISO: 4 July 1999") == "1999-07-04\n"
 
@@ -108,7 +129,7 @@ def test_a_vetoed_adapter_is_not_chosen():
         (("--continue", "7"), "no conversation 7"),
         (("--temperature", "9"), "temperature: '9' cannot be used (give a number, 0 to 5)"),
         (("--scope", "all"), "scope"),
-        (("--veto", "nobody"), "--veto: there is no adapter 'nobody' in this pack; it has banking"),
+        (("--veto", "nobody"), "--veto: there is no adapter 'nobody'. There are: banking"),
         (("--save", "--jsonl", "rows.jsonl"), "--jsonl"),
     ],
 )
@@ -252,6 +273,25 @@ def test_a_plain_chat_prints_the_conversation_that_it_goes_to(stored, tmp_path):
     assert said.count("> to ISO: 4 July 1999\n1999-07-04\n") == 2
     assert "A new conversation." in said
     assert "Imported: to ISO: 4 July 1999." in said
+
+
+def test_a_chat_begins_with_a_persona_and_a_mix_over_it(stored):
+    stored.set_persona("brief", ChatOptions(persona="brief", max_tokens=2, pinned={"sql": 1.0}))
+    said = out("chat", "--plain", "--persona", "brief", "--mix", "dates", stdin=b"to ISO: 4 July 1999\n/options\n")
+    assert "pinned: {'dates': 1.0}" in said
+    assert "max_tokens: 2" in said
+    (turn,) = stored.conversation(stored.last()).turns
+    assert turn.done.route.mix == Mix.of({"dates": 1})
+    assert turn.done.finish_reason == "length"
+    assert "Did you mean 'brief'?" in refused("chat", "--plain", "--persona", "brif")
+
+
+def test_a_mix_goes_over_the_options_that_a_conversation_has(stored):
+    number = out("ask", "--save", "--json", "--max-tokens", "2", "hello")
+    number = str(json.loads(number)["conversation"])
+    said = out("chat", "--plain", "--continue", number, "--mix", "sql", stdin=b"/options\n")
+    assert "max_tokens: 2" in said
+    assert "pinned: {'sql': 1.0}" in said
 
 
 def test_a_dumb_terminal_gets_the_plain_chat():

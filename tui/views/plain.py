@@ -23,7 +23,7 @@ from tui.actions import AdapterAction, RoutingAction
 from tui.attachments import attach
 from tui.chat_commands import ChatCommands
 from tui.command_table import COMMANDS, parse
-from tui.session import Session
+from tui.session import ChangeOptions, Session
 from tui.state import ConversationView, PackUpdated, PathChanged, StatusChanged, Turn, TurnChanged
 
 if TYPE_CHECKING:
@@ -238,10 +238,17 @@ class PlainView:
         self._print("/system, /temp, /mix, /veto and /save change it.")
 
 
-def run_plain(settings: Settings, *, resume: bool = False, number: int | None = None) -> int:
+def run_plain(
+    settings: Settings,
+    *,
+    resume: bool = False,
+    number: int | None = None,
+    change_options: ChangeOptions | None = None,
+) -> int:
     """Chats on stdin and stdout until the user leaves; returns the exit code for the shell.
 
-    `resume` goes on with the last conversation, `number` with that one. Raises `HistoryError` where there is none.
+    `resume` goes on with the last conversation, `number` with that one; `change_options` gives its options, or a new
+    one's, anew. Raises `HistoryError` where there is none of that number.
     """
     from dlp_local.history import open_history
 
@@ -257,6 +264,8 @@ def run_plain(settings: Settings, *, resume: bool = False, number: int | None = 
             number = history.last()
         if number is not None:
             session.open(number)
+        if change_options is not None:
+            session.set_options(change_options(session.chat.options))
         plain = PlainView(session)
         if number is not None:
             plain.show(session.shown())

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from dlp_local.core import settings
 from dlp_local.core.errors import InputError
+from dlp_local.core.text import unknown_name
 from dlp_local.core.values import BASE, AdapterFile, Mix, Scope, Weights
 from dlp_local.engine.local.library import rank_step
 from dlp_local.engine.local.llama import Adapter, Backbone
@@ -57,8 +58,7 @@ class Mixer:
 
     def _file(self, name: str) -> AdapterFile:
         if name not in self._files:
-            known = ", ".join([*sorted(self._files), BASE])
-            raise InputError(f"mix: there is no adapter '{name}' in this pack; it has {known}.")
+            raise InputError(f"mix: {unknown_name('adapter', name, [*sorted(self._files), BASE])}")
         return self._files[name]
 
     def add(self, file: AdapterFile) -> None:

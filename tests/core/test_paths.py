@@ -1,0 +1,84 @@
+"""`~` and variables in a path, wherever no shell has seen it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from dlp_local.cli.main import app
+from dlp_local.core.errors import DlpLocalError
+from dlp_local.core.files import read_text
+from dlp_local.core.paths import config_file, data_folder, user_path
+from dlp_local.core.settings import load_settings
+from dlp_local.packs.locations import find_pack
+from tui.attachments import mentioned
+
+
+@pytest.fixture
+def home(monkeypatch, tmp_path):
+    """A home of the test's own, where `work` holds a row, some text and no pack."""
+    home = tmp_path / "home"
+    (home / "work").mkdir(parents=True)
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(home))
+    monkeypatch.setenv("WORK", str(home / "work"))
+    (home / "work" / "rows.jsonl").write_text('{"text": "to ISO: 4 July 1999", "adapter": "dates"}\n', "utf-8")
+    return home
+
+
+def test_home_and_variables_are_filled_in_and_the_rest_stays(home):
+    assert user_path("~/work") == user_path("$WORK") == user_path("${WORK}") == home / "work"
+    assert user_path("~") == home
+    for other in ("a~b", "./~/x", "~nobody-of-that-name/x", "$NO_SUCH_VARIABLE/x", "/x/~"):
+        assert user_path(other) == Path(other)
+
+
+def test_the_environments_paths_are_the_users(home, monkeypatch):
+    monkeypatch.setenv("DLP_LOCAL_DATA", "~/kept")
+    monkeypatch.setenv("DLP_LOCAL_CONFIG", "$WORK/config.toml")
+    assert data_folder() == home / "kept"
+    (home / "work" / "config.toml").write_text('pack = "~/work"\n', "utf-8")
+    assert config_file() == home / "work" / "config.toml"
+    assert find_pack(load_settings().pack) == home / "work"
+
+
+def test_a_configuration_with_a_byte_order_mark_is_read(home, monkeypatch):
+    monkeypatch.setenv("DLP_LOCAL_CONFIG", str(home / "config.toml"))
+    (home / "config.toml").write_bytes(b"\xef\xbb\xbf[sampling]\r\nmax_tokens = 1\r\n")
+    assert load_settings().sampling.max_tokens == 1
+
+
+def test_flags_and_arguments_take_them(home):
+    def run(*args):
+        return CliRunner().invoke(app, args, catch_exceptions=False)
+
+    assert run("ask", "--jsonl=~/work/rows.jsonl").output.count("1999-07-04") == 1
+    assert json.loads(run("router", "eval", "~/work/rows.jsonl", "--json").output)["accuracy"] == 1
+    run("ask", "--save", "to ISO: 4 July 1999")
+    assert run("history", "export", "1", "$WORK/talk.json").exit_code == 0
+    assert "1999-07-04" in read_text(home / "work" / "talk.json")
+    assert run("history", "import", "~/work/talk.json", "$WORK/talk.json").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("route", "x", "--pack=~/work"),
+        ("adapters", "add", "~/none", "--name", "x", "--pack", "~/work"),
+        ("pack", "create", "x", "--backbone=~/none"),
+        ("pack", "create", "x", "--backbone=b", "--chat-template=~/none"),
+        ("pack", "show", "~/work"),
+        ("router", "train", "--examples=~/none", "--out=~/out"),
+        ("router", "eval", "~/none"),
+        ("history", "import", "~/none"),
+    ],
+)
+def test_what_cannot_be_read_is_told_under_its_whole_path(home, args):
+    result = CliRunner().invoke(app, args)
+    assert isinstance(result.exception, DlpLocalError)
+    assert str(home) in str(result.exception)
+
+
+def test_a_file_named_in_a_message_is_found(home):
+    assert mentioned("look at @~/work/rows.jsonl") == [home / "work" / "rows.jsonl"]
