@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
 from dlp_local.core.events import Event, Generated, ReplyDone, RouteChosen, TextDelta, Timings
+from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.settings import Sampling, Settings
 from dlp_local.core.text import is_unicode
 from dlp_local.core.values import UNCHANGED, AdapterChange, AdapterFile, AdapterInfo, Message, Mix, Route
-from dlp_local.engine.local.process.client import EngineProcess
+from dlp_local.engine.base import Engine
 from dlp_local.packs import Pack, open_pack
 from dlp_local.packs.adapters import add_adapter, remove_adapter, set_adapter
 from dlp_local.packs.transaction import check_changeable
@@ -38,10 +40,11 @@ class Assistant:
     >>> max(route.probabilities, key=route.probabilities.get)
     'shell'
 
-    All calls but `cancel` and `correct` belong to one thread at a time.
+    Messages may be routed, replied to and corrected from several threads at once; what changes the pack belongs to one
+    thread at a time.
     """
 
-    def __init__(self, pack: Pack, settings: Settings, engine: EngineProcess, open_router: OpenRouter) -> None:
+    def __init__(self, pack: Pack, settings: Settings, engine: Engine, open_router: OpenRouter) -> None:
         """Takes over the engine, also where this raises what `open_router` raises: `close` ends it.
 
         `open_router` opens the router of a pack, now and after each change of the pack.
@@ -118,27 +121,30 @@ class Assistant:
         options: ChatOptions = DEFAULTS,
         previous: Route | None = None,
         answer_prefix: str = "",
-    ) -> Iterator[Event]:
+    ) -> Job[Event]:
         """Answers a message: `RouteChosen`, perhaps `HistoryTrimmed`, `TextDelta`…, and `ReplyDone` at the end.
 
         A `mix` given by hand, or pinned by the options, leaves the router out. `answer_prefix` is the beginning of the
-        answer, to go on with: the reply then holds both. Raises `InputError` for what cannot be answered.
+        answer, to go on with: the reply then holds both. What comes can be cancelled, from any thread, and then ends
+        with what there is by then. The events raise `InputError` for what cannot be answered.
         """
-        self._engine.resume()
-        route = self._route(text, options.mix if mix is None else mix, options, previous)
-        yield RouteChosen(route)
-        messages = [*self._opening(options), *history, Message("user", text)]
-        if answer_prefix:
-            messages.append(Message("assistant", answer_prefix))
-        answer = [answer_prefix]
-        sampling = seeded(options.sampling(self.settings.sampling))
-        try:
-            for event in self._engine.generate(messages, route.mix, sampling, options.scope):
-                if isinstance(event, TextDelta):
-                    answer.append(event.text)
-                yield self._receipt(route, "".join(answer), event) if isinstance(event, Generated) else event
-        finally:
-            self._engine.resume()
+
+        def run(cancellation: Cancellation) -> Generator[Event, None, None]:
+            route = self._route(text, options.mix if mix is None else mix, options, previous)
+            yield RouteChosen(route)
+            messages = [*self._opening(options), *history, Message("user", text)]
+            if answer_prefix:
+                messages.append(Message("assistant", answer_prefix))
+            sampling = seeded(options.sampling(self.settings.sampling))
+            answer = [answer_prefix]
+            reply = self._engine.generate(messages, route.mix, sampling, options.scope)
+            with closing(reply), cancellation.forwarded(reply.cancel):
+                for event in reply:
+                    if isinstance(event, TextDelta):
+                        answer.append(event.text)
+                    yield self._receipt(route, "".join(answer), event) if isinstance(event, Generated) else event
+
+        return Job(run)
 
     def _route(self, text: str, mix: Mix | None, options: ChatOptions, previous: Route | None) -> Route:
         if mix is None:
@@ -160,10 +166,10 @@ class Assistant:
             error=done.error,
         )
 
-    def warm(self, history: Sequence[Message], *, options: ChatOptions = DEFAULTS) -> None:
-        """Prepares for the next message in idle time; ends early on `cancel`."""
+    def warm(self, history: Sequence[Message], *, options: ChatOptions = DEFAULTS) -> Job[None]:
+        """Prepares for the next message in idle time."""
         sampling = options.sampling(self.settings.sampling)
-        self._engine.warm([*self._opening(options), *history], sampling.max_tokens)
+        return self._engine.warm([*self._opening(options), *history], sampling.max_tokens)
 
     def _opening(self, options: ChatOptions) -> list[Message]:
         instructions = self.settings.system if options.system is None else options.system
@@ -197,7 +203,6 @@ class Assistant:
         Raises `PackError` for a pack that is no longer sound and for an adapter that the engine refuses; what was open
         before then stays in use.
         """
-        self._engine.resume()
         pack = open_pack(self._pack.folder)
         router = self._open_router(pack)
         before = {file.name: file for file in self._pack.adapter_files()}
@@ -219,10 +224,6 @@ class Assistant:
                 self._engine.add_adapter(file)
         for name in before.keys() - after.keys():
             self._engine.remove_adapter(name)
-
-    def cancel(self) -> None:
-        """Ends the running reply within a token, or a running `warm`; from any thread."""
-        self._engine.cancel()
 
     def close(self) -> None:
         """Ends the engine's process."""

@@ -78,7 +78,7 @@ def test_a_conversation_goes_on_with_its_history(assistant):
     done = finish(assistant, "to ISO: 4 July 1999", history)
     assert done.answer == "1999-07-04"
     assert done.context_used > finish(assistant, "to ISO: 4 July 1999").context_used
-    assistant.warm(history)
+    assistant.warm(history).finish()
 
 
 def test_an_answer_that_was_cut_goes_on_where_it_was_cut(assistant):
@@ -148,7 +148,7 @@ def test_cancelling_keeps_the_part(assistant):
     for event in events:
         if isinstance(event, TextDelta):
             part += event.text
-            assistant.cancel()
+            events.cancel()
         elif isinstance(event, ReplyDone):
             done = event
     assert done.finish_reason == "cancelled"

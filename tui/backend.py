@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.events import Event
+from dlp_local.core.job import Job
 from dlp_local.core.values import AdapterChange, AdapterInfo, Message, Mix, Route
 
 
@@ -37,11 +38,10 @@ class AssistantBackend(Protocol):
         options: ChatOptions = ...,
         previous: Route | None = None,
         answer_prefix: str = "",
-    ) -> Iterator[Event]: ...
+    ) -> Job[Event]: ...
     def add_adapter(self, source: str | Path, name: str, change: AdapterChange = ...) -> None: ...  # noqa: D102
     def remove_adapter(self, name: str) -> None: ...  # noqa: D102
     def set_adapter(self, name: str, change: AdapterChange) -> None: ...  # noqa: D102
     def correct(self, text: str, right: str) -> None: ...  # noqa: D102
-    def warm(self, history: Sequence[Message], *, options: ChatOptions = ...) -> None: ...  # noqa: D102
-    def cancel(self) -> None: ...  # noqa: D102
+    def warm(self, history: Sequence[Message], *, options: ChatOptions = ...) -> Job[None]: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102

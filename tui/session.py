@@ -1,8 +1,8 @@
 """The truth of the window: the open conversation, the queue of messages, and the one thread that asks the assistant.
 
 No widget holds any of this; the window sends (`send`, `stop`, `new`, …) and draws the values that come back through
-`post`. All calls to the assistant come from the worker thread, one after the other, but for `cancel`, which is
-called under the lock that also guards each change of what the worker is doing: so it can never hit the wrong reply.
+`post`. All calls to the assistant come from the worker thread, one after the other. What it runs there, a reply or a
+preparation for the next message, is a job that the window's thread may cancel.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from textual.message import Message as Posted
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import DlpLocalError, ExitCode, InputError
 from dlp_local.core.events import Event, HistoryTrimmed, ReplyDone, RouteChosen, TextDelta
+from dlp_local.core.job import Job
 from dlp_local.core.values import Correction, Message, Mix
 from dlp_local.history import History
 from dlp_local.history.model import StoredTurn
@@ -70,6 +71,7 @@ class Session:
         self._waiting: deque[_Job | _Change] = deque()
         self._live: dict[int, Turn] = {}
         self._assistant: AssistantBackend | None = None
+        self._running: Job[Any] | None = None
         self._answering = self._warming = self._stopping = self._closing = False
         self._thread = threading.Thread(target=self._work, name="assistant", daemon=True)
 
@@ -227,8 +229,8 @@ class Session:
         return not self._thread.is_alive()
 
     def _interrupt(self, *, warming: bool = False) -> None:
-        if self._assistant and (self._stopping or (warming and self._warming)):
-            self._assistant.cancel()
+        if self._running and (self._stopping or (warming and self._warming)):
+            self._running.cancel()
 
     # ---- what the window shows ----
 
@@ -332,17 +334,18 @@ class Session:
         )
         self._change(turn, job.chat)
         try:
-            for event in assistant.reply(
+            reply = assistant.reply(
                 kept.text,
                 job.chat.history_messages(kept.parent),
                 mix=job.mix,
                 options=job.chat.options,
                 previous=job.chat.route_before(kept),
                 answer_prefix=job.answer_prefix,
-            ):
-                with self._wake:
-                    # Asked for again at each event: a stop that came before the reply had begun must not be lost.
-                    self._interrupt()
+            )
+            with self._wake:
+                self._running = reply
+                self._interrupt()  # a stop that came before the reply was made must not be lost
+            for event in reply:
                 turn = self._advance(turn, job.chat, event)
                 if turn.done is None:
                     self._change(turn, job.chat)
@@ -380,6 +383,7 @@ class Session:
             if turn.state == "done" and turn.done and turn.answer and chat is self.chat:
                 changes["context_used"] = turn.done.context_used
             self._answering = self._stopping = False
+            self._running = None
             self._change(turn, chat)
             self._check_saved()
             self._set_status(**changes)
@@ -391,14 +395,17 @@ class Session:
     def _warm(self, assistant: AssistantBackend, chat: OpenConversation) -> None:
         with self._wake:
             self._warming = not self._waiting and not self._closing and chat is self.chat
+            if self._warming:
+                warming = self._running = assistant.warm(chat.history_messages(chat.tip), options=chat.options)
         if self._warming:
             try:
-                assistant.warm(chat.history_messages(chat.tip), options=chat.options)
+                warming.finish()
             except Exception:
                 # Settling only saves time: what is really wrong shows itself, with words, at the next reply.
                 _log.debug("settling failed", exc_info=True)
         with self._wake:
             self._warming = False
+            self._running = None
 
     def _set_status(self, **changes: Any) -> None:
         self.status = replace(self.status, **changes)

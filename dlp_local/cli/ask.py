@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,6 +18,7 @@ from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import EngineError, ExitCode, InputError
 from dlp_local.core.events import Event, HistoryTrimmed, ReplyDone, TextDelta
 from dlp_local.core.files import decode
+from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.receipt import reply_receipt
 from dlp_local.core.serialize import reply_json
 from dlp_local.core.settings import Settings, load_settings
@@ -82,13 +83,13 @@ def ask(
         options = _options(persona, own, chat.options)
         with _open(settings, vetoed) as assistant:
             chat.options = options
-            events = _kept_reply(assistant, chat, text, chosen)
+            reply = _kept_reply(assistant, chat, text, chosen)
             if as_json:
-                done = _finish(assistant, events)
+                done = _finish(reply)
                 terminal.write_json(reply_json(done) | ({"conversation": chat.number} if kept else {}))
             else:
                 streams = sys.stdout.isatty() if stream is None else stream
-                done = _print_answer(assistant, events, streams)
+                done = _print_answer(reply, streams)
                 parts = [*reply_receipt(done), f"conversation {chat.number}"] if kept else reply_receipt(done)
                 terminal.print_note(" · ".join(parts))
         if chat.problem:
@@ -121,26 +122,30 @@ def _open_chat(history: History, resume: bool, number: int | None) -> OpenConver
     return OpenConversation(history, history.conversation(number))
 
 
-def _kept_reply(assistant: Assistant, chat: OpenConversation, message: str, mix: Mix | None) -> Iterator[Event]:
+def _kept_reply(assistant: Assistant, chat: OpenConversation, message: str, mix: Mix | None) -> Job[Event]:
     """A reply whose message is stored before anything runs, and whose answer is as it grows."""
     from dlp_local.assistant import check_message
 
-    check_message(message)
-    turn = chat.add(message, chat.tip, assistant.name)
-    answer = ""
-    try:
-        for event in assistant.reply(
-            message, chat.history_messages(turn.parent), mix=mix, options=chat.options, previous=chat.route_before(turn)
-        ):
-            if isinstance(event, TextDelta):
-                answer += event.text
-                chat.grow(turn.id, answer)
-            if isinstance(event, ReplyDone):
-                chat.finish(turn.id, event.answer, event, event.error)
-            yield event
-    except Exception as error:
-        chat.finish(turn.id, answer, None, str(error))
-        raise
+    def run(cancellation: Cancellation) -> Generator[Event, None, None]:
+        check_message(message)
+        turn = chat.add(message, chat.tip, assistant.name)
+        history, previous = chat.history_messages(turn.parent), chat.route_before(turn)
+        reply = assistant.reply(message, history, mix=mix, options=chat.options, previous=previous)
+        answer = ""
+        try:
+            with contextlib.closing(reply), cancellation.forwarded(reply.cancel):
+                for event in reply:
+                    if isinstance(event, TextDelta):
+                        answer += event.text
+                        chat.grow(turn.id, answer)
+                    if isinstance(event, ReplyDone):
+                        chat.finish(turn.id, event.answer, event, event.error)
+                    yield event
+        except Exception as error:
+            chat.finish(turn.id, answer, None, str(error))
+            raise
+
+    return Job(run)
 
 
 def _open(settings: Settings, vetoed: Sequence[str]) -> Assistant:
@@ -156,13 +161,13 @@ def _open(settings: Settings, vetoed: Sequence[str]) -> Assistant:
 
 
 @contextlib.contextmanager
-def _ended_by_ctrl_c(assistant: Assistant) -> Iterator[None]:
+def _ended_by_ctrl_c(reply: Job[Event]) -> Iterator[None]:
     """Ctrl+C ends the running answer and is raised after it; raised in the middle, it would be lost in llama.cpp."""
     pressed = threading.Event()
 
     def end(*_: object) -> None:
         pressed.set()
-        assistant.cancel()
+        reply.cancel()
 
     before = signal.signal(signal.SIGINT, end)
     try:
@@ -173,17 +178,17 @@ def _ended_by_ctrl_c(assistant: Assistant) -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def _finish(assistant: Assistant, events: Iterable[Event]) -> ReplyDone:
+def _finish(reply: Job[Event]) -> ReplyDone:
     """Runs a turn to its end."""
-    with _ended_by_ctrl_c(assistant):
-        *_, done = events
+    with _ended_by_ctrl_c(reply):
+        done = reply.finish()
     assert isinstance(done, ReplyDone)
     return done
 
 
-def _print_answer(assistant: Assistant, events: Iterable[Event], streams: bool) -> ReplyDone:
-    with _ended_by_ctrl_c(assistant):
-        for event in events:
+def _print_answer(reply: Job[Event], streams: bool) -> ReplyDone:
+    with _ended_by_ctrl_c(reply):
+        for event in reply:
             match event:
                 case TextDelta(text) if streams:
                     terminal.write_text(text)
@@ -200,7 +205,7 @@ def _ask_rows(assistant: Assistant, source: str, mix: Mix | None, options: ChatO
     failed = 0
     for number, line in terminal.numbered_lines(source):
         try:
-            done = _finish(assistant, assistant.reply(_row_text(line, number), mix=mix, options=options))
+            done = _finish(assistant.reply(_row_text(line, number), mix=mix, options=options))
             failed += bool(done.error)
             terminal.write_json(reply_json(done))
         except (InputError, EngineError) as error:

@@ -86,6 +86,9 @@ class Engine(_Group):
     adapter_memory: int = Field(
         0, ge=0, description="MiB for adapters and stacked mixes; 0: a sixteenth of the machine's memory"
     )
+    response_timeout: float = Field(
+        60.0, ge=1, description="seconds without a sign of life after which the engine is ended as frozen"
+    )
 
 
 class Ui(_Group):

@@ -1,4 +1,4 @@
-"""From token bytes to whole characters, the stop strings, and texts by the frame: the rungs of tokens → screen."""
+"""From token bytes to whole characters, the stop strings, and longer deltas: the steps from tokens to the screen."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import codecs
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from dlp_local.core.events import Generated, HistoryTrimmed, TextDelta
+from dlp_local.core.events import TextDelta
+from dlp_local.engine.base import EngineEvent
 
 FRAME = 1 / 30
 """Seconds. Texts that follow one another faster are read no sooner for it, and each costs both processes time."""
@@ -63,9 +64,7 @@ class StopStrings:
         return held
 
 
-def by_frame(
-    events: Iterable[HistoryTrimmed | TextDelta | Generated], clock: Callable[[], float] = time.monotonic
-) -> Iterator[HistoryTrimmed | TextDelta | Generated]:
+def join_deltas(events: Iterable[EngineEvent], clock: Callable[[], float] = time.monotonic) -> Iterator[EngineEvent]:
     """The same events, but the texts that come within a frame after another one as one text with the next.
 
     The first comes at once, and none is held back when another event follows, an error, or the end.

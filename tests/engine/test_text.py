@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dlp_local.core.errors import EngineError
 from dlp_local.core.events import HistoryTrimmed, TextDelta
-from dlp_local.engine.text import FRAME, StopStrings, by_frame, whole_characters
+from dlp_local.engine.text import FRAME, StopStrings, join_deltas, whole_characters
 
 
 def cut(data, cuts):
@@ -86,7 +86,7 @@ def test_texts_by_the_frame_are_the_same_text_between_the_same_events(arrivals):
             yield event
 
     said, at = [], []
-    for event in by_frame(run(), lambda: now):
+    for event in join_deltas(run(), lambda: now):
         said.append(event)
         at.append(now)
     assert shown(said) == shown(event for _, event in arrivals)
@@ -104,7 +104,7 @@ def test_the_first_text_comes_at_once_and_the_last_before_an_error():
         yield TextDelta("b")
         raise EngineError("no more")
 
-    events = by_frame(failing(), lambda: 1.0)
+    events = join_deltas(failing(), lambda: 1.0)
     assert next(events) == TextDelta("a")
     assert next(events) == TextDelta("b")
     with pytest.raises(EngineError, match="no more"):

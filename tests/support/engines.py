@@ -11,8 +11,8 @@ from dlp_local.core.events import Generated, TextDelta
 from dlp_local.core.settings import Engine as Options
 from dlp_local.core.settings import Sampling
 from dlp_local.core.values import AdapterFile, Message, Mix, Scope
-from dlp_local.engine.local.engine import Engine
-from dlp_local.engine.local.process.client import EngineProcess
+from dlp_local.engine.base import Engine
+from dlp_local.engine.local.engine import LocalEngine
 from dlp_local.packs import open_pack
 
 GREEDY = Sampling(temperature=0, max_tokens=160)
@@ -27,17 +27,17 @@ def adapter_files(folder: Path, scopes: Mapping[str, Scope] | None = None) -> li
 
 def open_engine(
     folder: Path,
-    kind: Callable[..., Any] = Engine,
+    kind: Callable[..., Any] = LocalEngine,
     scopes: Mapping[str, Scope] | None = None,
     **options: Any,
 ) -> Any:
-    """A pack's engine, or its `EngineProcess`, with these of its settings."""
+    """A pack's engine, or another kind of engine on it, with these of its settings."""
     pack = open_pack(folder)
     return kind(pack.path(pack.manifest.backbone), adapter_files(folder, scopes), Options(**options))
 
 
 def ask(
-    engine: Engine | EngineProcess,
+    engine: Engine | LocalEngine,
     text: str,
     mix: Mix | None = None,
     history: Sequence[Message] = (),

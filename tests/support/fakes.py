@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.events import Event, HistoryTrimmed, ReplyDone, RouteChosen, TextDelta, Timings
+from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.values import UNCHANGED, AdapterChange, AdapterInfo, FinishReason, Message, Mix, Route
 
 PATIENCE = 60.0
@@ -69,7 +71,7 @@ class Call:
 class FakeAssistant:
     """Answers by its script, in order, and then always with the default answer; keeps what it was asked."""
 
-    def __init__(self, *script: Answer, greeting: str = "I am a fake.", settle_gate: Gate | None = None) -> None:
+    def __init__(self, *script: Answer, greeting: str = "I am a fake.", warm_gate: Gate | None = None) -> None:
         self.name = "bundled"
         self.greeting = greeting
         self.examples = ("tar: extract archive.tar.gz into /tmp", "hello, what can you do?")
@@ -83,13 +85,10 @@ class FakeAssistant:
         self.script = list(script)
         self.calls: list[Call] = []
         self.corrected: list[tuple[str, str]] = []
-        self.settled: list[tuple[Message, ...]] = []
+        self.warmed: list[tuple[Message, ...]] = []
         self.threads: set[int] = set()
         self.closed = False
-        self._settle_gate = settle_gate
-        self._gate: Gate | None = None
-        self._lock = threading.Lock()
-        self._cancelled = False
+        self._warm_gate = warm_gate
 
     def reply(
         self,
@@ -100,22 +99,25 @@ class FakeAssistant:
         mix: Mix | None = None,
         options: ChatOptions | None = None,
         answer_prefix: str = "",
-    ) -> Iterator[Event]:
+    ) -> Job[Event]:
+        call = Call(text, tuple(history), previous, mix, options or ChatOptions(), answer_prefix)
+        return Job(partial(self._reply, call))
+
+    def _reply(self, call: Call, cancellation: Cancellation) -> Generator[Event, None, None]:
         self.threads.add(threading.get_ident())
-        self.calls.append(Call(text, tuple(history), previous, mix, options or ChatOptions(), answer_prefix))
-        answer = self.script.pop(0) if self.script else Answer()
-        with self._lock:
-            self._cancelled, self._gate = False, answer.gate
+        self.calls.append(call)
+        text, answer = call.text, self.script.pop(0) if self.script else Answer()
         route = Route(text, dict(answer.mix.as_dict()), answer.mix, embed_ms=1.6, route_ms=0.2)
         yield RouteChosen(route)
         if answer.trimmed:
             yield HistoryTrimmed(answer.trimmed)
-        given = answer_prefix
+        given = call.answer_prefix
         reason = answer.finish_reason
         for index, piece in enumerate([*answer.pieces, None]):
             if answer.gate and index == answer.before_gate:
-                answer.gate.wait()
-            if self._cancelled:
+                with cancellation.forwarded(answer.gate.break_off):
+                    answer.gate.wait()
+            if cancellation.requested:
                 reason = "cancelled"
                 break
             if index == len(answer.pieces) - 1 and answer.error:
@@ -161,20 +163,17 @@ class FakeAssistant:
     def correct(self, text: str, right: str) -> None:
         self.corrected.append((text, right))
 
-    def warm(self, history: Sequence[Message], **_: object) -> None:
-        self.threads.add(threading.get_ident())
-        self.settled.append(tuple(history))
-        if gate := self._settle_gate:
-            self._settle_gate = None
-            with self._lock:
-                self._gate = gate
-            gate.wait()
+    def warm(self, history: Sequence[Message], **_: object) -> Job[None]:
+        return Job(partial(self._warm, tuple(history)))
 
-    def cancel(self) -> None:
-        with self._lock:
-            self._cancelled = True
-            if self._gate:
-                self._gate.break_off()
+    def _warm(self, history: tuple[Message, ...], cancellation: Cancellation) -> Generator[None, None, None]:
+        self.threads.add(threading.get_ident())
+        self.warmed.append(history)
+        if gate := self._warm_gate:
+            self._warm_gate = None
+            with cancellation.forwarded(gate.break_off):
+                gate.wait()
+        yield
 
     def close(self) -> None:
         self.closed = True

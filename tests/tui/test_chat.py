@@ -47,18 +47,18 @@ async def test_the_assistant_is_told_the_conversation_and_the_last_route():
         assert second.previous.text == "first"
 
 
-async def test_after_an_answer_the_turn_is_settled_in_the_same_thread():
+async def test_after_an_answer_the_turn_is_warmed_in_the_same_thread():
     fake = FakeAssistant(Answer(["one"]))
     async with window(fake) as w:
         await w.say("first")
-        await w.until(lambda: fake.settled)
-        assert fake.settled == [(Message("user", "first"), Message("assistant", "one"))]
+        await w.until(lambda: fake.warmed)
+        assert fake.warmed == [(Message("user", "first"), Message("assistant", "one"))]
         assert len(fake.threads) == 1
 
 
 async def test_a_new_message_interrupts_settling():
     gate = Gate()
-    fake = FakeAssistant(Answer(["one"]), Answer(["two"]), settle_gate=gate)
+    fake = FakeAssistant(Answer(["one"]), Answer(["two"]), warm_gate=gate)
     async with window(fake) as w:
         await w.say("first")
         await w.until(gate.reached.is_set)

@@ -70,7 +70,7 @@ class Ours:
             answer, _, first = self.turn(history, text, MIXES[number % ADAPTERS], ANSWER)
             firsts.append(first)
             history += [Message("user", text), Message("assistant", answer)]
-            self.engine.warm(history, ANSWER)
+            self.engine.warm(history, ANSWER).finish()
         return firsts
 
     def peak_memory(self) -> int:
@@ -182,12 +182,12 @@ def measure(models: Models, programs: peers.Peers, rounds: int) -> dict[str, lis
         for mix in MIXES:
             ours.turn([], words(64, 1), mix, 1)
         _, done, _ = ours.turn([], words(64, number), MIXES[0], 1)
-        ours.engine.warm(history, ANSWER)
+        ours.engine.warm(history, ANSWER).finish()
         ours.turn(history, "hello", Mix(), 1)
         _, long, _ = ours.turn(history, words(64, number), MIXES[1], 1)
         note("first token, no history", done.first_token_ms)
         note("first token, 4,000 tokens of history", long.first_token_ms)
-        ours.engine.warm([], ANSWER)
+        ours.engine.warm([], ANSWER).finish()
         with serving(programs.server, models) as server:
             for side, conversation in (("ours", ours.conversation), ("llama-server", server.conversation)):
                 for turn, seconds in enumerate(conversation(TURNS), 1):

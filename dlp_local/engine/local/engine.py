@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 from dlp_local.core import settings
 from dlp_local.core.errors import InputError
 from dlp_local.core.events import Generated, HistoryTrimmed, TextDelta
+from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.values import AdapterFile, FinishReason, Message, Mix, Scope
+from dlp_local.engine.base import EngineEvent, Reply
 from dlp_local.engine.local.kv_cache import BRANCH, KVCache
 from dlp_local.engine.local.library import offloads
 from dlp_local.engine.local.llama import Backbone
@@ -33,8 +36,8 @@ class _Progress:
     first_token_at: float = 0.0
 
 
-class Engine:
-    """Generates answers; not thread-safe but for `cancel`.
+class LocalEngine:
+    """Generates answers; not thread-safe but for the `cancel` of its jobs, of which one runs at a time.
 
     An answer depends on the backbone, the text of the history, the mix, the sampling options and the seed alone.
     """
@@ -50,8 +53,7 @@ class Engine:
             raise
         self._mixer = Mixer(self._backbone, adapters, options)
         self._cache = KVCache(self._backbone, self._mixer.set)
-        self._cancelled = False
-        self._running: _Progress | None = None
+        self._running: Cancellation | None = None
 
     @property
     def context_size(self) -> int:
@@ -60,30 +62,30 @@ class Engine:
 
     def generate(
         self, messages: Sequence[Message], mix: Mix, sampling: settings.Sampling, scope: Scope | None = None
-    ) -> Iterator[HistoryTrimmed | TextDelta | Generated]:
-        """Answers a conversation that ends with a user's message; the last event is `Generated`.
+    ) -> Reply:
+        """See `engine.base.Engine`; a job that is still open when this one starts is cancelled."""
+        return Job(partial(self._reply, messages, mix, sampling, scope))
 
-        Where it ends with the assistant's, that is the beginning of an answer, and what comes goes on with it. `scope`
-        takes the place of the adapters' own.
-
-        An answer that is still open when the next one starts ends there, as if it had been cancelled.
-
-        Raises `InputError` for an unknown adapter and for a message that does not fit the context.
-        """
-        self._backbone.check_open()
+    def _reply(
+        self,
+        messages: Sequence[Message],
+        mix: Mix,
+        sampling: settings.Sampling,
+        scope: Scope | None,
+        cancellation: Cancellation,
+    ) -> Generator[EngineEvent, None, None]:
         started = time.perf_counter()
-        progress = self._running = _Progress()
-        self._cache.close_branch()
+        self._begin(cancellation)
         turns, dropped = self._fit(messages, sampling.max_tokens)
         if dropped:
             yield HistoryTrimmed(dropped)
         prompt_tokens = sum(map(len, turns))
-        stops = StopStrings(sampling.stop)
+        progress, stops = _Progress(), StopStrings(sampling.stop)
         try:
-            if not self._compute(turns, mix, sampling.max_tokens, scope):
+            if not self._compute(turns, mix, sampling.max_tokens, scope, cancellation):
                 progress.finish_reason = "cancelled"
             else:
-                pieces = map(self._backbone.piece, self._sample(prompt_tokens, sampling, progress))
+                pieces = map(self._backbone.piece, self._sample(prompt_tokens, sampling, progress, cancellation))
                 for text in whole_characters(pieces):
                     if safe := stops.feed(text):
                         yield TextDelta(safe)
@@ -93,7 +95,7 @@ class Engine:
             if rest := stops.rest():
                 yield TextDelta(rest)
         finally:
-            if self._running is progress:
+            if self._running is cancellation:
                 self._cache.close_branch()
         now = time.perf_counter()
         yield Generated(
@@ -105,24 +107,41 @@ class Engine:
             total_ms=(now - started) * 1000,
         )
 
-    def _compute(self, turns: Sequence[tuple[int, ...]], mix: Mix, max_tokens: int, scope: Scope | None) -> bool:
+    def _begin(self, cancellation: Cancellation) -> None:
+        """Makes a job the one that runs; ends the one before it, where that is still open."""
+        self._backbone.check_open()
+        if self._running:
+            self._running.request()
+        self._running = cancellation
+        self._cache.close_branch()
+
+    def _compute(
+        self,
+        turns: Sequence[tuple[int, ...]],
+        mix: Mix,
+        max_tokens: int,
+        scope: Scope | None,
+        cancellation: Cancellation,
+    ) -> bool:
         """Computes the history and then, on a new branch, the last turn; False where cancelled."""
         prompt = tuple(token for turn in turns for token in turn)
         start = len(prompt) - len(turns[-1])
-        under = self._mixer.whole_context(mix, scope)
-        places = self._mixer.switch_on(mix, prompt, start, scope)
-        if not self._cache.commit(turns[:-1], under, len(turns[-1]) + max_tokens):
+        history_weights = self._mixer.whole_context(mix, scope)
+        activations = self._mixer.activations(mix, prompt, start, scope)
+        if not self._cache.compute(turns[:-1], history_weights, len(turns[-1]) + max_tokens, cancellation):
             return False
-        self._cache.open_branch(under)
-        cuts = sorted({start, *(place for place, _, _ in places if place > start), len(prompt)})
+        self._cache.open_branch(history_weights)
+        cuts = sorted({start, *(on.position for on in activations if on.position > start), len(prompt)})
         for begin, end in pairwise(cuts):
-            self._mixer.set({name: weight for place, name, weight in places if place <= begin})
-            if not self._backbone.decode(prompt[begin:end], begin, BRANCH):
+            self._mixer.set({on.name: on.weight for on in activations if on.position <= begin})
+            if not self._backbone.decode(prompt[begin:end], begin, BRANCH, cancellation):
                 return False
         return True
 
-    def _sample(self, position: int, sampling: settings.Sampling, progress: _Progress) -> Iterator[int]:
-        """Tokens of the answer until its end, a limit or `cancel`."""
+    def _sample(
+        self, position: int, sampling: settings.Sampling, progress: _Progress, cancellation: Cancellation
+    ) -> Iterator[int]:
+        """Tokens of the answer, of which the first stands at `position`, until its end, a limit or a cancel."""
         sampler = self._backbone.sampler(sampling, sampling.seed or 0)
         try:
             while True:
@@ -132,7 +151,7 @@ class Engine:
                     return
                 progress.answer_tokens += 1
                 yield token
-                if self._cancelled or self._running is not progress:
+                if cancellation.requested:
                     progress.finish_reason = "cancelled"
                     return
                 if progress.answer_tokens >= sampling.max_tokens or position >= self.context_size:
@@ -177,38 +196,29 @@ class Engine:
             "Shorten it, or use a backbone with a larger context."
         )
 
-    def warm(self, history: Sequence[Message], max_tokens: int) -> None:
-        """Computes a finished conversation onto the spine, so that the next message does not wait for it.
+    def warm(self, history: Sequence[Message], max_tokens: int) -> Job[None]:
+        """See `engine.base.Engine`: computes the history onto the spine."""
+        return Job(partial(self._warm, history, max_tokens))
 
-        Ends early on `cancel`.
-        """
-        self._backbone.check_open()
-        self._running = None
-        self._cache.close_branch()
+    def _warm(
+        self, history: Sequence[Message], max_tokens: int, cancellation: Cancellation
+    ) -> Generator[None, None, None]:
+        self._begin(cancellation)
         turns, _ = self._fit([*history, Message("user", "")], max_tokens)
-        self._cache.commit(turns[:-1], {}, 0)
+        self._cache.compute(turns[:-1], {}, 0, cancellation)
+        yield
 
     def add_adapter(self, adapter: AdapterFile) -> None:
         """Loads an adapter into the running engine, in place of another one of that name; raises `PackError`."""
         self._backbone.check_open()
         self._mixer.add(adapter)
-        self._cache.forget_under(adapter.name)
+        self._cache.forget_adapter(adapter.name)
 
     def remove_adapter(self, name: str) -> None:
         """Unloads an adapter and frees its memory; raises `InputError` for an unknown one."""
         self._backbone.check_open()
         self._mixer.remove(name)
-        self._cache.forget_under(name)
-
-    def cancel(self) -> None:
-        """Ends the running answer within a token and a running `warm` at once; from any thread, until `resume`."""
-        self._cancelled = True
-        self._backbone.interrupt()
-
-    def resume(self) -> None:
-        """Takes a `cancel` back before the next answer."""
-        self._cancelled = False
-        self._backbone.resume()
+        self._cache.forget_adapter(name)
 
     def close(self) -> None:
         """Frees everything."""

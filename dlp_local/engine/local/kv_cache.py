@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
+from dlp_local.core.job import Cancellation
 from dlp_local.core.values import Weights
 from dlp_local.engine.local.llama import KEPT_HISTORIES, Backbone
 
@@ -43,23 +44,29 @@ class KVCache:
         self._set_mix = set_mix
         self._histories: dict[Weights, _History] = {}
 
-    def commit(self, turns: Sequence[tuple[int, ...]], under: Mapping[str, float], room: int) -> bool:
-        """Makes the history under a mix hold exactly `turns`, computing only what it lacks; {} is the spine.
+    def compute(
+        self,
+        turns: Sequence[tuple[int, ...]],
+        weights: Mapping[str, float],
+        room: int,
+        cancellation: Cancellation | None = None,
+    ) -> bool:
+        """Makes the history under a mix hold exactly `turns`, computing only what it lacks.
 
-        `room`: tokens that will be needed beside it. Returns False where the backbone was interrupted; whole turns
-        computed so far stay.
+        `weights`: the mix, adapter → weight; {} is the spine. `room`: tokens that will be needed beside the history.
+        Returns False where it was cancelled; whole turns computed so far stay.
         """
-        history = self._history(under)
+        history = self._history(weights)
         kept = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(history.turns, turns, strict=False)))
         if kept < len(history.turns):
             history.turns = history.turns[:kept]
             self._drop_from(history, history.length)
         self._make_room(history, sum(map(len, turns)) + room)
         for turn in turns[len(history.turns) :]:
-            self._set_mix(under)
+            self._set_mix(weights)
             computed = False
             try:
-                computed = self._backbone.decode(turn, history.length, history.sequence)
+                computed = self._backbone.decode(turn, history.length, history.sequence, cancellation)
             finally:
                 if not computed:
                     self._drop_from(history, history.length)
@@ -68,9 +75,9 @@ class KVCache:
             history.turns.append(turn)
         return True
 
-    def _history(self, under: Mapping[str, float]) -> _History:
+    def _history(self, weights: Mapping[str, float]) -> _History:
         """The history under a mix, now the last used one; a new one may take the place of that unused for longest."""
-        key = tuple(sorted(under.items()))
+        key = tuple(sorted(weights.items()))
         history = self._histories.pop(key, None)
         if history is None:
             taken = {kept.sequence for kept in self._histories.values()}
@@ -99,15 +106,15 @@ class KVCache:
             history.turns = []
             self._backbone.drop(history.sequence)
 
-    def forget_under(self, adapter: str) -> None:
+    def forget_adapter(self, adapter: str) -> None:
         """Drops every history that was computed under an adapter."""
         for key in [key for key in self._histories if adapter in dict(key)]:
             self._forget(key)
 
-    def open_branch(self, under: Mapping[str, float]) -> None:
+    def open_branch(self, weights: Mapping[str, float]) -> None:
         """Starts a branch at the end of the history under a mix; no cell is copied."""
         self._backbone.drop(BRANCH)
-        self._backbone.copy_sequence(self._history(under).sequence, BRANCH)
+        self._backbone.copy_sequence(self._history(weights).sequence, BRANCH)
 
     def close_branch(self) -> None:
         """Drops the branch; the cells that it shared stay."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from dlp_local.core import settings
 from dlp_local.core.errors import EngineError, PackError
+from dlp_local.core.job import Cancellation
 from dlp_local.engine.local.library import (
     Jinja2ChatFormatter,
     clear_log,
@@ -69,7 +70,7 @@ class Backbone:
     """One GGUF model with one context whose KV cache holds several sequences in the same cells.
 
     Raises `PackError` for a file that is not a model and `EngineError` where llama.cpp cannot run it.
-    Not thread-safe but for `interrupt`.
+    Not thread-safe.
     """
 
     def __init__(self, path: Path, options: settings.Engine) -> None:
@@ -121,8 +122,8 @@ class Backbone:
         self.batch_size: int = lib.llama_n_batch(self._context)
         self._batch = lib.llama_batch_init(self.batch_size, 0, 1)
         self._stack.callback(lib.llama_batch_free, self._batch)
-        self._interrupted = False
-        self._abort = lib.ggml_abort_callback(lambda _: self._interrupted)
+        self._cancellation: Cancellation | None = None
+        self._abort = lib.ggml_abort_callback(lambda _: self._is_cancelled())
         self._no_abort = lib.ggml_abort_callback()
         self._adapters: set[Adapter] = set()
 
@@ -132,11 +133,14 @@ class Backbone:
         """Token ids of a text; only with `special` are the names of control tokens read as such."""
         raw = text.encode("utf-8", "surrogatepass")
         size = len(raw) + 8
-        buffer = (lib.llama_token * size)()
-        count = lib.llama_tokenize(self._vocab, raw, len(raw), buffer, size, False, special)
-        if count < 0:
-            raise EngineError(f"{self.path}: the text could not be tokenized. Shorten the message.")
-        return list(buffer[:count])
+        while True:
+            buffer = (lib.llama_token * size)()
+            count = lib.llama_tokenize(self._vocab, raw, len(raw), buffer, size, False, special)
+            if count >= 0:
+                return list(buffer[:count])
+            if -count <= size:  # it asks for more room each time, unless there are too many to count
+                raise EngineError(f"{self.path}: the text could not be tokenized. Shorten the message.")
+            size = -count
 
     def piece(self, token: int) -> bytes:
         """The bytes of a token; none for control tokens."""
@@ -236,13 +240,16 @@ class Backbone:
 
     # ---- cache and computation ----
 
-    def decode(self, tokens: Sequence[int], position: int, sequence: int) -> bool:
+    def decode(
+        self, tokens: Sequence[int], position: int, sequence: int, cancellation: Cancellation | None = None
+    ) -> bool:
         """Computes tokens onto a sequence, the first at `position`; logits are kept for the last one.
 
-        Returns False where `interrupt` ended it early; the sequence then holds an unknown part of the tokens.
+        Returns False where `cancellation` ended it early; the sequence then holds an unknown part of the tokens.
         Raises `EngineError` where llama.cpp fails, and once the backbone is closed.
         """
         self.check_open()
+        self._cancellation = cancellation
         for start in range(0, len(tokens), self.batch_size):
             chunk = tokens[start : start + self.batch_size]
             if not self._decode_batch(chunk, position + start, sequence, start + len(chunk) == len(tokens)):
@@ -265,19 +272,14 @@ class Backbone:
         status = lib.llama_decode(self._context, batch)
         if count > 1:
             lib.llama_set_abort_callback(self._context, self._no_abort, ctypes.c_void_p(0))
-        if status == 2 or (self._interrupted and count > 1):
+        if status == 2 or (count > 1 and self._is_cancelled()):
             return False
         if status != 0:
             raise EngineError(f"llama.cpp could not compute the next tokens (code {status}): {last_log()}.")
         return True
 
-    def interrupt(self) -> None:
-        """Ends a running `decode`, from any thread; lasts until `resume`."""
-        self._interrupted = True
-
-    def resume(self) -> None:
-        """Takes an `interrupt` back."""
-        self._interrupted = False
+    def _is_cancelled(self) -> bool:
+        return self._cancellation is not None and self._cancellation.requested
 
     def logits(self) -> NDArray[np.float32]:
         """A copy of the newest logits, shape (vocabulary,)."""

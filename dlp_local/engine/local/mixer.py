@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from dlp_local.core import settings
 from dlp_local.core.errors import InputError
@@ -14,6 +15,16 @@ from dlp_local.engine.local.llama import Adapter, Backbone
 from dlp_local.engine.local.memory import adapter_memory
 from dlp_local.engine.local.stacking import NotStackableError, Stack
 from dlp_local.formats.lora import LoraFile, read_lora
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Activation:
+    """From this position of a prompt on (0: its first token) an adapter is on, with its weight in the mix."""
+
+    position: int
+    name: str
+    weight: float
+
 
 MAPPED_FILES = 64
 """So many adapters' files stay mapped, each with an open descriptor; another one is read and checked again."""
@@ -148,24 +159,24 @@ class Mixer:
     def _free(self, key: str | Weights) -> None:
         self._backbone.free_adapter(self._held.pop(key))
 
-    def switch_on(
+    def activations(
         self, mix: Mix, prompt: tuple[int, ...], branch: int, scope: Scope | None = None
-    ) -> list[tuple[int, str, float]]:
-        """Where in a prompt each adapter of a mix goes on: (position, name, weight), in order of position.
+    ) -> list[Activation]:
+        """Where in a prompt each adapter of a mix goes on, in order of position.
 
         That is `branch`, the start of the last user turn; or, for an adapter that names its invocation tokens
         (Activated LoRA, arXiv 2512.17910), their last occurrence. Without any occurrence it stays off. One with
         `scope = "context"` is on from the first token.
         """
-        places = []
+        activations = []
         for name, weight in mix.weights:
             tokens = self.lora(name).invocation_tokens
             position = last_occurrence(tokens, prompt) if tokens else branch
             if (scope or self._file(name).scope) == "context":
                 position = 0
             if position is not None:
-                places.append((position, name, weight))
-        return sorted(places)
+                activations.append(Activation(position, name, weight))
+        return sorted(activations)
 
 
 def last_occurrence(needle: tuple[int, ...], tokens: tuple[int, ...]) -> int | None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dlp_local.core.events import HistoryTrimmed, TextDelta
 from dlp_local.core.settings import Sampling
 from dlp_local.core.values import Message, Mix
-from dlp_local.engine.local.engine import Engine
+from dlp_local.engine.local.engine import LocalEngine
 from tests.support.engines import adapter_files, open_engine
 from tests.support.llama_itself import greedy, open_llama
 from tests.support.prompts import PROMPTS
@@ -33,7 +33,7 @@ MIXES = (
 TEXTS = tuple(prompts[0] for prompts in PROMPTS.values())
 
 steps = st.tuples(
-    st.sampled_from(["turn", "turn", "turn", "regenerate", "edit", "cancel", "settle", "reload", "new"]),
+    st.sampled_from(["turn", "turn", "turn", "regenerate", "edit", "cancel", "warm", "reload", "new"]),
     st.integers(0, len(MIXES) - 1),
     st.integers(0, len(TEXTS) - 1),
 )
@@ -49,7 +49,7 @@ def answer(engine, history, text, mix):
 class Detour:
     """A warm engine and its conversation."""
 
-    engine: Engine
+    engine: LocalEngine
     adapters: list
     history: list = field(default_factory=list)
 
@@ -57,8 +57,8 @@ class Detour:
         match kind:
             case "new":
                 self.history = []
-            case "settle":
-                self.engine.warm(self.history, SAMPLING.max_tokens)
+            case "warm":
+                self.engine.warm(self.history, SAMPLING.max_tokens).finish()
             case "reload":
                 file = next(file for file in self.adapters if file.name == "sql")
                 self.engine.remove_adapter("sql")
@@ -66,9 +66,8 @@ class Detour:
             case "cancel":
                 events = self.engine.generate([*self.history, Message("user", text)], mix, SAMPLING)
                 next(events)
-                self.engine.cancel()
+                events.cancel()
                 list(events)
-                self.engine.resume()
             case _:
                 if kind != "turn":
                     self.history = self.history[:-2]

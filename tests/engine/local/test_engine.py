@@ -88,11 +88,11 @@ def test_logits_are_bit_for_bit_the_same_whatever_other_mixes_answered_in_betwee
     assert np.array_equal(before, after)
 
 
-def test_an_answer_after_a_settled_history_is_the_one_of_a_cold_start(engine, bundled):
+def test_an_answer_after_a_warmed_history_is_the_one_of_a_cold_start(engine, bundled):
     mix = Mix.of({"extract": 1.0})
     ask(engine, "hello", Mix())
-    engine.warm(HISTORY[:2], GREEDY.max_tokens)
-    engine.warm(HISTORY, GREEDY.max_tokens)
+    engine.warm(HISTORY[:2], GREEDY.max_tokens).finish()
+    engine.warm(HISTORY, GREEDY.max_tokens).finish()
     warm = first_logits(engine, "a table for two", mix, HISTORY)
     cold_engine = open_engine(bundled)
     cold = first_logits(cold_engine, "a table for two", mix, HISTORY)
@@ -162,9 +162,8 @@ def test_a_stop_string_that_spans_tokens_ends_the_answer_and_is_not_shown(engine
 def test_cancelling_ends_the_answer_within_a_token(engine):
     events = engine.generate([Message("user", "hello, what can you do?")], Mix(), GREEDY)
     first = next(events)
-    engine.cancel()
+    events.cancel()
     rest = list(events)
-    engine.resume()
     assert isinstance(first, TextDelta)
     assert isinstance(rest[-1], Generated)
     assert rest[-1].finish_reason == "cancelled"
@@ -172,11 +171,11 @@ def test_cancelling_ends_the_answer_within_a_token(engine):
 
 
 def test_cancelling_while_the_prompt_is_read_leaves_the_engine_usable(engine):
-    timer = threading.Timer(0.01, engine.cancel)
+    reply = engine.generate([Message("user", "word " * 700)], Mix(), GREEDY)
+    timer = threading.Timer(0.01, reply.cancel)
     timer.start()
-    _, done = ask(engine, "word " * 700)
+    done = reply.finish()
     timer.join()
-    engine.resume()
     assert done.finish_reason == "cancelled"
     assert ask(engine, "hello")[0].startswith("Hello")
 
@@ -243,7 +242,7 @@ def test_once_the_context_was_full_the_next_turns_find_their_history_on_the_spin
         trimmed.append(next((event.turns for event in events if isinstance(event, HistoryTrimmed)), 0))
         answer = "".join(event.text for event in events if isinstance(event, TextDelta))
         history += [message, Message("assistant", answer)]
-        engine.warm(history, 16)
+        engine.warm(history, 16).finish()
     engine.close()
     assert trimmed[-1] > 10
     assert sum(waited) < len(set(trimmed)), "an answer waited for history that had been there before"

@@ -1,12 +1,16 @@
 """The engine's process: whatever ends it, the part that came is kept, and the next message is answered."""
 
 import errno
+import io
 import os
+import pickle
 import random
 import signal
+import struct
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -21,7 +25,7 @@ from dlp_local.core.settings import Sampling
 from dlp_local.core.values import AdapterFile, Message, Mix
 from dlp_local.engine.local.process import subprocess as engine_subprocess
 from dlp_local.engine.local.process.client import EngineProcess
-from dlp_local.engine.local.process.protocol import Generate
+from dlp_local.engine.local.process.protocol import Generate, ProtocolError, receive
 from dlp_local.engine.local.process.subprocess import ChildDiedError
 from dlp_local.engine.text import FRAME
 from tests.support.engines import ask, open_engine
@@ -39,6 +43,10 @@ def engine(bundled):
     opened = open_engine(bundled, EngineProcess)
     yield opened
     opened.close()
+
+
+def text_of(events):
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
 
 
 def wait_until(condition, seconds=20):
@@ -81,25 +89,68 @@ def test_a_backbone_that_cannot_be_loaded_is_told_as_without_a_process(bundled, 
 
 def test_cancelling_ends_the_answer_and_the_next_one_is_whole(engine):
     whole, _ = ask(engine, MESSAGE)
-    events = engine.generate([Message("user", MESSAGE)], Mix(), ENDLESS)
-    next(events)
-    engine.cancel()
-    rest = list(events)
-    engine.resume()
+    reply = engine.generate([Message("user", MESSAGE)], Mix(), ENDLESS)
+    next(reply)
+    reply.cancel()
+    rest = list(reply)
     assert rest[-1].finish_reason == "cancelled"
     assert rest[-1].answer_tokens < ENDLESS.max_tokens
     assert ask(engine, MESSAGE)[0] == whole
 
 
-def test_a_cancel_that_comes_before_the_request_counts_until_resume(engine):
-    engine.cancel()
-    _, done = ask(engine, MESSAGE)
-    engine.resume()
-    assert done.finish_reason == "cancelled"
+def test_a_reply_that_is_cancelled_before_it_begins_ends_at_once_and_the_next_one_is_whole(engine):
+    reply = engine.generate([Message("user", MESSAGE)], Mix(), ENDLESS)
+    reply.cancel()
+    assert reply.finish().finish_reason == "cancelled"
     assert ask(engine, MESSAGE)[1].finish_reason == "stop"
 
 
-def test_an_abandoned_answer_is_cancelled_and_one_still_open_ends(engine):
+def test_of_two_replies_at_once_from_two_threads_the_cancelled_one_ends_and_the_other_is_untouched(engine):
+    whole = text_of(engine.generate([Message("user", MESSAGE)], Mix(), ENDLESS))
+    for cancelled in (0, 1):
+        replies = [engine.generate([Message("user", MESSAGE)], Mix(), ENDLESS) for _ in range(2)]
+        begun, texts = threading.Event(), ["", ""]
+
+        def read(index, replies=replies, begun=begun, texts=texts):
+            for event in replies[index]:
+                begun.set()
+                texts[index] += event.text if isinstance(event, TextDelta) else ""
+
+        threads = [threading.Thread(target=read, args=(index,)) for index in range(2)]
+        for thread in threads:
+            thread.start()
+        assert begun.wait(60)
+        replies[cancelled].cancel()
+        for thread in threads:
+            thread.join(60)
+        assert texts[1 - cancelled] == whole
+        assert len(texts[cancelled]) < len(whole)
+        assert whole.startswith(texts[cancelled])
+
+
+def test_a_second_request_waits_for_its_turn(engine):
+    first = engine.generate([Message("user", MESSAGE)], Mix(), ENDLESS)
+    started = next(first)
+    second = ask(engine, MESSAGE)[1]
+    assert second.finish_reason == "stop"
+    rest = list(first)
+    assert rest[-1].finish_reason == "length"
+    assert started.text + text_of(rest) == text_of(engine.generate([Message("user", MESSAGE)], Mix(), ENDLESS))
+
+
+def test_warming_that_is_cancelled_ends_and_leaves_the_next_answer_as_it_was(engine):
+    history = (Message("user", "word " * 700), Message("assistant", "Hello!"))
+    expected, _ = ask(engine, MESSAGE, history=history)
+    ask(engine, MESSAGE)
+    warming = engine.warm(history, 64)
+    timer = threading.Timer(0.02, warming.cancel)
+    timer.start()
+    warming.finish()
+    timer.join()
+    assert ask(engine, MESSAGE, history=history)[0] == expected
+
+
+def test_an_abandoned_answer_is_cancelled(engine):
     whole, _ = ask(engine, MESSAGE)
     abandoned = engine.generate([Message("user", MESSAGE)], Mix(), ENDLESS)
     next(abandoned)
@@ -108,11 +159,8 @@ def test_an_abandoned_answer_is_cancelled_and_one_still_open_ends(engine):
     engine._child.cancel = lambda number: (sent.append(number), cancel(number))[1]
     abandoned.close()
     del engine._child.cancel
-    assert len(sent) == 1
-    still_open = engine.generate([Message("user", MESSAGE)], Mix(), ENDLESS)
-    next(still_open)
+    assert sent
     assert ask(engine, MESSAGE)[0] == whole
-    assert list(still_open)[-1].finish_reason == "cancelled"
 
 
 def test_an_answer_left_open_in_a_dead_process_does_not_touch_the_next_one(engine):
@@ -125,9 +173,8 @@ def test_an_answer_left_open_in_a_dead_process_does_not_touch_the_next_one(engin
     running = engine.generate([Message("user", MESSAGE)], Mix(), ENDLESS)
     next(running)
     assert list(left_open)[-1].finish_reason == "error"
-    engine.cancel()
+    running.cancel()
     assert list(running)[-1].finish_reason == "cancelled"
-    engine.resume()
 
 
 def test_a_failure_in_python_is_told_and_leaves_the_process_alive(engine):
@@ -141,7 +188,7 @@ def test_a_failure_in_python_is_told_and_leaves_the_process_alive(engine):
 @POSIX
 def test_killed_at_fifty_random_tokens_it_loses_nothing(engine, monkeypatch, tmp_path):
     message, mix = [Message("user", MESSAGE)], Mix.of({"sql": 0.5, "dates": 0.25, "shell": 0.125})
-    whole = "".join(event.text for event in engine.generate(message, mix, ENDLESS) if isinstance(event, TextDelta))
+    whole = text_of(engine.generate(message, mix, ENDLESS))
     rng = random.Random(3)
     folder = tmp_path / "temporary"
     folder.mkdir()
@@ -168,11 +215,11 @@ def test_killed_at_fifty_random_tokens_it_loses_nothing(engine, monkeypatch, tmp
 
 
 @POSIX
-def test_killed_while_it_is_idle_or_settles_it_comes_back_with_its_adapters(engine, bundled):
+def test_killed_while_it_is_idle_or_warms_it_comes_back_with_its_adapters(engine, bundled):
     engine.add_adapter(AdapterFile("extra", bundled / "dates.gguf"))
     wanted, _ = ask(engine, PROMPTS["dates"][0], Mix.of({"extra": 1.0}))
     os.kill(engine.pid, signal.SIGKILL)
-    engine.warm((Message("user", "hello"), Message("assistant", "Hello!")), 64)
+    engine.warm((Message("user", "hello"), Message("assistant", "Hello!")), 64).finish()
     assert ask(engine, PROMPTS["dates"][0], Mix.of({"extra": 1.0}))[0] == wanted
     engine.remove_adapter("extra")
     os.kill(engine.pid, signal.SIGKILL)
@@ -193,16 +240,14 @@ def test_an_abort_inside_says_so_in_plain_words(engine):
 
 @POSIX
 @pytest.mark.parametrize("message", [MESSAGE, "word " * 60_000], ids=["short", "longer than a pipe"])
-def test_a_frozen_process_is_ended_and_said_so(bundled, monkeypatch, message):
-    engine = open_engine(bundled, EngineProcess)
+def test_a_frozen_process_is_ended_and_said_so(bundled, message):
+    engine = open_engine(bundled, EngineProcess, response_timeout=8)
     ask(engine, MESSAGE)
     os.kill(engine.pid, signal.SIGSTOP)
     events = engine._child.events
     engine._child.request(999, Generate((Message("user", message),), Mix(), Sampling()))
-    with monkeypatch.context() as patience:
-        patience.setattr(engine_subprocess, "SILENCE", 2)
-        with pytest.raises(ChildDiedError, match="no longer responded"):
-            list(events(999))
+    with pytest.raises(ChildDiedError, match="no longer responded for 8 s"):
+        list(events(999))
     assert ask(engine, MESSAGE)[1].finish_reason == "stop"
     os.kill(engine.pid, signal.SIGSTOP)
     engine.close()
@@ -289,3 +334,137 @@ def test_a_script_without_a_main_guard_can_use_the_assistant(bundled, tmp_path):
     )  # fmt: skip
     assert ran.stdout.startswith("Hello")
     assert ran.stderr == ""
+
+
+def run_with(tmp_path, site, code):
+    """Runs Python code in a project's process whose Python, and that of its children, runs `site` when it starts."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(textwrap.dedent(site), "utf-8")
+    root = Path(dlp_local.__file__).parents[1]
+    path = os.pathsep.join([str(folder), str(root)])
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": path}, timeout=120,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "site",
+    [
+        "print('loaded a plugin')",
+        "print('loaded a plugin', flush=True)",
+        "import os; os.write(1, b'\\x00\\x00\\x01\\x00' * 30_000)",
+        "import sys; sys.stdout = sys.stderr",
+        "import atexit; atexit.register(print, 'bye')",
+    ],
+)
+def test_what_others_print_while_python_starts_does_not_matter(bundled, tmp_path, site):
+    ran = run_with(
+        tmp_path,
+        site,
+        f"""
+        from pathlib import Path
+        from dlp_local import open_assistant
+        with open_assistant(folder=Path({str(bundled)!r})) as assistant:
+            answer = assistant.reply("hello").finish().answer
+        import sys; sys.stderr.write("answer: " + answer)
+        """,
+    )
+    assert "answer: Hello" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("site", "reason"),
+    [
+        ("import sys\nif '-c' in sys.argv and 'server' in sys.orig_argv[-1]: sys.exit('no engine here')", "no engine"),
+        ("import sys\nif 'server' in sys.orig_argv[-1]:\n while True: print('x' * 10_000)", "something else prints"),
+    ],
+    ids=["ends", "prints for ever"],
+)
+def test_a_process_that_never_becomes_an_engine_is_told_within_seconds(bundled, tmp_path, site, reason):
+    ran = run_with(
+        tmp_path,
+        site,
+        f"""
+        from pathlib import Path
+        from dlp_local import open_assistant
+        from dlp_local.core.errors import EngineError
+        try:
+            open_assistant(folder=Path({str(bundled)!r}))
+        except EngineError as error:
+            import sys; sys.stderr.write(f"told: {{error}}")
+        """,
+    )
+    assert "told: " in ran.stderr
+    assert reason in ran.stderr
+
+
+class Unreadable:
+    """What pickle cannot read back."""
+
+    def __reduce__(self):
+        return int, ("no number",)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        struct.pack(">I", 2**31) + b"longer than anything",
+        struct.pack(">I", 0),
+        struct.pack(">I", 100) + b"cut off",
+        b"\x00",
+        *(
+            struct.pack(">I", len(payload)) + payload
+            for payload in (b"junk", pickle.dumps(5), pickle.dumps(Unreadable()))
+        ),
+    ],
+    ids=["too long", "empty", "cut off", "half a length", "junk", "no message", "raises"],
+)
+def test_what_is_no_message_is_an_error_and_not_a_wait(frame):
+    with pytest.raises(ProtocolError):
+        receive(io.BytesIO(frame))
+
+
+def test_a_process_that_sends_what_is_no_message_wakes_whoever_waits(bundled, monkeypatch):
+    def fails(pipe):
+        receive(pipe)
+        raise ProtocolError("a message cannot be read")
+
+    monkeypatch.setattr(engine_subprocess, "receive", fails)
+    engine = open_engine(bundled, EngineProcess)
+    with pytest.raises(EngineError, match="could not be read"):
+        _ = engine.context_size
+    monkeypatch.undo()
+    assert ask(engine, MESSAGE)[0]
+    engine.close()
+
+
+def test_an_engine_that_is_closed_while_it_loads_says_so_to_whoever_waits(bundled):
+    engine = open_engine(bundled, EngineProcess)
+    told = []
+
+    def wait():
+        try:
+            told.append(engine.context_size)
+        except EngineError as error:
+            told.append(str(error))
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    time.sleep(0.1)
+    engine.close()
+    waiting.join(20)
+    assert len(told) == 1
+    assert "engine is closed" in str(told[0])
+    assert not psutil.pid_exists(engine.pid)
+
+
+def test_cancelling_in_a_dead_process_harms_nothing(engine):
+    reply = engine.generate([Message("user", MESSAGE)], Mix(), ENDLESS)
+    next(reply)
+    psutil.Process(engine.pid).kill()
+    wait_until(lambda: not engine._child.alive)
+    reply.cancel()
+    assert reply.finish().finish_reason == "error"
+    assert ask(engine, MESSAGE)[0]

@@ -9,46 +9,51 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from functools import partial
 from itertools import count
 from pathlib import Path
 
 from dlp_local.core import settings
 from dlp_local.core.errors import DlpLocalError, EngineError
 from dlp_local.core.events import Generated, HistoryTrimmed, TextDelta
+from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.values import AdapterFile, Message, Mix, Scope
+from dlp_local.engine.base import Capabilities, EngineEvent, Reply
 from dlp_local.engine.local.process.protocol import (
     AddAdapter,
-    EngineEvent,
     Generate,
     Open,
     Opened,
     RemoveAdapter,
     Task,
+    TaskEvent,
     Warm,
 )
 from dlp_local.engine.local.process.subprocess import Child, ChildDiedError
 
 
 class EngineProcess:
-    """An `Engine` in a child process, with the same methods; not thread-safe but for `cancel`.
+    """llama.cpp's engine in a child process; one `engine.base.Engine`.
 
-    It begins to load when it is made; `context_size` and every request wait for that and raise what `Engine` raises.
-    A child that died is replaced at the next request, and a request it had not begun to answer is made again.
+    It begins to load when it is made; `context_size` and every request wait for that and raise what `LocalEngine`
+    raises. Requests are answered in the order in which they come. A child that died is replaced at the next request,
+    and a request it had not begun to answer is made again.
     """
+
+    capabilities = Capabilities(scopes=frozenset({"turn", "context"}), concurrent_replies=1)
 
     def __init__(self, backbone: Path, adapters: Sequence[AdapterFile], options: settings.Engine) -> None:
         self._backbone, self._options = backbone, options
         self._adapters = {adapter.name: adapter for adapter in adapters}
         self._numbers = count()
-        self._cancelled = self._closed = False
+        self._closed = False
         self._context_size = 0
-        self._running: tuple[Child, int] | None = None
-        self._guard = threading.Lock()
+        self._loading = threading.Lock()
         self._start()
 
     def _start(self) -> None:
-        self._child = Child()
+        self._child = Child(self._options.response_timeout)
         self._opening: int | None = next(self._numbers)
         self._child.request(self._opening, Open(self._backbone, tuple(self._adapters.values()), self._options))
 
@@ -65,76 +70,67 @@ class EngineProcess:
 
     def _ready(self) -> Child:
         """The child with its backbone loaded; another one where it died."""
+        with self._loading:
+            self._check_open()
+            if self._opening is None and not self._child.alive:
+                self._child.close()
+                self._start()
+            if self._opening is not None:
+                opening, self._opening = self._opening, None
+                try:
+                    for event in self._child.events(opening):
+                        if isinstance(event, Opened):
+                            self._context_size = event.context_size
+                except ChildDiedError as died:
+                    self._check_open()
+                    raise EngineError(f"{self._backbone}: cannot be loaded. {died}") from None
+                except DlpLocalError:
+                    self._child.close()
+                    raise
+            return self._child
+
+    def _check_open(self) -> None:
         if self._closed:
             raise EngineError("the engine is closed. Open the assistant again.")
-        if self._opening is None and not self._child.alive:
-            self._child.close()
-            self._start()
-        if self._opening is not None:
-            opening, self._opening = self._opening, None
-            try:
-                for event in self._child.events(opening):
-                    if isinstance(event, Opened):
-                        self._context_size = event.context_size
-            except ChildDiedError as died:
-                raise EngineError(f"{self._backbone}: cannot be loaded. {died}") from None
-            except DlpLocalError:
-                self._child.close()
-                raise
-        return self._child
 
-    def _begin(self, child: Child, task: Task) -> int:
-        """Asks for a task in place of the one that runs."""
-        number = next(self._numbers)
-        child.request(number, task)
-        with self._guard:
-            before, self._running = self._running, (child, number)
-            if self._cancelled:
-                child.cancel(number)
-        if before is not None:
-            before[0].cancel(before[1])
-        return number
-
-    def _end(self, child: Child, number: int) -> None:
-        with self._guard:
-            if self._running == (child, number):
-                self._running = None
-        child.cancel(number)
-
-    def _events(self, task: Task) -> Iterator[EngineEvent]:
+    def _events(self, task: Task, cancellation: Cancellation) -> Generator[TaskEvent, None, None]:
         """The events of a task; in another child once more where this one died before any text had come."""
-        trimmed: EngineEvent | None = None
+        trimmed: TaskEvent | None = None
         for is_last in (False, True):
             child = self._ready()
-            number = self._begin(child, task)
+            number = next(self._numbers)
+            child.request(number, task)
             has_text = False
             try:
-                for event in child.events(number):
-                    has_text = has_text or isinstance(event, TextDelta)
-                    if event != trimmed:
-                        trimmed = event if isinstance(event, HistoryTrimmed) else trimmed
-                        yield event
+                with cancellation.forwarded(partial(child.cancel, number)):
+                    for event in child.events(number):
+                        has_text = has_text or isinstance(event, TextDelta)
+                        if event != trimmed:
+                            trimmed = event if isinstance(event, HistoryTrimmed) else trimmed
+                            yield event
                 return
             except ChildDiedError:
-                if has_text or is_last:
+                if has_text or is_last or self._closed or cancellation.requested:
                     raise
-            finally:
-                self._end(child, number)
 
-    def _run(self, task: Task) -> None:
+    def _run(self, task: Task, cancellation: Cancellation) -> Generator[None, None, None]:
+        """A task that gives no events."""
         try:
-            for _ in self._events(task):
-                pass
+            for _ in self._events(task, cancellation):
+                yield
         except ChildDiedError as died:
             raise EngineError(str(died)) from None
 
     def generate(
         self, messages: Sequence[Message], mix: Mix, sampling: settings.Sampling, scope: Scope | None = None
-    ) -> Iterator[HistoryTrimmed | TextDelta | Generated]:
-        """As `Engine.generate`; where the child dies, the last event is a `Generated` with the reason."""
+    ) -> Reply:
+        """See `engine.base.Engine`; where the child dies, the last event is a `Generated` with the reason."""
+        return Job(partial(self._reply, Generate(tuple(messages), mix, sampling, scope)))
+
+    def _reply(self, task: Generate, cancellation: Cancellation) -> Generator[EngineEvent, None, None]:
         started, tokens, first = time.perf_counter(), 0, 0.0
         try:
-            for event in self._events(Generate(tuple(messages), mix, sampling, scope)):
+            for event in self._events(task, cancellation):
                 if isinstance(event, TextDelta):
                     tokens, first = tokens + 1, first or time.perf_counter()
                 if not isinstance(event, Opened):
@@ -153,35 +149,24 @@ class EngineProcess:
                 error=str(died),
             )
 
-    def warm(self, history: Sequence[Message], max_tokens: int) -> None:
-        """As `Engine.warm`."""
-        self._run(Warm(tuple(history), max_tokens))
+    def warm(self, history: Sequence[Message], max_tokens: int) -> Job[None]:
+        """See `engine.base.Engine`."""
+        return Job(partial(self._run, Warm(tuple(history), max_tokens)))
 
     def add_adapter(self, adapter: AdapterFile) -> None:
-        """As `Engine.add_adapter`; a new child knows it too."""
-        self._run(AddAdapter(adapter))
+        """See `engine.base.Engine`; a new child knows it too."""
+        Job(partial(self._run, AddAdapter(adapter))).finish()
         self._adapters[adapter.name] = adapter
 
     def remove_adapter(self, name: str) -> None:
-        """As `Engine.remove_adapter`; a new child does not know it either."""
-        self._run(RemoveAdapter(name))
+        """See `engine.base.Engine`; a new child does not know it either."""
+        Job(partial(self._run, RemoveAdapter(name))).finish()
         self._adapters.pop(name, None)
 
-    def cancel(self) -> None:
-        """Ends the running answer within a token and a running `warm` at once; from any thread, until `resume`."""
-        with self._guard:
-            self._cancelled = True
-            if self._running is not None:
-                child, number = self._running
-                child.cancel(number)
-
-    def resume(self) -> None:
-        """Takes a `cancel` back before the next answer."""
-        with self._guard:
-            self._cancelled = False
-
     def close(self) -> None:
-        """Ends the child."""
+        """Ends the child, also one that still loads."""
         if not self._closed:
             self._closed = True
             self._child.close()
+            with self._loading:  # another thread may just have started a child in the place of a dead one
+                self._child.close()

@@ -1,19 +1,34 @@
-"""What the window's process and the engine's process say to each other: frozen records, pickled, over two pipes.
+"""What the client and the engine's process say to each other: frozen records, pickled, over two pipes.
 
-The parent sends requests, each with a number of its own. The child answers each with any number of `Happened` and then
-one `Finished` or `Failed`; it runs them one after the other, but for `Cancel`, which works at once.
+The client sends requests, each with a number of its own. The process answers each with any number of `RequestEvent` and
+then one `Finished` or `Failed`; it runs them one after the other, but for `Cancel`, which works at once.
+
+A pipe holds frames: four bytes, the length of what follows (big-endian), and a pickled record. What the process writes
+begins with `START`: anything before that was printed by others, while Python started.
 """
 
 from __future__ import annotations
 
 import pickle
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from dlp_local.core import settings
-from dlp_local.core.events import Generated, HistoryTrimmed, TextDelta
 from dlp_local.core.values import AdapterFile, Message, Mix, Scope
+from dlp_local.engine.base import EngineEvent
+
+START = b"\x00dlp-local engine\x00"
+"""Before the first frame that the process writes."""
+
+MAX_PRELUDE = 1 << 20
+"""Bytes that others may print before `START`."""
+
+MAX_FRAME = 1 << 28
+"""Bytes. No record comes near it; a longer frame is none."""
+
+_LENGTH = struct.Struct(">I")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +90,20 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The backbone is loaded."""
+    """The backbone is loaded; tokens that fit its context."""
 
     context_size: int
 
 
-EngineEvent = Opened | HistoryTrimmed | TextDelta | Generated
+TaskEvent = Opened | EngineEvent
 
 
 @dataclass(frozen=True, slots=True)
-class Happened:
+class RequestEvent:
     """An event of a request."""
 
     number: int
-    event: EngineEvent
+    event: TaskEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,22 +123,52 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class Alive:
-    """The heartbeat."""
+class Heartbeat:
+    """A sign of life."""
 
 
-Reply = Happened | Finished | Failed | Alive
+Response = RequestEvent | Finished | Failed | Heartbeat
 
 
-def send(pipe: BinaryIO, record: Request | Reply) -> None:
-    """Writes a record; raises `OSError` where nobody reads any more."""
-    pipe.write(pickle.dumps(record))
-    pipe.flush()
+class ProtocolError(Exception):
+    """What came over a pipe is no message."""
 
 
-def receive(pipe: BinaryIO) -> Request | Reply | None:
-    """Waits for the next record of our own parent or child; None at the end, also in the middle of a record."""
-    try:
-        return pickle.load(pipe)  # type: ignore[no-any-return]
-    except (EOFError, pickle.UnpicklingError, OSError, ValueError):
+def encode(record: Request | Response) -> bytes:
+    """A record as one frame."""
+    payload = pickle.dumps(record)
+    return _LENGTH.pack(len(payload)) + payload
+
+
+def receive(pipe: BinaryIO) -> Request | Response | None:
+    """Waits for the next record; None at the end of the pipe.
+
+    Raises `ProtocolError` for what is no record, an end in the middle of one included, and `OSError`.
+    """
+    head = pipe.read(_LENGTH.size)
+    if not head:
         return None
+    length = _LENGTH.unpack(head)[0] if len(head) == _LENGTH.size else 0
+    payload = pipe.read(length) if length <= MAX_FRAME else b""
+    if not payload or len(payload) != length:
+        raise ProtocolError("a message is cut off or has no true length")
+    try:
+        record = pickle.loads(payload)
+    except Exception as error:  # what cannot be unpickled may raise anything
+        raise ProtocolError(f"a message cannot be read ({type(error).__name__}: {error})") from error
+    if not isinstance(record, Request | Response):
+        raise ProtocolError(f"a {type(record).__name__} is no message")
+    return record
+
+
+def skip_prelude(pipe: BinaryIO) -> bool:
+    """Reads up to `START`; False where the pipe ended before it. Raises `ProtocolError` where it does not come."""
+    read = bytearray()
+    while not read.endswith(START):
+        if len(read) > MAX_PRELUDE:
+            raise ProtocolError("something else prints where the engine answers")
+        byte = pipe.read(1)
+        if not byte:
+            return False
+        read += byte
+    return True

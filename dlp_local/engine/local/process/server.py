@@ -1,6 +1,6 @@
-"""The child's side: an engine that answers requests from a pipe until the pipe ends.
+"""The process's side: an engine that answers requests from a pipe until the pipe ends.
 
-`child.py` starts it as `python -c "from dlp_local.engine.local.process.server import main; main()"`.
+`subprocess.py` starts it as `python -c "from dlp_local.engine.local.process.server import main; main()"`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import contextlib
 import os
 import queue
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,103 +16,103 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dlp_local.core.errors import DlpLocalError, EngineError
-from dlp_local.engine.local.engine import Engine
+from dlp_local.core.job import Cancellation
+from dlp_local.engine.local.engine import LocalEngine
 from dlp_local.engine.local.huge_pages import only_small_pages
 from dlp_local.engine.local.process.protocol import (
+    START,
     AddAdapter,
-    Alive,
     Cancel,
-    EngineEvent,
     Failed,
     Finished,
     Generate,
-    Happened,
+    Heartbeat,
     Open,
     Opened,
     RemoveAdapter,
-    Reply,
     Request,
+    RequestEvent,
+    Response,
     Task,
+    TaskEvent,
     Warm,
+    encode,
     receive,
-    send,
 )
-from dlp_local.engine.text import by_frame
+from dlp_local.engine.text import join_deltas
 
 HEARTBEAT = 1.0
 """Seconds between two signs of life."""
+
+STDIN, STDOUT, STDERR = 0, 1, 2
+"""The descriptors themselves: what ran before may have replaced `sys.stdout`."""
 
 OOM_SCORE = "500"
 """Linux: where memory runs out, this process goes before the window's."""
 
 
 class _Server:
-    def __init__(self, requests: BinaryIO, replies: BinaryIO) -> None:
-        self._requests, self._replies = requests, replies
+    def __init__(self, requests: BinaryIO, responses: BinaryIO) -> None:
+        self._requests, self._responses = requests, responses
         self._waiting: queue.SimpleQueue[Request] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._engine: Engine | None = None
-        self._current = self._finished = -1
-        self._cancelled: set[int] = set()
+        self._cancellations: dict[int, Cancellation] = {}
+        """One for each request that waits or runs."""
+
+        self._engine: LocalEngine | None = None
         self._writing = threading.Lock()
 
     def run(self) -> None:
-        for work in (self._listen, self._beat):
+        """Answers requests for as long as the client is there; never returns."""
+        self._write(START)
+        for work in (self._read_requests, self._send_heartbeats):
             threading.Thread(target=work, daemon=True).start()
         while True:
             self._answer(self._waiting.get())
 
-    def _say(self, reply: Reply) -> None:
+    def _send(self, response: Response) -> None:
+        self._write(encode(response))
+
+    def _write(self, frame: bytes) -> None:
         try:
             with self._writing:
-                send(self._replies, reply)
-        except OSError:
+                self._responses.write(frame)
+                self._responses.flush()
+        except (OSError, ValueError):
             os._exit(0)  # nobody listens any more
 
-    def _beat(self) -> None:
+    def _send_heartbeats(self) -> None:
         while True:
-            self._say(Alive())
+            self._send(Heartbeat())
             time.sleep(HEARTBEAT)
 
-    def _listen(self) -> None:
-        while isinstance(request := receive(self._requests), Request):
-            if isinstance(request.task, Cancel):
-                self._cancel(request.number)
-            else:
-                self._waiting.put(request)
-        # The parent closed the pipe or is gone, however it ended: nothing here is worth another moment.
-        os._exit(0)
-
-    def _cancel(self, number: int) -> None:
-        with self._lock:
-            if number > self._finished:
-                self._cancelled.add(number)
-            if number == self._current and self._engine:
-                self._engine.cancel()
+    def _read_requests(self) -> None:
+        try:
+            while isinstance(request := receive(self._requests), Request):
+                if not isinstance(request.task, Cancel):
+                    self._cancellations[request.number] = Cancellation()
+                    self._waiting.put(request)
+                elif cancellation := self._cancellations.get(request.number):
+                    cancellation.request()
+        finally:
+            # The client closed the pipe, is gone or sends what is no request: nothing here is worth another moment.
+            os._exit(0)
 
     def _answer(self, request: Request) -> None:
-        with self._lock:
-            self._current = request.number
-            if self._engine:
-                self._engine.resume()
-                if request.number in self._cancelled:
-                    self._engine.cancel()
         try:
-            for event in self._events(request.task):
-                self._say(Happened(request.number, event))
-            self._say(Finished(request.number))
+            for event in self._events(request.task, self._cancellations[request.number]):
+                self._send(RequestEvent(request.number, event))
+            self._send(Finished(request.number))
         except DlpLocalError as error:
-            self._say(Failed(request.number, type(error).__name__, str(error)))
+            self._send(Failed(request.number, type(error).__name__, str(error)))
         except Exception as error:
             reason = f"something unexpected happened in the engine ({type(error).__name__}: {error}). Ask again."
-            self._say(Failed(request.number, EngineError.__name__, reason))
-        with self._lock:
-            self._current, self._finished = -1, request.number
-            self._cancelled.discard(request.number)
+            self._send(Failed(request.number, EngineError.__name__, reason))
+        finally:
+            del self._cancellations[request.number]
 
-    def _events(self, task: Task) -> Iterator[EngineEvent]:
+    def _events(self, task: Task, cancellation: Cancellation) -> Iterator[TaskEvent]:
         if isinstance(task, Open):
-            self._engine = Engine(task.backbone, task.adapters, task.options)
+            self._engine = LocalEngine(task.backbone, task.adapters, task.options)
             only_small_pages()
             yield Opened(self._engine.context_size)
             return
@@ -121,9 +120,13 @@ class _Server:
             raise EngineError("the engine is not open. Open the assistant again.")
         match task:
             case Generate(messages, mix, sampling, scope):
-                yield from by_frame(self._engine.generate(messages, mix, sampling, scope))
+                reply = self._engine.generate(messages, mix, sampling, scope)
+                with cancellation.forwarded(reply.cancel):
+                    yield from join_deltas(reply)
             case Warm(history, max_tokens):
-                self._engine.warm(history, max_tokens)
+                job = self._engine.warm(history, max_tokens)
+                with cancellation.forwarded(job.cancel):
+                    job.finish()
             case AddAdapter(file):
                 self._engine.add_adapter(file)
             case RemoveAdapter(name):
@@ -131,10 +134,10 @@ class _Server:
 
 
 def main() -> None:
-    """Serves on stdin and stdout; what libraries print goes to stderr."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in a terminal is for the parent, which cancels
+    """Serves on stdin and stdout; what libraries print from now on goes to stderr."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in a terminal is for the client, which cancels
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
-    replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    _Server(sys.stdin.buffer, replies).run()
+    responses = os.fdopen(os.dup(STDOUT), "wb")
+    os.dup2(STDERR, STDOUT)
+    _Server(os.fdopen(STDIN, "rb"), responses).run()

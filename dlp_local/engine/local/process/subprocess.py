@@ -18,19 +18,18 @@ from dlp_local.core.errors import EngineError
 from dlp_local.engine.local import huge_pages
 from dlp_local.engine.local.process.protocol import (
     Cancel,
-    EngineEvent,
     Failed,
     Finished,
-    Happened,
-    Reply,
+    ProtocolError,
     Request,
+    RequestEvent,
+    Response,
     Task,
+    TaskEvent,
+    encode,
     receive,
-    send,
+    skip_prelude,
 )
-
-SILENCE = 60
-"""Seconds of waiting without a sign of life after which a child counts as frozen."""
 
 ENVIRONMENT = {
     "GGML_NO_BACKTRACE": "1",
@@ -43,6 +42,9 @@ llama.cpp's threads wait for each other hundreds of times a token. GNU OpenMP sp
 another program run; with 10,000, two threads write as fast on a quiet machine and 2-3 times as fast on a busy one.
 """
 
+EXIT_TIMEOUT = 2.0
+"""Seconds that a child has to end by itself."""
+
 _START = "import sys; sys.path = {path!r}; from dlp_local.engine.local.process.server import main; main()"
 
 
@@ -51,12 +53,14 @@ class ChildDiedError(Exception):
 
 
 class Child:
-    """A running `served.py`. Requests are numbered by the caller and answered one after the other.
+    """A running `server.py`. Requests are numbered by the caller and answered one after the other.
 
-    No method but `events` and `close` waits for the child. Raises `EngineError` where the system starts none.
+    `timeout`: seconds without a sign of life after which a child that somebody waits for counts as frozen. Every method
+    may be called from any thread; none but `events` and `close` waits for the child. Raises `EngineError` where the
+    system starts none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, timeout: float) -> None:
         path = [entry for entry in sys.path if isinstance(entry, str)]
         try:
             self._process = subprocess.Popen(
@@ -68,18 +72,20 @@ class Child:
             )
         except OSError as error:
             raise EngineError(f"the engine cannot be started ({error.strerror}). Close other programs.") from None
-        self._outbox: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
-        self._open: dict[int, queue.SimpleQueue[Reply | None]] = {}
+        self._timeout = timeout
+        self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._requests: dict[int, queue.SimpleQueue[Response | None]] = {}
         self._lock = threading.Lock()
-        self._complaints: deque[str] = deque(maxlen=20)
+        self._stderr_lines: deque[str] = deque(maxlen=20)
         self._signs_of_life = 0
         self._ended = self._frozen = False
+        self._broken = ""
         self._threads = [
             threading.Thread(target=work, args=(cast(BinaryIO, pipe),), daemon=True)
             for work, pipe in (
-                (self._write, self._process.stdin),
-                (self._listen, self._process.stdout),
-                (self._overhear, self._process.stderr),
+                (self._write_requests, self._process.stdin),
+                (self._read_responses, self._process.stdout),
+                (self._read_stderr, self._process.stderr),
             )
         ]
         for thread in self._threads:
@@ -97,70 +103,95 @@ class Child:
 
     def request(self, number: int, task: Task) -> None:
         """Asks for a task; `events` tells what comes of it."""
+        frame = encode(Request(number, task))
         with self._lock:
-            replies = self._open[number] = queue.SimpleQueue()
+            responses = self._requests[number] = queue.SimpleQueue()
             if self._ended:
-                replies.put(None)
-        self._outbox.put(Request(number, task))
+                responses.put(None)
+        self._outbox.put(frame)
 
     def cancel(self, number: int) -> None:
-        """Ends a request within a token; one that is done stays as it is."""
-        self._outbox.put(Request(number, Cancel()))
+        """Ends a request within a token; one that is done stays as it is. Safe in a signal handler."""
+        self._outbox.put(encode(Request(number, Cancel())))
 
-    def events(self, number: int) -> Iterator[EngineEvent]:
-        """The events of a request, to its end; raises its error, or `ChildDiedError`."""
-        replies = self._open[number]
-        silence, heard = 0, self._signs_of_life
+    def events(self, number: int) -> Iterator[TaskEvent]:
+        """The events of a request, to its end; raises its error, or `ChildDiedError`.
+
+        A request whose events are not read to the end is cancelled.
+        """
+        responses = self._requests[number]
+        done = False
         try:
-            while True:
-                try:
-                    reply = replies.get(timeout=1)
-                except queue.Empty:
-                    silence, heard = (silence + 1 if heard == self._signs_of_life else 0), self._signs_of_life
-                    if silence >= SILENCE:
-                        self._frozen = True
-                        self._process.kill()
-                    continue
-                match reply:
-                    case Happened(_, event):
+            while not done:
+                match self._next_response(responses):
+                    case RequestEvent(_, event):
                         yield event
                     case Failed(_, kind, text):
+                        done = True
                         raise getattr(errors, kind, EngineError)(text)
                     case Finished():
-                        return
+                        done = True
                     case None:
-                        raise ChildDiedError(self._why())
+                        done = True
+                        raise ChildDiedError(self._exit_reason())
         finally:
-            del self._open[number]
+            del self._requests[number]
+            if not done:
+                self.cancel(number)
 
-    def _write(self, pipe: BinaryIO) -> None:
+    def _next_response(self, responses: queue.SimpleQueue[Response | None]) -> Response | None:
+        """The next response to a request, None from a child that ended; ends one that shows no sign of life."""
+        silence, heard = 0, self._signs_of_life
+        while True:
+            with suppress(queue.Empty):
+                return responses.get(timeout=1)
+            silence, heard = (silence + 1 if heard == self._signs_of_life else 0), self._signs_of_life
+            if silence >= self._timeout:
+                self._frozen = True
+                self._process.kill()
+
+    def _write_requests(self, pipe: BinaryIO) -> None:
         with suppress(OSError, ValueError), pipe:
-            while (request := self._outbox.get()) is not None:
-                send(pipe, request)
+            while (frame := self._outbox.get()) is not None:
+                pipe.write(frame)
+                pipe.flush()
 
-    def _listen(self, pipe: BinaryIO) -> None:
-        with pipe:
-            while (reply := receive(pipe)) is not None:
-                self._signs_of_life += 1
-                if isinstance(reply, Happened | Finished | Failed) and (replies := self._open.get(reply.number)):
-                    replies.put(reply)
-        with self._lock:
-            self._ended = True
-            for replies in list(self._open.values()):
-                replies.put(None)
+    def _read_responses(self, pipe: BinaryIO) -> None:
+        """Hands responses to those who wait for them; however it ends, nobody waits any longer."""
+        try:
+            with pipe:
+                running = skip_prelude(pipe)
+                while running and (response := receive(pipe)) is not None:
+                    self._signs_of_life += 1
+                    number = getattr(response, "number", None)
+                    if number is not None and (responses := self._requests.get(number)):
+                        responses.put(cast(Response, response))
+        except (ProtocolError, OSError) as error:
+            self._broken = str(error)
+        finally:
+            with self._lock:
+                self._ended = True
+                for responses in list(self._requests.values()):
+                    responses.put(None)
 
-    def _overhear(self, pipe: BinaryIO) -> None:
+    def _read_stderr(self, pipe: BinaryIO) -> None:
         with pipe:
             for line in pipe:
                 if text := line.decode("utf-8", "replace").strip():
-                    self._complaints.append(text)
+                    self._stderr_lines.append(text)
 
-    def _why(self) -> str:
+    def _exit_reason(self) -> str:
+        """Why the child ended; it is ended first where it does not by itself."""
         code = self._wait()
         self._threads[-1].join(timeout=1)
-        last = self._complaints[-1] if self._complaints else "it gave no reason"
+        last = self._stderr_lines[-1] if self._stderr_lines else "it gave no reason"
         if self._frozen:
-            return "The engine no longer responded and was ended."
+            return (
+                f"The engine no longer responded for {self._timeout:g} s and was ended. "
+                "Ask again; engine.response_timeout sets how long it may take."
+            )
+        if self._broken:
+            return f"The engine's answers could not be read ({self._broken}) and it was ended. Ask again."
         if code == -getattr(signal, "SIGKILL", 9):
             return (
                 "The system ended the engine, most likely for lack of memory. "
@@ -171,7 +202,7 @@ class Child:
     def _wait(self) -> int:
         """The process's exit code; it is killed where it does not end by itself."""
         try:
-            return self._process.wait(timeout=2)
+            return self._process.wait(timeout=EXIT_TIMEOUT)
         except subprocess.TimeoutExpired:
             self._process.kill()
             return self._process.wait()

@@ -1,0 +1,65 @@
+"""What an engine is: a backbone that answers conversations, each answer under a mix of adapters of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from dlp_local.core.events import Generated, HistoryTrimmed, TextDelta
+from dlp_local.core.job import Job
+from dlp_local.core.settings import Sampling
+from dlp_local.core.values import AdapterFile, Message, Mix, Scope
+
+EngineEvent = HistoryTrimmed | TextDelta | Generated
+"""What comes of a reply: perhaps `HistoryTrimmed`, then the texts, and `Generated` at the end."""
+
+Reply = Job[EngineEvent]
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine can do.
+
+    `scopes`: what of a prompt an adapter may be on for. `concurrent_replies`: so many it computes at a time, and others
+    wait for their turn.
+    """
+
+    scopes: frozenset[Scope]
+    concurrent_replies: int
+
+
+class Engine(Protocol):
+    """A backbone and its adapters, ready or being loaded. Every method may be called from any thread.
+
+    Each may raise `PackError` for files that cannot be used and `EngineError` where the engine does not run.
+    """
+
+    @property
+    def context_size(self) -> int:
+        """Tokens that fit, prompt and answer together; waits until the backbone is loaded."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this engine can do."""
+
+    def generate(self, messages: Sequence[Message], mix: Mix, sampling: Sampling, scope: Scope | None = None) -> Reply:
+        """Answers a conversation that ends with a user's message; the reply's last event is `Generated`.
+
+        Where it ends with the assistant's message, that is the beginning of an answer, and what comes goes on with it.
+        `scope` takes the place of the adapters' own. A reply waits for its turn where others are being computed.
+
+        The reply raises `InputError` for an unknown adapter and for a message that does not fit the context.
+        """
+
+    def warm(self, history: Sequence[Message], max_tokens: int) -> Job[None]:
+        """Prepares for the next message after a finished conversation, whose answer may be `max_tokens` long."""
+
+    def add_adapter(self, adapter: AdapterFile) -> None:
+        """Loads an adapter, in place of another one of its name; raises `PackError` where it does not fit."""
+
+    def remove_adapter(self, name: str) -> None:
+        """Unloads an adapter; raises `InputError` for an unknown one."""
+
+    def close(self) -> None:
+        """Ends the engine and everything that runs on it."""
