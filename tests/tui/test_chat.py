@@ -97,7 +97,7 @@ async def test_a_stop_is_not_lost_in_the_moment_before_the_reply_begins():
     class Slow(FakeAssistant):
         def reply(self, *arguments, **options):
             w.session.stop()
-            yield from super().reply(*arguments, **options)
+            return super().reply(*arguments, **options)
 
     async with window(Slow(Answer(["never ", "seen"], gate=Gate()))) as w:
         await w.say("go")
