@@ -86,6 +86,11 @@ class Engine(_Group):
     adapter_memory: int = Field(
         0, ge=0, description="MiB for adapters and stacked mixes; 0: a sixteenth of the machine's memory"
     )
+    reuse_base_answers: bool = Field(
+        True,
+        description="what the backbone alone wrote is not computed again for the next message; false: it is, and "
+        "answers are bit for bit those of a fresh start",
+    )
     response_timeout: float = Field(
         60.0, ge=1, description="seconds without a sign of life after which the engine is ended as frozen"
     )

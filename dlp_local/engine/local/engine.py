@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -33,13 +33,17 @@ class _Progress:
 
     finish_reason: FinishReason = "stop"
     answer_tokens: int = 0
+    computed: list[int] = field(default_factory=list)
+    """Tokens of the answer that are in the cache: all but the last one."""
+
     first_token_at: float = 0.0
 
 
 class LocalEngine:
     """Generates answers; not thread-safe but for the `cancel` of its jobs, of which one runs at a time.
 
-    An answer depends on the backbone, the text of the history, the mix, the sampling options and the seed alone.
+    An answer depends on the backbone, the text of the history, the mix, the sampling options and the seed alone: to
+    rounding where answers of the bare backbone before it are still in the cache, else bit for bit.
     """
 
     def __init__(self, backbone: Path, adapters: Sequence[AdapterFile], options: settings.Engine) -> None:
@@ -53,6 +57,7 @@ class LocalEngine:
             raise
         self._mixer = Mixer(self._backbone, adapters, options)
         self._cache = KVCache(self._backbone, self._mixer.set)
+        self._reuses_base_answers = options.reuse_base_answers
         self._running: Cancellation | None = None
 
     @property
@@ -92,6 +97,8 @@ class LocalEngine:
                     if stops.hit:
                         progress.finish_reason = "stop"
                         break
+                if self._reuses_base_answers and not mix.weights and self._running is cancellation:
+                    self._cache.keep_branch((*turns[-1], *progress.computed))
             if rest := stops.rest():
                 yield TextDelta(rest)
         finally:
@@ -158,6 +165,7 @@ class LocalEngine:
                     progress.finish_reason = "length"
                     return
                 self._backbone.decode((token,), position, BRANCH)
+                progress.computed.append(token)
                 position += 1
         finally:
             sampler.close()

@@ -4,7 +4,8 @@ The spine holds the conversation so far, computed by the bare backbone. An answe
 cells, and its own message and tokens are computed there under its mix. Adapters that want the whole context under
 their own weights (`scope = "context"`) get a history of their own, computed under them; the last few are kept. Each
 turn of a history is computed as a batch of its own, so the numbers in the cache are the same whether a conversation
-was kept, cut or built up from nothing.
+was kept, cut or built up from nothing. A branch under no adapter can become the spine's next part as it is: its answer
+was computed token by token, so these numbers are the same to rounding only.
 """
 
 from __future__ import annotations
@@ -26,10 +27,18 @@ class _History:
 
     sequence: int
     turns: list[tuple[int, ...]] = field(default_factory=list)
+    partial: tuple[int, ...] = ()
+    """Tokens after the turns: the beginning of the next one, perhaps."""
 
     @property
     def length(self) -> int:
+        """Tokens of the whole turns."""
         return sum(map(len, self.turns))
+
+    @property
+    def end(self) -> int:
+        """Tokens that the sequence holds."""
+        return self.length + len(self.partial)
 
 
 class KVCache:
@@ -58,15 +67,18 @@ class KVCache:
         """
         history = self._history(weights)
         kept = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(history.turns, turns, strict=False)))
-        if kept < len(history.turns):
-            history.turns = history.turns[:kept]
-            self._drop_from(history, history.length)
+        next_turn = turns[kept] if kept < len(turns) and kept == len(history.turns) else ()
+        shared = common_prefix(history.partial, next_turn)
+        if kept < len(history.turns) or shared < len(history.partial):
+            history.turns, history.partial = history.turns[:kept], history.partial[:shared]
+            self._drop_from(history, history.end)
         self._make_room(history, sum(map(len, turns)) + room)
         for turn in turns[len(history.turns) :]:
             self._set_mix(weights)
+            rest, start, history.partial = turn[len(history.partial) :], history.end, ()
             computed = False
             try:
-                computed = self._backbone.decode(turn, history.length, history.sequence, cancellation)
+                computed = self._backbone.decode(rest, start, history.sequence, cancellation)
             finally:
                 if not computed:
                     self._drop_from(history, history.length)
@@ -88,7 +100,7 @@ class KVCache:
 
     def _make_room(self, history: _History, needed: int) -> None:
         for key, other in list(self._histories.items()):
-            held = sum(kept.length for kept in self._histories.values()) - history.length
+            held = sum(kept.end for kept in self._histories.values()) - history.end
             if held + needed <= self._backbone.context_size:
                 return
             if other is not history:
@@ -103,7 +115,7 @@ class KVCache:
     def _drop_from(self, history: _History, position: int) -> None:
         """Forgets a history from a position on; everything, where the model's memory cannot forget a part."""
         if not self._backbone.drop(history.sequence, position):
-            history.turns = []
+            history.turns, history.partial = [], ()
             self._backbone.drop(history.sequence)
 
     def forget_adapter(self, adapter: str) -> None:
@@ -116,6 +128,22 @@ class KVCache:
         self._backbone.drop(BRANCH)
         self._backbone.copy_sequence(self._history(weights).sequence, BRANCH)
 
+    def keep_branch(self, tokens: tuple[int, ...]) -> None:
+        """Closes a branch of the spine, computed under no adapter, and keeps its tokens as the spine's next part.
+
+        What of them the next turn turns out to begin with is not computed again.
+        """
+        spine = self._history({})
+        self._backbone.drop(spine.sequence)
+        self._backbone.copy_sequence(BRANCH, spine.sequence)
+        spine.partial = tokens
+        self.close_branch()
+
     def close_branch(self) -> None:
         """Drops the branch; the cells that it shared stay."""
         self._backbone.drop(BRANCH)
+
+
+def common_prefix(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens two sequences begin with in common."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))

@@ -318,3 +318,64 @@ def test_an_adapter_for_another_model_is_refused_with_llama_cpps_reason(bundled,
             path = write_lora(tmp_path / f"{name}.gguf", {f"{weight}.lora_a": a, f"{weight}.lora_b": b}, **options)
             with pytest.raises(PackError, match=rf"{name}\.gguf: does not load on backbone\.gguf: .*{reason}"):
                 backbone.load_adapter(read_lora(path))
+
+
+def decoded(engine, run):
+    """How many tokens each computation takes while `run` runs."""
+    counts = []
+    decode = engine._backbone.decode
+    engine._backbone.decode = lambda tokens, *rest: (counts.append(len(tokens)), decode(tokens, *rest))[1]
+    run()
+    del engine._backbone.decode
+    return counts
+
+
+def test_after_an_answer_of_base_a_follow_up_computes_its_own_message_alone(bundled):
+    engine = open_engine(bundled)
+    answer, done = ask(engine, "hello, what can you do?")
+    history = (Message("user", "hello, what can you do?"), Message("assistant", answer))
+    end, message = decoded(engine, lambda: ask(engine, "hello", history=history, sampling=Sampling(max_tokens=1)))
+    assert done.answer_tokens > 20
+    assert end == 1  # what the template writes after the answer
+    assert message == len(engine._prompts.turns([*history, Message("user", "hello")])[-1])
+    engine.close()
+
+
+@pytest.mark.parametrize("finish", ["cancelled", "length", "stop string"])
+def test_an_answer_of_base_that_ended_early_is_kept_as_far_as_it_is_the_history(bundled, finish):
+    engine = open_engine(bundled)
+    message = Message("user", "hello, what can you do?")
+    whole, _ = ask(engine, message.content)
+    stop = (whole[30:38],) if finish == "stop string" else ()
+    reply = engine.generate([message], Mix(), Sampling(max_tokens=160 if finish != "length" else 12, stop=stop))
+    part = ""
+    for event in reply:
+        part += event.text if isinstance(event, TextDelta) else ""
+        if finish == "cancelled" and len(part) > 20:
+            reply.cancel()
+    history = (message, Message("assistant", part))
+    computed, _ = decoded(engine, lambda: ask(engine, "hello", history=history, sampling=Sampling(max_tokens=1)))
+    assert computed < 6
+    follow_up, _ = ask(engine, "hello", history=history)
+    cold = open_engine(bundled)
+    assert follow_up == ask(cold, "hello", history=history)[0]
+    cold.close()
+    engine.close()
+
+
+def test_another_answer_to_the_same_message_does_not_see_the_first_one(bundled):
+    engine = open_engine(bundled)
+    mix = Mix.of({"dates": 1.0})
+    cold = first_logits(engine, "to ISO: 4 July 1999", mix)
+    ask(engine, "to ISO: 4 July 1999")
+    assert np.array_equal(first_logits(engine, "to ISO: 4 July 1999", mix), cold)
+    engine.close()
+
+
+def test_without_reuse_a_follow_up_of_base_is_bit_for_bit_the_one_of_a_cold_start(bundled):
+    engine, cold = (open_engine(bundled, reuse_base_answers=False) for _ in range(2))
+    answer, _ = ask(engine, "hello, what can you do?")
+    history = (Message("user", "hello, what can you do?"), Message("assistant", answer))
+    assert np.array_equal(first_logits(engine, "hello", Mix(), history), first_logits(cold, "hello", Mix(), history))
+    engine.close()
+    cold.close()
