@@ -1,4 +1,4 @@
-"""One finding."""
+"""The result of one check."""
 
 from __future__ import annotations
 

@@ -27,27 +27,27 @@ LEAST_DISK = 100 << 20
 
 def python() -> Check:
     """The interpreter and the system."""
-    found = f"{platform.python_implementation()} {platform.python_version()} on {platform.platform()}"
+    version = f"{platform.python_implementation()} {platform.python_version()} on {platform.platform()}"
     oldest = ".".join(map(str, OLDEST_PYTHON))
     is_well = sys.version_info >= OLDEST_PYTHON
-    return Check("python", is_well, found, "" if is_well else f"Install Python {oldest} or newer.")
+    return Check("python", is_well, version, "" if is_well else f"Install Python {oldest} or newer.")
 
 
 def packages() -> Check:
     """Every package that the program needs, against the versions that it asks for."""
-    found, wrong = [f"dlp-local {dlp_local.__version__}"], []
+    versions, wrong = [f"dlp-local {dlp_local.__version__}"], []
     for requirement in _requirements():
         try:
             version = metadata.version(requirement.name)
         except metadata.PackageNotFoundError:
             wrong.append(f"{requirement.name} is not installed")
             continue
-        found.append(f"{requirement.name} {version}")
+        versions.append(f"{requirement.name} {version}")
         if not requirement.specifier.contains(version, prereleases=True):
             wrong.append(f"{requirement.name} {version} is there, {requirement} is needed")
     if wrong:
         return Check("packages", False, "; ".join(wrong), "Install dlp-local again, as its README says.")
-    return Check("packages", True, ", ".join(found))
+    return Check("packages", True, ", ".join(versions))
 
 
 def _requirements() -> list[Requirement]:
@@ -66,7 +66,12 @@ def llama_cpp() -> tuple[Check, Build | None]:
     try:
         build = ask_build()
     except EngineError as error:
-        return Check("llama.cpp", False, str(error), "pip install --force-reinstall llama-cpp-python"), None
+        return Check(
+            "llama.cpp",
+            False,
+            str(error),
+            "Install it again: pip install --force-reinstall --no-cache-dir llama-cpp-python",
+        ), None
     card = "a graphics card can be used" if build.has_gpu else "CPU only"
     return (
         Check("llama.cpp", True, f"llama-cpp-python {build.version}, {card}, {build.cores} cores; {build.features}"),
@@ -76,17 +81,21 @@ def llama_cpp() -> tuple[Check, Build | None]:
 
 def memory() -> Check:
     """The machine's memory; whether a pack fits it is looked at pack by pack."""
-    found = psutil.virtual_memory()
-    return Check("memory", True, f"{size_text(found.available)} of {size_text(found.total)} are free")
+    machine = psutil.virtual_memory()
+    return Check("memory", True, f"{size_text(machine.available)} of {size_text(machine.total)} are free")
 
 
 def disk() -> Check:
     """The disk that the data folder is on, or will be."""
     folder = data_folder()
-    there = next(place for place in (folder, *folder.parents) if place.exists())
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     try:
-        free = shutil.disk_usage(there).free
+        free = shutil.disk_usage(existing).free
     except OSError as error:
         return Check("disk", False, f"{folder}: cannot be looked at ({error.strerror})", "Set DLP_LOCAL_DATA.")
-    found = f"{size_text(free)} are free for {folder}"
-    return Check("disk", free >= LEAST_DISK, found, "" if free >= LEAST_DISK else "Make room on this disk.")
+    room = f"{size_text(free)} are free for {folder}"
+    return Check("disk", free >= LEAST_DISK, room, "" if free >= LEAST_DISK else "Make room on this disk.")
+
+
+CHECKS = (python, packages, memory, disk)
+"""In the order in which they are shown; `llama_cpp` comes after them."""

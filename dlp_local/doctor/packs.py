@@ -1,8 +1,10 @@
-"""What a pack is: its files, the memory it takes, its router against its adapters."""
+"""Checks of a pack: its files, context and memory, its router against its adapters."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import psutil
@@ -17,32 +19,55 @@ from dlp_local.engine.local.memory import needed_memory
 from dlp_local.opening import open_router, settings_for
 from dlp_local.packs import Pack
 from dlp_local.packs.adapters import verify_pack
+from dlp_local.packs.backbone_check import context_notice, trained_context
+from dlp_local.packs.backbone_location import find_backbone, how_to_get
 from dlp_local.packs.manifest import read_manifest
 from dlp_local.routing import MessageRouter
 
 SHOWN = 5
 """So many examples that go elsewhere are quoted."""
 
+_GET = "Get it, or open another pack: dlp-local pack use bundled."
 _AGAIN = "Get these files again: pull the pack, or install dlp-local anew."
 _GIVE = "Give these adapters examples: dlp-local adapters set NAME --examples FILE."
 
 
-def check_pack(folder: Path, settings: Settings, build: Build | None) -> Iterator[Check]:
-    """Everything about one pack; what cannot be looked at for what is broken is left out."""
+@dataclass(frozen=True)
+class CheckedPack:
+    """A pack whose files are sound, for its checks; `build` is that of llama.cpp, where this can be loaded."""
+
+    pack: Pack
+    settings: Settings
+    build: Build | None
+
+    @cached_property
+    def router(self) -> MessageRouter:
+        """Its router; raises `PackError` where it cannot be opened."""
+        return open_router(self.pack, self.settings)
+
+
+def check_pack(folder: Path, settings: Settings, build: Build | None, *, is_used: bool = False) -> Iterator[Check]:
+    """Checks everything about one pack; what cannot be looked at because something is broken is left out.
+
+    A backbone that is not on this machine is wrong where the pack is the one in use.
+    """
     try:
         pack = Pack(folder, read_manifest(folder))
     except DlpLocalError as error:
         yield Check(f"pack {folder.name}", False, str(error), "Mend or remove the pack.")
         return
+    backbone = pack.manifest.backbone
+    if find_backbone(folder, backbone) is None and not backbone.packed:
+        yield Check(f"{pack.name}: backbone", not is_used, how_to_get(backbone), _GET if is_used else "")
+        return
     files = _files(pack)
     yield files
     if not files.is_well:
         return
+    checked = CheckedPack(pack, settings, build)
     try:
-        yield _memory(pack, settings, build)
-        router = open_router(pack, settings)
-        yield _encoder(pack, router)
-        yield from _router(pack, router, settings)
+        for check in CHECKS:
+            yield check(checked)
     except DlpLocalError as error:
         yield Check(f"{pack.name}: router", False, str(error), _AGAIN)
 
@@ -53,13 +78,26 @@ def _files(pack: Pack) -> Check:
     if problems := verify_pack(pack):
         return Check(name, False, "; ".join(problems), _AGAIN)
     total = sum(map(pack.size, files))
-    return Check(name, True, f"{len(files)} files, {size_text(total)}, as pack.toml says; in {pack.folder}")
+    elsewhere = "" if pack.manifest.backbone.packed else f"; the backbone is {pack.backbone_path}"
+    return Check(name, True, f"{len(files)} files, {size_text(total)}, as pack.toml says; in {pack.folder}{elsewhere}")
 
 
-def _memory(pack: Pack, settings: Settings, build: Build | None) -> Check:
-    name, engine = f"{pack.name}: memory", settings_for(pack, settings).engine
+def _context(checked: CheckedPack) -> Check:
+    """The context that the pack or the settings ask for, beside what the backbone was trained for."""
+    engine = settings_for(checked.pack, checked.settings).engine
+    name, backbone = f"{checked.pack.name}: context", checked.pack.backbone_path
+    if "context" in engine.model_fields_set and (notice := context_notice(backbone, engine.context)):
+        return Check(name, False, notice, "Change it in pack.toml, config.toml or DLP_LOCAL_ENGINE__CONTEXT.")
+    trained = trained_context(backbone)
+    used = min(engine.context, trained or engine.context)
+    return Check(name, True, f"{used} tokens; trained for {trained}" if trained else f"{used} tokens")
+
+
+def _memory(checked: CheckedPack) -> Check:
+    pack, build = checked.pack, checked.build
+    name, engine = f"{pack.name}: memory", settings_for(pack, checked.settings).engine
     adapters = [file.path for file in pack.adapter_files()]
-    needed = needed_memory(pack.path(pack.manifest.backbone), adapters, engine).total
+    needed = needed_memory(pack.backbone_path, adapters, engine).total
     if build and build.has_gpu and engine.gpu_layers:
         return Check(name, True, f"takes about {size_text(needed)}, most of it on the graphics card")
     free = psutil.virtual_memory().available
@@ -68,27 +106,27 @@ def _memory(pack: Pack, settings: Settings, build: Build | None) -> Check:
     return Check(name, is_well, f"takes about {size_text(needed)}, and {size_text(free)} are free", advice)
 
 
-def _encoder(pack: Pack, router: MessageRouter) -> Check:
+def _encoder(checked: CheckedPack) -> Check:
     """Which encoder it is. That its length fits the router was checked when both were opened."""
-    encoder = pack.manifest.encoder
-    found = f"{encoder.file}, {router.dims} numbers, sha256 {encoder.sha256[:12]}…"
+    router, encoder = checked.router, checked.pack.manifest.encoder
+    described = f"{encoder.file}, {router.dims} numbers, sha256 {encoder.sha256[:12]}…"
     trained = f"; the router was trained on {router.trained_on}" if router.trained_on else ""
-    return Check(f"{pack.name}: encoder", True, found + trained)
+    return Check(f"{checked.pack.name}: encoder", True, described + trained)
 
 
-def _router(pack: Pack, router: MessageRouter, settings: Settings) -> Iterator[Check]:
-    """Drift: a router of adapters that are gone, adapters without examples, and examples that go elsewhere."""
-    known = set(router.labels) - {BASE}
-    gone = sorted(known - pack.manifest.adapters.keys())
+def _router(checked: CheckedPack) -> Check:
+    """A router that knows adapters which are gone."""
+    labels = set(checked.router.labels) - {BASE}
+    gone = sorted(labels - checked.pack.manifest.adapters.keys())
     detail = "; ".join(f"it knows {label}, which the pack does not have" for label in gone)
     advice = "Train it again: dlp-local router train. Until then their messages go to base." if gone else ""
-    yield Check(
-        f"{pack.name}: router", not gone, detail or f"knows {', '.join(sorted(known)) or 'nothing but base'}", advice
-    )
-    yield _examples(pack, router, settings)
+    names = ", ".join(sorted(labels)) or "nothing but base"
+    return Check(f"{checked.pack.name}: router", not gone, detail or f"knows {names}", advice)
 
 
-def _examples(pack: Pack, router: MessageRouter, settings: Settings) -> Check:
+def _examples(checked: CheckedPack) -> Check:
+    """Adapters without examples, and examples that go elsewhere."""
+    pack, router = checked.pack, checked.router
     examples = {adapter: pack.examples(adapter) for adapter in pack.manifest.enabled}
     without = [adapter for adapter, texts in examples.items() if not texts]
     unreachable = [adapter for adapter in without if adapter not in router.labels]
@@ -96,20 +134,24 @@ def _examples(pack: Pack, router: MessageRouter, settings: Settings) -> Check:
     for adapter, texts in examples.items():
         for text in texts:
             count += 1
-            probabilities = router.route(text, settings.routing).probabilities
+            probabilities = router.route(text, checked.settings.routing).probabilities
             best = max(probabilities, key=probabilities.__getitem__)
             if best != adapter:
                 astray.append(f"'{text[:60]}' of {adapter} goes to {best} ({probabilities[best]:.2f})")
-    found = [f"{count - len(astray)} of {count} go to their adapter", *astray[:SHOWN]]
+    details = [f"{count - len(astray)} of {count} go to their adapter", *astray[:SHOWN]]
     if len(astray) > SHOWN:
-        found.append(f"and {len(astray) - SHOWN} more")
+        details.append(f"and {len(astray) - SHOWN} more")
     if without:
-        found.append(f"without examples: {', '.join(without)}")
+        details.append(f"without examples: {', '.join(without)}")
     if unreachable:
-        found.append(f"so no message goes to {', '.join(unreachable)}, for the router was not trained on it either")
+        details.append(f"so no message goes to {', '.join(unreachable)}, for the router was not trained on it either")
     advice = [_GIVE] if without else []
     if astray:
         advice.append(
             "Say where such messages belong, in the chat or with dlp-local router train --examples FILE.jsonl."
         )
-    return Check(f"{pack.name}: examples", not advice, "; ".join(found), " ".join(advice))
+    return Check(f"{pack.name}: examples", not advice, "; ".join(details), " ".join(advice))
+
+
+CHECKS: tuple[Callable[[CheckedPack], Check], ...] = (_context, _memory, _encoder, _router, _examples)
+"""In the order in which they are shown."""

@@ -1,0 +1,84 @@
+"""What the pack in use answers: two different messages, routed and answered, timed and compared."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from dlp_local.assistant import Assistant
+from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.errors import DlpLocalError
+from dlp_local.core.events import ReplyDone
+from dlp_local.core.settings import Settings
+from dlp_local.doctor.check import Check
+from dlp_local.opening import open_assistant
+
+MESSAGES = ("Hello, what can you do?", "Count from one to ten, please.")
+"""Asked where a pack brings no examples of its own; the second one always."""
+
+LONGEST = 32
+"""Tokens of an answer."""
+
+REPEATED_SHARE = 0.75
+"""An answer that was cut says one thing for ever where this much of its end repeats one piece of text…"""
+
+REPEATS = 4
+"""…at least so many times."""
+
+_ABOVE = "Mend what is not well above."
+_DAMAGED = "The weights of the backbone may be damaged: get its file again, or use another one."
+
+
+def check_answers(folder: Path, settings: Settings) -> Iterator[Check]:
+    """A check of one answer with its times, and one of whether answers are those of a sound model."""
+    try:
+        started = time.perf_counter()
+        with open_assistant(settings, folder) as assistant:
+            opened = time.perf_counter() - started
+            first = _ask(assistant, next(iter(assistant.examples), MESSAGES[0]))
+            second = _ask(assistant, MESSAGES[1])
+    except DlpLocalError as error:
+        yield Check("answer", False, str(error), _ABOVE)
+        return
+    if problem := first.error or second.error:
+        yield Check("answer", False, problem, _ABOVE)
+        return
+    yield _timed(first, opened)
+    yield _compared(first, second)
+
+
+def _ask(assistant: Assistant, message: str) -> ReplyDone:
+    *_, done = assistant.reply(message, options=ChatOptions(max_tokens=LONGEST))
+    assert isinstance(done, ReplyDone)
+    return done
+
+
+def _timed(done: ReplyDone, opened: float) -> Check:
+    after_first = done.timings.total - done.timings.first_token
+    speed = f", {(done.answer_tokens - 1) / after_first * 1e3:.0f} tokens/s" if done.answer_tokens > 1 else ""
+    return Check(
+        "answer",
+        True,
+        f"'{done.text}' went to {done.route.mix} and gave '{done.answer}': opened in {opened:.1f} s, "
+        f"routed in {done.timings.route:.0f} ms, first token after {done.timings.first_token:.0f} ms{speed}",
+    )
+
+
+def _compared(first: ReplyDone, second: ReplyDone) -> Check:
+    name = "answers compared"
+    for done in (first, second):
+        if not done.answer.strip():
+            return Check(name, False, f"the answer to '{done.text}' is empty", _DAMAGED)
+        if done.finish_reason != "stop" and says_one_thing(done.answer):
+            return Check(name, False, f"the answer to '{done.text}' says one thing for ever: '{done.answer}'", _DAMAGED)
+    if first.answer == second.answer:
+        return Check(name, False, f"'{first.text}' and '{second.text}' both gave '{first.answer}'", _DAMAGED)
+    return Check(name, True, f"'{second.text}' went to {second.route.mix} and gave another: '{second.answer}'")
+
+
+def says_one_thing(text: str) -> bool:
+    """Whether the end of a text, `REPEATED_SHARE` of it, is one piece repeated `REPEATS` times or more."""
+    tail = text.strip()
+    tail = tail[int(len(tail) * (1 - REPEATED_SHARE)) :]
+    return any(tail[size:] == tail[:-size] for size in range(1, len(tail) // REPEATS + 1))
