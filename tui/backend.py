@@ -18,6 +18,8 @@ class AssistantBackend(Protocol):
     @property
     def name(self) -> str: ...  # noqa: D102
     @property
+    def notices(self) -> Sequence[str]: ...  # noqa: D102
+    @property
     def greeting(self) -> str: ...  # noqa: D102
     @property
     def examples(self) -> Sequence[str]: ...  # noqa: D102

@@ -279,6 +279,8 @@ class Session:
                 read_only_reason=assistant.read_only_reason,
                 **_adapters(assistant),
             )
+            for notice in assistant.notices:
+                self._emit(PackUpdated(notice))
         try:
             while job := self._next():
                 if isinstance(job, _Change):

@@ -118,7 +118,7 @@ class StatusChanged(Message):
 
 
 class PackUpdated(Message):
-    """A change of the pack came to its end; `problem` says why it was not made, if it was not."""
+    """What there is to say of a pack that was opened, or of a change of it; `problem` says why that was not made."""
 
     def __init__(self, done: str, problem: str = "") -> None:
         super().__init__()

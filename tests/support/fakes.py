@@ -74,6 +74,7 @@ class FakeAssistant:
     def __init__(self, *script: Answer, greeting: str = "I am a fake.", warm_gate: Gate | None = None) -> None:
         self.name = "bundled"
         self.greeting = greeting
+        self.notices: tuple[str, ...] = ()
         self.examples = ("tar: extract archive.tar.gz into /tmp", "hello, what can you do?")
         self.adapters = ("banking", "dates", "describe", "extract", "shell", "sql")
         self.pack_adapters = tuple(AdapterInfo(name, f"what {name} does") for name in self.adapters)
