@@ -44,15 +44,23 @@ class Assistant:
     thread at a time.
     """
 
-    def __init__(self, pack: Pack, settings: Settings, engine: Engine, open_router: OpenRouter) -> None:
+    def __init__(
+        self,
+        pack: Pack,
+        settings: Settings,
+        engine: Engine,
+        open_router: OpenRouter,
+        notices: tuple[str, ...] = (),
+    ) -> None:
         """Takes over the engine, also where this raises what `open_router` raises: `close` ends it.
 
-        `open_router` opens the router of a pack, now and after each change of the pack.
+        `open_router` opens the router of a pack, now and after each change of the pack. `notices` are for the user.
         """
         self.settings = settings
         self._pack = pack
         self._engine = engine
         self._open_router = open_router
+        self.notices = notices
         self._lock = threading.Lock()
         self._corrected: list[tuple[str, str]] = []
         try:
@@ -207,23 +215,26 @@ class Assistant:
         router = self._open_router(pack)
         before = {file.name: file for file in self._pack.adapter_files()}
         after = {file.name: file for file in pack.adapter_files()}
+        loaded = dict(before)
         try:
-            self._load_adapters(before, after)
+            self._load_adapters(loaded, after)
         except BaseException:
-            self._load_adapters(after, before)
+            self._load_adapters(loaded, before)
             raise
         with self._lock:
             for text, right in self._corrected:  # some came while the router was being opened
                 router.correct(text, right)
             self._pack, self._router = pack, router
 
-    def _load_adapters(self, before: Mapping[str, AdapterFile], after: Mapping[str, AdapterFile]) -> None:
-        """Brings the engine from some adapters to others."""
-        for name, file in after.items():
-            if before.get(name) != file:
+    def _load_adapters(self, loaded: dict[str, AdapterFile], wanted: Mapping[str, AdapterFile]) -> None:
+        """Brings the engine from the adapters that are `loaded`, kept true at each step, to those `wanted`."""
+        for name, file in wanted.items():
+            if loaded.get(name) != file:
                 self._engine.add_adapter(file)
-        for name in before.keys() - after.keys():
+                loaded[name] = file
+        for name in loaded.keys() - wanted.keys():
             self._engine.remove_adapter(name)
+            del loaded[name]
 
     def close(self) -> None:
         """Ends the engine's process."""

@@ -17,7 +17,9 @@ from dlp_local.core.settings import Settings, load_settings
 from dlp_local.core.values import Correction
 from dlp_local.engine.local.process.client import EngineProcess
 from dlp_local.history import History
-from dlp_local.packs import Pack, open_pack, pack_folder
+from dlp_local.packs import Pack, bundled_pack, open_pack, pack_folder
+from dlp_local.packs.backbone_check import context_notice
+from dlp_local.packs.default import fallback_notice
 from dlp_local.routing import MessageRouter
 
 Group = TypeVar("Group", bound=BaseModel)
@@ -28,27 +30,37 @@ def open_assistant(settings: Settings | None = None, folder: Path | None = None)
     settings = settings or load_settings()
     pack = open_pack(folder or pack_folder(settings.pack))
     settings = settings_for(pack, settings)
-    engine = EngineProcess(pack.path(pack.manifest.backbone), pack.adapter_files(), settings.engine)
-    return Assistant(pack, settings, engine, partial(open_router, settings=settings))
+    engine = EngineProcess(pack.backbone_path, pack.adapter_files(), settings.engine)
+    notices = opening_notices(pack, settings)
+    return Assistant(pack, settings, engine, partial(open_router, settings=settings), notices)
 
 
 def settings_for(pack: Pack, settings: Settings) -> Settings:
-    """The settings with what the pack's `[backbone]` says wherever the user has set nothing."""
-    backbone = pack.manifest.backbone
+    """The settings with what the pack's `[backbone]` and `[sampling]` say wherever the user has set nothing."""
+    backbone, sampling = pack.manifest.backbone, pack.manifest.sampling
     engine = {"context": backbone.context, "chat_template": pack.chat_template()}
     return settings.model_copy(
         update={
             "engine": _under(settings.engine, engine),
-            "sampling": _under(settings.sampling, {"stop": backbone.stop}),
+            "sampling": _under(settings.sampling, sampling.model_dump(exclude_unset=True) | {"stop": backbone.stop}),
         }
     )
 
 
 def _under(group: Group, values: Mapping[str, Any]) -> Group:
-    """A group of settings with values for what was not set and is not empty."""
-    return group.model_copy(
-        update={key: value for key, value in values.items() if value and key not in group.model_fields_set}
-    )
+    """A group of settings with values, those that say something, for what the user has not set."""
+    said = {key: value for key, value in values.items() if value not in (None, "", ())}
+    return group.model_copy(update={key: value for key, value in said.items() if key not in group.model_fields_set})
+
+
+def opening_notices(pack: Pack, settings: Settings) -> tuple[str, ...]:
+    """What a user should know of an opened pack: a context that is cut, and why it is not the preferred one.
+
+    `settings` are those of `settings_for`.
+    """
+    wanted = settings.engine.context if "context" in settings.engine.model_fields_set else None
+    fallback = fallback_notice(settings.pack) if pack.folder == bundled_pack() else ""
+    return tuple(filter(None, (fallback, context_notice(pack.backbone_path, wanted))))
 
 
 def open_router(pack: Pack, settings: Settings) -> MessageRouter:

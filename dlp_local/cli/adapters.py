@@ -18,8 +18,9 @@ from dlp_local.core.text import size_text, unknown_name, visible
 from dlp_local.core.values import UNCHANGED, AdapterChange, Scope
 from dlp_local.formats.gguf import read_header
 from dlp_local.packs.adapters import Fit, add_adapter, inspect, remove_adapter, set_adapter
-from dlp_local.packs.locations import pack_folder
-from dlp_local.packs.manifest import Adapter, Pack, read_manifest
+from dlp_local.packs.default import pack_folder
+from dlp_local.packs.manifest import Adapter, read_manifest
+from dlp_local.packs.pack import Pack
 
 app = typer.Typer(help="The adapters of a pack: add, list, show, remove, enable, disable, set.", no_args_is_help=True)
 
@@ -86,7 +87,7 @@ def show(name: NameArgument, pack: PackOption = None, as_json: JsonOption = Fals
     adapter = opened.manifest.adapters.get(name)
     if adapter is None:
         raise InputError(unknown_name("adapter", name, opened.manifest.adapters))
-    backbone = opened.path(opened.manifest.backbone)
+    backbone = opened.backbone_path
     fit = inspect(opened.path(adapter), read_header(backbone))
     if as_json:
         terminal.write_json({"name": name} | _said(opened, name, adapter) | _found(fit))

@@ -157,6 +157,8 @@ def _open(settings: Settings, vetoed: Sequence[str]) -> Assistant:
     if unknown := [name for name in vetoed if name not in known]:
         assistant.close()
         raise InputError(f"--veto: {unknown_name('adapter', unknown[0], known)}")
+    for notice in assistant.notices:
+        terminal.print_warning(notice)
     return assistant
 
 

@@ -35,7 +35,7 @@ def mixes() -> list[str]:
 
 def adapter_names() -> list[str]:
     """Completion of an adapter's name."""
-    from dlp_local.packs.locations import pack_folder
+    from dlp_local.packs.default import pack_folder
     from dlp_local.packs.manifest import read_manifest
 
     try:
@@ -46,9 +46,9 @@ def adapter_names() -> list[str]:
 
 def pack_names() -> list[str]:
     """Completion of a pack's name."""
-    from dlp_local.packs.locations import BUNDLED, user_packs
+    from dlp_local.packs.locations import shipped_packs, user_packs
 
-    return [BUNDLED, *(folder.name for folder in user_packs())]
+    return [folder.name for folder in (*shipped_packs(), *user_packs())]
 
 
 def _stored() -> History:

@@ -19,9 +19,13 @@ from dlp_local.core.files import read_text
 from dlp_local.core.settings import load_settings
 from dlp_local.core.text import size_text, visible
 from dlp_local.packs.adapters import verify_pack
+from dlp_local.packs.backbone_check import context_notice
+from dlp_local.packs.backbone_location import find_backbone, how_to_get
 from dlp_local.packs.create import copy_pack, remove_pack, start_pack
-from dlp_local.packs.locations import bundled_pack, find_pack, pack_folder, set_default_pack, user_packs
-from dlp_local.packs.manifest import Pack, read_manifest
+from dlp_local.packs.default import pack_folder, set_default_pack
+from dlp_local.packs.locations import find_pack, shipped_packs, user_packs
+from dlp_local.packs.manifest import read_manifest
+from dlp_local.packs.pack import Pack
 
 app = typer.Typer(help="The packs on this machine: list, show, verify, use, create, remove.", no_args_is_help=True)
 
@@ -33,11 +37,11 @@ PackArgument = Annotated[
 
 @app.command("list")
 def list_all(as_json: JsonOption = False) -> None:
-    """The bundled pack and your own ones; the one in use has a star."""
+    """The packs that come with the program and your own ones; the one in use has a star."""
     used = _used()
     table = Table("", "name", "adapters", "backbone", "", box=None, pad_edge=False)
     table.columns[2].justify = table.columns[3].justify = "right"
-    for folder in [bundled_pack(), *user_packs()]:
+    for folder in [*shipped_packs(), *user_packs()]:
         is_used = used is not None and os.path.realpath(folder) == os.path.realpath(used)
         try:
             pack = Pack(folder, read_manifest(folder))
@@ -47,8 +51,8 @@ def list_all(as_json: JsonOption = False) -> None:
         else:
             manifest, name = pack.manifest, folder.name if folder in user_packs() else pack.name
             said = {"name": name, "folder": str(folder), "used": is_used, "description": manifest.description,
-                    "adapters": sorted(manifest.adapters), "backbone": pack.size(manifest.backbone)}  # fmt: skip
-            size = size_text(pack.size(manifest.backbone))
+                    "adapters": sorted(manifest.adapters), "backbone": pack.backbone_size}  # fmt: skip
+            size = size_text(pack.backbone_size) if pack.backbone_size else "missing"
             row = ("*" if is_used else "", name, str(len(manifest.adapters)), size, visible(manifest.description))
         if as_json:
             terminal.write_json(said)
@@ -56,7 +60,7 @@ def list_all(as_json: JsonOption = False) -> None:
             table.add_row(*row)
     if not as_json:
         Console().print(table)
-        if used is None or used not in [bundled_pack(), *user_packs()]:
+        if used is None or used not in [*shipped_packs(), *user_packs()]:
             print(f"in use: {visible(str(used or 'a pack that is no longer there; see `dlp-local pack use`'))}")
 
 
@@ -71,22 +75,35 @@ def show(pack: PackArgument = None, as_json: JsonOption = False) -> None:
          "attribution": file.attribution} for file in manifest.files()
     ]  # fmt: skip
     settings = {"context": backbone.context, "chat_template": opened.chat_template(), "stop": list(backbone.stop)}
+    sampling = manifest.sampling.model_dump(exclude_unset=True)
+    path = find_backbone(opened.folder, backbone)
+    notice = context_notice(path, backbone.context) if path else how_to_get(backbone)
     if as_json:
         about = {"name": manifest.name, "folder": str(opened.folder), "description": manifest.description}
-        terminal.write_json(about | {"adapters": sorted(manifest.adapters), "backbone": settings, "files": files})
+        where = {"path": str(path) if path else None, "notice": notice}
+        terminal.write_json(
+            about | {"adapters": sorted(manifest.adapters), "backbone": settings | where, "sampling": sampling}
+            | {"files": files}
+        )  # fmt: skip
         return
     print(f"{manifest.name}  {visible(manifest.description)}".rstrip())
     print(f"folder: {visible(str(opened.folder))}")
     print(f"adapters: {', '.join(sorted(manifest.adapters)) or 'none yet'}")
-    for key, value in settings.items():
-        if value:
+    for key, value in (settings | {f"sampling.{key}": value for key, value in sampling.items()}).items():
+        if value is not None and value not in ("", []):
             print(f"{key}: {visible(str(value))}")
     table = Table("file", "size", "license", "attribution", box=None, pad_edge=False)
     table.columns[1].justify = "right"
+    if not backbone.packed:
+        size = size_text(opened.backbone_size) if path else "missing"
+        license = visible(backbone.license) or "not stated"
+        table.add_row(visible(str(path or "backbone")), size, license, visible(backbone.attribution))
     for file in manifest.files():
         license = visible(file.license) or "not stated"
         table.add_row(visible(file.file), size_text(opened.size(file)), license, visible(file.attribution))
     Console().print(table)
+    if notice:
+        print(visible(notice))
 
 
 @app.command()
@@ -98,6 +115,8 @@ def verify(pack: PackArgument = None) -> None:
         raise PackError(f"pack '{opened.name}': get these files again:\n{listing}")
     files = list(opened.manifest.files())
     print(f"{opened.name}: {len(files)} files, {size_text(sum(map(opened.size, files)))}, all as pack.toml says")
+    if not opened.manifest.backbone.packed:
+        print(f"its backbone, {visible(str(opened.backbone_path))}, too")
 
 
 @app.command()
@@ -125,6 +144,9 @@ def create(
     ] = None,
     description: Annotated[str | None, typer.Option("--description", help="Of the pack.")] = None,
     license: Annotated[str | None, typer.Option("--license", help="Of the backbone; else what it states.")] = None,
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="Use the backbone's file where it is, instead of bringing it in.")
+    ] = False,
     context: Annotated[int | None, typer.Option("--context", help="Tokens of context.", min=64)] = None,
     chat_template: Annotated[
         Path | None, typer.Option("--chat-template", help="A Jinja file in place of the backbone's own template.")
@@ -141,12 +163,15 @@ def create(
         about["chat_template"] = read_text(chat_template)
     about = {key: value for key, value in about.items() if value}
     if source is not None:
-        if about:
+        if about or in_place:
             raise InputError("--from copies a pack as it is. Change its pack.toml afterwards.")
-        folder = copy_pack(name, find_pack(source))
+        with Bars() as bars:
+            folder = copy_pack(name, find_pack(source), progress=bars)
     else:
         with Bars() as bars:
-            folder = start_pack(name, str(backbone), about, progress=bars)
+            folder = start_pack(name, str(backbone), about, in_place=in_place, progress=bars)
+        if notice := context_notice(Pack(folder, read_manifest(folder)).backbone_path, context):
+            terminal.print_warning(notice)
     print(f"{visible(str(folder))}\nnext: dlp-local pack use {name}")
 
 

@@ -41,8 +41,11 @@ def route(
     from dlp_local.assistant import check_message
     from dlp_local.opening import open_router
     from dlp_local.packs import open_pack, pack_folder
+    from dlp_local.packs.default import fallback_notice
 
     router = open_router(open_pack(pack_folder(settings.pack), only_routing=True), settings)
+    if notice := fallback_notice(settings.pack):
+        terminal.print_warning(notice)
     previous = None
     if after is not None:
         check_message(after)

@@ -18,8 +18,9 @@ from dlp_local.cli.flags import JsonOption, PackOption, stored_history
 from dlp_local.core.errors import ExitCode, InputError
 from dlp_local.core.settings import load_settings
 from dlp_local.core.text import counted, visible
-from dlp_local.packs.locations import bundled_pack, pack_folder
-from dlp_local.packs.manifest import open_pack
+from dlp_local.packs.default import pack_folder
+from dlp_local.packs.locations import bundled_pack
+from dlp_local.packs.pack import open_pack
 
 if TYPE_CHECKING:
     from dlp_local.training.router.metrics import Figures

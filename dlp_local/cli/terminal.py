@@ -142,6 +142,11 @@ def print_note(line: str) -> None:
         Console(stderr=True).print(Text(line, style="dim"))
 
 
+def print_warning(line: str) -> None:
+    """What a user must know although the command succeeds: on stderr, for a person and for a script's log."""
+    print(f"dlp-local: note: {visible(line)}", file=sys.stderr)
+
+
 def print_error(message: str) -> None:
     """An error, on stderr."""
     print(f"dlp-local: {visible(message)}", file=sys.stderr)

@@ -16,11 +16,18 @@ from dlp_local.core.text import unknown_name
 from dlp_local.core.values import BASE, UNCHANGED, AdapterChange
 from dlp_local.formats.gguf import Header, read_header
 from dlp_local.formats.lora import check_fits, problems_of_fit, read_lora, reasons
-from dlp_local.packs.examples import read_rows
+from dlp_local.packs.example_rows import read_rows
 from dlp_local.packs.locations import check_name
-from dlp_local.packs.manifest import MAX_SCALE, Manifest, Pack, read_manifest
-from dlp_local.packs.resolve import adapter_source
-from dlp_local.packs.transaction import bring, changing, check_changeable, inline, table
+from dlp_local.packs.manifest import MAX_SCALE, Manifest, read_manifest
+from dlp_local.packs.pack import Pack
+from dlp_local.packs.resolve import resolve_adapter
+from dlp_local.packs.transaction import (
+    check_changeable,
+    edited_manifest,
+    store_file,
+    toml_inline_table,
+    toml_table,
+)
 
 if TYPE_CHECKING:
     from dlp_local.hub.download import Progress
@@ -65,16 +72,16 @@ def inspect(path: Path, backbone: Header) -> Fit:
 
 def verify_pack(pack: Pack) -> list[str]:
     """Everything that is wrong with a pack, every byte of it read: hashes, and adapters that do not fit."""
-    found = pack.problems(pack.manifest.files(), recall=False)
-    if found:
-        return found
-    header = read_header(pack.path(pack.manifest.backbone))
+    problems = pack.problems(pack.manifest.files(), recall=False)
+    if problems:
+        return problems
+    header = read_header(pack.backbone_path)
     for adapter in pack.manifest.adapters.values():
         try:
             check_fits(read_lora(pack.path(adapter)), header)
         except PackError as error:
-            found.append(str(error))
-    return found
+            problems.append(str(error))
+    return problems
 
 
 def add_adapter(
@@ -86,7 +93,7 @@ def add_adapter(
     replace: bool = False,
     progress: Progress | None = None,
 ) -> None:
-    """Brings an adapter into a pack, with its examples: a GGUF file, a PEFT folder, which is converted, or `hf:…`.
+    """Adds an adapter to a pack, with its examples: a GGUF file, a PEFT folder, which is converted, or `hf:…`.
 
     What is checked is the pack's own copy: structure, numbers, and that it fits the backbone. One that is replaced
     leaves what was said of it. Raises `InputError` for a name that is none or taken and for values that no adapter may
@@ -96,26 +103,27 @@ def add_adapter(
     if name == BASE:
         raise InputError(f"adapter: '{BASE}' is what no adapter at all is called. Choose another name.")
     pack = Pack(folder, read_manifest(folder))
-    backbone = pack.path(pack.manifest.backbone)
     check_changeable(folder)
-    _check_said(change)
+    _check_change(change)
     _check_free(pack.manifest, name, replace)
-    with adapter_source(source, backbone, progress) as found, changing(folder) as document:
+    backbone = pack.backbone_path
+    with resolve_adapter(source, backbone, progress) as resolved, edited_manifest(folder) as document:
         _check_free(read_manifest(folder), name, replace)
-        entry = bring(folder, found.path, name, "gguf")
+        entry = store_file(folder, resolved.path, name, "gguf")
         copy = folder / entry["file"]
         try:
             lora = read_lora(copy)
             check_fits(lora, read_header(backbone))
         except PackError as error:
             raise PackError(str(error).replace(str(copy), str(source))) from None
-        known = {"license": found.license or lora.about.get("general.license"), "attribution": found.attribution}
-        entry |= {key: value for key, value in known.items() if value} | _fields(folder, name, change)
+        license = resolved.license or lora.about.get("general.license")
+        stated = {"license": license, "attribution": resolved.attribution}
+        entry |= {key: value for key, value in stated.items() if value} | _fields(folder, name, change)
         adapters = document.setdefault("adapters", tomlkit.table(is_super_table=True))
         if name in adapters:
             adapters[name].update(entry)
         else:
-            adapters[name] = inline(entry) if isinstance(adapters, InlineTable) else table(entry)
+            adapters[name] = toml_inline_table(entry) if isinstance(adapters, InlineTable) else toml_table(entry)
 
 
 def _check_free(manifest: Manifest, name: str, replace: bool) -> None:
@@ -129,9 +137,9 @@ def set_adapter(folder: Path, name: str, change: AdapterChange) -> None:
     Raises `InputError` for one that the pack does not have and for values that none may have; it then stays as it was.
     """
     check_changeable(folder)
-    _check_said(change)
-    with changing(folder) as document:
-        entry = _known(document, name)
+    _check_change(change)
+    with edited_manifest(folder) as document:
+        entry = _entry(document, name)
         for key, value in _fields(folder, name, change).items():
             entry[key] = value
         if entry.get("enabled") is True:
@@ -140,19 +148,19 @@ def set_adapter(folder: Path, name: str, change: AdapterChange) -> None:
 
 def remove_adapter(folder: Path, name: str) -> None:
     """Takes an adapter out of a pack, and removes its files where dlp-local brought them; raises `InputError`."""
-    with changing(folder) as document:
-        _known(document, name)
+    with edited_manifest(folder) as document:
+        _entry(document, name)
         del document["adapters"][name]
 
 
-def _known(document: tomlkit.TOMLDocument, name: str) -> Any:
+def _entry(document: tomlkit.TOMLDocument, name: str) -> Any:
     adapters: Mapping[str, Any] = document.get("adapters", {})
     if name not in adapters:
         raise InputError(unknown_name("adapter", name, sorted(adapters)))
     return adapters[name]
 
 
-def _check_said(change: AdapterChange) -> None:
+def _check_change(change: AdapterChange) -> None:
     """Raises `InputError` for a strength that no adapter may have, and for examples that cannot be used."""
     if change.scale is not None and not 0 < change.scale <= MAX_SCALE:
         raise InputError(f"scale: {change.scale:g} is none. Give a number over 0 and up to {MAX_SCALE:g}; 1 leaves it.")
@@ -163,9 +171,9 @@ def _check_said(change: AdapterChange) -> None:
 
 
 def _fields(folder: Path, name: str, change: AdapterChange) -> dict[str, Any]:
-    fields = {key: getattr(change, key) for key in AdapterChange.__slots__ if key != "examples"}
-    found = {key: value for key, value in fields.items() if value is not None}
+    fields: dict[str, Any] = {key: getattr(change, key) for key in AdapterChange.__slots__ if key != "examples"}
+    fields = {key: value for key, value in fields.items() if value is not None}
     if change.examples:
         suffix = "jsonl" if change.examples.suffix == ".jsonl" else "txt"
-        found["examples_file"] = inline(bring(folder, change.examples, f"{name}-examples", suffix))
-    return found
+        fields["examples_file"] = toml_inline_table(store_file(folder, change.examples, f"{name}-examples", suffix))
+    return fields

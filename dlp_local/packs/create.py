@@ -6,22 +6,27 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import tomlkit
 
-from dlp_local.core.errors import InputError, PackError
+from dlp_local.core.errors import InputError
 from dlp_local.core.files import sync_folder
-from dlp_local.core.paths import packs_folder
+from dlp_local.core.paths import packs_folder, user_path
 from dlp_local.core.text import did_you_mean
 from dlp_local.formats.gguf import STRING, read_header
-from dlp_local.packs.hash_cache import HashCache, forget
-from dlp_local.packs.locations import BUNDLED, bundled_pack, check_name, user_packs
-from dlp_local.packs.manifest import Adapter, File, Pack, manifest_text, open_pack
-from dlp_local.packs.resolve import backbone_source
-from dlp_local.packs.transaction import link_or_copy, locked, pack_errors, stored_name, table, write_manifest
+from dlp_local.hub.choice import RepoFile
+from dlp_local.packs.backbone_check import check_backbone
+from dlp_local.packs.clone import Content, share_file
+from dlp_local.packs.hash_cache import HashCache, forget_hashes
+from dlp_local.packs.locations import SHIPPED, bundled_pack, check_name, user_packs
+from dlp_local.packs.manifest import Adapter, File, manifest_text
+from dlp_local.packs.pack import Pack, open_pack
+from dlp_local.packs.resolve import SourceFile, resolve_backbone
+from dlp_local.packs.transaction import disk_errors_told, locked, stored_name, toml_table, write_manifest
 
 if TYPE_CHECKING:
     from dlp_local.hub.download import Progress
@@ -30,71 +35,88 @@ _MAKING = ".making-"
 _REMOVED = ".removed-"
 
 
-def copy_pack(name: str, source: Path) -> Path:
+def copy_pack(name: str, source: Path, *, progress: Progress | None = None) -> Path:
     """Makes a pack of the user's own out of another one, and returns its folder.
 
-    Its files are the same bytes on the disk where that can do so (hard links). Raises `InputError` for a name that is
-    none or taken, and `PackError` for a pack that is not sound.
+    Raises `InputError` for a name that is none or taken, and `PackError` for a pack that is not sound.
     """
 
     def fill(folder: Path) -> tomlkit.TOMLDocument:
         pack = open_pack(source)
         document = tomlkit.parse(manifest_text(source))
         document["name"] = name
-        links = {(file.file, file.file) for file in pack.manifest.files() if not isinstance(file, Adapter)}
+        copies = {(file.file, file.file) for file in pack.manifest.files() if not isinstance(file, Adapter)}
         for key, adapter in pack.manifest.adapters.items():
-            place = stored_name(key, adapter.sha256, "gguf")
-            document["adapters"][key]["file"] = place
-            links.add((adapter.file, place))
-        for old, new in links:
-            link_or_copy(source / old, folder / new)
+            name_inside = stored_name(key, adapter.sha256, "gguf")
+            document["adapters"][key]["file"] = name_inside
+            copies.add((adapter.file, name_inside))
+        for old, new in copies:
+            _share(source / old, folder / new, progress)
         return document
 
-    return _made(name, fill)
+    return _make(name, fill)
 
 
 def start_pack(
-    name: str, source: str | Path, about: Mapping[str, Any] = MappingProxyType({}), *, progress: Progress | None = None
+    name: str,
+    source: str | Path,
+    about: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    in_place: bool = False,
+    progress: Progress | None = None,
 ) -> Path:
     """Makes a pack around a GGUF backbone, with the bundled pack's encoder and no adapter; returns its folder.
 
-    The backbone is a file, `hf:…` or a name of the catalogue; the pack links to its bytes where the disk can do that.
+    The backbone is a file, `hf:…` or a name of the catalogue. It is brought into the pack, which nothing that happens
+    to the file reaches then; with `in_place` a file stays where it is, and the pack names its path and hash.
 
     `about` holds fields of `[backbone]`, and `description` of the pack. Raises `InputError` for a name that is none or
     taken and for a file that cannot be read, `PackError` for one that is no language model, and `HubError`.
     """
     _check_free(name)
-    backbone = backbone_source(source, progress)
+    if in_place and not user_path(source).is_file():
+        raise InputError(f"{source}: is no file of yours. Without --in-place it is brought into the pack.")
+    backbone = resolve_backbone(source, progress)
     header = read_header(backbone.path)
-    kind, license = header.values.get("general.type"), header.values.get("general.license")
-    if "general.architecture" not in header.values or (kind and kind.value != "model"):
-        raise PackError(f"{source}: is no language model. Name the GGUF file of one.")
+    check_backbone(header, str(source))
+    license = header.values.get("general.license")
+    stated = str(license.value) if license and license.kind == STRING else ""
 
     def fill(folder: Path) -> tomlkit.TOMLDocument:
         bundled = Pack(bundled_pack(), open_pack(bundled_pack(), only_routing=True).manifest)
         encoder = bundled.manifest.encoder
         for file in (encoder, encoder.tokenizer):
-            link_or_copy(bundled.path(file), folder / file.file)
-        link_or_copy(backbone.path, folder / "backbone.gguf")
+            share_file(bundled.path(file), folder / file.file)
         document = tomlkit.document()
         document["format"] = 1
         document["name"] = name
         fields = dict(about)
         if description := fields.pop("description", None):
             document["description"] = description
-        stated = str(license.value) if license and license.kind == STRING else ""
-        given = {"license": backbone.license or stated, "attribution": backbone.attribution}
-        document["backbone"] = table(_entry(folder, "backbone.gguf") | given | fields)
-        document["encoder"] = table(_as_written(encoder))
-        document["encoder"]["tokenizer"] = table(_as_written(encoder.tokenizer))
+        entry = _entry_in_place(backbone) if in_place else _stored_entry(backbone, folder, progress)
+        known = {"license": backbone.license or stated, "attribution": backbone.attribution}
+        document["backbone"] = toml_table(entry | known | fields)
+        document["encoder"] = toml_table(_as_written(encoder))
+        document["encoder"]["tokenizer"] = toml_table(_as_written(encoder.tokenizer))
         return document
 
-    return _made(name, fill)
+    return _make(name, fill)
 
 
-def _entry(folder: Path, name: str) -> dict[str, Any]:
-    path = folder / name
-    return {"file": name, "sha256": HashCache(folder, recall=False).sha256(path), "size": path.stat().st_size}
+def _stored_entry(backbone: SourceFile, folder: Path, progress: Progress | None) -> dict[str, Any]:
+    content = _share(backbone.path, folder / "backbone.gguf", progress)
+    return {"file": "backbone.gguf", "sha256": content.sha256, "size": content.size}
+
+
+def _entry_in_place(backbone: SourceFile) -> dict[str, Any]:
+    path = backbone.path.resolve()
+    return {"path": str(path), "sha256": HashCache(path, recall=False).sha256(path), "size": path.stat().st_size}
+
+
+def _share(source: Path, target: Path, progress: Progress | None) -> Content:
+    """Brings a file into a pack, and tells how far that is."""
+    file = RepoFile(source.name, source.stat().st_size)
+    return share_file(source, target, partial(progress.at, file) if progress else None)
 
 
 def _as_written(file: File) -> dict[str, Any]:
@@ -104,21 +126,21 @@ def _as_written(file: File) -> dict[str, Any]:
 def remove_pack(name: str) -> None:
     """Removes a pack of the user's own, for good; raises `InputError` where there is none of that name."""
     folder = packs_folder() / check_name(name, "pack")
-    if name == BUNDLED:
-        raise InputError("the bundled pack belongs to the program and stays.")
+    if name in SHIPPED and not folder.is_dir():
+        raise InputError(f"the {name} pack belongs to the program and stays.")
     if not folder.is_dir():
         near = did_you_mean(name, (pack.name for pack in user_packs()))
         raise InputError(f"there is no pack '{name}' of your own.{near} See `dlp-local pack list`.")
-    with pack_errors(folder), locked(packs_folder()):
-        forget(folder)
+    with disk_errors_told(folder), locked(packs_folder()):
+        forget_hashes(folder)
         gone = packs_folder() / f"{_REMOVED}{name}"
         os.replace(folder, gone)
         _clean()
 
 
-def _made(name: str, fill: Callable[[Path], tomlkit.TOMLDocument]) -> Path:
+def _make(name: str, fill: Callable[[Path], tomlkit.TOMLDocument]) -> Path:
     """Makes a pack's folder aside and gives it its name once everything in it is on the disk."""
-    with pack_errors(packs_folder()):
+    with disk_errors_told(packs_folder()):
         packs_folder().mkdir(parents=True, exist_ok=True)
         with locked(packs_folder()), _cleaned():
             folder = _check_free(name)
@@ -133,8 +155,8 @@ def _made(name: str, fill: Callable[[Path], tomlkit.TOMLDocument]) -> Path:
 def _check_free(name: str) -> Path:
     """The folder that a pack of this name will have; raises `InputError` for a name that is none or taken."""
     folder = packs_folder() / check_name(name, "pack")
-    if name == BUNDLED:
-        raise InputError(f"'{BUNDLED}' is the pack that comes with the program. Choose another name.")
+    if name in SHIPPED:
+        raise InputError(f"'{name}' is a pack that comes with the program. Choose another name.")
     if folder.exists():
         raise InputError(f"there is a pack '{name}' already. Use another name, or remove that one.")
     return folder

@@ -18,11 +18,12 @@ from filelock import FileLock, Timeout
 
 from dlp_local.core.errors import HubError, PackError
 from dlp_local.core.paths import downloads_folder
-from dlp_local.formats.gguf import read_leading_values
+from dlp_local.formats.gguf import read_header
 from dlp_local.formats.safetensors_file import open_safetensors
 from dlp_local.hub import client
 from dlp_local.hub.choice import PEFT_WEIGHTS, Reference, RepoFile, choose
 from dlp_local.hub.download import Downloader, Progress, persist
+from dlp_local.packs.backbone_check import check_backbone, is_adapter
 from dlp_local.packs.fetched import (
     Fetched,
     FetchedFile,
@@ -101,14 +102,14 @@ def _fetch(reference: Reference, downloads: Path, progress: Progress) -> Fetched
 def _gguf_kind(path: Path) -> Kind:
     """Whether a GGUF file is a backbone or an adapter; raises `PackError`, and deletes it, where it is neither."""
     try:
-        general_type = read_leading_values(path).get("general.type")
-        kind = general_type.value if general_type else "model"
-        if kind not in ("model", "adapter"):
-            raise PackError(f"{path.name}: is GGUF of the kind '{kind}', not a language model. Name another file.")
+        header = read_header(path)
+        if is_adapter(header):
+            return "adapter"
+        check_backbone(header, path.name)
     except PackError:
         path.unlink()
         raise
-    return "adapter" if kind == "adapter" else "backbone"
+    return "backbone"
 
 
 def _check_safetensors(path: Path) -> None:

@@ -77,6 +77,15 @@ def read_record(reference: Reference, downloads: Path) -> Fetched:
     return fetched
 
 
+def recorded_path(reference: Reference, downloads: Path) -> Path | None:
+    """Where what a reference last gave lies; None where nothing is there. Its bytes are not compared."""
+    try:
+        path = data_folder() / json.loads(_record(reference, downloads).read_text("utf-8"))["path"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return path if path.exists() else None
+
+
 def repository_folder(reference: Reference, downloads: Path) -> Path:
     """Where the files of a repository are kept, one folder for each commit."""
     return downloads / reference.repo.replace("/", "--")

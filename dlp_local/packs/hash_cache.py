@@ -1,7 +1,7 @@
-"""What the files of a pack were found to hold, remembered, so that a pack of gigabytes opens at once.
+"""The hashes of a pack's files, cached, so that a pack of gigabytes opens at once.
 
-A file is known again by its size, its time of change and its inode. What was changed just before it was read is not
-remembered: it could be changed once more within the same tick of the file system's clock.
+A file is unchanged where its size, its time of change and its inode are. The hash of a file that was changed just
+before it was read is not cached: it could be changed once more within the same tick of the file system's clock.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ Stamp = list[int | str]
 
 
 class HashCache:
-    """The remembered hashes of one pack's folder; without `recall` everything is read anew."""
+    """The cached hashes of one pack's folder; without `recall` every file is read again."""
 
     def __init__(self, folder: Path, *, recall: bool = True) -> None:
         self._folder = folder
-        self._file = _memory_of(folder)
+        self._file = _cache_file(folder)
         self._known: dict[str, Stamp] = {}
         self._is_new = False
         if recall:
@@ -36,7 +36,7 @@ class HashCache:
                 self._known = dict(json.loads(self._file.read_text("utf-8")).items())
 
     def sha256(self, path: Path) -> str:
-        """The hash of a file, remembered or read; raises `OSError` where it cannot be read."""
+        """The hash of a file, from the cache or its bytes; raises `OSError` where it cannot be read."""
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
             stamp = [status.st_size, status.st_mtime_ns, status.st_ino]
@@ -51,8 +51,8 @@ class HashCache:
             self._is_new = True
         return digest
 
-    def keep(self) -> None:
-        """Writes down what was read; without a data folder that can be written to, it is read again next time."""
+    def save(self) -> None:
+        """Writes the cache; where the data folder cannot be written to, the files are read again next time."""
         if self._is_new:
             with contextlib.suppress(OSError):
                 self._file.parent.mkdir(parents=True, exist_ok=True)
@@ -60,12 +60,12 @@ class HashCache:
                     part.write_text(json.dumps(self._known), "utf-8")
 
 
-def forget(folder: Path) -> None:
-    """Removes what is remembered of a pack's folder."""
+def forget_hashes(folder: Path) -> None:
+    """Removes the cache of a pack's folder."""
     with contextlib.suppress(OSError):
-        _memory_of(folder).unlink(missing_ok=True)
+        _cache_file(folder).unlink(missing_ok=True)
 
 
-def _memory_of(folder: Path) -> Path:
+def _cache_file(folder: Path) -> Path:
     name = hashlib.sha256(os.fsencode(os.path.realpath(folder))).hexdigest()[:32]
     return data_folder() / "verified" / f"{name}.json"

@@ -14,8 +14,9 @@ from dlp_local.hub.choice import PICKLES, Reference, RepoFile
 from dlp_local.hub.client import Repository
 from dlp_local.hub.download import Downloader
 from dlp_local.packs.fetched import Fetched, FetchedFile
-from dlp_local.packs.locations import BUNDLED
-from dlp_local.packs.manifest import Manifest, Pack, open_pack, read_manifest
+from dlp_local.packs.locations import SHIPPED
+from dlp_local.packs.manifest import Manifest, read_manifest
+from dlp_local.packs.pack import Pack, check_files
 from dlp_local.packs.transaction import locked
 
 
@@ -35,7 +36,7 @@ def install_pack(
     if not _is_installed(reference, manifest, installed, path):
         folder = manifest_file.path.removesuffix(path.name)
         downloader.get(pack_files(reference, repository.files, folder, manifest), root)
-        open_pack(path.parent)
+        check_files(Pack(path.parent, manifest), manifest.files(), backbone=False)
         _move(path.parent, installed, aside=commit_folder.with_name(f"{commit_folder.name}.damaged"))
     shutil.rmtree(root, ignore_errors=True)
     files = tuple(
@@ -72,8 +73,10 @@ def pack_files(reference: Reference, files: Iterable[RepoFile], folder: str, man
 
 def _is_installed(reference: Reference, manifest: Manifest, installed: Path, fetched: Path) -> bool:
     """Whether this very pack is there and undamaged; raises `PackError` where another one has its name."""
-    if manifest.name == BUNDLED:
-        raise PackError(f"{reference}: is called '{BUNDLED}', as the program's own pack. Its author must rename it.")
+    if manifest.name in SHIPPED:
+        raise PackError(
+            f"{reference}: is called '{manifest.name}', as a pack of the program. Its author must rename it."
+        )
     if not installed.exists():
         return False
     own_manifest = installed / fetched.name
@@ -82,7 +85,7 @@ def _is_installed(reference: Reference, manifest: Manifest, installed: Path, fet
             f"{reference}: there is another pack called '{manifest.name}'. Remove it first: "
             f"dlp-local pack remove {manifest.name}."
         )
-    return not Pack(installed, manifest).problems(manifest.files(), recall=False)
+    return not Pack(installed, manifest).problems(manifest.files(), backbone=False, recall=False)
 
 
 def _move(pack: Path, installed: Path, aside: Path) -> None:

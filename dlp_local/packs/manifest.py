@@ -1,11 +1,11 @@
-"""`pack.toml`: what a pack is made of. All problems of a pack are found and reported together."""
+"""`pack.toml`: the fields of a pack, read and checked; every wrong one is told, with its line."""
 
 from __future__ import annotations
 
 import os
 import stat
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -14,10 +14,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from dlp_local.core.errors import InputError, PackError
 from dlp_local.core.files import inside_folder
 from dlp_local.core.paths import MANIFEST
-from dlp_local.core.values import BASE, AdapterFile, Scope
-from dlp_local.packs.examples import read_rows
-from dlp_local.packs.hash_cache import HashCache
-from dlp_local.packs.locations import NAME
+from dlp_local.core.settings import Sampling
+from dlp_local.core.values import BASE, Scope
+from dlp_local.hub.choice import parse_reference
+from dlp_local.packs.locations import NAME_PATTERN
 from dlp_local.packs.toml_lines import line_of
 
 FORMAT = 1
@@ -26,8 +26,19 @@ MAX_MANIFEST = 16 << 20
 """Bytes of a `pack.toml`; a thousand adapters with twenty examples each take one or two millions."""
 
 MAX_SCALE = 8.0
-MAX_TEXT = 1 << 20
-"""Bytes of a chat template."""
+
+
+def _absolute(value: str) -> str:
+    if not Path(value).is_absolute():
+        raise ValueError("must be an absolute path")
+    return value
+
+
+def _reference(value: str) -> str:
+    try:
+        return str(parse_reference(value)) if value else ""
+    except InputError as error:
+        raise ValueError(str(error)) from None
 
 
 def _not_base(name: str) -> str:
@@ -40,22 +51,41 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class File(_Part):
-    """One file of a pack; with its `size` in bytes a cut one is told without reading it."""
+class Content(_Part):
+    """What a file must hold, and whose it is; with its `size` in bytes a cut one is told without reading it."""
 
-    file: Annotated[str, AfterValidator(inside_folder)]
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     size: int | None = Field(None, ge=0)
     license: str = ""
     attribution: str = ""
 
 
-class Backbone(File):
+class File(Content):
+    """One file inside the pack's folder."""
+
+    file: Annotated[str, AfterValidator(inside_folder)]
+
+
+class DistributionFile(_Part):
+    """A file that an installed Python distribution brings, and the version of it that has the right bytes."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    version: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.!+_-]*$")]
+    file: Annotated[str, AfterValidator(inside_folder)]
+
+
+class Backbone(Content):
     """The language model, and what it wants where the user's settings say nothing: see `Engine` and `Sampling` there.
 
+    It is one file: `file` inside the pack, `path` of the user's own, used in place, or one that comes with an installed
+    `distribution` or else is the same file on the `hub` (`hf:…`), from where `dlp-local pull` gets it.
     `chat_template` is Jinja in place of the one in the model's header, as text or as a file.
     """
 
+    file: Annotated[str, AfterValidator(inside_folder)] = ""
+    path: Annotated[str, AfterValidator(_absolute)] = ""
+    distribution: DistributionFile | None = None
+    hub: Annotated[str, AfterValidator(_reference)] = ""
     context: int | None = Field(None, ge=64)
     chat_template: str = ""
     chat_template_file: File | None = None
@@ -66,6 +96,18 @@ class Backbone(File):
         if self.chat_template and self.chat_template_file:
             raise ValueError("give chat_template or chat_template_file, not both")
         return self
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if sum(map(bool, (self.file, self.path, self.distribution or self.hub))) != 1:
+            raise ValueError("give one of file, path, and distribution or hub")
+        return self
+
+    @property
+    def packed(self) -> File | None:
+        """The backbone as a file of the pack; None where it is somewhere else."""
+        about = {"sha256": self.sha256, "size": self.size, "license": self.license, "attribution": self.attribution}
+        return File.model_validate({"file": self.file} | about) if self.file else None
 
 
 class Encoder(File):
@@ -89,7 +131,7 @@ class Manifest(_Part):
     """The whole of `pack.toml`."""
 
     format: int = Field(ge=FORMAT, le=FORMAT)
-    name: Annotated[str, Field(pattern=NAME)]
+    name: Annotated[str, Field(pattern=NAME_PATTERN)]
     description: str = ""
     greeting: str = ""
     examples: tuple[str, ...] = ()
@@ -99,7 +141,16 @@ class Manifest(_Part):
     router_before: File | None = None
     """The one that `router train` replaced last, for `router rollback`; no route needs it."""
 
-    adapters: dict[Annotated[str, Field(pattern=NAME), AfterValidator(_not_base)], Adapter] = {}
+    sampling: Sampling = Sampling()
+    """What is set here counts where the user has set nothing."""
+
+    adapters: dict[Annotated[str, Field(pattern=NAME_PATTERN), AfterValidator(_not_base)], Adapter] = {}
+
+    @model_validator(mode="after")
+    def _stop_has_one_place(self) -> Self:
+        if "stop" in self.sampling.model_fields_set:
+            raise ValueError("sampling.stop: write it as stop in [backbone]")
+        return self
 
     @property
     def enabled(self) -> dict[str, Adapter]:
@@ -107,11 +158,12 @@ class Manifest(_Part):
         return {name: adapter for name, adapter in sorted(self.adapters.items()) if adapter.enabled}
 
     def files(self, *, only_enabled: bool = False) -> Iterator[File]:
-        """Every file that the manifest names, or those that are in use: without adapters that are switched off."""
+        """Every file of the pack's folder that the manifest names; or those in use, without adapters switched off."""
         yield from self._routing()
         if self.router_before and not only_enabled:
             yield self.router_before
-        yield self.backbone
+        if self.backbone.packed:
+            yield self.backbone.packed
         if self.backbone.chat_template_file:
             yield self.backbone.chat_template_file
         for adapter in (self.enabled if only_enabled else self.adapters).values():
@@ -128,83 +180,6 @@ class Manifest(_Part):
         yield from (self.encoder, self.encoder.tokenizer)
         if self.router:
             yield self.router
-
-
-class Pack:
-    """An opened pack: its manifest and where its files are."""
-
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
-        self.folder = folder
-        self.manifest = manifest
-
-    @property
-    def name(self) -> str:
-        """The pack's own name."""
-        return self.manifest.name
-
-    def path(self, file: File) -> Path:
-        """Where a file of the pack is."""
-        return self.folder / file.file
-
-    def size(self, file: File) -> int:
-        """Bytes of a file of the pack; 0 where it is not there."""
-        try:
-            return self.path(file).stat().st_size
-        except OSError:
-            return 0
-
-    def adapter_files(self) -> list[AdapterFile]:
-        """The adapters that are not switched off, by name."""
-        adapters = self.manifest.enabled.items()
-        return [AdapterFile(name, self.path(adapter), adapter.scale, adapter.scope) for name, adapter in adapters]
-
-    def examples(self, name: str) -> tuple[str, ...]:
-        """The messages that an adapter of this name is for; raises `PackError` where their file cannot be used."""
-        adapter = self.manifest.adapters[name]
-        if adapter.examples_file is None:
-            return adapter.examples
-        try:
-            return adapter.examples + read_rows(self.path(adapter.examples_file))
-        except InputError as error:
-            raise PackError(str(error)) from None
-
-    def chat_template(self) -> str:
-        """The template in place of the backbone's own, or nothing; raises `PackError` for one that is no text."""
-        backbone = self.manifest.backbone
-        if backbone.chat_template_file is None:
-            return backbone.chat_template
-        path = self.path(backbone.chat_template_file)
-        try:
-            with path.open("rb") as file:
-                return file.read(MAX_TEXT).decode("utf-8")
-        except OSError as error:
-            raise PackError(f"{path}: cannot be read ({error.strerror}). Check the pack.") from None
-        except UnicodeDecodeError:
-            raise PackError(f"{path}: is not UTF-8. Mend the chat template.") from None
-
-    def problems(self, files: Iterable[File], *, recall: bool = True) -> list[str]:
-        """What is wrong with some files: missing, unreadable, or not the bytes that `pack.toml` promises.
-
-        Files that were found sound before and look unchanged are not read again, unless `recall` is off.
-        """
-        verified = HashCache(self.folder, recall=recall)
-        found = [problem for file in files if (problem := self._problem(file, verified))]
-        verified.keep()
-        return found
-
-    def _problem(self, file: File, verified: HashCache) -> str:
-        path = self.path(file)
-        try:
-            real = regular_inside(self.folder, file.file)
-            if file.size is not None and (size := real.stat().st_size) != file.size:
-                return f"{path}: is damaged or was changed (it has {size} bytes, and {MANIFEST} says {file.size})"
-            if verified.sha256(real) != file.sha256:
-                return f"{path}: is damaged or was changed (its sha256 is not the one in {MANIFEST})"
-        except OSError as error:
-            return f"{path}: cannot be read ({error.strerror})"
-        except ValueError as error:
-            return f"{path}: {error}"
-        return ""
 
 
 def regular_inside(folder: Path, name: str) -> Path:
@@ -225,7 +200,7 @@ def manifest_text(folder: Path) -> str:
             raw = file.read(MAX_MANIFEST + 1)
         if len(raw) > MAX_MANIFEST:
             raise ValueError(f"is larger than {MAX_MANIFEST >> 20} MiB")
-        return raw.decode("utf-8").replace("\r\n", "\n")
+        return raw.decode("utf-8-sig").replace("\r\n", "\n")
     except OSError as error:
         raise PackError(f"{path}: cannot be read ({error.strerror}). Name a pack's folder with --pack.") from None
     except UnicodeDecodeError as error:
@@ -254,16 +229,3 @@ def _field(text: str, place: tuple[str | int, ...], message: str) -> str:
 def read_manifest(folder: Path) -> Manifest:
     """Reads and checks a pack's `pack.toml`, and none of its files; raises `PackError` that lists every wrong field."""
     return parse_manifest(manifest_text(folder), folder / MANIFEST)
-
-
-def open_pack(folder: Path, *, only_routing: bool = False) -> Pack:
-    """Reads and checks a pack, or only what routing needs; raises `PackError` that lists everything that is wrong.
-
-    The files of adapters that are switched off are not looked at.
-    """
-    manifest = read_manifest(folder)
-    pack = Pack(folder, manifest)
-    if problems := pack.problems(manifest.routing_files() if only_routing else manifest.files(only_enabled=True)):
-        listing = "\n".join(f"  {problem}" for problem in problems)
-        raise PackError(f"pack '{pack.name}': get these files again, or install dlp-local anew:\n{listing}")
-    return pack

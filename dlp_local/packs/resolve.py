@@ -1,4 +1,4 @@
-"""What a user names as the source of a backbone or an adapter, as a GGUF file: a path, a PEFT folder, or `hf:…`."""
+"""From what a user names as a backbone or an adapter (a path, a PEFT folder, `hf:…`) to a GGUF file."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """A GGUF file, and what is known of where it comes from."""
+class SourceFile:
+    """A GGUF file to bring into a pack, and what is known of where it comes from."""
 
     path: Path
     license: str = ""
@@ -29,44 +29,44 @@ class Source:
 
 
 @contextlib.contextmanager
-def adapter_source(source: str | Path, backbone: Path, progress: Progress | None = None) -> Iterator[Source]:
+def resolve_adapter(source: str | Path, backbone: Path, progress: Progress | None = None) -> Iterator[SourceFile]:
     """The GGUF file of an adapter; a PEFT folder is converted for the backbone, and that file goes at the end.
 
     Raises what `fetch` and `convert_peft` raise, and `InputError` for what cannot be read.
     """
-    found = _found(source, ("adapter", "peft"), progress)
-    if not found.path.is_dir():
-        yield _readable(found)
+    named = _local_or_fetched(source, ("adapter", "peft"), progress)
+    if not named.path.is_dir():
+        yield _readable(named)
         return
     with temporary_folder() as folder:
         out = folder / "adapter.gguf"
-        about = {"license": found.license} if found.license else {}
-        convert_peft(found.path, backbone, out, about=about, half=True)
-        yield Source(out, found.license, found.attribution)
+        about = {"license": named.license} if named.license else {}
+        convert_peft(named.path, backbone, out, about=about, half=True)
+        yield SourceFile(out, named.license, named.attribution)
 
 
-def backbone_source(source: str | Path, progress: Progress | None = None) -> Source:
-    """The GGUF file of a backbone, which may be a name of the catalogue, too; raises as `adapter_source` does."""
+def resolve_backbone(source: str | Path, progress: Progress | None = None) -> SourceFile:
+    """The GGUF file of a backbone, which may be a name of the catalogue, too; raises as `resolve_adapter` does."""
     entries = catalogue()
     known = entries.get(str(source))
     near = did_you_mean(str(source), entries)
-    return _readable(_found(str(known.reference) if known else source, ("backbone",), progress), near)
+    return _readable(_local_or_fetched(str(known.reference) if known else source, ("backbone",), progress), near)
 
 
-def _found(source: str | Path, kinds: tuple[str, ...], progress: Progress | None) -> Source:
+def _local_or_fetched(source: str | Path, kinds: tuple[str, ...], progress: Progress | None) -> SourceFile:
     if not str(source).startswith("hf:"):
-        return Source(user_path(source))
+        return SourceFile(user_path(source))
     from dlp_local.hub.choice import parse_reference
     from dlp_local.packs.fetch import fetch
 
     fetched = fetch(parse_reference(str(source)), progress=progress)
     if fetched.kind not in kinds:
         raise InputError(f"{source}: is of the kind '{fetched.kind}', and {' or '.join(kinds)} is wanted here.")
-    return Source(fetched.path, fetched.license, fetched.source)
+    return SourceFile(fetched.path, fetched.license, fetched.source)
 
 
-def _readable(source: Source, near: str = "") -> Source:
-    """The source as it is; raises `InputError` where it is no file that can be read, with the name it is `near` to."""
+def _readable(source: SourceFile, near: str = "") -> SourceFile:
+    """The source unchanged; raises `InputError` where it is no file that can be read, with the name it is `near` to."""
     if source.path.exists() and not source.path.is_file():  # a pipe or a device, which may have no end
         raise InputError(f"{source.path}: is no file. Name a GGUF file.")
     try:

@@ -59,7 +59,7 @@ def test_an_adapters_header_and_tensors_are_complete(bundled, name):
 
 def test_engine_and_header_agree_on_the_invocation_tokens(bundled):
     pack = open_pack(bundled)
-    with Backbone(pack.path(pack.manifest.backbone), Options()) as backbone:
+    with Backbone(pack.backbone_path, Options()) as backbone:
         user = backbone.tokenize("<|user|>", special=True)
         for file in pack.adapter_files():
             assert list(read_lora(file.path).invocation_tokens) == user

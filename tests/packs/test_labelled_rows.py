@@ -3,7 +3,7 @@
 import pytest
 
 from dlp_local.core.errors import InputError
-from dlp_local.packs.examples import read_labelled_rows
+from dlp_local.packs.example_rows import read_labelled_rows
 
 
 @pytest.mark.parametrize(

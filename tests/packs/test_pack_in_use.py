@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -18,8 +19,9 @@ from dlp_local.core.values import AdapterChange
 from dlp_local.opening import settings_for
 from dlp_local.packs import open_pack
 from dlp_local.packs.adapters import set_adapter
+from dlp_local.packs.backbone_check import trained_context
 from dlp_local.packs.catalogue import catalogue
-from dlp_local.packs.create import copy_pack, start_pack
+from dlp_local.packs.create import start_pack
 from dlp_local.packs.locations import find_pack
 from dlp_local.packs.manifest import read_manifest
 from tests.support.hub_server import Repo
@@ -28,11 +30,6 @@ from tests.support.peft_folder import write_backbone, write_folder
 from tests.support.prompts import PROMPTS
 
 SQL = PROMPTS["sql"][0]
-
-
-@pytest.fixture
-def mine(bundled):
-    return copy_pack("mine", bundled)
 
 
 @pytest.fixture
@@ -152,6 +149,27 @@ def test_the_stop_texts_of_a_pack_end_an_answer_unless_the_user_set_some(mine, m
         assert answer(assistant, "to ISO: 4 July 1999") == "1999-"
 
 
+def test_the_sampling_of_a_pack_holds_unless_the_user_set_some(mine, monkeypatch):
+    document = tomlkit.parse((mine / "pack.toml").read_text("utf-8"))
+    document["sampling"] = {"temperature": 0.7, "min_p": 0.0, "max_tokens": 3}
+    (mine / "pack.toml").write_text(tomlkit.dumps(document), "utf-8")
+    monkeypatch.setenv("DLP_LOCAL_SAMPLING__TEMPERATURE", "0")
+    sampling = settings_for(open_pack(mine), load_settings()).sampling
+    assert (sampling.temperature, sampling.min_p, sampling.max_tokens) == (0, 0.0, 3)
+    assert sampling.top_k == load_settings().sampling.top_k
+    with open_assistant(load_settings(), mine) as assistant:
+        assert answer(assistant, "to ISO: 4 July 1999", mix=Mix.of({"dates": 1.0})) != "1999-07-04"
+
+
+@pytest.mark.parametrize(("field", "told"), [({"heat": 1}, "sampling.heat"), ({"stop": ["x"]}, "write it as stop in")])
+def test_sampling_that_cannot_be_is_told(mine, field, told):
+    document = tomlkit.parse((mine / "pack.toml").read_text("utf-8"))
+    document["sampling"] = field
+    (mine / "pack.toml").write_text(tomlkit.dumps(document), "utf-8")
+    with pytest.raises(PackError, match=told):
+        open_pack(mine)
+
+
 TEMPLATE = "{% for m in messages %}<|{{ m.role }}|>to ISO: {{ m.content }}<|end|>{% endfor %}<|assistant|>"
 
 
@@ -235,9 +253,36 @@ def test_a_pack_starts_around_a_backbone_from_the_command_line(bundled, tmp_path
     out("adapters", "add", bundled / "dates.gguf", "--name", "dates", "--pack", "fresh")
     assert out("ask", "--pack", "fresh", "--mix", "dates", "4 July 1999") == "1999\n"
     shown = json.loads(out("pack", "show", "fresh", "--json"))
-    assert shown["backbone"] == {"context": 512, "chat_template": TEMPLATE, "stop": ["-"]}
+    assert shown["backbone"] == {
+        "context": 512, "chat_template": TEMPLATE, "stop": ["-"], "notice": "",
+        "path": str(packs_folder() / "fresh" / "backbone.gguf"),
+    }  # fmt: skip
     assert "--from PACK" in refused(2, "pack", "create", "other")
     assert "as it is" in refused(2, "pack", "create", "other", "--from", "bundled", "--context", "512")
+
+
+def test_a_context_above_the_trained_length_is_told_at_create_show_and_ask(bundled):
+    trained = trained_context(bundled / "backbone.gguf")
+    both = f"a context of 65536 tokens is asked for, and the backbone was trained for {trained}: {trained} are used"
+    made = run("pack", "create", "fresh", "--backbone", bundled / "backbone.gguf", "--context", 65536)
+    assert both in made.stderr.decode()
+    assert both in out("pack", "show", "fresh")
+    assert json.loads(out("pack", "show", "fresh", "--json"))["backbone"]["notice"].startswith(both)
+    assert both in run("ask", "hello", "--pack", "fresh", "--max-tokens", 1).stderr.decode()
+    wished = run("ask", "hello", "--max-tokens", 1, DLP_LOCAL_ENGINE__CONTEXT="65536")
+    assert both in wished.stderr.decode()
+    assert run("ask", "hello", "--max-tokens", 1).stderr == b"", "the default is no wish"
+
+
+def test_a_backbone_is_used_in_place_from_the_command_line(bundled, tmp_path):
+    own = shutil.copyfile(bundled / "backbone.gguf", tmp_path / "own.gguf")
+    out("pack", "create", "fresh", "--backbone", own, "--in-place")
+    assert str(own) in out("pack", "show", "fresh")
+    assert f"its backbone, {own}, too" in out("pack", "verify", "fresh")
+    own.unlink()
+    assert "is no longer there" in refused(3, "pack", "verify", "fresh")
+    assert "missing" in out("pack", "list")
+    assert "is no longer there" in refused(3, "ask", "hello", "--pack", "fresh")
 
 
 @pytest.mark.parametrize(

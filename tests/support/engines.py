@@ -33,7 +33,7 @@ def open_engine(
 ) -> Any:
     """A pack's engine, or another kind of engine on it, with these of its settings."""
     pack = open_pack(folder)
-    return kind(pack.path(pack.manifest.backbone), adapter_files(folder, scopes), Options(**options))
+    return kind(pack.backbone_path, adapter_files(folder, scopes), Options(**options))
 
 
 def ask(

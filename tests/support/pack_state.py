@@ -3,6 +3,7 @@
 import hashlib
 
 from dlp_local.packs import transaction
+from dlp_local.packs.manifest import read_manifest
 
 
 def pack_state(folder):
@@ -12,3 +13,8 @@ def pack_state(folder):
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != transaction.LOCK
     }
+
+
+def adapter_of(folder, name):
+    """What the manifest of a pack says of an adapter."""
+    return read_manifest(folder).adapters[name]

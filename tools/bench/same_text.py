@@ -43,7 +43,7 @@ class Bench:
         pack = open_pack(bundled_pack())
         files = pack.adapter_files()
         options = Options(stack=True)
-        self._backbone = Backbone(pack.path(pack.manifest.backbone), options)
+        self._backbone = Backbone(pack.backbone_path, options)
         self._prompts = PromptBuilder(self._backbone)
         self._mixer = Mixer(self._backbone, files, options)
         self._copies: dict[str, list[Adapter]] = {file.name: [] for file in files}

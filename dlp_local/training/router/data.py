@@ -17,7 +17,7 @@ from dlp_local.core.values import BASE
 from dlp_local.history import History
 from dlp_local.history.accepted_routes import accepted_routes
 from dlp_local.packs import Pack
-from dlp_local.packs.examples import read_labelled_rows
+from dlp_local.packs.example_rows import read_labelled_rows
 
 HELD_OUT, MOST_HELD_OUT = 500, 0.2
 """About so many rows are held out, or this share of them where they are few.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dlp_local.core.values import BASE
 from dlp_local.packs import Pack
-from dlp_local.packs.examples import read_labelled_rows
+from dlp_local.packs.example_rows import read_labelled_rows
 from dlp_local.routing import MessageRouter
 from dlp_local.training.router.data import check_labels
 from dlp_local.training.router.metrics import Figures, figures

@@ -21,7 +21,7 @@ from dlp_local.core.files import temporary_folder
 from dlp_local.core.paths import embeddings_file
 from dlp_local.core.values import BASE
 from dlp_local.packs import Pack, open_pack
-from dlp_local.packs.examples import read_labelled_rows
+from dlp_local.packs.example_rows import read_labelled_rows
 from dlp_local.packs.router import place_router
 from dlp_local.packs.transaction import check_changeable
 from dlp_local.routing import Encoder, MessageRouter, Router

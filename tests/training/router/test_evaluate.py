@@ -5,7 +5,7 @@ from dlp_local.core.values import BASE, AdapterChange
 from dlp_local.opening import open_router
 from dlp_local.packs import open_pack
 from dlp_local.packs.adapters import set_adapter
-from dlp_local.packs.examples import read_labelled_rows
+from dlp_local.packs.example_rows import read_labelled_rows
 from dlp_local.training.router.evaluate import evaluate
 from tests.support.router_rows import open_pack_router, rows_of, write_rows
 

@@ -8,7 +8,7 @@ from dlp_local.core.errors import InputError
 from dlp_local.core.values import BASE
 from dlp_local.packs.adapters import add_adapter
 from dlp_local.packs.create import start_pack
-from dlp_local.packs.examples import read_labelled_rows
+from dlp_local.packs.example_rows import read_labelled_rows
 from dlp_local.packs.manifest import read_manifest
 from dlp_local.packs.router import place_router
 from dlp_local.routing import Router

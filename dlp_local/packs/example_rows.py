@@ -1,4 +1,4 @@
-"""Rows of examples: a file of messages that an adapter is for."""
+"""Files of example rows: the messages that an adapter is for, and labelled ones for several adapters."""
 
 from __future__ import annotations
 
