@@ -25,6 +25,16 @@ SHAPES = {
     "qwen2.5-1.5b-instruct": (28, 12, 2, 128),
     "smollm2-1.7b-instruct": (24, 32, 32, 64),
     "qwen2.5-7b-instruct": (28, 28, 4, 128),
+    "lfm2-350m": (16, 16, 8, 64),
+    "gemma-3-1b-it": (26, 4, 1, 256),
+    "qwen3-1.7b": (28, 16, 8, 128),
+    "granite-3.1-2b-instruct": (40, 32, 8, 64),
+    "smollm3-3b": (36, 16, 4, 128),
+    "llama-3.2-3b-instruct": (28, 24, 8, 128),
+    "gemma-3-4b-it": (34, 8, 4, 256),
+    "qwen3-4b-instruct-2507": (36, 32, 8, 128),
+    "granite-3.1-8b-instruct": (40, 32, 8, 128),
+    "qwen3-8b": (36, 32, 8, 128),
 }
 """Layers, heads, KV heads and head length, from the configurations that the catalogue cites."""
 
@@ -52,17 +62,22 @@ def test_the_memory_that_the_catalogue_states_is_what_the_engine_asks_for(name):
     assert needed <= entry.ram <= needed + 1e8
 
 
+def test_the_catalogue_begins_with_the_smallest():
+    sizes = [entry.size for entry in catalogue().values()]
+    assert sizes == sorted(sizes)
+
+
 def test_the_catalogue_has_names_that_are_references():
     for name, entry in catalogue().items():
         assert named_reference(name) == entry.reference
         assert entry.license
     assert named_reference("hf:ana/model") == Reference("ana/model")
-    with pytest.raises(InputError, match=r"'model' is not in the catalogue. Write hf:owner/repo, or one of: qwen2\.5"):
+    with pytest.raises(InputError, match=r"is not in the catalogue. Write hf:owner/repo, or one of: lfm2-350m"):
         named_reference("model")
 
 
 def test_the_catalogue_is_listed_and_without_a_name_it_is_pointed_to():
-    assert b"qwen2.5-1.5b-instruct   986 MB  1.70 GB  apache-2.0" in run("--list").stdout
+    assert b"qwen2.5-1.5b-instruct     986 MB  1.70 GB  apache-2.0" in run("--list").stdout
     rows = [json.loads(line) for line in run("--list", "--json").stdout.splitlines()]
     assert [row["name"] for row in rows] == list(catalogue())
     process = run()
