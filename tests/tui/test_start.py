@@ -55,6 +55,6 @@ def test_run_chat_returns_the_exit_code(monkeypatch, code):
 
 async def test_what_there_is_to_say_of_the_pack_is_said_when_it_is_open():
     fake = FakeAssistant()
-    fake.notices = ("a context of 4096 tokens is asked for", "this is the small pack")
+    fake.notices = ("4096 tokens are asked for", "this is the small pack")
     async with window(fake) as w:
-        await w.sees("a context of 4096 tokens is asked for", "this is the small pack")
+        await w.sees("4096 tokens are asked for", "this is the small pack")
