@@ -69,7 +69,7 @@ def list_all(pack: PackOption = None, as_json: JsonOption = False) -> None:
     adapters = sorted(opened.manifest.adapters.items())
     if as_json:
         for name, adapter in adapters:
-            terminal.write_json({"name": name} | _said(opened, name, adapter))
+            terminal.write_json({"name": name} | _manifest_json(opened, name, adapter))
         return
     table = Table("name", "scale", "scope", "examples", "", box=None, pad_edge=False)
     table.columns[1].justify = table.columns[3].justify = "right"
@@ -90,7 +90,7 @@ def show(name: NameArgument, pack: PackOption = None, as_json: JsonOption = Fals
     backbone = opened.backbone_path
     fit = inspect(opened.path(adapter), read_header(backbone))
     if as_json:
-        terminal.write_json({"name": name} | _said(opened, name, adapter) | _found(fit))
+        terminal.write_json({"name": name} | _manifest_json(opened, name, adapter) | _file_json(fit))
         return
     lines = {
         "description": adapter.description,
@@ -167,13 +167,13 @@ def _opened(pack: str | None) -> Pack:
     return Pack(folder, read_manifest(folder))
 
 
-def _said(pack: Pack, name: str, adapter: Adapter) -> dict[str, Any]:
+def _manifest_json(pack: Pack, name: str, adapter: Adapter) -> dict[str, Any]:
     """What `pack.toml` says."""
     said = adapter.model_dump(exclude={"examples_file"}, mode="json")
     return said | {"path": str(pack.path(adapter)), "examples": list(pack.examples(name))}
 
 
-def _found(fit: Fit) -> dict[str, Any]:
+def _file_json(fit: Fit) -> dict[str, Any]:
     """What its file says."""
     return {
         "architecture": fit.architecture,

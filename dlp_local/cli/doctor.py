@@ -21,16 +21,16 @@ def doctor(pack: PackOption = None, as_json: JsonOption = False) -> None:
     """Check the machine, every pack and one real answer; exit code 0 only if all is well."""
     from dlp_local.doctor import run_checks
 
-    found = []
+    checks = []
     for check in run_checks(pack):
-        found.append(check)
+        checks.append(check)
         if not as_json:
             _print(check)
-    wrong = sum(not check.is_well for check in found)
+    wrong = sum(not check.is_well for check in checks)
     if as_json:
-        terminal.write_json({"well": not wrong, "checks": [_json(check) for check in found]})
+        terminal.write_json({"well": not wrong, "checks": [_json(check) for check in checks]})
     else:
-        print(f"{wrong} of {len(found)} findings are not well." if wrong else "All is well.")
+        print(f"{wrong} of {len(checks)} checks are not well." if wrong else "All is well.")
     if wrong:
         raise typer.Exit(ExitCode.FAILURE)
 

@@ -34,7 +34,7 @@ def catalogue_file() -> Path:
 def catalogue() -> dict[str, Entry]:
     """The backbones by name, in the order of the file: the smallest first."""
     raw = tomllib.loads(catalogue_file().read_text("utf-8"))
-    return {name: Entry(name, parse_reference(given.pop("reference")), **given) for name, given in raw.items()}
+    return {name: Entry(name, parse_reference(fields.pop("reference")), **fields) for name, fields in raw.items()}
 
 
 def named_reference(text: str) -> Reference:

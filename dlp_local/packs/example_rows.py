@@ -32,16 +32,16 @@ def read_labelled_rows(path: Path) -> tuple[tuple[str, str], ...]:
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
     """Each line that is not blank, with the words for where it is."""
     raw = read_bytes(path, MAX_BYTES, "Give fewer examples.")
-    found = False
+    has_rows = False
     for number, line in enumerate(raw.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
         try:
             text = line.decode("utf-8").strip()
         except UnicodeDecodeError:
             raise InputError(f"{path}, line {number}: is not UTF-8. Convert the file first.") from None
         if text:
-            found = True
+            has_rows = True
             yield text, f"{path}, line {number}"
-    if not found:
+    if not has_rows:
         raise InputError(f"{path}: holds no examples. Write one a line.")
 
 

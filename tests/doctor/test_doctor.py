@@ -81,7 +81,7 @@ def test_a_damaged_pack_fails_and_the_report_is_still_whole(pack_copy):
     assert checks["bundled: examples"]["well"]
     text = run("--pack", str(pack_copy))
     assert text.returncode == 1
-    assert text.stdout.decode().endswith(f"2 of {len(checks)} findings are not well.\n")
+    assert text.stdout.decode().endswith(f"2 of {len(checks)} checks are not well.\n")
 
 
 def test_a_pack_that_is_not_there_fails_and_the_report_is_still_whole():

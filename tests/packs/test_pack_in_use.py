@@ -7,16 +7,19 @@ import shlex
 import shutil
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import tomlkit
 
 from dlp_local import Mix, ReplyDone, open_assistant
+from dlp_local.assistant import Assistant
 from dlp_local.core.errors import InputError, PackError
 from dlp_local.core.paths import packs_folder
 from dlp_local.core.settings import load_settings
 from dlp_local.core.values import AdapterChange
-from dlp_local.opening import settings_for
+from dlp_local.engine.local.process.client import EngineProcess
+from dlp_local.opening import open_router, settings_for
 from dlp_local.packs import open_pack
 from dlp_local.packs.adapters import set_adapter
 from dlp_local.packs.backbone_check import trained_context
@@ -104,16 +107,22 @@ def test_an_adapter_that_does_not_fit_leaves_the_assistant_and_the_pack_as_they_
     assert answer(opened) == before
 
 
-def test_an_adapter_that_the_engine_refuses_is_taken_out_of_the_pack_again(opened, mine, bundled, monkeypatch):
-    def refuse(_):
+class Refusing(EngineProcess):
+    """An engine that takes no further adapter."""
+
+    def add_adapter(self, file):
         raise PackError("refused")
 
+
+def test_an_adapter_that_the_engine_refuses_is_taken_out_of_the_pack_again(mine, bundled):
     before = (mine / "pack.toml").read_bytes()
-    monkeypatch.setattr(opened._engine, "add_adapter", refuse)
-    with pytest.raises(PackError, match="refused"):
-        opened.add_adapter(bundled / "sql.gguf", "more")
-    assert (mine / "pack.toml").read_bytes() == before
-    assert "more" not in opened.adapters
+    pack, settings = open_pack(mine), load_settings()
+    engine = Refusing(pack.backbone_path, pack.adapter_files(), settings.engine)
+    with Assistant(pack, settings, engine, partial(open_router, settings=settings)) as opened:
+        with pytest.raises(PackError, match="refused"):
+            opened.add_adapter(bundled / "sql.gguf", "more")
+        assert (mine / "pack.toml").read_bytes() == before
+        assert "more" not in opened.adapters
 
 
 def test_the_bundled_pack_is_not_changed_through_a_running_assistant(assistant, bundled):
