@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -142,5 +143,16 @@ def _print(fetched: Fetched) -> None:
     print(f"{fetched.kind}: {visible(str(fetched.path))}")
     print(f"from {visible(fetched.source)}, {size_text(fetched.size)}, verified")
     print(f"license: {visible(fetched.license) or 'none is stated; look at the repository before you use it'}")
+    if fetched.kind == "pack" and (missing := _missing_backbone(fetched.path)):
+        print(f"but {visible(missing)}")
     path = visible(str(fetched.path))
     print("next: " + NEXT[fetched.kind].format(path=f'"{path}"' if " " in path else path, name=fetched.path.name))
+
+
+def _missing_backbone(folder: Path) -> str:
+    """How to get the backbone of a pack where it is not on this machine; else nothing."""
+    from dlp_local.packs.backbone_location import find_backbone, how_to_get
+    from dlp_local.packs.manifest import read_manifest
+
+    backbone = read_manifest(folder).backbone
+    return "" if find_backbone(folder, backbone) else how_to_get(backbone)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import errno
 import hashlib
 import os
 import sys
@@ -22,7 +23,7 @@ FICLONE = 0x40049409
 """Linux's ioctl that makes one file a clone of another (linux/fs.h); btrfs, XFS and bcachefs have it."""
 
 Copied = Callable[[int], None]
-"""Receives how many bytes of the file are done."""
+"""Receives how many bytes of a file are done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def share_file(source: Path, target: Path, copied: Copied | None = None) -> Cont
     target.parent.mkdir(parents=True, exist_ok=True)
     if not (_is_own(source) and _link(source, target)):
         return bring_file(source, target, copied)
-    return _hash(target, copied)
+    return hash_file(target, copied)
 
 
 def bring_file(source: Path, target: Path, copied: Copied | None = None) -> Content:
@@ -53,13 +54,27 @@ def bring_file(source: Path, target: Path, copied: Copied | None = None) -> Cont
     """
     source = Path(os.path.realpath(source))
     target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
     try:
-        content = _hash(target, copied) if _clone(source, target) else _copy(source, target, copied)
+        content = hash_file(target, copied) if _clone(source, target) else _copy(source, target, copied)
         sync_folder(target.parent)
     except BaseException:
         target.unlink(missing_ok=True)
         raise
     return content
+
+
+def hash_file(path: Path, hashed: Copied | None = None) -> Content:
+    """Reads a file to its end; raises `OSError`."""
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as read:
+        while chunk := read.read(CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+            if hashed:
+                hashed(size)
+    return Content(digest.hexdigest(), size)
 
 
 def _is_own(path: Path) -> bool:
@@ -101,17 +116,6 @@ def _clone_on_macos(source: Path, target: Path) -> bool:
     """By clonefile(2), which APFS has."""
     libc = ctypes.CDLL(ctypes.util.find_library("c"))
     return bool(libc.clonefile(os.fsencode(source), os.fsencode(target), ctypes.c_uint32(0)) == 0)
-
-
-def _hash(path: Path, copied: Copied | None) -> Content:
-    digest, size = hashlib.sha256(), 0
-    with path.open("rb") as read:
-        while chunk := read.read(CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-            if copied:
-                copied(size)
-    return Content(digest.hexdigest(), size)
 
 
 def _copy(source: Path, target: Path, copied: Copied | None) -> Content:

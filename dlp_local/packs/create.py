@@ -20,8 +20,8 @@ from dlp_local.core.text import did_you_mean
 from dlp_local.formats.gguf import STRING, read_header
 from dlp_local.hub.choice import RepoFile
 from dlp_local.packs.backbone_check import check_backbone
-from dlp_local.packs.clone import Content, share_file
-from dlp_local.packs.hash_cache import HashCache, forget_hashes
+from dlp_local.packs.clone import Content, hash_file, share_file
+from dlp_local.packs.hash_cache import forget_hashes
 from dlp_local.packs.locations import SHIPPED, bundled_pack, check_name, user_packs
 from dlp_local.packs.manifest import Adapter, File, manifest_text
 from dlp_local.packs.pack import Pack, open_pack
@@ -110,7 +110,8 @@ def _stored_entry(backbone: SourceFile, folder: Path, progress: Progress | None)
 
 def _entry_in_place(backbone: SourceFile) -> dict[str, Any]:
     path = backbone.path.resolve()
-    return {"path": str(path), "sha256": HashCache(path, recall=False).sha256(path), "size": path.stat().st_size}
+    content = hash_file(path)
+    return {"path": str(path), "sha256": content.sha256, "size": content.size}
 
 
 def _share(source: Path, target: Path, progress: Progress | None) -> Content:

@@ -24,11 +24,11 @@ from dlp_local.hub import client
 from dlp_local.hub.choice import PEFT_WEIGHTS, Reference, RepoFile, choose
 from dlp_local.hub.download import Downloader, Progress, persist
 from dlp_local.packs.backbone_check import check_backbone, is_adapter
+from dlp_local.packs.clone import hash_file
 from dlp_local.packs.fetched import (
     Fetched,
     FetchedFile,
     Kind,
-    file_sha256,
     read_record,
     repository_folder,
     write_record,
@@ -93,7 +93,7 @@ def _fetch(reference: Reference, downloads: Path, progress: Progress) -> Fetched
     else:
         kind, path = _gguf_kind(paths[0]), paths[0]
     files = tuple(
-        FetchedFile(path, file.size, file.sha256 or file_sha256(path))
+        FetchedFile(path, file.size, file.sha256 or hash_file(path).sha256)
         for path, file in zip(paths, choice.files, strict=True)
     )
     return Fetched(reference, kind, path, files, repository.commit, repository.license)

