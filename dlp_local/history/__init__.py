@@ -7,7 +7,8 @@ from pathlib import Path
 
 from dlp_local.core.errors import HistoryError
 from dlp_local.core.paths import history_file
-from dlp_local.history.store import DamagedHistoryError, History
+from dlp_local.history.database import DamagedHistoryError
+from dlp_local.history.store import History
 
 __all__ = ["History", "open_history"]
 
@@ -15,20 +16,29 @@ __all__ = ["History", "open_history"]
 def open_history(path: Path | None = None) -> tuple[History, str]:
     """Opens the history, and says what the user must know, if anything.
 
-    A damaged file is kept under another name, and a new one made. Where no file can be used, what follows is kept in
-    memory only.
+    A damaged file is kept under another name, and a new one made. One that may only be read is opened all the same.
+    Where no file can be used, what follows is kept in memory only.
     """
     path = path or history_file()
     try:
-        return History(path), ""
+        history = History(path)
     except DamagedHistoryError:
-        aside = path.with_name(f"{path.name}.damaged-{datetime.now():%Y%m%d-%H%M%S}")
-        try:
-            path.rename(aside)
-            for left in ("-wal", "-shm"):
-                path.with_name(path.name + left).unlink(missing_ok=True)
-            return History(path), f"The history was damaged. It was kept as {aside}, and a new one was begun."
-        except OSError as error:
-            return History(None), f"{path}: the history is damaged ({error.strerror}). This chat is not saved."
+        return _begin_anew(path)
+    except HistoryError as error:
+        return History(None), f"{error} This chat is not saved."
+    return history, f"{path}: may only be read. This chat is not saved." if history.read_only else ""
+
+
+def _begin_anew(damaged: Path) -> tuple[History, str]:
+    """A new history in the place of a damaged one, which is kept with what belongs to it."""
+    aside = damaged.with_name(f"{damaged.name}.damaged-{datetime.now():%Y%m%d-%H%M%S}")
+    try:
+        damaged.rename(aside)
+        for suffix in ("-wal", "-shm"):
+            if (part := damaged.with_name(damaged.name + suffix)).exists():
+                part.rename(aside.with_name(aside.name + suffix))
+        return History(damaged), f"The history was damaged. It was kept as {aside}, and a new one was begun."
+    except OSError as error:
+        return History(None), f"{damaged}: the history is damaged ({error.strerror}). This chat is not saved."
     except HistoryError as error:
         return History(None), f"{error} This chat is not saved."

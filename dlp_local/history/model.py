@@ -7,7 +7,7 @@ the shown path ends with.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -71,28 +71,26 @@ class SearchHit:
     spans: tuple[tuple[int, int], ...]
 
 
-def path(turns: tuple[StoredTurn, ...] | list[StoredTurn], tip: int | None) -> tuple[StoredTurn, ...]:
+def path(turns: Sequence[StoredTurn], tip: int | None) -> tuple[StoredTurn, ...]:
     """The turns from the root to `tip`, in order."""
     by_id = {turn.id: turn for turn in turns}
-    found: list[StoredTurn] = []
+    backwards: list[StoredTurn] = []
     while tip is not None and tip in by_id:
-        found.append(by_id.pop(tip))
-        tip = found[-1].parent
-    return tuple(reversed(found))
+        backwards.append(by_id.pop(tip))
+        tip = backwards[-1].parent
+    return tuple(reversed(backwards))
 
 
-def alternatives(turns: tuple[StoredTurn, ...] | list[StoredTurn], turn: StoredTurn) -> list[int]:
+def alternatives(turns: Sequence[StoredTurn], turn: StoredTurn) -> list[int]:
     """The ids of a turn and of those that stand in its place in other branches, in order."""
     return [other.id for other in turns if other.parent == turn.parent]
 
 
-def newest_leaf(turns: tuple[StoredTurn, ...] | list[StoredTurn], turn: int) -> int:
-    """Where the branch through `turn` ends, following the newest turns."""
-    children: dict[int | None, int] = {}
-    for other in turns:
-        children[other.parent] = max(children.get(other.parent, 0), other.id)
-    while turn in children:
-        turn = children[turn]
+def newest_leaf(turns: Sequence[StoredTurn], turn: int) -> int:
+    """Where the branch through `turn` ends, following the newest turns; `turns` are in the order of their making."""
+    newest_child = {other.parent: other.id for other in turns}
+    while (child := newest_child.pop(turn, None)) is not None:
+        turn = child
     return turn
 
 

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
 
+from dlp_local.core.errors import HistoryError
+
+CREATE_INDEX = """CREATE VIRTUAL TABLE turns_fts USING fts5 (
+        text, answer, content = 'searched_turns', content_rowid = 'id', prefix = '2 3',
+        tokenize = "unicode61 remove_diacritics 2 categories 'L* M* N* Co'"
+    )"""
 MIGRATIONS = (
     """
     CREATE TABLE conversations (
@@ -44,14 +53,112 @@ MIGRATIONS = (
     );
     CREATE TABLE personas (name TEXT PRIMARY KEY, options TEXT NOT NULL);
     """,
+    f"""
+    DROP TRIGGER turns_go;
+    DROP TABLE found;
+    CREATE VIEW searched_turns AS
+        SELECT id, search_text(text) AS text, iif(state = 'sent', '', search_text(answer)) AS answer FROM turns;
+    {CREATE_INDEX};
+    CREATE TRIGGER turns_fts_insert AFTER INSERT ON turns BEGIN
+        INSERT INTO turns_fts (rowid, text, answer)
+        VALUES (new.id, search_text(new.text), iif(new.state = 'sent', '', search_text(new.answer)));
+    END;
+    CREATE TRIGGER turns_fts_delete AFTER DELETE ON turns BEGIN
+        INSERT INTO turns_fts (turns_fts, rowid, text, answer)
+        VALUES ('delete', old.id, search_text(old.text), iif(old.state = 'sent', '', search_text(old.answer)));
+    END;
+    CREATE TRIGGER turns_fts_update AFTER UPDATE OF text, answer, state ON turns
+    WHEN old.text <> new.text
+        OR iif(old.state = 'sent', '', old.answer) <> iif(new.state = 'sent', '', new.answer)
+    BEGIN
+        INSERT INTO turns_fts (turns_fts, rowid, text, answer)
+        VALUES ('delete', old.id, search_text(old.text), iif(old.state = 'sent', '', search_text(old.answer)));
+        INSERT INTO turns_fts (rowid, text, answer)
+        VALUES (new.id, search_text(new.text), iif(new.state = 'sent', '', search_text(new.answer)));
+    END;
+    CREATE TABLE window_drafts (
+        id INTEGER PRIMARY KEY,
+        conversation INTEGER REFERENCES conversations (id) ON DELETE CASCADE,
+        window TEXT NOT NULL,
+        text TEXT NOT NULL
+    );
+    CREATE INDEX window_drafts_by_conversation ON window_drafts (conversation);
+    INSERT INTO window_drafts (conversation, window, text)
+        SELECT nullif(conversation, 0), '', text FROM drafts
+        WHERE conversation = 0 OR conversation IN (SELECT id FROM conversations);
+    DROP TABLE drafts;
+    """,
 )
-"""Step n leads from schema n to n + 1; a step that was once published never changes."""
+"""Step n leads from schema n to n + 1; a step that was once published never changes.
+
+The second one: an index of turns that triggers keep, with `search_text` as a function of SQL. A growing
+answer is not in it before it is finished. Drafts belong to the window they are written in.
+"""
 
 VERSION = len(MIGRATIONS)
 
 
-def migrate(database: sqlite3.Connection) -> None:
-    """Brings a database to the present schema, each step whole or not at all; one made by a later version stays."""
-    (version,) = database.execute("PRAGMA user_version").fetchone()
-    for number in range(version, VERSION):
-        database.executescript(f"BEGIN IMMEDIATE; {MIGRATIONS[number]} PRAGMA user_version = {number + 1}; COMMIT;")
+def migrate(database: sqlite3.Connection, where: Path | str) -> None:
+    """Brings a database to the present schema, all steps or none.
+
+    Programs that start at once wait for each other here: the version is read under the lock. Raises `HistoryError`,
+    which names `where` it lies, for a database of a later version or of another program; that one is left as it is.
+    """
+    if version(database) == VERSION:
+        return
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        present = version(database)
+        check_version(present, where)
+        if not present and database.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
+            raise HistoryError(f"{where}: is a database of another program. Move it, or set DLP_LOCAL_DATA elsewhere.")
+        for script in MIGRATIONS[present:]:
+            for statement in _statements(script):
+                database.execute(statement)
+        _fill_index(database)
+        database.execute(f"PRAGMA user_version = {VERSION}")
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise
+
+
+def check_version(present: int, where: Path | str) -> None:
+    """Raises `HistoryError` for a schema that this version does not know."""
+    if present > VERSION:
+        raise HistoryError(f"{where}: was written by a newer version of dlp-local. Install that one again.")
+
+
+def recreate_index(database: sqlite3.Connection) -> None:
+    """Makes the search index anew, within a transaction, whatever is left of it.
+
+    SQLite drops no virtual table that it cannot open, so its entry is taken out of the schema by hand.
+    """
+    database.execute("PRAGMA writable_schema = ON")
+    database.execute("DELETE FROM sqlite_master WHERE name = 'turns_fts'")
+    database.execute("PRAGMA writable_schema = RESET")
+    for table in ("data", "idx", "docsize", "config"):
+        database.execute(f"DROP TABLE IF EXISTS turns_fts_{table}")
+    database.execute(CREATE_INDEX)
+    _fill_index(database)
+
+
+def _fill_index(database: sqlite3.Connection) -> None:
+    database.execute("INSERT INTO turns_fts (turns_fts) VALUES ('rebuild')")
+
+
+def version(database: sqlite3.Connection) -> int:
+    """The schema that a database has; 0 for a new one."""
+    (number,) = database.execute("PRAGMA user_version").fetchone()
+    return int(number)
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script one by one; a trigger is one statement with others in it."""
+    statement = ""
+    for part in re.split("(?<=;)", script):
+        statement += part
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

@@ -1,0 +1,46 @@
+"""A text as the search index takes it: one word is what stands between spaces, or one character.
+
+An index of words (FTS5, `unicode61`) knows a Chinese sentence as one word. So each character of a script that puts no
+spaces between words is set apart before a text is indexed or looked up; a sequence of them is then a phrase, which
+is found wherever it stands, one and two characters, too. SQLite's `trigram` tokenizer would need three characters, and
+would find "art" in "start" where words are meant.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+APART, HIT_START, HIT_END = "\x1f", "\x02", "\x03"
+"""What sets characters apart, and what stands around a hit in an excerpt; none of them is left in an indexed text."""
+
+_WITHOUT_SPACES = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    *((0x0F00, 0x109F), (0xA9E0, 0xA9FF), (0xAA60, 0xAA7F)),  # Tibetan, Burmese
+    # Hangul: its words carry their particles
+    *((0x1100, 0x11FF), (0x3130, 0x318F), (0xA960, 0xA97F), (0xAC00, 0xD7FF), (0xFFA0, 0xFFDC)),
+    *((0x1780, 0x17FF), (0x1950, 0x19FF), (0x1A20, 0x1AAF), (0xAA80, 0xAADF)),  # Khmer, Tai scripts
+    *((0x1B00, 0x1B7F), (0xA980, 0xA9DF)),  # Balinese, Javanese
+    *((0x2E80, 0x2FDF), (0x3005, 0x3007), (0x3021, 0x3029), (0x3031, 0x3035), (0x3038, 0x303C)),  # Han
+    *((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF)),
+    *((0x3041, 0x312F), (0x31A0, 0x31BF), (0x31F0, 0x31FF), (0xFF66, 0xFF9F), (0x1AFF0, 0x1B16F)),  # kana, bopomofo
+    (0xA000, 0xA4CF),  # Yi
+)
+"""The first and the last character of each block."""
+
+
+class _SetApart(dict[int, str | None]):
+    """Code point → what stands for it in an indexed text; filled as characters are met."""
+
+    def __missing__(self, code: int) -> str | None:
+        character = chr(code)
+        apart = any(first <= code <= last for first, last in _WITHOUT_SPACES)
+        self[code] = f"{APART}{character}{APART}" if apart else character
+        return self[code]
+
+
+_TABLE = _SetApart(dict.fromkeys(map(ord, (APART, HIT_START, HIT_END))))
+
+
+def search_text(text: str) -> str:
+    """A text composed (NFC), with each character of a script without spaces as a word of its own."""
+    return unicodedata.normalize("NFC", text).translate(_TABLE)
