@@ -183,17 +183,19 @@ class Assistant:
         instructions = self.settings.system if options.system is None else options.system
         return [Message("system", instructions)] if instructions else []
 
-    def add_adapter(self, source: str | Path, name: str, change: AdapterChange = UNCHANGED) -> None:
+    def add_adapter(self, source: str | Path, name: str, change: AdapterChange = UNCHANGED) -> str:
         """Adds an adapter to the pack, as `packs.adapters.add_adapter`, and to the running engine and router.
 
-        Where the engine refuses it, the pack stays as it was, too.
+        Where the engine refuses it, the pack stays as it was, too. Returns what of the adapter is left out, in a
+        sentence; empty where nothing is.
         """
-        add_adapter(self._pack.folder, source, name, change)
+        left_out = add_adapter(self._pack.folder, source, name, change)
         try:
             self.refresh()
         except BaseException:
             remove_adapter(self._pack.folder, name)
             raise
+        return left_out
 
     def remove_adapter(self, name: str) -> None:
         """Takes an adapter out of the pack and out of the running engine; raises `InputError` for an unknown one."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlp_local.formats.peft.convert import convert_peft
+from dlp_local.formats.peft.convert import convert_lora
 from tools import export_encoder, gguf_export, measure_bundle, model_card, train_adapters, train_backbone, train_router
 from tools.data import TASKS
 
@@ -151,7 +151,7 @@ def assemble(build: Path, pack: Path) -> None:
     for task in TASKS:
         said = ABOUT[task]
         header = _header(f"dlp-local {task}", said.description, said.license, said.attribution)
-        convert_peft(build / "adapters" / task, pack / "backbone.gguf", pack / f"{task}.gguf", about=header, half=True)
+        convert_lora(build / "adapters" / task, pack / "backbone.gguf", pack / f"{task}.gguf", about=header, half=True)
     write_manifest(pack)
 
 

@@ -41,7 +41,7 @@ class AssistantBackend(Protocol):
         previous: Route | None = None,
         answer_prefix: str = "",
     ) -> Job[Event]: ...
-    def add_adapter(self, source: str | Path, name: str, change: AdapterChange = ...) -> None: ...  # noqa: D102
+    def add_adapter(self, source: str | Path, name: str, change: AdapterChange = ...) -> str: ...  # noqa: D102
     def remove_adapter(self, name: str) -> None: ...  # noqa: D102
     def set_adapter(self, name: str, change: AdapterChange) -> None: ...  # noqa: D102
     def correct(self, text: str, right: str) -> None: ...  # noqa: D102

@@ -51,11 +51,14 @@ class _Job:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """A change of the pack's adapters: what to say while it is made and when it is done."""
+    """A change of the pack's adapters: what to say while it is made and when it is done.
+
+    `make` returns what else is to be said then, or nothing.
+    """
 
     saying: str
     done: str
-    make: Callable[[AssistantBackend], None]
+    make: Callable[[AssistantBackend], str | None]
 
 
 class Session:
@@ -195,7 +198,7 @@ class Session:
         if self._assistant:
             self._assistant.correct(kept.text, right)
 
-    def change_pack(self, saying: str, done: str, make: Callable[[AssistantBackend], None]) -> None:
+    def change_pack(self, saying: str, done: str, make: Callable[[AssistantBackend], str | None]) -> None:
         """Queues a change of the pack's adapters; `PackUpdated` tells what came of it.
 
         `saying` is what the status line says meanwhile. Raises `InputError` for a pack that cannot be changed.
@@ -319,15 +322,15 @@ class Session:
             return job
 
     def _make(self, assistant: AssistantBackend, change: _Change) -> None:
-        problem = ""
+        problem, more = "", None
         try:
-            change.make(assistant)
+            more = change.make(assistant)
         except Exception as error:
             _log.debug("a change of the pack failed", exc_info=True)
             problem = describe(error)
         with self._wake:
             self._set_status(phase="ready", change="", **_adapters(assistant))
-            self._emit(PackUpdated(change.done, problem))
+            self._emit(PackUpdated(f"{change.done} ({more})" if more else change.done, problem))
 
     def _answer(self, assistant: AssistantBackend, job: _Job) -> None:
         kept = job.chat[job.turn]

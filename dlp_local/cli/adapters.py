@@ -41,7 +41,7 @@ AttributionOption = Annotated[str | None, typer.Option("--attribution", help="Wh
 
 @app.command()
 def add(
-    source: Annotated[str, typer.Argument(help="A GGUF file, a PEFT folder, or hf:owner/repo[:file].")],
+    source: Annotated[str, typer.Argument(help="A GGUF file, a folder of PEFT's or MLX's, or hf:owner/repo[:file].")],
     name: Annotated[str, typer.Option("--name", help="What it is called in mixes.")],
     examples: ExamplesOption = None,
     description: DescriptionOption = None,
@@ -58,7 +58,9 @@ def add(
     )
     folder = _folder(pack)
     with Bars() as bars:
-        add_adapter(folder, source, name, change, replace=replace, progress=bars)
+        left_out = add_adapter(folder, source, name, change, replace=replace, progress=bars)
+    if left_out:
+        print(visible(left_out))
     print(f"{name} is in {visible(str(folder))}. Try it: dlp-local ask --mix {name} 'a message'")
 
 

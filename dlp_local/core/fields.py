@@ -91,6 +91,8 @@ def _problem(problem: Mapping[str, Any], model: type[BaseModel], where: Mapping[
         return f"{name}: {str(problem['msg']).removeprefix('Value error, ')}"
     if problem["type"] == "missing":
         return f"{name}: is missing (give {expected(field)})"
+    if problem["type"] in ("too_long", "string_too_long"):
+        return f"{name}: is longer than {problem['ctx']['max_length']}"
     return f"{name}: {_shown(problem['input'])} cannot be used (give {expected(field)})"
 
 

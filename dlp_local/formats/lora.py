@@ -22,6 +22,9 @@ _REQUIRED = {"general.type": "adapter", "adapter.type": "lora"}
 _EXPONENT_16 = {gguf.F16: 0x7C00, gguf.BF16: 0x7F80}
 """The exponent bits of 16-bit floats; all of them are set in infinities and NaN."""
 
+_NORM = "_norm.weight"
+"""What the names of the tensors end with that llama.cpp passes over in an adapter."""
+
 SHOWN_PROBLEMS = 5
 _Q8_0_BLOCK = np.dtype([("scale", "<f2"), ("values", "i1", 32)])
 _ONE_SCALE = frozenset({gguf.Q8_0, 2, 6})
@@ -53,6 +56,9 @@ class LoraFile:
     """What else its header says in words, `general.license` say, by key."""
 
     pairs: Mapping[str, Pair]
+    norms: tuple[str, ...]
+    """The names of norm weights beside the LoRA, which llama.cpp passes over."""
+
     mapped: mmap.mmap = field(repr=False, compare=False)
     """The whole file as it was checked."""
 
@@ -119,10 +125,19 @@ def read_lora(path: Path) -> LoraFile:
     tokens = tuple(invocation.value) if isinstance(invocation.value, tuple) else ()
     with path.open("rb") as file:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    lora = LoraFile(path, str(architecture.value), tokens, strength, about, pairs, mapped)
+    norms = tuple(name for name in header.tensors if name.endswith(_NORM))
+    lora = LoraFile(path, str(architecture.value), tokens, strength, about, pairs, norms, mapped)
     _check_finite(lora)
     lora.forget_pages()
     return lora
+
+
+def left_out(norms: Sequence[str]) -> str:
+    """What is said of norm weights beside a LoRA; empty where there are none."""
+    if not norms:
+        return ""
+    more = f" and {len(norms) - 1} more" if len(norms) > 1 else ""
+    return f"left out: {norms[0]}{more}, for llama.cpp takes the weights of norms from no adapter"
 
 
 def check_fits(lora: LoraFile, backbone: gguf.Header) -> None:
@@ -170,8 +185,8 @@ def _pairs(path: Path, header: gguf.Header, alpha: float) -> dict[str, Pair]:
     for name, tensor in header.tensors.items():
         weight, _, half = name.rpartition(".lora_")
         if half not in ("a", "b"):
-            if name.endswith("_norm.weight"):
-                continue  # llama.cpp passes over them, too
+            if name.endswith(_NORM):
+                continue
             raise PackError(f"{path}: its tensor {name} is no part of a LoRA. Name an adapter made as GGUF.")
         if tensor.kind not in gguf.BLOCKS:
             raise PackError(f"{path}: its tensor {name} has type {tensor.kind}, which cannot be used. Use f16.")

@@ -1,7 +1,8 @@
-"""A safetensors file, read with every length checked against the file: what comes from the net is untrusted input.
+"""A safetensors file's tensors as float32, without torch. What comes from the net is untrusted input.
 
-Format: huggingface/safetensors, README.md, "Format": the length of a JSON header in 8 bytes, the header, the data
-without gaps. F32, F16 and BF16 are read; no torch is needed for that.
+The `safetensors` library checks the header against the file: offsets, sizes, no gap and no overlap. It has no bfloat16
+for numpy, and a mapped file that another program cuts off would end the process; so the bytes are read here. Where they
+lie follows from its checks: one tensor behind the other, in the order of `offset_keys`, up to the end of the file.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 
 from dlp_local.core.errors import PackError
 
@@ -27,65 +29,79 @@ MAX_DIMENSIONS = 8
 
 _DTYPES = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 _METADATA = "__metadata__"
+_ENTRY_KEYS = {"dtype", "shape", "data_offsets"}
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a tensor lies: `offset` in bytes from the start of the file."""
+class _Tensor:
+    """`offset` in bytes from the start of the file; `shape` with the slowest dimension first."""
 
     dtype: str
     shape: tuple[int, ...]
     offset: int
-    size: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of the data."""
+        return math.prod(self.shape) * np.dtype(_DTYPES[self.dtype]).itemsize
 
 
 class Safetensors:
     """The tensors of an open file; made by `open_safetensors`."""
 
-    def __init__(self, path: Path, file: BinaryIO, places: Mapping[str, _Place]) -> None:
+    def __init__(self, path: Path, file: BinaryIO, tensors: Mapping[str, _Tensor]) -> None:
         self.path = path
-        self._file, self._places = file, places
-        self.shapes = {name: place.shape for name, place in places.items()}
+        self._file, self._tensors = file, tensors
+        self.shapes = {name: tensor.shape for name, tensor in tensors.items()}
         """Of every tensor, slowest dimension first."""
 
     def read(self, name: str) -> NDArray[np.float32]:
         """A tensor as float32; raises `PackError` where it holds NaN or infinity."""
-        place = self._places[name]
+        tensor = self._tensors[name]
         try:
-            self._file.seek(place.offset)
-            raw = np.frombuffer(self._file.read(place.size), _DTYPES[place.dtype])
+            self._file.seek(tensor.offset)
+            raw = self._file.read(tensor.size)
         except OSError as error:
             raise _unreadable(self.path, error) from None
-        if raw.nbytes != place.size:
+        if len(raw) != tensor.size:
             raise PackError(f"{self.path}: was cut off while it was read. Get the file again.")
-        values = (raw.astype("<u4") << 16).view("<f4") if place.dtype == "BF16" else raw.astype("<f4")
+        stored = np.frombuffer(raw, _DTYPES[tensor.dtype])
+        values = (stored.astype("<u4") << 16).view("<f4") if tensor.dtype == "BF16" else stored.astype("<f4")
         if not np.isfinite(values).all():
             raise PackError(f"{self.path}: {name} holds NaN or infinity. Train the adapter again.")
-        return values.reshape(place.shape)
+        return values.reshape(tensor.shape)
 
 
 @contextmanager
 def open_safetensors(path: Path) -> Iterator[Safetensors]:
     """Opens a file and checks its header; raises `PackError` that names the file and what is wrong with it."""
     try:
+        if path.exists() and not path.is_file():  # a pipe or a device, which may have no end
+            raise PackError(f"{path}: is no file. Name a safetensors file.")
         file = path.open("rb")
     except OSError as error:
         raise _unreadable(path, error) from None
     with file:
         try:
-            places = _read_places(file)
+            _check_header(file)
+            tensors = _tensors(path)
         except OSError as error:
             raise _unreadable(path, error) from None
-        except (ValueError, RecursionError) as error:
-            raise PackError(f"{path}: is no sound safetensors file: {error}. Get the file again.") from None
-        yield Safetensors(path, file, places)
+        except (ValueError, RecursionError, SafetensorError) as error:
+            raise PackError(f"{path}: is no sound safetensors file: {_plain(error)}. Get the file again.") from None
+        yield Safetensors(path, file, tensors)
+
+
+def _plain(error: Exception) -> str:
+    return str(error).replace("Error while deserializing header: ", "its header cannot be used: ")
 
 
 def _unreadable(path: Path, error: OSError) -> PackError:
-    return PackError(f"{path}: cannot be read ({error.strerror}). Check the folder and the file's rights.")
+    return PackError(f"{path}: cannot be read ({error.strerror or error}). Check the folder and the file's rights.")
 
 
-def _read_places(file: BinaryIO) -> dict[str, _Place]:
+def _check_header(file: BinaryIO) -> None:
+    """Refuses what the library lets pass: a header of many megabytes, names twice, entries with more than is known."""
     size = file.seek(0, 2)
     file.seek(0)
     start = file.read(8)
@@ -100,16 +116,11 @@ def _read_places(file: BinaryIO) -> dict[str, _Place]:
     header.pop(_METADATA, None)
     if len(header) > MAX_TENSORS:
         raise ValueError(f"its header promises {len(header)} tensors")
-    data = 8 + length
-    places = {_name(name): _place(name, entry, data) for name, entry in header.items()}
-    end = data
-    for name, place in sorted(places.items(), key=lambda item: (item[1].offset, item[1].size)):
-        if place.offset != end:
-            raise ValueError(f"the data of {name} overlap with others or leave a gap")
-        end += place.size
-    if end != size:
-        raise ValueError(f"its tensors take {end} bytes, and the file has {size}")
-    return places
+    for name, entry in header.items():
+        if len(name) > MAX_NAME or not name.isascii() or not name.isprintable():
+            raise ValueError(f"its header holds the name {name[:MAX_NAME]!a}")
+        if not isinstance(entry, dict) or set(entry) != _ENTRY_KEYS:
+            raise ValueError(f"its header does not describe {name}")
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -119,27 +130,20 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return entries
 
 
-def _name(name: str) -> str:
-    if len(name) > MAX_NAME or not name.isascii() or not name.isprintable():
-        raise ValueError(f"its header holds the name {name[:MAX_NAME]!a}")
-    return name
-
-
-def _place(name: str, entry: object, data: int) -> _Place:
-    if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
-        raise ValueError(f"its header does not describe {name}")
-    dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if not _are_counts(shape) or len(shape) > MAX_DIMENSIONS:
-        raise ValueError(f"the shape of {name} is none")
-    if not _are_counts(offsets) or len(offsets) != 2:
-        raise ValueError(f"the place of {name} is none")
-    if not isinstance(dtype, str) or dtype not in _DTYPES:
-        raise ValueError(f"{name} has the type {str(dtype)[:16]!a}; {', '.join(_DTYPES)} can be read")
-    size = math.prod(shape) * np.dtype(_DTYPES[dtype]).itemsize
-    if offsets[1] - offsets[0] != size:
-        raise ValueError(f"{name} has {offsets[1] - offsets[0]} bytes and the shape {shape} of {dtype}")
-    return _Place(dtype, tuple(shape), data + offsets[0], size)
-
-
-def _are_counts(values: object) -> bool:
-    return isinstance(values, list) and all(type(value) is int and 0 <= value < 1 << 48 for value in values)
+def _tensors(path: Path) -> dict[str, _Tensor]:
+    """The tensors of a file by name, as the library's checks leave them."""
+    tensors: dict[str, _Tensor] = {}
+    with safe_open(path, framework="numpy") as opened:
+        for name in opened.offset_keys():
+            described = opened.get_slice(name)
+            dtype, shape = described.get_dtype(), tuple(described.get_shape())
+            if dtype not in _DTYPES:
+                raise ValueError(f"{name} has the type {dtype[:16]!a}; {', '.join(_DTYPES)} can be read")
+            if len(shape) > MAX_DIMENSIONS:
+                raise ValueError(f"{name} has {len(shape)} dimensions")
+            tensors[name] = _Tensor(dtype, shape, 0)
+    offset = path.stat().st_size
+    for name, tensor in reversed(tensors.items()):
+        offset -= tensor.size
+        tensors[name] = _Tensor(tensor.dtype, tensor.shape, offset)
+    return tensors

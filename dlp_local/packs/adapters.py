@@ -15,7 +15,7 @@ from dlp_local.core.errors import InputError, PackError
 from dlp_local.core.text import unknown_name
 from dlp_local.core.values import BASE, UNCHANGED, AdapterChange
 from dlp_local.formats.gguf import Header, read_header
-from dlp_local.formats.lora import check_fits, problems_of_fit, read_lora, reasons
+from dlp_local.formats.lora import check_fits, left_out, problems_of_fit, read_lora, reasons
 from dlp_local.packs.example_rows import read_rows
 from dlp_local.packs.locations import check_name
 from dlp_local.packs.manifest import MAX_SCALE, Manifest, read_manifest
@@ -92,8 +92,10 @@ def add_adapter(
     *,
     replace: bool = False,
     progress: Progress | None = None,
-) -> None:
-    """Adds an adapter to a pack, with its examples: a GGUF file, a PEFT folder, which is converted, or `hf:…`.
+) -> str:
+    """Adds an adapter to a pack, with its examples: a GGUF file, a folder of PEFT's or MLX's, or `hf:…`.
+
+    A folder is converted. Returns what of the adapter is left out, in a sentence; empty where nothing is.
 
     What is checked is the pack's own copy: structure, numbers, and that it fits the backbone. One that is replaced
     leaves what was said of it. Raises `InputError` for a name that is none or taken and for values that no adapter may
@@ -124,6 +126,7 @@ def add_adapter(
             adapters[name].update(entry)
         else:
             adapters[name] = toml_inline_table(entry) if isinstance(adapters, InlineTable) else toml_table(entry)
+    return resolved.left_out or left_out(lora.norms)
 
 
 def _check_free(manifest: Manifest, name: str, replace: bool) -> None:

@@ -12,7 +12,7 @@ from dlp_local.core.errors import InputError
 from dlp_local.core.files import temporary_folder
 from dlp_local.core.paths import user_path
 from dlp_local.core.text import did_you_mean
-from dlp_local.formats.peft.convert import convert_peft
+from dlp_local.formats.peft.convert import convert_lora
 from dlp_local.packs.catalogue import catalogue
 
 if TYPE_CHECKING:
@@ -26,13 +26,15 @@ class SourceFile:
     path: Path
     license: str = ""
     attribution: str = ""
+    left_out: str = ""
+    """What of an adapter was not taken over, in a sentence; empty where all was."""
 
 
 @contextlib.contextmanager
 def resolve_adapter(source: str | Path, backbone: Path, progress: Progress | None = None) -> Iterator[SourceFile]:
-    """The GGUF file of an adapter; a PEFT folder is converted for the backbone, and that file goes at the end.
+    """The GGUF file of an adapter; a folder of PEFT's or MLX's is converted, and that file goes at the end.
 
-    Raises what `fetch` and `convert_peft` raise, and `InputError` for what cannot be read.
+    Raises what `fetch` and `convert_lora` raise, and `InputError` for what cannot be read.
     """
     named = _local_or_fetched(source, ("adapter", "peft"), progress)
     if not named.path.is_dir():
@@ -41,8 +43,8 @@ def resolve_adapter(source: str | Path, backbone: Path, progress: Progress | Non
     with temporary_folder() as folder:
         out = folder / "adapter.gguf"
         about = {"license": named.license} if named.license else {}
-        convert_peft(named.path, backbone, out, about=about, half=True)
-        yield SourceFile(out, named.license, named.attribution)
+        left_out = convert_lora(named.path, backbone, out, about=about, half=True)
+        yield SourceFile(out, named.license, named.attribution, left_out)
 
 
 def resolve_backbone(source: str | Path, progress: Progress | None = None) -> SourceFile:

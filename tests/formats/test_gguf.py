@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dlp_local.core.settings import Engine as Options
 from dlp_local.engine.local.llama import Backbone
 from dlp_local.formats.lora import read_lora
-from dlp_local.formats.peft.convert import convert_peft
+from dlp_local.formats.peft.convert import convert_lora
 from dlp_local.packs import open_pack
 from tests.support.prompts import PROMPTS
 
@@ -133,7 +133,7 @@ def test_an_exported_peft_adapter_computes_what_torch_does(small_llama, tmp_path
                 parameter.normal_(0, 0.05)
     model.save_pretrained(tmp_path / "peft")
     gguf_export.export_backbone(small_llama, tmp_path / "b.gguf", {"name": "test"}, quantize=False)
-    convert_peft(tmp_path / "peft", tmp_path / "b.gguf", tmp_path / "a.gguf")
+    convert_lora(tmp_path / "peft", tmp_path / "b.gguf", tmp_path / "a.gguf")
 
     turn = "<|user|>hello<|end|><|assistant|>"
     history = "<|user|>one two<|end|><|assistant|>three<|end|>"

@@ -132,9 +132,10 @@ class FakeAssistant:
             Timings(route=1.8, first_token=180.0, total=180.0 + (tokens - 1) * 1000 / 96),
         )  # fmt: skip
 
-    def add_adapter(self, source: str | Path, name: str, change: AdapterChange = UNCHANGED) -> None:
+    def add_adapter(self, source: str | Path, name: str, change: AdapterChange = UNCHANGED) -> str:
         self._change("add", source, name, change)
         self._have([*self.pack_adapters, AdapterInfo(name)])
+        return ""
 
     def remove_adapter(self, name: str) -> None:
         self._change("remove", name)

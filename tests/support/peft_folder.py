@@ -10,6 +10,10 @@ from typing import Any
 
 import gguf
 import numpy as np
+import pytest
+
+from dlp_local.core.errors import PackError
+from dlp_local.formats.peft.convert import convert_lora
 
 WIDTH, FFN, VOCAB, HEADS = 32, 48, 40, 4
 PREFIX = "base_model.model.model.layers.0"
@@ -65,3 +69,10 @@ def write_backbone(path: Path, *, arch: str = "llama", untied: bool = True, **va
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def refused(tmp_path: Path, backbone: Path, reason: str, **folder: Any) -> None:
+    """A folder (`weights` and configuration as for `write_folder`) is refused with a reason, and no file is left."""
+    with pytest.raises(PackError, match=reason):
+        convert_lora(write_folder(tmp_path / "peft", **folder), backbone, tmp_path / "a.gguf")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.gguf", "peft"]

@@ -1,4 +1,4 @@
-"""`adapter_config.json` of a PEFT folder: what of it counts for a GGUF adapter, and what such a file cannot express.
+"""`adapter_config.json` of a LoRA as PEFT saves it: what of it counts for a GGUF adapter, and what one cannot express.
 
 Source of the fields and of how patterns match: peft, `LoraConfig` and `get_pattern_key`.
 """
@@ -6,16 +6,23 @@ Source of the fields and of how patterns match: peft, `LoraConfig` and `get_patt
 from __future__ import annotations
 
 import math
-import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dlp_local.core.errors import PackError
+from dlp_local.core.fields import problems
+from dlp_local.formats.peft.patterns import Patterns, Value
 
-CONFIG = "adapter_config.json"
-MAX_CONFIG = 4 << 20
+MERGE = "Merge it into its backbone and convert that, or use another adapter."
+"""What helps where a GGUF adapter cannot express something that was trained."""
+
+MAX_PATTERN = 1024
+MAX_PATTERNS = 4096
+SHOWN_PROBLEMS = 1000
+"""Characters of what is wrong with a configuration that are shown."""
 
 _WITHOUT_EFFECT = frozenset(
     "task_type auto_mapping peft_version base_model_name_or_path revision inference_mode target_modules "
@@ -38,27 +45,35 @@ _REASONS = {
 _PLAIN_INITS = (True, False, None, "gaussian", "orthogonal", "eva")
 """Ways to begin the training that leave the backbone's own weights as they are."""
 
-_HARMLESS_PATTERN = re.compile(r"(?:[\w.|()^$-]|\\[.dw-]|\[[\w-]+\]|(?<=[\w.\]])[*+?]\??)*", re.ASCII)
-MAX_PATTERN = 256
-MAX_PATTERNS = 4096
-MAX_CHOICES = 3
-MAX_ALTERNATIVES = 32
-"""More repeats and groups, or alternatives, in one regular expression could keep a small file busy for hours."""
-
 _Pattern = Annotated[str, Field(min_length=1, max_length=MAX_PATTERN)]
-_Rank = Annotated[int, Field(ge=1, le=65_536)]
-_Alpha = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
+Rank = Annotated[int, Field(ge=1, le=65_536)]
+Alpha = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 _Token = Annotated[int, Field(ge=0, le=0x7FFFFFFF)]
+Fields = TypeVar("Fields", bound=BaseModel)
+
+
+class LoraConfig(Protocol):
+    """What a folder's configuration says of its LoRA, whichever program wrote it."""
+
+    @property
+    def invocation_tokens(self) -> tuple[int, ...]:
+        """Of an Activated LoRA (arXiv 2512.17910): it is on from their last occurrence. Else none."""
+
+    def rank(self, module: str) -> int:
+        """The rank that the adapter of a module has."""
+
+    def strength(self, module: str) -> float:
+        """The alpha of a module's adapter: ΔW = strength / rank · B·A."""
 
 
 class _Fields(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     peft_type: Literal["LORA"]
-    r: _Rank
-    lora_alpha: _Alpha
-    rank_pattern: dict[_Pattern, _Rank] | None = Field(None, max_length=MAX_PATTERNS)
-    alpha_pattern: dict[_Pattern, _Alpha] | None = Field(None, max_length=MAX_PATTERNS)
+    r: Rank
+    lora_alpha: Alpha
+    rank_pattern: dict[_Pattern, Rank] | None = Field(None, max_length=MAX_PATTERNS)
+    alpha_pattern: dict[_Pattern, Alpha] | None = Field(None, max_length=MAX_PATTERNS)
     use_rslora: bool = False
     bias: str = "none"
     init_lora_weights: bool | str | None = True
@@ -66,63 +81,49 @@ class _Fields(BaseModel):
 
 
 class PeftConfig:
-    """The checked fields of a PEFT folder's configuration."""
+    """The checked fields of a PEFT LoRA's configuration."""
 
     def __init__(self, path: Path, fields: _Fields) -> None:
         self.path = path
         self.invocation_tokens = tuple(fields.alora_invocation_tokens or ())
-        """Of an Activated LoRA (arXiv 2512.17910); else none."""
-
         self._fields = fields
-        self._ranks = self._compiled(fields.rank_pattern)
-        self._alphas = self._compiled(fields.alpha_pattern)
-
-    def _compiled(self, patterns: dict[str, Any] | None) -> list[tuple[re.Pattern[str], Any]]:
-        compiled = []
-        for pattern, value in (patterns or {}).items():
-            choices = sum(pattern.count(sign) for sign in "*+?(")
-            is_small = choices <= MAX_CHOICES and pattern.count("|") <= MAX_ALTERNATIVES
-            try:
-                if not is_small or not _HARMLESS_PATTERN.fullmatch(pattern):
-                    raise ValueError
-                compiled.append((re.compile(rf"(.*\.)?({pattern})$"), value))
-            except (ValueError, re.error):
-                raise PackError(
-                    f"{self.path}: the pattern {pattern!a} is not followed here. Name the modules one by one."
-                ) from None
-        return compiled
+        try:
+            self._ranks = Patterns(fields.rank_pattern or {})
+            self._alphas = Patterns(fields.alpha_pattern or {})
+        except ValueError as error:
+            raise PackError(f"{path}: {error}.") from None
 
     def rank(self, module: str) -> int:
-        """The rank that the adapter of a module has."""
-        return int(next((value for pattern, value in self._ranks if pattern.match(module)), self._fields.r))
+        """As `LoraConfig.rank`; raises `PackError` for patterns that could take for ever."""
+        return self._value(self._ranks, module, self._fields.r)
 
     def strength(self, module: str) -> float:
-        """What a module's alpha would be without rsLoRA: ΔW = strength / rank · B·A."""
-        alpha = next((value for pattern, value in self._alphas if pattern.match(module)), self._fields.lora_alpha)
-        return float(alpha) * (math.sqrt(self.rank(module)) if self._fields.use_rslora else 1.0)
+        """As `LoraConfig.strength`; raises `PackError` for patterns that could take for ever."""
+        alpha = self._value(self._alphas, module, self._fields.lora_alpha)
+        return alpha * (math.sqrt(self.rank(module)) if self._fields.use_rslora else 1.0)
+
+    def _value(self, patterns: Patterns[Value], module: str, default: Value) -> Value:
+        try:
+            return patterns.value(module, default)
+        except ValueError as error:
+            raise PackError(f"{self.path}: {error}.") from None
 
 
-def read_config(folder: Path) -> PeftConfig:
-    """Reads `adapter_config.json`; raises `PackError` for a broken one and for what GGUF cannot express."""
-    path = folder / CONFIG
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_CONFIG + 1)
-    except OSError as error:
-        raise PackError(f"{path}: cannot be read ({error.strerror}). Name the folder of a PEFT adapter.") from None
-    if len(content) > MAX_CONFIG:
-        raise PackError(f"{path}: is larger than {MAX_CONFIG >> 20} MiB. Name the folder of a PEFT adapter.")
-    try:
-        fields = _Fields.model_validate_json(content)
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, p['loc'])) or 'the file'}: {p['msg']}" for p in error.errors()[:8])
-        raise PackError(f"{path}: does not describe a LoRA ({problems[:1000]}). Get the file again.") from None
+def read_peft_config(path: Path, content: Mapping[str, Any]) -> PeftConfig:
+    """The configuration of a PEFT LoRA; raises `PackError` for a broken one and for what GGUF cannot express."""
+    fields = checked(_Fields, path, content)
     if reason := _reason(fields):
-        raise PackError(
-            f"{path}: cannot become a GGUF adapter: {reason}. "
-            "Merge it into its backbone and convert that, or use another adapter."
-        )
+        raise PackError(f"{path}: cannot become a GGUF adapter: {reason}. {MERGE}")
     return PeftConfig(path, fields)
+
+
+def checked(model: type[Fields], path: Path, content: Mapping[str, Any]) -> Fields:
+    """A configuration's fields; raises `PackError` that names every wrong one."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        reasons = "; ".join(problems(error, model))[:SHOWN_PROBLEMS]
+        raise PackError(f"{path}: does not describe a LoRA ({reasons}). Get the file again.") from None
 
 
 def _reason(fields: _Fields) -> str:
@@ -132,6 +133,11 @@ def _reason(fields: _Fields) -> str:
     if fields.init_lora_weights not in _PLAIN_INITS:
         return f"its training changed the backbone's own weights (init_lora_weights {fields.init_lora_weights!a:.32})"
     for name, value in (fields.__pydantic_extra__ or {}).items():
-        if value and name not in _WITHOUT_EFFECT:
+        if value and name not in _WITHOUT_EFFECT and not (name == "modules_to_save" and _are_norms(value)):
             return _REASONS.get(name, f"it uses {name[:64]!a}, which is not known here")
     return ""
+
+
+def _are_norms(modules: object) -> bool:
+    """Whether nothing but norms is named: their weights are left out, as all norms' beside a LoRA are."""
+    return isinstance(modules, list) and all(isinstance(name, str) and "norm" in name.lower() for name in modules)

@@ -71,10 +71,10 @@ ARCHITECTURES = tuple(sorted(_ORDERS))
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class BackboneWeight:
     """A backbone's weight: its GGUF name, its inputs and outputs, and the order in which llama.cpp has the outputs."""
 
-    weight: str
+    name: str
     inputs: int
     outputs: int
     rows: Rows | None = None
@@ -88,8 +88,8 @@ class Target:
 
         self.path = path
         self._header = read_header(path)
-        given = self._header.values.get("general.architecture")
-        self.architecture = str(given.value) if given else ""
+        architecture = self._header.values.get("general.architecture")
+        self.architecture = str(architecture.value) if architecture else ""
         if self.architecture not in _ORDERS:
             raise PackError(
                 f"{path}: adapters for the architecture {self.architecture[:64]!a} are not converted here; known are "
@@ -105,21 +105,31 @@ class Target:
         return OUTPUT not in self._header.tensors
 
     def _number(self, key: str, largest: int, layer: int | None = None) -> int:
-        given = self._header.values.get(f"{self.architecture}.{key}")
-        value = given.value if given else None
+        entry = self._header.values.get(f"{self.architecture}.{key}")
+        value = entry.value if entry else None
         if isinstance(value, tuple) and layer is not None and layer < len(value):
             value = value[layer]
         if type(value) is not int or not 1 <= value <= largest:
             raise PackError(f"{self.path}: its {self.architecture}.{key} is no number up to {largest}. Get it again.")
         return value
 
-    def place(self, module: str) -> Place:
+    def _stem(self, module: str) -> str | None:
+        """The GGUF name of a module's weights, without `.weight`; trainers add or drop the model's outermost name."""
+        name = _WRAPPERS.sub("", module)
+        inner = name.removeprefix("transformer.").removeprefix("model.")
+        written = (name, inner, f"model.{name}", f"transformer.{name}")
+        return next((stem for candidate in written if (stem := self._names.get_name(candidate))), None)
+
+    def is_norm(self, module: str) -> bool:
+        """Whether a module is a norm of this architecture: llama.cpp takes no norm's weights from an adapter."""
+        return (self._stem(module) or "").endswith("_norm")
+
+    def weight(self, module: str) -> BackboneWeight:
         """The weight of a module, named as in transformers (`model.layers.0.mlp.up_proj`).
 
         Raises `ValueError` with the reason where this backbone has no such weight, or llama.cpp no adapters for it.
         """
-        name = _WRAPPERS.sub("", module)
-        stem = self._names.get_name(name) or self._names.get_name(name.removeprefix("transformer."))
+        name, stem = _WRAPPERS.sub("", module), self._stem(module)
         if self.is_tied and (stem in ("token_embd", "output") or name == "lm_head"):
             raise ValueError("embeddings and output are one weight in this backbone, and an adapter would change both")
         if stem is None and ".experts" in name:
@@ -136,7 +146,7 @@ class Target:
             raise ValueError(f"{weight} is no matrix in this backbone")
         inputs, outputs = tensor.shape
         order = _ORDERS[self.architecture].get(kind)
-        return Place(weight, inputs, outputs, self._rows(order, outputs, layer) if order else None)
+        return BackboneWeight(weight, inputs, outputs, self._rows(order, outputs, layer) if order else None)
 
     def _rows(self, order: Order, outputs: int, layer: int) -> Rows:
         heads = self._number("attention.head_count", 1 << 16, layer)

@@ -15,7 +15,7 @@ from dlp_local.core.errors import PackError  # noqa: E402
 from dlp_local.core.settings import Engine  # noqa: E402
 from dlp_local.engine.local import llama  # noqa: E402
 from dlp_local.formats.lora import read_lora  # noqa: E402
-from dlp_local.formats.peft.convert import convert_peft  # noqa: E402
+from dlp_local.formats.peft.convert import convert_lora  # noqa: E402
 from dlp_local.formats.peft.target import ARCHITECTURES  # noqa: E402
 from tests.support.lora import read_pairs  # noqa: E402
 from tests.support.peft_adapters import add_adapter, modules_of, save_adapter  # noqa: E402
@@ -62,7 +62,7 @@ def test_a_converted_adapter_computes_what_peft_does(tmp_path, name):
     bare = torch_logits(model)
     assert difference(llama_logits(backbone), bare) <= CLOSE
     folder = save_adapter(model, tmp_path / "peft")
-    convert_peft(folder, backbone, tmp_path / "a.gguf")
+    convert_lora(folder, backbone, tmp_path / "a.gguf")
     wanted = torch_logits(model)
     assert difference(wanted, bare) > 100 * CLOSE
     assert difference(llama_logits(backbone, tmp_path / "a.gguf"), wanted) <= CLOSE
@@ -78,7 +78,7 @@ def test_the_rows_of_each_weight_are_where_llama_cpp_has_them(tmp_path, name):
         write_backbone(name, model, tmp_path / "b.gguf")
         bare = torch_logits(model)
         add_adapter(model, [module], lora_alpha=64).save_pretrained(tmp_path / "peft")
-        convert_peft(tmp_path / "peft", tmp_path / "b.gguf", tmp_path / "a.gguf")
+        convert_lora(tmp_path / "peft", tmp_path / "b.gguf", tmp_path / "a.gguf")
         wanted = torch_logits(model)
         assert difference(wanted, bare) > 50 * CLOSE
         assert difference(llama_logits(tmp_path / "b.gguf", tmp_path / "a.gguf"), wanted) <= CLOSE
@@ -100,7 +100,7 @@ SCALES = {
 def test_scales_that_differ_among_weights_are_kept(tmp_path, scales):
     model = random_model("llama")
     write_backbone("llama", model, tmp_path / "b.gguf")
-    convert_peft(save_adapter(model, tmp_path / "peft", **scales), tmp_path / "b.gguf", tmp_path / "a.gguf")
+    convert_lora(save_adapter(model, tmp_path / "peft", **scales), tmp_path / "b.gguf", tmp_path / "a.gguf")
     assert difference(llama_logits(tmp_path / "b.gguf", tmp_path / "a.gguf"), torch_logits(model)) <= CLOSE
 
 
@@ -108,7 +108,7 @@ def test_rslora_and_one_alpha_leave_the_numbers_of_b_as_they_are(tmp_path):
     model = random_model("qwen2")
     write_backbone("qwen2", model, tmp_path / "b.gguf")
     save_adapter(model, tmp_path / "peft", use_rslora=True)
-    convert_peft(tmp_path / "peft", tmp_path / "b.gguf", tmp_path / "a.gguf")
+    convert_lora(tmp_path / "peft", tmp_path / "b.gguf", tmp_path / "a.gguf")
     b = dict(model.named_parameters())["model.layers.0.self_attn.q_proj.lora_B.default.weight"]
     assert np.array_equal(read_pairs(tmp_path / "a.gguf")["blk.0.attn_q.weight.lora_b"], b.detach().numpy())
 
@@ -119,7 +119,7 @@ def test_an_adapter_saved_in_16_bits_is_read_bit_for_bit(tmp_path, dtype):
     write_backbone("qwen2", model, tmp_path / "b.gguf")
     adapted = add_adapter(model, modules_of(model), init_lora_weights="gaussian").to(getattr(torch, dtype))
     adapted.save_pretrained(tmp_path / "peft")
-    convert_peft(tmp_path / "peft", tmp_path / "b.gguf", tmp_path / "a.gguf")
+    convert_lora(tmp_path / "peft", tmp_path / "b.gguf", tmp_path / "a.gguf")
     a = dict(model.named_parameters())["model.layers.0.mlp.up_proj.lora_A.default.weight"]
     assert a.dtype == getattr(torch, dtype)
     assert np.array_equal(read_pairs(tmp_path / "a.gguf")["blk.0.ffn_up.weight.lora_a"], a.detach().float().numpy())
@@ -129,8 +129,8 @@ def test_half_precision_halves_the_file_and_rounds_only(tmp_path):
     model = random_model("llama")
     write_backbone("llama", model, tmp_path / "b.gguf")
     folder = save_adapter(model, tmp_path / "peft")
-    convert_peft(folder, tmp_path / "b.gguf", tmp_path / "whole.gguf")
-    convert_peft(folder, tmp_path / "b.gguf", tmp_path / "half.gguf", half=True)
+    convert_lora(folder, tmp_path / "b.gguf", tmp_path / "whole.gguf")
+    convert_lora(folder, tmp_path / "b.gguf", tmp_path / "half.gguf", half=True)
     whole, half = read_pairs(tmp_path / "whole.gguf"), read_pairs(tmp_path / "half.gguf")
     assert whole.keys() == half.keys()
     assert all(np.array_equal(whole[name].astype(np.float16), half[name]) for name in whole)
@@ -144,7 +144,7 @@ def test_an_adapter_of_tied_embeddings_is_refused(tmp_path, module):
     write_backbone("gemma", model, tmp_path / "b.gguf")
     add_adapter(model, [module]).save_pretrained(tmp_path / "peft")
     with pytest.raises(PackError, match="embeddings and output are one weight"):
-        convert_peft(tmp_path / "peft", tmp_path / "b.gguf", tmp_path / "a.gguf")
+        convert_lora(tmp_path / "peft", tmp_path / "b.gguf", tmp_path / "a.gguf")
     assert not (tmp_path / "a.gguf").exists()
 
 
@@ -166,7 +166,7 @@ def test_what_a_gguf_adapter_cannot_express_is_refused_with_the_reason(tmp_path,
     write_backbone("llama", model, tmp_path / "b.gguf")
     add_adapter(model, ["q_proj"], **options).save_pretrained(tmp_path / "peft")
     with pytest.raises(PackError, match=rf"peft.*{reason}"):
-        convert_peft(tmp_path / "peft", tmp_path / "b.gguf", tmp_path / "a.gguf")
+        convert_lora(tmp_path / "peft", tmp_path / "b.gguf", tmp_path / "a.gguf")
 
 
 def test_other_kinds_of_peft_adapters_are_refused(tmp_path):
@@ -175,20 +175,20 @@ def test_other_kinds_of_peft_adapters_are_refused(tmp_path):
     model = random_model("llama")
     write_backbone("llama", model, tmp_path / "b.gguf")
     peft.get_peft_model(model, peft.LoHaConfig(target_modules=["q_proj"])).save_pretrained(tmp_path / "peft")
-    with pytest.raises(PackError, match="Input should be 'LORA'"):
-        convert_peft(tmp_path / "peft", tmp_path / "b.gguf", tmp_path / "a.gguf")
+    with pytest.raises(PackError, match="describes a LoHa"):
+        convert_lora(tmp_path / "peft", tmp_path / "b.gguf", tmp_path / "a.gguf")
 
 
 def test_an_adapter_of_another_model_is_refused(tmp_path):
     folder = save_adapter(random_model("llama"), tmp_path / "peft")
     write_backbone("phi3", random_model("phi3"), tmp_path / "b.gguf")
     with pytest.raises(PackError, match=r"gate_proj: a backbone of the architecture phi3 has no such weight"):
-        convert_peft(folder, tmp_path / "b.gguf", tmp_path / "a.gguf")
+        convert_lora(folder, tmp_path / "b.gguf", tmp_path / "a.gguf")
 
 
 def test_an_activated_lora_keeps_its_invocation_tokens(tmp_path):
     model = random_model("llama")
     write_backbone("llama", model, tmp_path / "b.gguf")
     save_adapter(model, tmp_path / "peft", alora_invocation_tokens=[5, 17, 80], target_modules=["q_proj", "v_proj"])
-    convert_peft(tmp_path / "peft", tmp_path / "b.gguf", tmp_path / "a.gguf", about={"license": "MIT"})
+    convert_lora(tmp_path / "peft", tmp_path / "b.gguf", tmp_path / "a.gguf", about={"license": "MIT"})
     assert read_lora(tmp_path / "a.gguf").invocation_tokens == (5, 17, 80)

@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("peft", reason="needs the train extra")
 pytest.importorskip("transformers", reason="needs the train extra")
 
-from dlp_local.formats.peft.convert import convert_peft
+from dlp_local.formats.peft.convert import convert_lora
 from tests.support.lora import read_pairs
 from tests.support.peft_adapters import add_adapter, modules_of
 from tests.support.tiny_models import MODELS, random_model, write_backbone
@@ -36,7 +36,7 @@ def test_the_file_is_llama_cpps_tensor_for_tensor(tmp_path, name, half):
     model.config.save_pretrained(tmp_path / "base")
     modules = [module for module in modules_of(model) if (name, module) != ("phi2", "lm_head")]  # it stops at its bias
     add_adapter(model, modules).save_pretrained(tmp_path / "peft")
-    convert_peft(tmp_path / "peft", tmp_path / "b.gguf", tmp_path / "ours.gguf", half=half)
+    convert_lora(tmp_path / "peft", tmp_path / "b.gguf", tmp_path / "ours.gguf", half=half)
     command = [SCRIPT, "--base", tmp_path / "base", "--outfile", tmp_path / "theirs.gguf", "--no-lazy"]
     command += ["--outtype", "f16" if half else "f32", tmp_path / "peft"]
     done = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True, timeout=300)

@@ -1,0 +1,76 @@
+"""The names of an adapter's tensors: which half of which module's LoRA each is, as the trainers write them.
+
+PEFT: `base_model.model.<module>.lora_A.weight`, embeddings `….lora_embedding_A`; the adapter's own name may stand
+behind the half, and several trainers and mergers leave the prefix or `.weight` out. MLX: `<module>.lora_a`, transposed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+_SCHEMES = (
+    re.compile(r"(?P<module>.+?)\.lora_(?P<half>[AB])(?:\.(?P<adapter>(?!(?:weight|bias)$)[^.]+))?(?:\.weight)?"),
+    re.compile(r"(?P<module>.+?)\.lora_embedding_(?P<half>[AB])(?:\.(?P<adapter>[^.]+))?"),
+    re.compile(r"(?P<module>.+?)\.lora_(?P<half>[ab])(?P<adapter>)"),
+)
+"""One for each naming scheme: the module, the half, and the adapter's own name where it has one."""
+
+_PREFIXES = re.compile(r"^(?:(?:base_model(?:\.model)?|module)\.)+|\b_orig_mod\.")
+"""What PEFT, distributed training and torch.compile put before or into the names of a model's modules."""
+
+_BACKBONES_OWN = re.compile(r"(?P<module>.+)\.base_layer\.(?P<part>weight|bias)")
+"""PEFT saves the backbone's own embeddings and output beside an adapter of theirs."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoraTensor:
+    """What a tensor's name says."""
+
+    module: str
+    """As the model's library names it: `model.layers.0.mlp.up_proj`."""
+
+    half: Literal["A", "B"]
+    adapter: str
+    """The adapter's own name, where the tensor's has one."""
+
+    is_table: bool
+    """Saved as an adapter of embeddings: A has a column for each token."""
+
+    is_transposed: bool
+    """A is (inputs, rank) and B (rank, outputs), as in MLX."""
+
+
+def parse_name(name: str) -> LoraTensor | None:
+    """What a tensor's name says of it; None for one that is neither A nor B of a LoRA."""
+    for scheme in _SCHEMES:
+        if match := scheme.fullmatch(name):
+            half: Literal["A", "B"] = "A" if match["half"] in "Aa" else "B"
+            is_table = "lora_embedding_" in name
+            return LoraTensor(module_of(match["module"]), half, match["adapter"] or "", is_table, match["half"] in "ab")
+    return None
+
+
+def module_of(name: str) -> str:
+    """The name of a module without what wrappers put before it."""
+    return _PREFIXES.sub("", name)
+
+
+def backbones_own(name: str) -> tuple[str, str] | None:
+    """The module, and `weight` or `bias`, of a tensor that is a copy of the backbone's; None for another one."""
+    match = _BACKBONES_OWN.fullmatch(name)
+    return (module_of(match["module"]), match["part"]) if match else None
+
+
+def why_not_lora(name: str) -> str:
+    """Why a tensor that is no half of a LoRA cannot become part of a GGUF adapter."""
+    if "lora_magnitude_vector" in name or name.endswith(".m"):
+        return "it is the magnitude of a DoRA, which a GGUF adapter has no place for"
+    if name.endswith(".bias"):
+        return "it is a bias, which a GGUF adapter has no place for"
+    if name.endswith(("lora_a_scales", "lora_a_biases", "lora_b_scales", "lora_b_biases")):
+        return "it belongs to a quantized LoRA. Save the adapter without quantization"
+    if "embed_tokens" in name or "lm_head" in name or _BACKBONES_OWN.fullmatch(name):
+        return "it is a whole weight, as of a backbone with tokens added, and a GGUF adapter holds LoRA alone"
+    return "it is neither A nor B of a LoRA"
