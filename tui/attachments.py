@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from dlp_local.core.errors import InputError
+from dlp_local.core.files import decode
 from dlp_local.core.paths import user_path
 from dlp_local.core.text import fenced, size_text
 
@@ -37,11 +38,9 @@ def attach(text: str, context_size: int) -> str:
             size = path.stat().st_size
             if context_size and size > room:
                 raise InputError(f"{path}: has {size_text(size)}, and about {size_text(room)} fit. Name a part of it.")
-            contents = path.read_bytes().decode("utf-8")
+            contents = decode(path.read_bytes(), str(path))
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror}). Check its rights.") from None
-        except UnicodeDecodeError:
-            raise InputError(f"{path}: is no text (not UTF-8). Only text files can go along.") from None
         room -= size
         parts.append(f"{path.name}:\n{fenced(contents)}")
     return "\n\n".join(parts)

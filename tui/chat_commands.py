@@ -11,8 +11,10 @@ from dlp_local.core.errors import DlpLocalError, HistoryError, InputError
 from dlp_local.core.files import write_new
 from dlp_local.core.paths import user_path
 from dlp_local.core.receipt import milliseconds
+from dlp_local.core.text import counted
 from dlp_local.core.values import BASE, AdapterChange, Mix
-from dlp_local.history.export import export, read_conversation
+from dlp_local.history.export import export
+from dlp_local.history.imports import read_conversations
 from tui.actions import AdapterAction, RoutingAction
 from tui.completion import words
 from tui.session import NO_PACK, Session
@@ -347,9 +349,11 @@ class ChatCommands:
     def _import(self, file: str) -> None:
         if not file:
             raise InputError("name a file that was exported as .json: /import notes.json.")
-        conversation = read_conversation(_path(file))
-        self._session.open(self._session.history.insert(conversation))
-        self.view.tell(f"Imported: {conversation.info.title}.")
+        conversations = read_conversations(_path(file))
+        numbers = [self._session.history.insert(conversation) for conversation in conversations]
+        self._session.open(numbers[-1])
+        more = f" and {counted(len(numbers) - 1, 'other conversation')}" if len(numbers) > 1 else ""
+        self.view.tell(f"Imported: {conversations[-1].info.title}{more}.")
 
     def _stats(self, _: str) -> None:
         done = [turn.done for turn in self._session.shown().turns if turn.done]

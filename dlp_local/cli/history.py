@@ -18,7 +18,8 @@ from dlp_local.cli.flags import JsonOption, NumberArgument, stored_history
 from dlp_local.core.files import write_new
 from dlp_local.core.text import visible
 from dlp_local.history import History
-from dlp_local.history.export import conversation_json, export, read_conversation
+from dlp_local.history.export import conversation_json, export
+from dlp_local.history.imports import read_conversations
 
 app = typer.Typer(
     help="The stored conversations: list, search, show, export, import, rename, remove.", no_args_is_help=True
@@ -102,9 +103,13 @@ def write(
 
 
 @app.command("import")
-def read(files: Annotated[list[Path], typer.Argument(help="Files .json that were exported.")]) -> None:
-    """Store exported conversations again, each as a new one."""
-    conversations = [read_conversation(file) for file in files]
+def read(
+    files: Annotated[
+        list[Path], typer.Argument(help="Files .json that were exported, also ChatGPT's conversations.json.")
+    ],
+) -> None:
+    """Store exported conversations again, each as a new one; also those of ChatGPT and Open WebUI."""
+    conversations = [conversation for file in files for conversation in read_conversations(file)]
     with _history() as history:
         for conversation in conversations:
             print(f"{history.insert(conversation)}  {visible(conversation.info.title)}")

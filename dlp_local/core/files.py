@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import os
 import secrets
@@ -14,6 +15,14 @@ from dlp_local.core.errors import InputError
 
 MAX_TEXT = 256 << 20
 """Bytes of a text file that is read as a whole; a conversation of 50,000 turns has some 40 millions."""
+
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+"""What files begin with that some editors write; the longer mark first."""
 
 STEM = 40
 """Characters of a file's name that the name aside keeps: it must not become too long for the file system."""
@@ -92,15 +101,33 @@ def sync_folder(folder: Path) -> None:
 
 
 def decode(raw: bytes, name: str) -> str:
-    """UTF-8 bytes as text; raises `InputError` that names the source and the first bad byte."""
+    """The text of bytes that a person handed over, in UTF-8 or with the mark of UTF-16 or UTF-32 at their beginning.
+
+    CRLF becomes a newline. Raises `InputError` that names the source, and the first bad byte.
+    """
     try:
-        return raw.decode("utf-8-sig")
+        text = utf8(raw, name).decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InputError(f"{name}: is not UTF-8 (byte {error.start + 1}). Convert it first, with iconv say.") from None
+        raise InputError(f"{name}: is not UTF-8 (byte {error.start + 1}). Save it as UTF-8, or convert it.") from None
+    return text.replace("\r\n", "\n")
+
+
+def utf8(raw: bytes, name: str) -> bytes:
+    """Bytes of a text without the mark at their beginning (BOM); UTF-16 and UTF-32, known by it, become UTF-8.
+
+    Raises `InputError` where what follows such a mark is no text.
+    """
+    for mark, encoding in _MARKS:
+        if raw.startswith(mark):
+            try:
+                return raw[len(mark) :].decode(encoding).encode("utf-8")
+            except UnicodeError:
+                raise InputError(f"{name}: is no text, though it begins like {encoding}. Save it as UTF-8.") from None
+    return raw.removeprefix(codecs.BOM_UTF8)
 
 
 def read_text(path: Path) -> str:
-    """The text of a file; raises `InputError` where it cannot be read, is too large, or not UTF-8."""
+    """The text of a file, as `decode` reads it; raises `InputError` where it cannot be read, or is too large."""
     return decode(read_bytes(path, MAX_TEXT, "Name another file."), str(path))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dlp_local.core.errors import InputError
-from dlp_local.core.files import read_bytes
+from dlp_local.core.files import read_bytes, utf8
 
 MAX_BYTES = 64 << 20
 
@@ -33,7 +33,7 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
     """Each line that is not blank, with the words for where it is."""
     raw = read_bytes(path, MAX_BYTES, "Give fewer examples.")
     has_rows = False
-    for number, line in enumerate(raw.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+    for number, line in enumerate(utf8(raw, str(path)).split(b"\n"), start=1):
         try:
             text = line.decode("utf-8").strip()
         except UnicodeDecodeError:

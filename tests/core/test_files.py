@@ -1,5 +1,6 @@
 """A file is either whole or not there."""
 
+import codecs
 import multiprocessing
 import os
 import signal
@@ -8,11 +9,14 @@ import sys
 import tempfile
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dlp_local.core.errors import InputError
-from dlp_local.core.files import temporary_folder, write_new, written_aside
+from dlp_local.core.files import decode, temporary_folder, write_new, written_aside
 
 WRITERS = 4
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\ufeff"))
 
 
 def test_what_was_written_takes_the_place_of_the_old_file(tmp_path):
@@ -154,6 +158,22 @@ def test_a_disk_that_takes_no_more_is_told_and_nothing_is_left(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list(tmp_path.iterdir()) == []
+
+
+@given(text=texts, encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32"]))
+def test_a_text_is_read_whatever_unicode_it_is_in(text, encoding):
+    assert decode(text.encode(encoding), "x") == text
+
+
+@given(text=texts)
+def test_line_ends_of_windows_are_newlines(text):
+    assert decode(text.replace("\n", "\r\n").encode(), "x") == text
+
+
+@pytest.mark.parametrize("mark", [codecs.BOM_UTF16_BE, codecs.BOM_UTF16_LE, codecs.BOM_UTF8, codecs.BOM_UTF32_BE, b""])
+def test_what_is_no_text_is_told_with_what_helps(mark):
+    with pytest.raises(InputError, match=r"x: is no.*Save it as UTF-8"):
+        decode(mark + b"\xd8\xff\xd8", "x")
 
 
 def test_a_temporary_folder_is_gone_at_the_end_and_told_where_none_can_be_made(tmp_path, monkeypatch):

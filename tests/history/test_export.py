@@ -1,6 +1,7 @@
 """Conversations as files: JSON gives back what was written, and no text of a conversation becomes markup."""
 
 import json
+import re
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 
@@ -13,7 +14,8 @@ from dlp_local.core.errors import InputError
 from dlp_local.core.events import ReplyDone, Timings
 from dlp_local.core.values import Mix, Route
 from dlp_local.history import History
-from dlp_local.history.export import export, from_json, to_html, to_json, to_markdown
+from dlp_local.history.export import export, to_html, to_json, to_markdown
+from dlp_local.history.imports import conversations_from_json
 from dlp_local.history.model import Conversation, ConversationInfo, StoredTurn
 
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -64,13 +66,14 @@ def conversations(draw):
 
 @given(conversations())
 def test_json_gives_the_conversation_back_unchanged(conversation):
-    assert from_json(to_json(conversation)) == conversation
+    assert conversations_from_json(to_json(conversation)) == (conversation,)
 
 
 @given(conversations())
 def test_an_import_stores_what_an_export_wrote(conversation):
     history = History(None)
-    stored = history.conversation(history.insert(from_json(to_json(conversation))))
+    (exported,) = conversations_from_json(to_json(conversation))
+    stored = history.conversation(history.insert(exported))
     assert [(t.text, t.answer, t.state, t.done, t.pack) for t in stored.turns] == [
         (t.text, t.answer, t.state, t.done, t.pack) for t in conversation.turns
     ]
@@ -135,6 +138,19 @@ def test_receipts_are_in_every_format(suffix):
     assert "60" in text if suffix == ".json" else "20 ms first token" in text
 
 
+@pytest.mark.parametrize("suffix", [".MD", ".Html", ".JSON", ".htm", ".markdown", ".HTM"])
+def test_the_ending_of_a_file_is_known_in_any_spelling(suffix):
+    right = {"m": ".md", "h": ".html", "j": ".json"}[suffix[1].lower()]
+    assert export(conversation_of("a", "b"), suffix) == export(conversation_of("a", "b"), right)
+
+
+def test_tables_have_lines_and_code_scrolls_sideways():
+    page = to_html(conversation_of("a", "| a | b |\n|---|---|\n| 1 | 2 |\n\n```\nlong line\n```"))
+    assert {"table", "th", "td", "pre"} <= Page(page).tags
+    assert re.search(r"th, td \{ border: 1px", page)
+    assert re.search(r"pre \{[^}]*overflow-x: auto", page)
+
+
 def test_only_the_shown_path_is_read_but_everything_is_kept():
     turns = (
         StoredTurn(1, None, "first", "one", "done"),
@@ -167,10 +183,10 @@ def test_a_file_that_is_no_export_is_told(change, told):
     given = json.loads(to_json(conversation_of("a", "b")))
     change(given)
     with pytest.raises(InputError, match=told):
-        from_json(json.dumps(given), "talk.json")
+        conversations_from_json(json.dumps(given), "talk.json")
 
 
 @given(st.text() | st.binary().map(lambda raw: raw.decode("latin-1")))
 def test_no_text_breaks_the_reader(text):
     with pytest.raises(InputError, match=r"talk\.json"):
-        from_json(text, "talk.json")
+        conversations_from_json(text, "talk.json")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dlp_local.core.values import Mix
 from dlp_local.history import History
-from dlp_local.history.export import from_json, read_conversation
+from dlp_local.history.imports import conversations_from_json, read_conversations
 from tests.support.fakes import Answer, FakeAssistant, Gate
 from tests.tui.window import READY, window
 from tui.chat_commands import ChatCommands
@@ -101,7 +101,7 @@ async def test_a_conversation_is_exported_and_never_over_a_file(tmp_path):
         await w.say_and_wait("question", "one")
         await w.say(f"/export {file}")
         await w.sees("Written to")
-        (turn,) = from_json(file.read_text("utf-8")).turns
+        ((turn,),) = (talk.turns for talk in conversations_from_json(file.read_text("utf-8")))
         assert (turn.text, turn.answer) == ("question", "one")
         await w.say(f"/export {file}")
         await w.sees("is there already")
@@ -121,7 +121,7 @@ async def test_where_the_disk_is_full_the_chat_goes_on_unsaved_and_all_of_it_can
         await w.sees("history cannot be used", "two", "· ready · not saved")
         await w.say(f"/export {tmp_path}/talk.json")
         await w.sees("Written to")
-    exported = read_conversation(tmp_path / "talk.json")
+    (exported,) = read_conversations(tmp_path / "talk.json")
     assert [turn.answer for turn in exported.path()] == ["one", "two"]
     assert exported.info.title == "first"
 

@@ -1,0 +1,121 @@
+"""Conversations out of files: our own exports, and those of ChatGPT and Open WebUI, known by what is in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.errors import InputError
+from dlp_local.core.files import MAX_TEXT, decode, read_bytes
+from dlp_local.core.serialize import reply_from_json
+from dlp_local.history.export import FORMAT
+from dlp_local.history.foreign_exports import chatgpt_conversation, open_webui_conversation
+from dlp_local.history.model import Conversation, ConversationInfo, StoredTurn, TurnState
+
+WHAT_IS_READ = "Read are a .json file of `history export`, ChatGPT's conversations.json and Open WebUI's chat exports."
+
+_STATES: dict[str, TurnState] = {"sent": "sent", "done": "done", "failed": "failed"}
+_Reader = Callable[[dict[str, Any]], Conversation]
+
+_WRONG = (LookupError, TypeError, AttributeError, ValueError, OverflowError, RecursionError, InputError)
+"""What reading JSON of another shape may raise."""
+
+
+def read_conversations(path: Path) -> tuple[Conversation, ...]:
+    """The conversations in a file, with their branches, at least one.
+
+    Raises `InputError` that names what is wrong with the file, or what is read.
+    """
+    raw = read_bytes(path, MAX_TEXT, "Name another file.")
+    if raw.startswith(b"PK\x03\x04"):
+        raise InputError(f"{path}: is a ZIP archive. Unpack it, and name the conversations.json in it.")
+    return conversations_from_json(decode(raw, str(path)), str(path))
+
+
+def conversations_from_json(text: str, name: str = "the file") -> tuple[Conversation, ...]:
+    """The conversations in the text of an export; raises `InputError` that calls it by `name`."""
+    try:
+        exported = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{name}: is no conversation exported by dlp-local ({error}). {WHAT_IS_READ}") from None
+    if isinstance(exported, dict) and "format" in exported:
+        return (_own_conversation(exported, name),)
+    for kind, marks, read in _FOREIGN:
+        chats = exported if isinstance(exported, list) else [exported]
+        if chats and all(isinstance(chat, dict) and any(mark in chat for mark in marks) for chat in chats):
+            return _foreign_conversations(chats, kind, read, name)
+    raise InputError(f"{name}: is no conversation exported by dlp-local. {WHAT_IS_READ}")
+
+
+def _foreign_conversations(chats: list[Any], kind: str, read: _Reader, name: str) -> tuple[Conversation, ...]:
+    conversations = []
+    for number, chat in enumerate(chats, start=1):
+        try:
+            conversation = read(chat)
+        except _WRONG as error:
+            raise InputError(f"{name}: {kind}, but conversation {number} cannot be read ({error}).") from None
+        if conversation.turns:
+            conversations.append(conversation)
+    if not conversations:
+        raise InputError(f"{name}: {kind}, but nothing was said in it. Name another file.")
+    return tuple(conversations)
+
+
+def _own_conversation(exported: dict[str, Any], name: str) -> Conversation:
+    try:
+        json.dumps(exported, ensure_ascii=False).encode("utf-8")  # half a character can be neither stored nor shown
+        if exported["format"] == FORMAT:
+            return _conversation(exported)
+    except _WRONG as error:
+        raise InputError(f"{name}: is no conversation exported by dlp-local ({error}). Export it again.") from None
+    raise InputError(f"{name}: has format {exported['format']}, and {FORMAT} is read here. Update dlp-local.")
+
+
+def _conversation(exported: dict[str, Any]) -> Conversation:
+    turns = tuple(map(_turn, exported["turns"]))
+    known: set[int | None] = {None}
+    for turn in turns:
+        if turn.parent not in known or turn.id in known:
+            raise ValueError(f"turn {turn.id} stands in no order")
+        known.add(turn.id)
+    if exported["tip"] not in known:
+        raise ValueError("the tip is no turn")
+    info = ConversationInfo(
+        id=0,
+        title=str(exported["title"]),
+        pinned=bool(exported["pinned"]),
+        turns=len(turns),
+        created_at=_time(exported["created_at"]),
+        changed_at=_time(exported["changed_at"]),
+        tip=exported["tip"],
+        options=ChatOptions.model_validate(exported["options"]),
+    )
+    return Conversation(info, turns)
+
+
+def _time(written: object) -> str:
+    """A time as it was written; raises `ValueError` or `OverflowError` for what is none."""
+    datetime.fromisoformat(str(written)).astimezone()
+    return str(written)
+
+
+def _turn(exported: dict[str, Any]) -> StoredTurn:
+    number, parent = exported["id"], exported["parent"]
+    if type(number) is not int or not (parent is None or type(parent) is int):
+        raise ValueError("a turn's number is none")
+    text, answer = str(exported["text"]), str(exported["answer"])
+    done = reply_from_json(text, answer, exported["receipt"]) if exported["receipt"] else None
+    state = _STATES[exported["state"]]
+    error, pack, created_at = (str(exported[key]) for key in ("error", "pack", "created_at"))
+    return StoredTurn(number, parent, text, answer, state, error, done, pack, created_at)
+
+
+_FOREIGN = (
+    ("is an export of ChatGPT", ("mapping",), chatgpt_conversation),
+    ("is an export of Open WebUI", ("chat", "history"), open_webui_conversation),
+)
+"""What an export is, the keys that it is known by, and its reader."""

@@ -1,0 +1,172 @@
+"""Exports of other programs: recognized by what is in them, read with their branches, and told where they are not."""
+
+import json
+import zipfile
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dlp_local.core.errors import InputError
+from dlp_local.history import History
+from dlp_local.history.imports import conversations_from_json, read_conversations
+
+
+def message(role, *parts, **more):
+    kind = "multimodal_text" if any(isinstance(part, dict) for part in parts) else "text"
+    content = {"content_type": kind, "parts": list(parts)}
+    return {"author": {"role": role}, "content": content, "create_time": 1.7e9} | more
+
+
+def chatgpt(current, title="Trip", **nodes):
+    """A conversation of ChatGPT's: name → (parent, message)."""
+    mapping = {
+        name: {"id": name, "message": said, "parent": parent, "children": [c for c in nodes if nodes[c][0] == name]}
+        for name, (parent, said) in nodes.items()
+    }
+    return {
+        "title": title,
+        "create_time": 1.7e9,
+        "update_time": 1.7e9 + 60,
+        "mapping": mapping,
+        "current_node": current,
+    }
+
+
+TRIP = chatgpt(
+    "a4",
+    root=(None, None),
+    system=("root", message("system", "")),
+    custom=("system", message("user", "be brief", metadata={"is_visually_hidden_from_conversation": True})),
+    u1=("custom", message("user", "Where to?", {"content_type": "image_asset_pointer", "asset_pointer": "x"})),
+    a1=("u1", message("assistant", "To the sea\ue200cite\ue202turn0search0\ue201.")),
+    a2=("u1", message("assistant", "search('sea')", recipient="browser")),
+    tool=("a2", message("tool", "results")),
+    a3=("tool", message("assistant", "To the hills.")),
+    u2=("a3", message("user", "Which ones?")),
+    u3=("a3", message("user", "Which hills?")),
+    a4=("u3", message("assistant", "The green ones.")),
+    a5=("u2", message("assistant", "All.")),
+)
+
+
+def talk(conversation):
+    return [(turn.text, turn.answer) for turn in conversation.path()]
+
+
+def test_a_conversation_of_chatgpt_is_read_with_its_branches():
+    (conversation,) = conversations_from_json(json.dumps([TRIP]))
+    seen = "Where to?\n\n[image: not in the export]"
+    assert talk(conversation) == [(seen, "To the hills."), ("Which hills?", "The green ones.")]
+    assert {(turn.parent, turn.text, turn.answer) for turn in conversation.turns} == {
+        (None, seen, "To the sea."),
+        (None, seen, "To the hills."),
+        (2, "Which ones?", "All."),
+        (2, "Which hills?", "The green ones."),
+    }
+    assert conversation.info.title == "Trip"
+    assert conversation.info.changed_at == "2023-11-14T22:14:20+00:00"
+
+
+def webui(record=True):
+    messages = {
+        "1": {"id": "1", "parentId": None, "childrenIds": ["2", "3"], "role": "user", "content": "Hi"},
+        "2": {"id": "2", "parentId": "1", "childrenIds": [], "role": "assistant", "content": "Hello!", "model": "x"},
+        "3": {"id": "3", "parentId": "1", "childrenIds": ["4"], "role": "assistant", "content": "Good day!"},
+        "4": {"id": "4", "parentId": "3", "childrenIds": [], "role": "user", "content": "Bye", "timestamp": 1700000000},
+    }
+    chat = {"title": "Greeting", "history": {"messages": messages, "currentId": "2"}, "timestamp": 1700000000123}
+    return {"id": "x", "title": "Greeting", "chat": chat, "created_at": 1700000000, "pinned": True} if record else chat
+
+
+@pytest.mark.parametrize("exported", [[webui()], webui(), [webui(record=False)], webui(record=False)])
+def test_a_chat_of_open_webui_is_read_with_its_branches(exported):
+    (conversation,) = conversations_from_json(json.dumps(exported))
+    assert talk(conversation) == [("Hi", "Hello!")]
+    assert [(turn.parent, turn.text, turn.answer) for turn in conversation.turns] == [
+        (None, "Hi", "Hello!"),
+        (None, "Hi", "Good day!"),
+        (2, "Bye", ""),
+    ]
+    assert conversation.info.title == "Greeting"
+    assert conversation.info.created_at.startswith("2023-11-14T22:13:20")
+
+
+def test_all_conversations_of_a_file_are_stored_and_those_without_a_word_are_left_out(tmp_path):
+    file = tmp_path / "conversations.json"
+    empty = chatgpt("root", root=(None, None))
+    file.write_text(
+        json.dumps([TRIP, empty, chatgpt("u", title=None, u=(None, message("user", "Hi \ud83d")))]), "utf-16"
+    )
+    first, second = read_conversations(file)
+    assert second.info.title == "Hi \ufffd"
+    history = History(None)
+    for conversation in (first, second):
+        stored = history.conversation(history.insert(conversation))
+        assert talk(stored) == talk(conversation)
+    history.close()
+
+
+def test_a_tree_that_is_ten_thousand_messages_deep_is_read():
+    nodes = {"n0": (None, message("user", "0"))}
+    for number in range(1, 10_000):
+        nodes[f"n{number}"] = (f"n{number - 1}", message("assistant" if number % 2 else "user", str(number)))
+    mapping = {n: {"message": said, "parent": p, "children": []} for n, (p, said) in nodes.items()}
+    for name, (parent, _) in nodes.items():
+        if parent:
+            mapping[parent]["children"].append(name)
+    (conversation,) = conversations_from_json(json.dumps({"mapping": mapping, "current_node": "n9999"}))
+    assert len(conversation.path()) == 5000
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[1]", "is no conversation exported by dlp-local"),
+        ("[]", "is no conversation exported by dlp-local"),
+        ("7", r"ChatGPT's conversations\.json and Open WebUI's"),
+        ("no json", r"ChatGPT's conversations\.json and Open WebUI's"),
+        ('[{"uuid": "x", "name": "a chat", "chat_messages": []}]', r"ChatGPT's conversations\.json and Open WebUI's"),
+        ('[{"mapping": {}}]', "is an export of ChatGPT, but nothing was said in it"),
+        ('[{"mapping": []}]', "is an export of ChatGPT, but conversation 1 cannot be read"),
+        ('[{"chat": {"title": "x"}}]', "is an export of Open WebUI, but conversation 1 cannot be read"),
+    ],
+)
+def test_what_cannot_be_read_is_told_in_plain_words(text, told):
+    with pytest.raises(InputError, match=rf"talk\.json: .*{told}") as error:
+        conversations_from_json(text, "talk.json")
+    assert "indices" not in str(error.value)
+
+
+def test_an_archive_is_told_to_be_unpacked(tmp_path):
+    with zipfile.ZipFile(tmp_path / "export.zip", "w") as archive:
+        archive.writestr("conversations.json", "[]")
+    with pytest.raises(InputError, match="is a ZIP archive"):
+        read_conversations(tmp_path / "export.zip")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=200)
+@given(data=st.data())
+def test_whatever_stands_in_an_export_is_read_or_told(data):
+    exported = json.loads(json.dumps([data.draw(st.sampled_from([TRIP, webui()]))]))
+    place = exported
+    while isinstance(place, (dict, list)) and place:
+        key = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
+        if data.draw(st.booleans()):
+            place[key] = data.draw(json_values)
+            break
+        place = place[key]
+    history = History(None)
+    try:
+        for conversation in conversations_from_json(json.dumps(exported)):
+            assert history.conversation(history.insert(conversation)).path()
+    except InputError:
+        pass
+    history.close()
