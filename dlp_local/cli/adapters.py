@@ -156,8 +156,8 @@ def set_values(
     if change == UNCHANGED:
         raise InputError("say what to set: --scale, --description, --scope, --examples, --license or --attribution.")
     set_adapter(_folder(pack), name, change)
-    said = {key: getattr(change, key) for key in AdapterChange.__slots__}
-    print(visible(f"{name}: {', '.join(f'{key} {value}' for key, value in said.items() if value is not None)}"))
+    changed = {key: getattr(change, key) for key in AdapterChange.__slots__}
+    print(visible(f"{name}: {', '.join(f'{key} {value}' for key, value in changed.items() if value is not None)}"))
 
 
 def _folder(pack: str | None) -> Path:
@@ -171,8 +171,8 @@ def _opened(pack: str | None) -> Pack:
 
 def _manifest_json(pack: Pack, name: str, adapter: Adapter) -> dict[str, Any]:
     """What `pack.toml` says."""
-    said = adapter.model_dump(exclude={"examples_file"}, mode="json")
-    return said | {"path": str(pack.path(adapter)), "examples": list(pack.examples(name))}
+    fields = adapter.model_dump(exclude={"examples_file"}, mode="json")
+    return fields | {"path": str(pack.path(adapter)), "examples": list(pack.examples(name))}
 
 
 def _file_json(fit: Fit) -> dict[str, Any]:

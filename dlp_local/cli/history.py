@@ -40,9 +40,9 @@ def list_all(
 ) -> None:
     """The pinned conversations, then the newest."""
     with _history() as history:
-        found = history.conversations(limit=-1 if every else LIMIT)
+        conversations = history.conversations(limit=-1 if every else LIMIT)
     if as_json:
-        for info in found:
+        for info in conversations:
             terminal.write_json(
                 {"number": info.id, "title": info.title, "pinned": info.pinned, "turns": info.turns,
                  "created_at": info.created_at, "changed_at": info.changed_at}
@@ -50,11 +50,11 @@ def list_all(
         return
     table = Table("number", "title", "turns", "changed", box=None, pad_edge=False)
     table.columns[0].justify = table.columns[2].justify = "right"
-    for info in found:
+    for info in conversations:
         at = datetime.fromisoformat(info.changed_at).astimezone()
         title = Text(visible(info.title) + ("  pinned" if info.pinned else ""), no_wrap=True, overflow="ellipsis")
         table.add_row(str(info.id), title, str(info.turns), f"{at:%Y-%m-%d %H:%M}")
-    Console().print(table if found else "Nothing is stored yet.")
+    Console().print(table if conversations else "Nothing is stored yet.")
 
 
 @app.command()

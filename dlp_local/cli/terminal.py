@@ -39,13 +39,13 @@ def piped_stdin() -> str:
     """
     if sys.stdin.closed or sys.stdin.isatty():
         return ""
-    told = threading.Timer(1.0, print_note, ["waiting for the end of stdin; `</dev/null` gives none"])
-    told.daemon = True
-    told.start()
+    hint = threading.Timer(1.0, print_note, ["waiting for the end of stdin; --no-stdin leaves it alone"])
+    hint.daemon = True
+    hint.start()
     try:
         return read_stdin()
     finally:
-        told.cancel()
+        hint.cancel()
 
 
 def prepare_streams() -> None:

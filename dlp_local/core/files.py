@@ -6,7 +6,9 @@ import codecs
 import errno
 import os
 import secrets
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -23,6 +25,9 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 """What files begin with that some editors write; the longer mark first."""
+
+RENAME_PAUSES = (0.05, 0.1, 0.2, 0.3, 0.35)
+"""Seconds between two tries to rename something on Windows."""
 
 STEM = 40
 """Characters of a file's name that the name aside keeps: it must not become too long for the file system."""
@@ -42,12 +47,26 @@ def written_aside(path: Path, *, replace: bool = True) -> Iterator[Path]:
         with part.open("rb+") as file:
             os.fsync(file.fileno())
         if replace:
-            os.replace(part, path)
+            rename(part, path)
         else:
             _rename_to_new(part, path)
         sync_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+def rename(source: Path, target: Path) -> None:
+    """Gives a file or a folder another name, in place of a file that has it; raises `OSError`.
+
+    Windows renames nothing that another program has open, and indexers and virus scanners open every new file for a
+    moment: there it is tried for a second.
+    """
+    for pause in RENAME_PAUSES if sys.platform == "win32" else ():
+        with suppress(PermissionError):
+            os.replace(source, target)
+            return
+        time.sleep(pause)
+    os.replace(source, target)
 
 
 def _new_file_beside(path: Path) -> Path:
@@ -67,7 +86,7 @@ def _rename_to_new(part: Path, path: Path) -> None:
     except OSError:  # a file system without hard links
         if path.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
-        os.replace(part, path)
+        rename(part, path)
 
 
 def inside_folder(value: str) -> str:

@@ -172,19 +172,19 @@ def _counts(reader: _Reader) -> tuple[int, int]:
 
 
 def _tensors(reader: _Reader, count: int, values: Mapping[str, Value]) -> dict[str, Tensor]:
-    places: dict[str, tuple[tuple[int, ...], int, int]] = {}
+    described: dict[str, tuple[tuple[int, ...], int, int]] = {}
     for _ in range(count):
         name = reader.name()
         dimensions = reader.number("<I")
-        if not 1 <= dimensions <= MAX_DIMENSIONS or name in places:
+        if not 1 <= dimensions <= MAX_DIMENSIONS or name in described:
             raise ValueError(f"its tensor {name} stands there twice or has {dimensions} dimensions")
-        places[name] = (tuple(reader.number() for _ in range(dimensions)), reader.number("<I"), reader.number())
-    given = values.get("general.alignment")
-    alignment = given.value if given else ALIGNMENT
+        described[name] = (tuple(reader.number() for _ in range(dimensions)), reader.number("<I"), reader.number())
+    entry = values.get("general.alignment")
+    alignment = entry.value if entry else ALIGNMENT
     if not isinstance(alignment, int) or not 1 <= alignment <= 1 << 16:
         raise ValueError(f"its alignment is {alignment}")
     start = -(-reader.position // alignment) * alignment
-    return {name: _tensor(name, *place, start, reader.size) for name, place in places.items()}
+    return {name: _tensor(name, *parts, start, reader.size) for name, parts in described.items()}
 
 
 def _tensor(name: str, shape: tuple[int, ...], kind: int, offset: int, start: int, file_size: int) -> Tensor:

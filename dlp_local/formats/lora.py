@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlp_local.core.errors import PackError
-from dlp_local.formats import gguf as gguf
+from dlp_local.formats import gguf
 
 _REQUIRED = {"general.type": "adapter", "adapter.type": "lora"}
 _EXPONENT_16 = {gguf.F16: 0x7C00, gguf.BF16: 0x7F80}
@@ -153,25 +153,25 @@ def problems_of_fit(lora: LoraFile, backbone: gguf.Header) -> list[str]:
     outputs; for the embeddings the other way round. One thing llama.cpp would load, and then end the process over:
     where a backbone has no output of its own, it computes it with the embeddings, and their adapter with it.
     """
-    found = []
+    problems = []
     architecture = backbone.values.get("general.architecture")
     if architecture and lora.architecture != architecture.value:
-        found.append(f"it is for the architecture {lora.architecture}, and the backbone is {architecture.value}")
+        problems.append(f"it is for the architecture {lora.architecture}, and the backbone is {architecture.value}")
     for name, pair in lora.pairs.items():
         weight = backbone.tensors.get(name)
         if weight is None:
-            found.append(f"the backbone has no weight {name}")
+            problems.append(f"the backbone has no weight {name}")
             continue
         ends = (pair.b.shape[1], pair.a.shape[1]) if name == gguf.EMBEDDINGS else (pair.a.shape[0], pair.b.shape[1])
         if ends != weight.shape:
-            found.append(f"{name} goes from {ends[0]} to {ends[1]} numbers, and the backbone's is {weight.shape}")
+            problems.append(f"{name} goes from {ends[0]} to {ends[1]} numbers, and the backbone's is {weight.shape}")
         elif name == gguf.EMBEDDINGS and gguf.OUTPUT not in backbone.tensors:
-            found.append(f"{name} is the backbone's output, too, and llama.cpp cannot compute an adapter of both")
+            problems.append(f"{name} is the backbone's output, too, and llama.cpp cannot compute an adapter of both")
     tokens = backbone.values.get("tokenizer.ggml.tokens")
     known = len(tokens.value) if tokens and isinstance(tokens.value, tuple) else 0
     if tokens and any(token >= known for token in lora.invocation_tokens):
-        found.append(f"its invocation tokens are {lora.invocation_tokens}, and the backbone knows {known} tokens")
-    return found
+        problems.append(f"its invocation tokens are {lora.invocation_tokens}, and the backbone knows {known} tokens")
+    return problems
 
 
 def reasons(problems: Sequence[str]) -> str:

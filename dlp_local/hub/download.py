@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from dlp_local.core.errors import HubError
+from dlp_local.core.files import rename
 from dlp_local.core.text import size_text
 from dlp_local.hub import client
 from dlp_local.hub.choice import Reference, RepoFile
@@ -122,7 +123,7 @@ def download(reference: Reference, commit: str, file: RepoFile, target: Path, pa
             "if it happens again, something between here and the hub changes files."
         )
     target.parent.mkdir(parents=True, exist_ok=True)
-    os.replace(part, target)
+    rename(part, target)
 
 
 def _append(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import tomlkit
 
 from dlp_local.core.errors import InputError
-from dlp_local.core.files import sync_folder
+from dlp_local.core.files import rename, sync_folder
 from dlp_local.core.paths import packs_folder, user_path
 from dlp_local.core.text import did_you_mean
 from dlp_local.formats.gguf import STRING, read_header
@@ -135,7 +134,7 @@ def remove_pack(name: str) -> None:
     with disk_errors_told(folder), locked(packs_folder()):
         forget_hashes(folder)
         gone = packs_folder() / f"{_REMOVED}{name}"
-        os.replace(folder, gone)
+        rename(folder, gone)
         _clean()
 
 
@@ -148,7 +147,7 @@ def _make(name: str, fill: Callable[[Path], tomlkit.TOMLDocument]) -> Path:
             making = packs_folder() / f"{_MAKING}{name}"
             making.mkdir()
             write_manifest(making, fill(making))
-            os.replace(making, folder)
+            rename(making, folder)
             sync_folder(packs_folder())
     return folder
 

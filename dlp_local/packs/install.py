@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from dlp_local.core.errors import PackError
-from dlp_local.core.files import sync_folder
+from dlp_local.core.files import rename, sync_folder
 from dlp_local.core.paths import MANIFEST, packs_folder
 from dlp_local.hub.choice import PICKLES, Reference, RepoFile
 from dlp_local.hub.client import Repository
@@ -93,7 +92,7 @@ def _move(pack: Path, installed: Path, aside: Path) -> None:
     installed.parent.mkdir(parents=True, exist_ok=True)
     with locked(installed.parent):
         if installed.exists():
-            os.replace(installed, aside)
-        os.replace(pack, installed)
+            rename(installed, aside)
+        rename(pack, installed)
         sync_folder(installed.parent)
     shutil.rmtree(aside, ignore_errors=True)

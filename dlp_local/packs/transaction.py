@@ -21,7 +21,7 @@ import tomlkit
 from tomlkit.items import InlineTable, Table
 
 from dlp_local.core.errors import InputError, PackError
-from dlp_local.core.files import sync_folder, written_aside
+from dlp_local.core.files import rename, sync_folder, written_aside
 from dlp_local.core.paths import MANIFEST
 from dlp_local.packs.clone import bring_file
 from dlp_local.packs.locations import is_shipped
@@ -110,7 +110,7 @@ def store_file(folder: Path, source: Path, stem: str, suffix: str) -> dict[str, 
     try:
         content = bring_file(source, part)
         name = stored_name(stem, content.sha256, suffix)
-        os.replace(part, folder / name)
+        rename(part, folder / name)
         sync_folder(part.parent)
     finally:
         part.unlink(missing_ok=True)

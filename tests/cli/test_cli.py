@@ -243,6 +243,7 @@ def test_settings_come_from_the_environment(run):
     refused(run("ask", "x", env={"DLP_LOCAL_SAMPLING__MAX_TOKENS": "many"}), 2, "sampling.max_tokens")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX")
 def test_a_reader_that_goes_away_gives_no_traceback(run):
     process = subprocess.run(
         f"yes 'to ISO: 1 May 2020' | head -200 | {sys.executable} -m dlp_local route - --json | head -1",

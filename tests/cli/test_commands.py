@@ -4,7 +4,6 @@ import json
 import os
 import re
 import select
-import signal
 import subprocess
 import sys
 import time
@@ -147,7 +146,7 @@ def test_the_message_and_the_part_that_came_survive_kill_9(stored):
     )
     assert asked.stdout.read(40)
     time.sleep(0.4)
-    asked.send_signal(signal.SIGKILL)
+    asked.kill()
     asked.wait()
     (turn,) = stored.conversation(stored.last()).turns
     assert turn.text == "go on"

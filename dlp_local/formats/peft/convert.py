@@ -39,14 +39,14 @@ def convert_lora(folder: Path, backbone: Path, out: Path, *, about: Mapping[str,
     adapter = read_folder(folder)
     target = Target(backbone)
     with open_safetensors(adapter.weights) as source:
-        found = find_pairs(source, adapter.config, target)
-        alpha = _common_strength(found.pairs, source.path)
+        lora = find_pairs(source, adapter.config, target)
+        alpha = _common_strength(lora.pairs, source.path)
         try:
             with written_aside(out) as part:
-                _write(part, source, found.pairs, _header(target, adapter.config, alpha, about), alpha, half)
+                _write(part, source, lora.pairs, _header(target, adapter.config, alpha, about), alpha, half)
         except OSError as error:
             raise InputError(f"{out}: cannot be written ({error.strerror or error}). Name another place.") from None
-    return left_out(found.norms)
+    return left_out(lora.norms)
 
 
 def _common_strength(pairs: Sequence[Pair], path: Path) -> float:

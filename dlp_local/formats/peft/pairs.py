@@ -45,7 +45,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundPairs:
+class LoraPairs:
     """The pairs of a file, by the name of the backbone's weight; and what of it is left out."""
 
     pairs: tuple[Pair, ...]
@@ -53,7 +53,7 @@ class FoundPairs:
     """The names of norm weights, which llama.cpp takes from no adapter."""
 
 
-def find_pairs(source: Safetensors, config: LoraConfig, target: Target) -> FoundPairs:
+def find_pairs(source: Safetensors, config: LoraConfig, target: Target) -> LoraPairs:
     """Every pair of a file; raises `PackError` for what is none, and for pairs that do not fit the backbone."""
     by_module: dict[str, dict[str, tuple[str, LoraTensor]]] = {}
     others, adapters = [], set()
@@ -84,7 +84,7 @@ def find_pairs(source: Safetensors, config: LoraConfig, target: Target) -> Found
     for name in others:
         if name not in norms and not _is_backbones_own(name, source, target):
             raise _refused(source, name, why_not_lora(name))
-    return FoundPairs(tuple(pairs[name] for name in sorted(pairs)), tuple(norms))
+    return LoraPairs(tuple(pairs[name] for name in sorted(pairs)), tuple(norms))
 
 
 def _pair(module: str, halves: Halves, source: Safetensors, config: LoraConfig, target: Target) -> Pair:

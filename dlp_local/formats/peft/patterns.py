@@ -109,14 +109,14 @@ def _item(kind: Any, argument: Any) -> _Ways:
     return _Ways()
 
 
-def _repeated(least: int, most: int, body: Iterable[tuple[Any, Any]]) -> _Ways:
+def _repeated(minimum: int, maximum: int, body: Iterable[tuple[Any, Any]]) -> _Ways:
     inner = _sequence(body)
-    is_bounded = most <= MAX_COUNT
+    is_bounded = maximum <= MAX_COUNT
     if inner == _Ways():  # each time in one way: what differs is how often
-        return _Ways(most - least + 1) if is_bounded else _Ways(repeats=1)
+        return _Ways(maximum - minimum + 1) if is_bounded else _Ways(repeats=1)
     if not is_bounded:  # in several ways each time: a text of n characters in as many as 2 to the power of n
         return _Ways(math.inf)
-    ways = _Ways(most - least + 1)
-    for _ in range(most):
+    ways = _Ways(maximum - minimum + 1)
+    for _ in range(maximum):
         ways = ways.then(inner)
     return ways
