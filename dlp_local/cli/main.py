@@ -53,6 +53,23 @@ class Commands(TyperGroup):
             ctx.fail(f"There is no command '{args[0]}'.{did_you_mean(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        """Runs the command; a value that its option cannot take is refused in plain words."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = _plain(error.message)
+            raise
+
+
+def _plain(message: str) -> str:
+    """`give a whole number.` for `Input should be a valid integer, unable to parse string as an integer`."""
+    message = message.removeprefix("Value error, ")
+    if not message.startswith("Input should be "):
+        return message
+    expected = message.removeprefix("Input should be ").partition(",")[0].replace("valid integer", "whole number")
+    return f"give {'a number ' if expected.startswith(('greater', 'less')) else ''}{expected.replace('valid ', '')}."
+
 
 def _fill_in_paths(command: Any) -> None:
     """Lets a command, and those of a group, take every `Path` with its `~` and variables filled in."""

@@ -24,7 +24,10 @@ PREFERENCE = (
 )  # fmt: skip
 """Quantizations of a backbone, the one to take first: small enough for a laptop and close to the original."""
 
-PEFT_CONFIG, PEFT_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = ("adapter_model.safetensors", "adapters.safetensors")
+"""As PEFT saves an adapter, and as MLX does."""
+
 PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"})
 MAX_TEXT = 16 << 20
 """Bytes of a repository's text file: an `adapter_config.json` or a `pack.toml`."""
@@ -115,8 +118,9 @@ def _of_folder(reference: Reference, files: Sequence[RepoFile], folder: str) -> 
     by_name = {file.path.removeprefix(folder): file for file in files}
     if manifest := by_name.get(MANIFEST):
         return Choice("pack", (_small(reference, manifest),))
-    if PEFT_CONFIG in by_name and PEFT_WEIGHTS in by_name:
-        return Choice("peft", (_small(reference, by_name[PEFT_CONFIG]), by_name[PEFT_WEIGHTS]))
+    weights = next((by_name[name] for name in ADAPTER_WEIGHTS if name in by_name), None)
+    if ADAPTER_CONFIG in by_name and weights:
+        return Choice("peft", (_small(reference, by_name[ADAPTER_CONFIG]), weights))
     models = [file for file in files if _is_model(file.path)]
     if models:
         return Choice("gguf", (_preferred(reference, models),))
@@ -137,7 +141,7 @@ def _of_name(reference: Reference, files: Sequence[RepoFile], name: str) -> Choi
         raise PackError(f"{reference}: the repository has no such file. {_listing(models or files)}")
     if path.suffix.lower() == ".gguf":
         return Choice("gguf", (_only(reference, [file]),))
-    if path.name in (PEFT_CONFIG, PEFT_WEIGHTS, MANIFEST):
+    if path.name in (ADAPTER_CONFIG, *ADAPTER_WEIGHTS, MANIFEST):
         folder = "" if len(path.parts) == 1 else f"{path.parent}/"
         return _of_folder(reference, [file for file in files if file.path.startswith(folder)], folder)
     if path.suffix.lower() == ".safetensors":
@@ -184,8 +188,8 @@ def _is_model(path: str) -> bool:
 
 def _why_nothing(names: Iterable[str]) -> str:
     suffixes = {PurePosixPath(name).suffix.lower() for name in names}
-    if PEFT_CONFIG in names:
-        return f"its adapter has no {PEFT_WEIGHTS}, and pickles are never loaded. Ask its author for safetensors."
+    if ADAPTER_CONFIG in names:
+        return f"its adapter has no {ADAPTER_WEIGHTS[0]}, and pickles are never loaded. Ask its author for safetensors."
     if ".safetensors" in suffixes:
         return (
             "holds a model that is not GGUF. Look for a repository with -GGUF in its name, or convert it with "

@@ -21,7 +21,7 @@ from dlp_local.core.paths import downloads_folder
 from dlp_local.formats.gguf import read_header
 from dlp_local.formats.safetensors_file import open_safetensors
 from dlp_local.hub import client
-from dlp_local.hub.choice import PEFT_WEIGHTS, Reference, RepoFile, choose
+from dlp_local.hub.choice import Reference, RepoFile, choose
 from dlp_local.hub.download import Downloader, Progress, persist
 from dlp_local.packs.backbone_check import check_backbone, is_adapter
 from dlp_local.packs.clone import hash_file
@@ -89,7 +89,7 @@ def _fetch(reference: Reference, downloads: Path, progress: Progress) -> Fetched
     kind: Kind
     if choice.kind == "peft":
         kind, path = "peft", paths[0].parent
-        _check_safetensors(path / PEFT_WEIGHTS)
+        _check_safetensors(paths[1])
     else:
         kind, path = _gguf_kind(paths[0]), paths[0]
     files = tuple(

@@ -96,6 +96,13 @@ def test_a_folder_restricts_the_choice():
     assert choose(parse_reference(f"hf:a/b:{every[3]}"), [*small(every[2]), *files(every[3])]) == choice
 
 
+def test_an_adapter_of_mlx_is_its_two_files():
+    names = ["README.md", "adapter_config.json", "0000100_adapters.safetensors", "adapters.safetensors"]
+    choice = choose(parse_reference("hf:a/b"), [*small(*names[:2]), *files(*names[2:])])
+    assert choice.kind == "peft"
+    assert [file.path for file in choice.files] == ["adapter_config.json", "adapters.safetensors"]
+
+
 @pytest.mark.parametrize(
     ("paths", "told"),
     [

@@ -1,10 +1,12 @@
 """Adapters of a pack: added, replaced, set, removed; what is accepted is sound."""
 
 import os
+import re
 import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dlp_local.core.errors import InputError, PackError
@@ -19,7 +21,9 @@ from dlp_local.packs.adapters import (
 from dlp_local.packs.create import start_pack
 from dlp_local.packs.manifest import read_manifest
 from dlp_local.packs.pack import Pack
+from tests.support.lora import write_lora
 from tests.support.pack_state import adapter_of, pack_state
+from tests.support.peft_folder import safetensors, write_folder
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="uses POSIX signals or limits")
 
@@ -38,6 +42,22 @@ def test_an_added_adapter_is_copied_with_its_hash_its_license_and_its_examples(m
     assert pack.examples("more") == ("count the players", "which teams won?")
     assert pack.examples("sql") == adapter_of(bundled, "sql").examples
     assert verify_pack(pack) == []
+
+
+@pytest.mark.parametrize("kind", ["folder", "gguf"])
+def test_norms_beside_a_lora_are_left_out_and_told_whichever_way_it_comes(mine, tmp_path, kind):
+    width = 256
+    module, norm = "base_model.model.model.layers.0.self_attn.q_proj", "base_model.model.model.norm.weight"
+    if kind == "folder":
+        pair = {f"{module}.lora_A.weight": (4, width), f"{module}.lora_B.weight": (width, 4), norm: (width,)}
+        tensors = {name: np.ones(shape, np.float32) for name, shape in pair.items()}
+        source = write_folder(tmp_path / "peft", safetensors(tensors))
+    else:
+        pair = {"blk.0.attn_q.weight.lora_a": (4, width), "blk.0.attn_q.weight.lora_b": (width, 4)}
+        shapes = pair | {"output_norm.weight": (width,)}
+        source = write_lora(tmp_path / "a.gguf", {name: np.ones(shape) for name, shape in shapes.items()})
+    assert re.match(r"left out: .*norm\.weight, for llama\.cpp", add_adapter(mine, source, "more"))
+    assert add_adapter(mine, mine / adapter_of(mine, "sql").file, "again") == ""
 
 
 def test_comments_and_the_order_of_a_manifest_survive_a_change(mine, bundled):
