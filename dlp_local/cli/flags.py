@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from dlp_local.cli import terminal
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import DlpLocalError, InputError
 from dlp_local.core.paths import history_file
@@ -104,4 +105,6 @@ def stored_history() -> History:
     history, notice = open_history()
     if history.path is None:
         raise InputError(notice)
+    if notice and not history.read_only:
+        terminal.print_error(notice)
     return history

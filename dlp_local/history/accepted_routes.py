@@ -19,12 +19,12 @@ def accepted_routes(history: History, pack: str) -> dict[str, str]:
     its place, and it was the message itself that decided: it began the conversation, or went elsewhere than the message
     before it, so that nothing was carried over. Of a text that was said in several conversations the newest holds.
     """
-    found: dict[str, str] = {}
+    accepted: dict[str, str] = {}
     for info in sorted(history.conversations(limit=-1), key=lambda info: (info.changed_at, info.id)):
-        found |= dict(_accepted(history.conversation(info.id), pack))
+        accepted |= dict(_accepted(history.conversation(info.id), pack))
     for correction in history.corrections():
-        found.pop(correction.text, None)
-    return found
+        accepted.pop(correction.text, None)
+    return accepted
 
 
 def _accepted(conversation: Conversation, pack: str) -> Iterator[tuple[str, str]]:

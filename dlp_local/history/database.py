@@ -71,7 +71,7 @@ class Database:
         self.read_only = path is not None and path.exists() and not _is_writable(path)
         self._lock = threading.RLock()
         self._closed = False
-        with self._told():
+        with self._explained_errors():
             self._database = self._open()
 
     def _open(self) -> sqlite3.Connection:
@@ -90,7 +90,7 @@ class Database:
             self._database.close()
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
+    def _explained_errors(self) -> Iterator[None]:
         """Under the lock; says what is wrong with the file in plain words."""
         where = self.path or "memory"
         with self._lock:
@@ -111,7 +111,7 @@ class Database:
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """One change, whole or not at all."""
-        with self._told():
+        with self._explained_errors():
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 yield self._database
@@ -123,7 +123,7 @@ class Database:
 
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """All rows of a query; a text with bytes that are no UTF-8 has U+FFFD there."""
-        with self._told():
+        with self._explained_errors():
             rows = self._database.execute(query, values).fetchall()
         return [tuple(v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in row) for row in rows]
 

@@ -25,11 +25,11 @@ class DraftStore(Database):
     def draft(self, conversation: int | None) -> str:
         """What was written in a conversation or, with None, for a new one: here, or else in a window that is gone.
 
-        The latter, the newest of them, is this window's from then on.
+        The latter, the newest of them, is this window's from then on. A number that no conversation has is as None.
         """
         rows = self._rows(
             "SELECT id, window, text FROM window_drafts WHERE conversation IS ? ORDER BY window = ? DESC, id DESC",
-            conversation,
+            _stored_number(conversation),
             self._window,
         )
         for number, window, text in rows:
@@ -41,7 +41,7 @@ class DraftStore(Database):
 
     def set_draft(self, conversation: int | None, text: str) -> None:
         """Stores what is written in this window and not sent; nothing where it was sent or taken away."""
-        own = (conversation, self._window)
+        own = (_stored_number(conversation), self._window)
         with self._writing() as database:
             database.execute("DELETE FROM window_drafts WHERE conversation IS ? AND window = ?", own)
             if text:
@@ -62,6 +62,10 @@ class DraftStore(Database):
         with self._writing() as database:
             query = "UPDATE window_drafts SET window = ? WHERE id = ? AND window = ?"
             return database.execute(query, (self._window, number, window)).rowcount == 1
+
+
+def _stored_number(conversation: int | None) -> int | None:
+    return conversation if conversation and conversation > 0 else None
 
 
 def _is_open(window: str) -> bool:

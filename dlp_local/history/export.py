@@ -70,7 +70,8 @@ def to_markdown(conversation: Conversation) -> str:
         parts.append("\n".join(f"> {line}" for line in visible(turn.text).splitlines()))
         if turn.answer:
             parts.append(visible(turn.answer))
-        parts.append(f"*{_receipt(turn)}*")
+        if receipt := _receipt(turn):
+            parts.append(f"*{receipt}*")
     return "\n\n".join(parts) + "\n"
 
 
@@ -94,15 +95,17 @@ def to_html(conversation: Conversation) -> str:
         body.append(f'<p class="said">{html.escape(visible(turn.text))}</p>')
         if turn.answer:
             body.append(str(renderer.render(visible(turn.answer))))
-        body.append(f'<p class="receipt">{html.escape(_receipt(turn))}</p>')
+        if receipt := _receipt(turn):
+            body.append(f'<p class="receipt">{html.escape(receipt)}</p>')
     head = f'<meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
     return f"<!doctype html>\n<html><head>{head}</head><body>\n" + "\n".join(body) + "\n</body></html>\n"
 
 
 def _receipt(turn: StoredTurn) -> str:
+    """What stands under an answer; nothing where it came from another program, without a receipt."""
     if turn.done and not turn.error:
         return visible(" · ".join(reply_receipt(turn.done)))
-    return visible(turn.error) or "no answer"
+    return visible(turn.error) or ("" if turn.answer else "no answer")
 
 
 _WRITERS: dict[str, Callable[[Conversation], str]] = {

@@ -95,7 +95,7 @@ def newest_leaf(turns: Sequence[StoredTurn], turn: int) -> int:
 
 
 def messages(turns: tuple[StoredTurn, ...]) -> Iterator[Message]:
-    """What the assistant is told of earlier turns: those that were answered, in part at least, and not broken off."""
+    """Earlier turns as the assistant is given them: those that were answered, in part at least, and not broken off."""
     for turn in turns:
         if turn.answer and turn.state == "done":
             yield Message("user", turn.text)

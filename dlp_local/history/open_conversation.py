@@ -27,7 +27,7 @@ from dlp_local.history.model import (
 )
 from dlp_local.history.store import History
 
-T = TypeVar("T")
+Result = TypeVar("Result")
 
 STORE_EVERY = 0.25
 """Seconds between two storings of a growing answer."""
@@ -44,7 +44,7 @@ class OpenConversation:
     ) -> None:
         self._history = history
         self._unsaved = count(-1, -1)
-        self._stored_at = 0.0
+        self._answer_stored_at = 0.0
         self.problem = ""
         self.number = conversation.info.id if conversation else None
         self.title = conversation.info.title if conversation else ""
@@ -76,7 +76,7 @@ class OpenConversation:
         return path(tuple(self._turns.values()), self.tip)
 
     def history_messages(self, turn: int | None) -> tuple[Message, ...]:
-        """What the assistant is told before the answer to what follows `turn`."""
+        """The messages that the assistant is given before the one that follows `turn`."""
         return tuple(messages(path(tuple(self._turns.values()), turn)))
 
     def route_before(self, turn: StoredTurn) -> Route | None:
@@ -98,7 +98,7 @@ class OpenConversation:
             return self._history.add_turn(self.number, parent, text, pack)
 
         unsaved = StoredTurn(next(self._unsaved), parent, text, pack=pack)
-        turn = self._stored(store, unsaved) if parent is None or parent > 0 else unsaved
+        turn = self._attempt(store, unsaved) if parent is None or parent > 0 else unsaved
         self._turns[turn.id] = turn
         self.tip = turn.id
         self.title = self.title or title_of(text)
@@ -107,8 +107,8 @@ class OpenConversation:
     def grow(self, turn: int, answer: str) -> None:
         """What has come of an answer so far; stored a few times a second."""
         self._turns[turn] = replace(self._turns[turn], answer=answer)
-        if monotonic() - self._stored_at >= STORE_EVERY:
-            self._stored_at = monotonic()
+        if monotonic() - self._answer_stored_at >= STORE_EVERY:
+            self._answer_stored_at = monotonic()
             self._store(turn, lambda: self._history.write_answer(turn, answer))
 
     def finish(self, turn: int, answer: str, done: ReplyDone | None, error: str) -> None:
@@ -145,13 +145,15 @@ class OpenConversation:
         self.options = options
         if self.number is not None:
             number = self.number
-            self._stored(lambda: self._history.set_options(number, options), None)
+            self._attempt(lambda: self._history.set_options(number, options), None)
 
     def _store(self, turn: int, action: Callable[[], None]) -> None:
+        """Stores a change of a turn that is stored itself."""
         if turn > 0:
-            self._stored(action, None)
+            self._attempt(action, None)
 
-    def _stored(self, action: Callable[[], T], otherwise: T) -> T:
+    def _attempt(self, action: Callable[[], Result], otherwise: Result) -> Result:
+        """What storing gives, or `otherwise` where it fails; `problem` then says why."""
         try:
             return action()
         except HistoryError as error:

@@ -189,6 +189,18 @@ def test_history_lists_searches_shows_renames_and_removes(stored):
     assert "no conversation 1" in refused("history", "restore", "1")
 
 
+def test_a_damaged_history_is_told_where_it_was_kept(stored, tmp_path):
+    path = stored.path
+    stored.close()
+    path.write_bytes(b"no database at all" * 100)
+    for end in ("-wal", "-shm"):
+        path.with_name(path.name + end).unlink(missing_ok=True)
+    process = run("history", "list")
+    assert process.stdout == b"Nothing is stored yet.\n"
+    assert b"The history was damaged. It was kept as" in process.stderr
+    assert len(list(path.parent.glob("history.db.damaged-*"))) == 1
+
+
 def test_an_exported_conversation_is_imported_again(stored, tmp_path):
     out("ask", "--save", "to ISO: 4 July 1999")
     file = tmp_path / "talk.json"

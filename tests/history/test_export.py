@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlp_local.core.chat_options import ChatOptions
@@ -69,6 +69,7 @@ def test_json_gives_the_conversation_back_unchanged(conversation):
     assert conversations_from_json(to_json(conversation)) == (conversation,)
 
 
+@settings(deadline=None)
 @given(conversations())
 def test_an_import_stores_what_an_export_wrote(conversation):
     history = History(None)

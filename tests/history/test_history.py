@@ -9,7 +9,7 @@ import stat
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlp_local.core.chat_options import ChatOptions
@@ -117,6 +117,7 @@ def test_a_search_finds_every_word_in_messages_and_answers_and_marks_it(history)
     assert history.search("unpack nothing") == []
 
 
+@settings(deadline=None)
 @given(words=st.text(max_size=40))
 def test_no_search_text_is_an_error(words):
     history = History(None)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from dlp_local.core.errors import InputError
 from dlp_local.history import History
+from dlp_local.history.export import to_html, to_markdown
 from dlp_local.history.imports import conversations_from_json, read_conversations
 
 
@@ -138,6 +139,12 @@ def test_what_cannot_be_read_is_told_in_plain_words(text, told):
     assert "indices" not in str(error.value)
 
 
+def test_an_answer_from_elsewhere_has_no_receipt_in_an_export_and_is_not_called_missing():
+    (conversation,) = conversations_from_json(json.dumps(webui()))
+    assert to_markdown(conversation) == "# Greeting\n\n> Hi\n\nHello!\n"
+    assert "no answer" not in to_html(conversation)
+
+
 def test_an_archive_is_told_to_be_unpacked(tmp_path):
     with zipfile.ZipFile(tmp_path / "export.zip", "w") as archive:
         archive.writestr("conversations.json", "[]")
@@ -152,7 +159,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_whatever_stands_in_an_export_is_read_or_told(data):
     exported = json.loads(json.dumps([data.draw(st.sampled_from([TRIP, webui()]))]))

@@ -3,7 +3,7 @@
 import sqlite3
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlp_local.history import History
@@ -57,6 +57,7 @@ def test_every_part_of_a_text_without_spaces_is_found_and_marked(history, script
             assert "\x1f" not in hit.excerpt
 
 
+@settings(deadline=None)
 @given(before=ideographs, text=ideographs, after=ideographs)
 def test_any_substring_is_found(before, text, after):
     history = History(None)
