@@ -1,27 +1,16 @@
-"""Messages → tokens, through the chat template of the backbone's header.
-
-The template is rendered once, with placeholders in place of the contents: so it is known where each turn ends, and a
-message that spells `<|end|>` or `<|im_start|>system` is tokenized on its own, as text, and cannot forge a turn.
-"""
+"""Messages → tokens, through the backbone's chat template."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import groupby
+from typing import Literal, Protocol
 
 from dlp_local.core.errors import EngineError
 from dlp_local.core.values import Message
-from dlp_local.engine.local.llama import Backbone
-
-_OPEN, _CLOSE = "\ue0f0", "\ue0f1"
-_PLACEHOLDER = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
-
-FALLBACK_ROLES = {"system": "", "user": "User: ", "assistant": "Assistant: "}
-"""Plain turns for a model without a chat template."""
-
+from dlp_local.engine.rendering import Rendered, Renderer
+from dlp_local.engine.template import ChatTemplate
 
 FRAME_TOKENS = 4
 """What a chat template adds to a message, about."""
@@ -29,98 +18,198 @@ FRAME_TOKENS = 4
 CACHED_LENGTH = 20_000
 """Longer texts are tokenized anew each time; so the cache stays small."""
 
+_PAD = "\ue000"
+"""A character that no tokenizer joins with what follows it."""
+
+TokenKind = Literal["normal", "control", "user defined"]
+Tokens = tuple[int, ...]
+
+
+class Vocabulary(Protocol):
+    """A backbone's tokenizer."""
+
+    @property
+    def opening_tokens(self) -> Sequence[int]:
+        """What the model wants before every prompt: its begin token, or nothing."""
+
+    def tokenize(self, text: str, *, special: bool) -> list[int]:
+        """Token ids of a text; only with `special` are the names of control tokens read as such."""
+
+    def piece(self, token: int) -> bytes:
+        """The bytes that a token prints; none for control tokens."""
+
+    def name(self, token: int) -> str:
+        """The text by which a prompt names a token."""
+
+    def kind(self, token: int) -> TokenKind:
+        """`user defined` tokens are always read as such, and print their name."""
+
 
 @dataclass(frozen=True, slots=True)
-class _Run:
-    """A stretch of a prompt; in a `plain` one the names of control tokens are ordinary text."""
+class Prompt:
+    """The tokens of a conversation up to where its answer starts or goes on.
 
-    text: str
-    plain: bool = False
+    `turns`: one entry for what stands before the first user's message, one for each complete turn, and last the turn
+    to be answered. A template that ends its answers differently from place to place gives fewer, longer entries.
+    `opening`: what the template itself writes at the end; nothing where a begun answer goes on.
+    """
 
-
-def _plain(messages: list[dict[str, str]], add_generation_prompt: bool) -> str:
-    turns = "".join(f"{FALLBACK_ROLES[m['role']]}{m['content']}\n" for m in messages)
-    return turns + (FALLBACK_ROLES["assistant"].rstrip() if add_generation_prompt else "")
+    turns: tuple[Tokens, ...]
+    opening: str
 
 
 class PromptBuilder:
     """Tokenizes conversations for one backbone."""
 
-    def __init__(self, backbone: Backbone) -> None:
-        self._render: Callable[..., str] = backbone.chat_formatter() or _plain
-        self._backbone = backbone
-        self._short = lru_cache(maxsize=1024)(self._tokenize_now)
-        self._opening = tuple(backbone.opening_tokens)
-        self._turn_end = self._after_an_answer()
+    def __init__(self, vocabulary: Vocabulary, template: ChatTemplate) -> None:
+        self._vocabulary, self._written = vocabulary, template.source
+        self._cached = lru_cache(maxsize=1024)(self._tokenize_now)
+        self._renderer = Renderer(template, self._forging_names)
+        self._opening = tuple(vocabulary.opening_tokens)
+        self._pads = vocabulary.piece(vocabulary.tokenize("a", special=False)[0]).startswith(b" ")
+        self._turn_end: str | None = None
+        self._user_frame = ""
+        self.end_tokens: frozenset[int] = frozenset()
+        """The tokens with which the template ends an answer."""
 
-    def turns(self, messages: Sequence[Message]) -> list[tuple[int, ...]]:
-        """The tokens of a conversation that ends with a user's message, up to where the answer starts.
+        self.end_texts: tuple[str, ...] = ()
+        """Where it ends answers by no token: the text that it writes after them."""
 
-        One entry a complete turn (the first holds the system prompt too), and last the turn to be answered. A
-        template that ends its answers differently from place to place gives fewer, longer entries. Raises
-        `EngineError` where the template does not take the conversation.
+        self.pads_answers = False
+        """Whether the template writes white space before an answer, which the model writes itself when it answers."""
+
+        self._learn_frame()
+
+    def _learn_frame(self) -> None:
+        """Looks at a small conversation; nothing is learnt where the template does not take it."""
+        talk = (Message("user", "One."), Message("assistant", "Two."), Message("user", "Three."))
+        try:
+            asked, finished, followed = (self._renderer.render(talk[:n], n != 2) for n in (1, 2, 3))
+        except EngineError:
+            return
+        self._written += self._system_frame() + followed.plain
+        ending, between = (_after_answer(rendered) for rendered in (finished, followed))
+        self._turn_end = ending if between.startswith(ending) else self._through_first_name(between)
+        self._user_frame = between[len(self._turn_end) :]
+        firsts = (self._tokenize(text.lstrip(), True)[:1] for text in (ending, between))
+        self.end_tokens = frozenset(token for first in firsts for token in first if self._is_named(token))
+        if not self.end_tokens and between.strip():
+            self.end_texts = (between.rstrip(),)
+        before_answer = finished.marks.without(finished.text.partition(f"{finished.marks.start}1")[0])
+        self.pads_answers = before_answer.removeprefix(asked.plain).isspace()
+
+    def _system_frame(self) -> str:
+        try:
+            return self._renderer.render((Message("system", "Four."), Message("user", "One.")), True).plain
+        except EngineError:
+            return ""
+
+    def _through_first_name(self, text: str) -> str:
+        """A text through its first token with a name, and the white space after it; nothing without such a token."""
+        for token in self._tokenize(text, True):
+            if self._is_named(token):
+                head, name, tail = text.partition(self._vocabulary.name(token))
+                return head + name + tail[: len(tail) - len(tail.lstrip())]
+        return ""
+
+    def _is_named(self, token: int) -> bool:
+        return self._vocabulary.kind(token) != "normal"
+
+    def _forging_names(self, text: str) -> Iterator[str]:
+        """The names of control tokens in a text, and of user-defined tokens that the template writes."""
+        if self._tokenize(text, True) == self._tokenize(text, False) and not self._has_user_defined(text):
+            return
+        for token in self._tokenize(text, True):
+            kind, name = self._vocabulary.kind(token), self._vocabulary.name(token)
+            if kind == "control" or (kind == "user defined" and name.strip() and name in self._written):
+                yield name
+
+    def _has_user_defined(self, text: str) -> bool:
+        return any(self._vocabulary.kind(token) == "user defined" for token in set(self._tokenize(text, True)))
+
+    # ---- tokens ----
+
+    def prompt(self, messages: Sequence[Message]) -> Prompt:
+        """The tokens of a conversation that ends with a user's message, or with the beginning of an answer.
+
+        Raises `EngineError` where the template does not take the conversation or leaves a message out.
         """
-        parts = _PLACEHOLDER.split(self._rendered(messages, answer=True))
-        turns: list[list[_Run]] = [[]]
-        for i, part in enumerate(parts):
-            if i % 2:
-                turns[-1].append(self._content(messages[int(part)].content))
-                continue
-            end = self._turn_end
-            after_answer = i > 0 and messages[int(parts[i - 1])].role == "assistant"
-            if after_answer and end is not None and part.startswith(end):
-                turns[-1].append(_Run(end))
-                turns.append([])
-                part = part[len(end) :]
-            turns[-1].append(_Run(part))
-        tokens = [self._joined(runs) for runs in turns]
-        if self._opening and tokens[0][: len(self._opening)] != self._opening:
-            tokens[0] = self._opening + tokens[0]
-        return tokens
+        if messages[-1].role != "assistant":
+            rendered = self._renderer.render(messages, True)
+            return Prompt(self._turns(rendered), rendered.marks.pattern.split(rendered.text)[-1])
+        try:
+            rendered = self._renderer.render(messages, False, keeps_end=True)
+        except EngineError:  # it takes no conversation that ends with an answer
+            return self._begun(messages)
+        last = f"{rendered.marks.end}{len(rendered.messages) - 1}{rendered.marks.number_end}"
+        text, found, _ = rendered.text.rpartition(last)
+        if not found:
+            return self._begun(messages)
+        return Prompt(self._turns(Rendered(text, rendered.marks, rendered.messages)), "")
+
+    def _begun(self, messages: Sequence[Message]) -> Prompt:
+        """The prompt of an answer, and the beginning of the answer after it."""
+        *turns, last = self.prompt(messages[:-1]).turns
+        return Prompt((*turns, last + self._tokenize(messages[-1].content, False)), "")
 
     def length(self, message: Message) -> int:
         """About how many tokens a message takes in a conversation: its content, and a few for its frame."""
         return len(self._tokenize(message.content, False)) + FRAME_TOKENS
 
-    def _content(self, text: str) -> _Run:
-        """A message's text; read apart from the template where it spells a control token."""
-        return _Run(text, plain=self._tokenize(text, True) != self._tokenize(text, False))
+    def _turns(self, rendered: Rendered) -> tuple[Tokens, ...]:
+        """The tokens of a rendered conversation, cut where its turns end."""
+        tokens: list[Tokens] = []
+        follows_text = False
+        for turn in self._cut(rendered):
+            ids: list[int] = []
+            for run in _runs(rendered, turn):
+                ids += self._tokenize_after_text(run) if follows_text else self._tokenize(run, True)
+                follows_text = bool(ids) and not self._is_named(ids[-1])
+            tokens.append(tuple(ids))
+        if tokens[0][: len(self._opening)] != self._opening:
+            tokens[0] = self._opening + tokens[0]
+        if len(tokens) > 1 and tokens[0] == self._opening:
+            tokens[:2] = [tokens[0] + tokens[1]]
+        return tuple(tokens)
 
-    def _joined(self, runs: list[_Run]) -> tuple[int, ...]:
-        """Tokens of neighboring runs; those that need not be read apart are read together, as the model knows them."""
-        ids: list[int] = []
-        for plain, group in groupby(runs, key=lambda run: run.plain):
-            ids += self._tokenize("".join(run.text for run in group), not plain)
-        return tuple(ids)
+    def _cut(self, rendered: Rendered) -> list[str]:
+        """The text, with its marks, before the first user's message and of each turn."""
+        if self._turn_end is None:
+            return [rendered.text]
+        cuts, text = [], rendered.text
+        for mark in rendered.marks.pattern.finditer(text):
+            starts, ends = mark.groups()
+            role = rendered.messages[int(starts or ends)].role if starts or ends else ""
+            if ends and role == "assistant" and text.startswith(self._turn_end, mark.end()):
+                cuts.append(mark.end() + len(self._turn_end))
+            elif starts and role == "user" and not cuts and self._user_frame.strip():
+                start = mark.start() - len(self._user_frame)
+                if start > 0 and text.startswith(self._user_frame, start):
+                    cuts.append(start)
+        return [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
 
-    def _tokenize(self, text: str, special: bool) -> tuple[int, ...]:
-        return self._short(text, special) if len(text) <= CACHED_LENGTH else self._tokenize_now(text, special)
+    def _tokenize(self, text: str, special: bool) -> Tokens:
+        return self._cached(text, special) if len(text) <= CACHED_LENGTH else self._tokenize_now(text, special)
 
-    def _tokenize_now(self, text: str, special: bool) -> tuple[int, ...]:
-        return tuple(self._backbone.tokenize(text, special=special))
+    def _tokenize_now(self, text: str, special: bool) -> Tokens:
+        return tuple(self._vocabulary.tokenize(text, special=special))
 
-    def _after_an_answer(self) -> str | None:
-        """What the template writes after a finished answer; None where it does not take a plain turn."""
-        turn = (Message("user", ""), Message("assistant", ""))
-        try:
-            return _PLACEHOLDER.split(self._rendered(turn, answer=False))[-1]
-        except EngineError:
-            return None
+    def _tokenize_after_text(self, text: str) -> Tokens:
+        """Tokens of a text that goes on with another one: without the space that some tokenizers put before a text."""
+        if self._pads:
+            pad, ids = self._tokenize(_PAD, True), self._tokenize(_PAD + text, True)
+            if ids[: len(pad)] == pad:
+                return ids[len(pad) :]
+        return self._tokenize(text, True)
 
-    def _rendered(self, messages: Sequence[Message], answer: bool) -> str:
-        turns = [{"role": m.role, "content": f"{_OPEN}{i}{_CLOSE}"} for i, m in enumerate(messages)]
-        attempts = [turns]
-        if len(turns) > 1 and turns[0]["role"] == "system" and turns[1]["role"] == "user":
-            # Some templates know no system role; its text then opens the first message.
-            merged = {"role": "user", "content": f"{turns[0]['content']}\n\n{turns[1]['content']}"}
-            attempts.append([merged, *turns[2:]])
-        reason = ""
-        for attempt in attempts:
-            try:
-                return self._render(attempt, answer)
-            except Exception as error:  # a template is a program of the model's author and may raise anything
-                reason = str(error)
-        raise EngineError(
-            f"the chat template of the backbone does not take this conversation: {reason}. "
-            "Start a new conversation or use another backbone."
-        )
+
+def _after_answer(rendered: Rendered) -> str:
+    """What the template writes after message 1, up to the next message."""
+    marks = rendered.marks
+    return rendered.text.partition(f"{marks.end}1{marks.number_end}")[2].partition(marks.start)[0]
+
+
+def _runs(rendered: Rendered, turn: str) -> list[str]:
+    """A turn's text in pieces that are tokenized apart, so that no message spells a token's name."""
+    split = rendered.marks.split
+    return rendered.marks.pattern.sub(lambda mark: split if mark[0] == split else "", turn).split(split)

@@ -16,13 +16,11 @@ FRAME = 1 / 30
 def whole_characters(pieces: Iterable[bytes]) -> Iterator[str]:
     """Joins the bytes of tokens into text, one text a piece; a character that spans tokens comes with its last one.
 
-    Bytes that are no UTF-8 become U+FFFD.
+    Bytes that are no UTF-8 become U+FFFD; a character that is cut off at the end is left out.
     """
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     for piece in pieces:
         yield decoder.decode(piece)
-    if rest := decoder.decode(b"", final=True):
-        yield rest
 
 
 class StopStrings:

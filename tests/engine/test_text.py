@@ -1,5 +1,6 @@
 """Tokens' bytes → text, and stop strings."""
 
+import codecs
 from itertools import pairwise
 
 import pytest
@@ -24,7 +25,7 @@ def test_text_survives_any_cut_between_its_bytes(text, cuts):
 
 @given(st.binary(), st.lists(st.integers(0, 1000)))
 def test_bytes_that_are_no_utf8_become_replacement_characters(raw, cuts):
-    assert "".join(whole_characters(cut(raw, cuts))) == raw.decode("utf-8", "replace")
+    assert "".join(whole_characters(cut(raw, cuts))) == codecs.getincrementaldecoder("utf-8")("replace").decode(raw)
 
 
 def test_a_character_comes_with_its_last_byte():
@@ -109,3 +110,8 @@ def test_the_first_text_comes_at_once_and_the_last_before_an_error():
     assert next(events) == TextDelta("b")
     with pytest.raises(EngineError, match="no more"):
         next(events)
+
+
+@pytest.mark.parametrize("end", range(1, 4))
+def test_an_answer_never_ends_inside_a_character(end):
+    assert "".join(whole_characters([b"Hi", "😀".encode()[:end]])) == "Hi"

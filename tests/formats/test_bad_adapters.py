@@ -77,7 +77,7 @@ def test_an_adapter_of_embeddings_that_are_the_output_too_is_refused_and_the_bac
     with Backbone(bundled / "backbone.gguf", Options()) as backbone:
         width = gguf.read_header(bundled / "backbone.gguf").tensors[gguf.EMBEDDINGS].shape[0]
         tensors = {
-            f"{gguf.EMBEDDINGS}.lora_a": np.ones((backbone.vocab_size, 4)),
+            f"{gguf.EMBEDDINGS}.lora_a": np.ones((backbone.vocabulary.size, 4)),
             f"{gguf.EMBEDDINGS}.lora_b": np.ones((width, 4)),
         }
         lora = read_lora(write_lora(tmp_path / "bad.gguf", tensors))

@@ -60,7 +60,7 @@ def test_an_adapters_header_and_tensors_are_complete(bundled, name):
 def test_engine_and_header_agree_on_the_invocation_tokens(bundled):
     pack = open_pack(bundled)
     with Backbone(pack.backbone_path, Options()) as backbone:
-        user = backbone.tokenize("<|user|>", special=True)
+        user = backbone.vocabulary.tokenize("<|user|>", special=True)
         for file in pack.adapter_files():
             assert list(read_lora(file.path).invocation_tokens) == user
 
@@ -107,7 +107,7 @@ def test_the_exported_tokenizer_and_weights_compute_what_torch_does(small_llama,
             for prompt in prompts:
                 text = f"<|user|>{prompt}, été 12345  x\n\n<|end|><|assistant|>"
                 ids = tokenizer.encode(text).ids
-                assert backbone.tokenize(text, special=True) == ids
+                assert backbone.vocabulary.tokenize(text, special=True) == ids
         backbone.decode(ids, 0, 0)
         expected = torch_logits(model, ids)
         assert np.abs(backbone.logits() - expected).max() <= 1e-3 * np.abs(expected).max()
@@ -214,7 +214,7 @@ TEXTS = st.text(
 @given(text=TEXTS)
 def test_llama_cpp_cuts_a_text_into_the_tokens_that_were_trained(small_llama_files, text):
     tokenizer, backbone = small_llama_files
-    assert backbone.tokenize(text, special=True) == tokenizer.encode(text).ids
+    assert backbone.vocabulary.tokenize(text, special=True) == tokenizer.encode(text).ids
     assert tokenizer.decode(tokenizer.encode(text).ids, skip_special_tokens=False) == text
 
 

@@ -59,7 +59,7 @@ class Bench:
         self._backbone.decode(prompt, 0, 0)
         sampler = self._backbone.sampler(Sampling(temperature=0), 0)
         answer: list[int] = []
-        while not self._backbone.is_end(token := sampler.next_token()) and len(answer) < LONGEST:
+        while not self._backbone.vocabulary.is_end(token := sampler.next_token()) and len(answer) < LONGEST:
             self._backbone.decode((token,), len(prompt) + len(answer), 0)
             answer.append(token)
         sampler.close()

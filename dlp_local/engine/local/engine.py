@@ -10,11 +10,11 @@ from itertools import pairwise
 from pathlib import Path
 
 from dlp_local.core import settings
-from dlp_local.core.errors import InputError
 from dlp_local.core.events import Generated, HistoryTrimmed, TextDelta
 from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.values import AdapterFile, FinishReason, Message, Mix, Scope
 from dlp_local.engine.base import EngineEvent, Reply
+from dlp_local.engine.context_fit import fit
 from dlp_local.engine.local.kv_cache import BRANCH, KVCache
 from dlp_local.engine.local.library import offloads
 from dlp_local.engine.local.llama import Backbone
@@ -23,8 +23,8 @@ from dlp_local.engine.local.mixer import Mixer
 from dlp_local.engine.prompt import PromptBuilder
 from dlp_local.engine.text import StopStrings, whole_characters
 
-ANSWER_SHARE = 4
-"""A prompt leaves at least a quarter of the context to the answer, less where the answer may not be that long."""
+NEXT_MESSAGE = Message("user", ".")
+"""Stands for the message that is warmed up for: what comes before it does not depend on its text."""
 
 
 @dataclass(slots=True)
@@ -51,7 +51,8 @@ class LocalEngine:
             check_memory(backbone, [adapter.path for adapter in adapters], options)
         self._backbone = Backbone(backbone, options)
         try:
-            self._prompts = PromptBuilder(self._backbone)
+            self._vocabulary = self._backbone.vocabulary
+            self._prompts = PromptBuilder(self._vocabulary, self._vocabulary.template(options.chat_template))
         except BaseException:
             self._backbone.close()
             raise
@@ -81,7 +82,8 @@ class LocalEngine:
     ) -> Generator[EngineEvent, None, None]:
         started = time.perf_counter()
         self._begin(cancellation)
-        turns, dropped = self._fit(messages, sampling.max_tokens)
+        prompt, dropped = fit(self._prompts, messages, self.context_size, sampling.max_tokens)
+        turns = prompt.turns
         if dropped:
             yield HistoryTrimmed(dropped)
         prompt_tokens = sum(map(len, turns))
@@ -90,7 +92,7 @@ class LocalEngine:
             if not self._compute(turns, mix, sampling.max_tokens, scope, cancellation):
                 progress.finish_reason = "cancelled"
             else:
-                pieces = map(self._backbone.piece, self._sample(prompt_tokens, sampling, progress, cancellation))
+                pieces = map(self._vocabulary.piece, self._sample(prompt_tokens, sampling, progress, cancellation))
                 for text in whole_characters(pieces):
                     if safe := stops.feed(text):
                         yield TextDelta(safe)
@@ -154,7 +156,7 @@ class LocalEngine:
             while True:
                 token = sampler.next_token()
                 progress.first_token_at = progress.first_token_at or time.perf_counter()
-                if self._backbone.is_end(token):
+                if self._vocabulary.is_end(token):
                     return
                 progress.answer_tokens += 1
                 yield token
@@ -170,40 +172,6 @@ class LocalEngine:
         finally:
             sampler.close()
 
-    def _fit(self, messages: Sequence[Message], max_tokens: int) -> tuple[list[tuple[int, ...]], int]:
-        """The tokens of each turn that fits beside the answer, and how many of the oldest turns were left out.
-
-        Followed from its start, a conversation that outgrows the room loses its oldest turns down to half of it: so
-        the turns after that find their history on the spine. What goes depends on the messages alone.
-        """
-        begun: tuple[int, ...] = ()
-        if messages[-1].role == "assistant":
-            begun = tuple(self._backbone.tokenize(messages[-1].content, special=False))
-            messages = messages[:-1]
-        room = self.context_size - min(max_tokens, self.context_size // ANSWER_SHARE) - len(begun)
-        split = 1 if messages[0].role == "system" else 0
-        body = messages[split:]
-        starts = [i for i, message in enumerate(body) if message.role == "user"]
-        ends = [*starts[1:], len(body)]
-        lengths = [sum(map(self._prompts.length, body[a:b])) for a, b in zip(starts, ends, strict=True)]
-        dropped, used = 0, sum(map(self._prompts.length, messages[:split]))
-        for last, length in enumerate(lengths):
-            used += length
-            if used > room:
-                while dropped < last and used > room // 2:
-                    used -= lengths[dropped]
-                    dropped += 1
-        for first in range(dropped, len(starts)):
-            kept = [*messages[:split], *body[starts[first] :]] if first else messages
-            turns = self._prompts.turns(kept)
-            size = sum(map(len, turns))
-            if size <= room:
-                return [*turns[:-1], turns[-1] + begun], first
-        raise InputError(
-            f"the message is too long: {size} tokens, and {room} fit the context of {self.context_size}. "
-            "Shorten it, or use a backbone with a larger context."
-        )
-
     def warm(self, history: Sequence[Message], max_tokens: int) -> Job[None]:
         """See `engine.base.Engine`: computes the history onto the spine."""
         return Job(partial(self._warm, history, max_tokens))
@@ -212,8 +180,8 @@ class LocalEngine:
         self, history: Sequence[Message], max_tokens: int, cancellation: Cancellation
     ) -> Generator[None, None, None]:
         self._begin(cancellation)
-        turns, _ = self._fit([*history, Message("user", "")], max_tokens)
-        self._cache.compute(turns[:-1], {}, 0, cancellation)
+        prompt, _ = fit(self._prompts, [*history, NEXT_MESSAGE], self.context_size, max_tokens)
+        self._cache.compute(prompt.turns[:-1], {}, 0, cancellation)
         yield
 
     def add_adapter(self, adapter: AdapterFile) -> None:

@@ -14,12 +14,10 @@ from pathlib import Path
 import llama_cpp
 import llama_cpp.llama_cpp as lib
 import psutil
-from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
 from dlp_local.core import settings
 
 __all__ = [
-    "Jinja2ChatFormatter",
     "build_info",
     "clear_log",
     "default_threads",

@@ -1,23 +1,21 @@
-"""llama.cpp as Python values: the backbone, its adapters, its KV cache."""
+"""llama.cpp as Python values: the backbone, its adapters, its KV cache, and what it computes."""
 
 from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
-from jinja2 import TemplateError
 from numpy.typing import NDArray
 
 from dlp_local.core import settings
 from dlp_local.core.errors import EngineError, PackError
 from dlp_local.core.job import Cancellation
 from dlp_local.engine.local.library import (
-    Jinja2ChatFormatter,
     clear_log,
     default_threads,
     last_log,
@@ -29,6 +27,7 @@ from dlp_local.engine.local.memory import keeps_scores
 from dlp_local.engine.local.memory_files import anonymous_files
 from dlp_local.engine.local.sampler import ChainSampler, GreedySampler, Sampler, is_plain_greedy
 from dlp_local.engine.local.stacking import Stack
+from dlp_local.engine.local.vocabulary import LlamaVocabulary
 from dlp_local.formats.gguf import EMBEDDINGS, MAGIC, read_header
 from dlp_local.formats.lora import LoraFile, check_fits
 
@@ -78,7 +77,6 @@ class Backbone:
         start_library()
         self.path = path
         self.closed = False
-        self._template = options.chat_template.encode("utf-8", "replace")
         clear_log()
         self._stack = ExitStack()
         try:
@@ -94,8 +92,7 @@ class Backbone:
         if not self._model:
             raise PackError(f"{self.path}: llama.cpp cannot load it: {last_log()}. Get the file again.")
         self._stack.callback(lib.llama_model_free, self._model)
-        self._vocab = lib.llama_model_get_vocab(self._model)
-        self.vocab_size: int = lib.llama_vocab_n_tokens(self._vocab)
+        self.vocabulary = LlamaVocabulary(self._model, self.path)
         trained = lib.llama_model_n_ctx_train(self._model)
 
         params = lib.llama_context_default_params()
@@ -126,68 +123,6 @@ class Backbone:
         self._abort = lib.ggml_abort_callback(lambda _: self._is_cancelled())
         self._no_abort = lib.ggml_abort_callback()
         self._adapters: set[Adapter] = set()
-
-    # ---- text ----
-
-    def tokenize(self, text: str, *, special: bool) -> list[int]:
-        """Token ids of a text; only with `special` are the names of control tokens read as such."""
-        raw = text.encode("utf-8", "surrogatepass")
-        size = len(raw) + 8
-        while True:
-            buffer = (lib.llama_token * size)()
-            count = lib.llama_tokenize(self._vocab, raw, len(raw), buffer, size, False, special)
-            if count >= 0:
-                return list(buffer[:count])
-            if -count <= size:  # it asks for more room each time, unless there are too many to count
-                raise EngineError(f"{self.path}: the text could not be tokenized. Shorten the message.")
-            size = -count
-
-    def piece(self, token: int) -> bytes:
-        """The bytes of a token; none for control tokens."""
-        size = 64
-        while True:
-            buffer = ctypes.create_string_buffer(size)
-            count = lib.llama_token_to_piece(self._vocab, token, buffer, size, 0, False)
-            if count >= 0:
-                return buffer.raw[:count]
-            size = -count
-
-    def is_end(self, token: int) -> bool:
-        """Whether a token ends the answer."""
-        return bool(lib.llama_vocab_is_eog(self._vocab, token))
-
-    @property
-    def opening_tokens(self) -> list[int]:
-        """What the model's header wants before every prompt: its begin token, or nothing."""
-        return [lib.llama_vocab_bos(self._vocab)] if lib.llama_vocab_get_add_bos(self._vocab) else []
-
-    def chat_formatter(self) -> Callable[..., str] | None:
-        """The chat template as `format(messages, add_generation_prompt)`, sandboxed; None without one.
-
-        It is that of the options, or else the header's. Raises `PackError` for a template that is no Jinja.
-        """
-        template = self._template or lib.llama_model_chat_template(self._model, None)
-        if not template:
-            return None
-        bos, eos = (self._token_text(get(self._vocab)) for get in (lib.llama_vocab_bos, lib.llama_vocab_eos))
-
-        def render(messages: list[dict[str, str]], add_generation_prompt: bool) -> str:
-            formatter = formatters[add_generation_prompt]
-            return str(formatter(messages=messages).prompt)
-
-        try:
-            source = template.decode("utf-8")
-            formatters = {
-                flag: Jinja2ChatFormatter(source, eos, bos, add_generation_prompt=flag) for flag in (False, True)
-            }
-        except (TemplateError, UnicodeDecodeError) as error:
-            raise PackError(f"{self.path}: its chat template cannot be read ({error}). Use another one.") from None
-        return render
-
-    def _token_text(self, token: int) -> str:
-        if token < 0:
-            return ""
-        return (lib.llama_vocab_get_text(self._vocab, token) or b"").decode("utf-8", "replace")
 
     # ---- adapters ----
 
@@ -287,7 +222,7 @@ class Backbone:
 
     def _newest_logits(self) -> NDArray[np.float32]:
         """The newest logits in place: the next `decode` overwrites them."""
-        return np.ctypeslib.as_array(lib.llama_get_logits_ith(self._context, -1), (self.vocab_size,))
+        return np.ctypeslib.as_array(lib.llama_get_logits_ith(self._context, -1), (self.vocabulary.size,))
 
     def copy_sequence(self, source: int, target: int) -> None:
         """Lets `target` share all cells of `source`."""
@@ -301,7 +236,7 @@ class Backbone:
         """A new sampler; its repeat penalty sees the answer alone, not the prompt."""
         if is_plain_greedy(options):
             return GreedySampler(self._newest_logits)
-        return ChainSampler(self._context, self.vocab_size, options, seed)
+        return ChainSampler(self._context, self.vocabulary.size, options, seed)
 
     # ---- end ----
 

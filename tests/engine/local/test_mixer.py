@@ -29,7 +29,7 @@ def backbone(bundled):
 
 def logits(backbone, mixer, weights):
     """The logits after a prompt under a mix."""
-    tokens = backbone.tokenize("<|user|>tar: list the files<|end|><|assistant|>", special=True)
+    tokens = backbone.vocabulary.tokenize("<|user|>tar: list the files<|end|><|assistant|>", special=True)
     mixer.set(weights)
     backbone.drop(0)
     backbone.decode(tokens, 0, 0)

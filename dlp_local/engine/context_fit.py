@@ -1,0 +1,44 @@
+"""Which turns of a conversation go into the context, beside the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dlp_local.core.errors import InputError
+from dlp_local.core.values import Message
+from dlp_local.engine.prompt import Prompt, PromptBuilder
+
+ANSWER_SHARE = 4
+"""A prompt leaves at least a quarter of the context to the answer, less where the answer may not be that long."""
+
+
+def fit(prompts: PromptBuilder, messages: Sequence[Message], context_size: int, max_tokens: int) -> tuple[Prompt, int]:
+    """The prompt of as many turns as fit beside the answer, and how many of the oldest were left out.
+
+    Followed from its start, a conversation that outgrows the room loses its oldest turns down to half of it: so the
+    turns after that find their history on the spine. What goes depends on the messages alone.
+
+    Raises `InputError` for a last message that does not fit by itself.
+    """
+    room = context_size - min(max_tokens, context_size // ANSWER_SHARE)
+    split = next((i for i, message in enumerate(messages) if message.role != "system"), len(messages))
+    body = messages[split:]
+    starts = [i for i, message in enumerate(body) if message.role == "user"]
+    ends = [*starts[1:], len(body)]
+    lengths = [sum(map(prompts.length, body[a:b])) for a, b in zip(starts, ends, strict=True)]
+    dropped, used = 0, sum(map(prompts.length, messages[:split]))
+    for last, length in enumerate(lengths):
+        used += length
+        if used > room:
+            while dropped < last and used > room // 2:
+                used -= lengths[dropped]
+                dropped += 1
+    for first in range(dropped, len(starts)):
+        prompt = prompts.prompt([*messages[:split], *body[starts[first] :]] if first else messages)
+        size = sum(map(len, prompt.turns))
+        if size <= room:
+            return prompt, first
+    raise InputError(
+        f"the message is too long: {size} tokens, and {room} fit the context of {context_size}. "
+        "Shorten it, or use a backbone with a larger context."
+    )
