@@ -11,7 +11,7 @@ from types import TracebackType
 
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
-from dlp_local.core.events import Event, Generated, ReplyDone, RouteChosen, TextDelta, Timings
+from dlp_local.core.events import Event, Generated, ReasoningDelta, ReplyDone, RouteChosen, TextDelta, Timings
 from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.settings import Sampling, Settings
 from dlp_local.core.text import is_unicode
@@ -130,7 +130,8 @@ class Assistant:
         previous: Route | None = None,
         answer_prefix: str = "",
     ) -> Job[Event]:
-        """Answers a message: `RouteChosen`, perhaps `HistoryTrimmed`, `TextDelta`…, and `ReplyDone` at the end.
+        """Answers a message: `RouteChosen`, perhaps `HistoryTrimmed`, `ReasoningDelta`… and `TextDelta`…, and
+        `ReplyDone` at the end.
 
         A `mix` given by hand, or pinned by the options, leaves the router out. `answer_prefix` is the beginning of the
         answer, to go on with: the reply then holds both. What comes can be cancelled, from any thread, and then ends
@@ -144,13 +145,19 @@ class Assistant:
             if answer_prefix:
                 messages.append(Message("assistant", answer_prefix))
             sampling = seeded(options.sampling(self.settings.sampling))
-            answer = [answer_prefix]
+            answer, reasoning = answer_prefix, ""
             reply = self._engine.generate(messages, route.mix, sampling, options.scope)
             with closing(reply), cancellation.forwarded(reply.cancel):
                 for event in reply:
-                    if isinstance(event, TextDelta):
-                        answer.append(event.text)
-                    yield self._receipt(route, "".join(answer), event) if isinstance(event, Generated) else event
+                    match event:
+                        case Generated():
+                            yield self._receipt(route, answer, reasoning.strip(), event)
+                            continue
+                        case TextDelta(piece):
+                            answer += piece
+                        case ReasoningDelta(piece):
+                            reasoning += piece
+                    yield event
 
         return Job(run)
 
@@ -160,7 +167,7 @@ class Assistant:
         check_message(text)
         return Route(text, {}, mix)
 
-    def _receipt(self, route: Route, answer: str, done: Generated) -> ReplyDone:
+    def _receipt(self, route: Route, answer: str, reasoning: str, done: Generated) -> ReplyDone:
         return ReplyDone(
             text=route.text,
             answer=answer,
@@ -172,6 +179,7 @@ class Assistant:
             context_size=self.context_size,
             timings=Timings(route.total_ms, route.total_ms + done.first_token_ms, route.total_ms + done.total_ms),
             error=done.error,
+            reasoning=reasoning,
         )
 
     def warm(self, history: Sequence[Message], *, options: ChatOptions = DEFAULTS) -> Job[None]:

@@ -19,7 +19,7 @@ from textual.message import Message as Posted
 
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import DlpLocalError, ExitCode, InputError
-from dlp_local.core.events import Event, HistoryTrimmed, ReplyDone, RouteChosen, TextDelta
+from dlp_local.core.events import Event, HistoryTrimmed, ReasoningDelta, ReplyDone, RouteChosen, TextDelta
 from dlp_local.core.job import Job
 from dlp_local.core.values import Correction, Message, Mix
 from dlp_local.history import History
@@ -370,6 +370,8 @@ class Session:
                 news = turns > chat.trimmed
                 chat.trimmed = max(turns, chat.trimmed)
                 return replace(turn, trimmed=turns) if news else turn
+            case ReasoningDelta():
+                return turn
             case TextDelta(text):
                 if turn.state != "generating":
                     self._set_status(phase="generating")

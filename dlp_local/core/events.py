@@ -29,6 +29,13 @@ class TextDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    """The next piece of what the model thinks before it answers, in whole characters; no part of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Generated:
     """What the engine says at the end of an answer; milliseconds count from the engine's start on the prompt.
 
@@ -55,7 +62,7 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class ReplyDone:
-    """Last event of a turn: the whole answer and its receipt.
+    """Last event of a turn: the whole answer, the reasoning before it, and its receipt.
 
     Where the engine ended in the middle, `finish_reason` is "error", `answer` is what had come, and `error` says why.
     """
@@ -70,6 +77,7 @@ class ReplyDone:
     context_size: int
     timings: Timings
     error: str = ""
+    reasoning: str = ""
 
     @property
     def tokens_per_second(self) -> float:
@@ -78,4 +86,4 @@ class ReplyDone:
         return (self.answer_tokens - 1) / seconds if self.answer_tokens > 1 and seconds > 0 else 0.0
 
 
-Event = RouteChosen | HistoryTrimmed | TextDelta | ReplyDone
+Event = RouteChosen | HistoryTrimmed | ReasoningDelta | TextDelta | ReplyDone

@@ -35,6 +35,7 @@ class AnswerReader:
         self._trims = prompts.pads_answers and bool(prompt.opening)
         self._skips_space = self._trims
         self._held = self._header = ""
+        self._has_channels = reasoning.CHANNEL in prompt.opening
         self._closing: tuple[str, ...] = ()
         self._state: State = "start" if prompt.opening else "answer"
         if (closing := reasoning.opened_by(prompt.opening)) is not None:
@@ -54,8 +55,7 @@ class AnswerReader:
         """Whether the answer ends before this token; one that ends a channel of reasoning does not end it."""
         if not (self._vocabulary.is_end(token) or token in self._end_tokens):
             return False
-        within_channels = self._state == "header" or (self._state == "reasoning" and not self._closing)
-        return not (within_channels and self._vocabulary.name(token) == reasoning.END)
+        return not (self._has_channels and self._state != "answer" and self._vocabulary.name(token) == reasoning.END)
 
     def feed(self, token: int) -> Iterator[Delta]:
         """The texts that come with the next token."""
@@ -81,8 +81,8 @@ class AnswerReader:
             self._begin_reasoning(closing)
         elif name in self._closing:
             self._begin_answer()
-        elif name in (reasoning.CHANNEL, reasoning.START) or (name == reasoning.END and not self._closing):
-            self._state, self._header = "header", ""
+        elif name in (reasoning.CHANNEL, reasoning.START) or (name == reasoning.END and self._has_channels):
+            self._state, self._header, self._has_channels = "header", "", True
         elif name == reasoning.MESSAGE and self._state == "header":
             channel = self._header.split()[:1]
             self._begin_answer() if channel in ([], [reasoning.FINAL], ["assistant"]) else self._begin_reasoning(())

@@ -38,6 +38,9 @@ class Vocabulary(Protocol):
     def piece(self, token: int) -> bytes:
         """The bytes that a token prints; none for control tokens."""
 
+    def is_end(self, token: int) -> bool:
+        """Whether the model's header says that a token ends the answer."""
+
     def name(self, token: int) -> str:
         """The text by which a prompt names a token."""
 
@@ -72,8 +75,8 @@ class PromptBuilder:
         self.end_tokens: frozenset[int] = frozenset()
         """The tokens with which the template ends an answer."""
 
-        self.end_texts: tuple[str, ...] = ()
-        """Where it ends answers by no token: the text that it writes after them."""
+        self.end_texts = template.end_texts
+        """The texts that end an answer; where the template writes no token after one, what it does write."""
 
         self.pads_answers = False
         """Whether the template writes white space before an answer, which the model writes itself when it answers."""
@@ -94,7 +97,7 @@ class PromptBuilder:
         firsts = (self._tokenize(text.lstrip(), True)[:1] for text in (ending, between))
         self.end_tokens = frozenset(token for first in firsts for token in first if self._is_named(token))
         if not self.end_tokens and between.strip():
-            self.end_texts = (between.rstrip(),)
+            self.end_texts += (between.rstrip(),)
         before_answer = finished.marks.without(finished.text.partition(f"{finished.marks.start}1")[0])
         self.pads_answers = before_answer.removeprefix(asked.plain).isspace()
 

@@ -44,6 +44,9 @@ class ChatTemplate:
         environment.filters["tojson"] = _to_json
         environment.globals.update(raise_exception=_raise, strftime_now=lambda form: datetime.now().strftime(form))
         self.source = source
+        self.end_texts = PLAIN_STOPS if source == PLAIN_TEMPLATE else ()
+        """Texts that end an answer, beside what the template writes after one."""
+
         self._given = {"bos_token": bos, "eos_token": eos, "tools": None, "documents": None}
         try:
             self._template = environment.from_string(source)

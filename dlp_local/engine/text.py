@@ -1,26 +1,27 @@
-"""From token bytes to whole characters, the stop strings, and longer deltas: the steps from tokens to the screen."""
+"""Stop strings, and fewer but longer deltas: steps from the texts of tokens to the screen."""
 
 from __future__ import annotations
 
-import codecs
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
-from dlp_local.core.events import TextDelta
+from dlp_local.core.events import ReasoningDelta, TextDelta
 from dlp_local.engine.base import EngineEvent
 
 FRAME = 1 / 30
 """Seconds. Texts that follow one another faster are read no sooner for it, and each costs both processes time."""
 
 
-def whole_characters(pieces: Iterable[bytes]) -> Iterator[str]:
-    """Joins the bytes of tokens into text, one text a piece; a character that spans tokens comes with its last one.
-
-    Bytes that are no UTF-8 become U+FFFD; a character that is cut off at the end is left out.
-    """
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    for piece in pieces:
-        yield decoder.decode(piece)
+def held_back(text: str, stops: Sequence[str]) -> int:
+    """Length of the longest end of a text that starts one of the stops."""
+    longest = 0
+    for stop in stops:
+        for length in range(min(len(stop) - 1, len(text)), longest, -1):
+            if text.endswith(stop[:length]):
+                longest = length
+                break
+    return longest
 
 
 class StopStrings:
@@ -42,19 +43,9 @@ class StopStrings:
             self.hit = True
             safe, self._held = self._held[: min(found)], ""
             return safe
-        cut = len(self._held) - self._held_back()
+        cut = len(self._held) - held_back(self._held, self._stops)
         safe, self._held = self._held[:cut], self._held[cut:]
         return safe
-
-    def _held_back(self) -> int:
-        """Length of the longest end of the held text that starts a stop string."""
-        longest = 0
-        for stop in self._stops:
-            for length in range(min(len(stop) - 1, len(self._held)), longest, -1):
-                if self._held.endswith(stop[:length]):
-                    longest = length
-                    break
-        return longest
 
     def rest(self) -> str:
         """What was held back when the stream ended without a stop string."""
@@ -63,25 +54,32 @@ class StopStrings:
 
 
 def join_deltas(events: Iterable[EngineEvent], clock: Callable[[], float] = time.monotonic) -> Iterator[EngineEvent]:
-    """The same events, but the texts that come within a frame after another one as one text with the next.
+    """The same events, but texts of one kind that come within a frame after another one as one text with the next.
 
     The first comes at once, and none is held back when another event follows, an error, or the end.
     """
-    held, free_at = "", 0.0
+    held: TextDelta | ReasoningDelta | None = None
+    free_at = 0.0
     try:
         for event in events:
-            if isinstance(event, TextDelta):
-                held += event.text
-                if clock() < free_at:
+            if isinstance(event, TextDelta | ReasoningDelta):
+                if not event.text:
                     continue
-            if held:
-                yield TextDelta(held)
-                held, free_at = "", clock() + FRAME
-            if not isinstance(event, TextDelta):
-                yield event
+                if held is not None and type(held) is type(event):
+                    event = replace(event, text=held.text + event.text)
+                    held = None
+                if held is None and clock() < free_at:
+                    held = event
+                    continue
+            if held is not None:
+                yield held
+                held = None
+            yield event
+            if isinstance(event, TextDelta | ReasoningDelta):
+                free_at = clock() + FRAME
     except Exception:
-        if held:
-            yield TextDelta(held)
+        if held is not None:
+            yield held
         raise
-    if held:
-        yield TextDelta(held)
+    if held is not None:
+        yield held

@@ -1,7 +1,5 @@
 """Chat templates of other models: where their turns end, and what they cannot do."""
 
-import re
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +8,7 @@ from dlp_local.core.errors import EngineError
 from dlp_local.core.values import Message
 from dlp_local.engine.prompt import PromptBuilder
 from dlp_local.engine.template import PLAIN_TEMPLATE, ChatTemplate
+from tests.support.characters import Characters
 
 QWEN3_LIKE = """{% set ns = namespace(last=0) %}{% for m in messages %}
 {% if m.role == 'user' %}{% set ns.last = loop.index0 %}{% endif %}
@@ -34,40 +33,6 @@ CONVERSATION = (
     Message("assistant", "four"),
     Message("user", "five"),
 )
-
-
-class Characters:
-    """A tokenizer whose tokens are characters; control tokens count from 1,000,000 on, others from 2,000,000."""
-
-    CONTROL = ("<|im_start|>", "<|im_end|>", "<start_of_turn>", "<end_of_turn>", "<eos>", "</think>")
-    USER_DEFINED = ("[user]", "[assistant]")
-    opening_tokens: tuple[int, ...] = ()
-
-    def tokenize(self, text, *, special):
-        names = [(name, 2_000_000 + number) for number, name in enumerate(self.USER_DEFINED)]
-        if special:
-            names += [(name, 1_000_000 + number) for number, name in enumerate(self.CONTROL)]
-        pattern = "|".join(re.escape(name) for name, _ in names)
-        known = dict(names)
-        return [
-            token
-            for part in re.split(f"({pattern})", text)
-            for token in ([known[part]] if part in known else map(ord, part))
-        ]
-
-    def name(self, token):
-        if token >= 2_000_000:
-            return self.USER_DEFINED[token - 2_000_000]
-        return self.CONTROL[token - 1_000_000] if token >= 1_000_000 else chr(token)
-
-    def piece(self, token):
-        return b"" if 1_000_000 <= token < 2_000_000 else self.name(token).encode()
-
-    def kind(self, token):
-        return "user defined" if token >= 2_000_000 else "control" if token >= 1_000_000 else "normal"
-
-    def text(self, tokens):
-        return "".join(map(self.name, tokens))
 
 
 VOCABULARY = Characters()
@@ -203,7 +168,7 @@ def test_the_token_that_the_template_writes_after_an_answer_ends_it(template, na
 
 def test_without_a_template_turns_are_plain_and_the_next_one_ends_an_answer():
     assert prompt_of(None, CONVERSATION[:3]) == "User: one\nAssistant: two\nUser: three\nAssistant:"
-    assert builder(None).end_texts == ("\nUser:",)
+    assert "\nUser:" in builder(None).end_texts
     assert builder(None).pads_answers
 
 

@@ -1,6 +1,5 @@
-"""Tokens' bytes → text, and stop strings."""
+"""Stop strings, and longer deltas."""
 
-import codecs
 from itertools import pairwise
 
 import pytest
@@ -8,28 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlp_local.core.errors import EngineError
-from dlp_local.core.events import HistoryTrimmed, TextDelta
-from dlp_local.engine.text import FRAME, StopStrings, join_deltas, whole_characters
+from dlp_local.core.events import HistoryTrimmed, ReasoningDelta, TextDelta
+from dlp_local.engine.text import FRAME, StopStrings, join_deltas
 
 
 def cut(data, cuts):
     edges = sorted({0, len(data), *(c % (len(data) + 1) for c in cuts)})
     return [data[a:b] for a, b in pairwise(edges)]
-
-
-@given(st.text(), st.lists(st.integers(0, 1000)))
-def test_text_survives_any_cut_between_its_bytes(text, cuts):
-    raw = text.encode()
-    assert "".join(whole_characters(cut(raw, cuts))) == text
-
-
-@given(st.binary(), st.lists(st.integers(0, 1000)))
-def test_bytes_that_are_no_utf8_become_replacement_characters(raw, cuts):
-    assert "".join(whole_characters(cut(raw, cuts))) == codecs.getincrementaldecoder("utf-8")("replace").decode(raw)
-
-
-def test_a_character_comes_with_its_last_byte():
-    assert list(whole_characters([b"\xf0\x9f", b"\x98", b"\x80!"])) == ["", "", "😀!"]
 
 
 @given(st.text("ab\n", max_size=40), st.lists(st.text("ab\n", min_size=1, max_size=4), max_size=3), st.data())
@@ -112,6 +96,6 @@ def test_the_first_text_comes_at_once_and_the_last_before_an_error():
         next(events)
 
 
-@pytest.mark.parametrize("end", range(1, 4))
-def test_an_answer_never_ends_inside_a_character(end):
-    assert "".join(whole_characters([b"Hi", "😀".encode()[:end]])) == "Hi"
+def test_reasoning_and_answer_are_not_joined():
+    events = [ReasoningDelta("a"), ReasoningDelta("b"), ReasoningDelta("c"), TextDelta("d"), TextDelta("e")]
+    assert list(join_deltas(events, clock=lambda: 0.0)) == [ReasoningDelta("a"), ReasoningDelta("bc"), TextDelta("d"), TextDelta("e")]

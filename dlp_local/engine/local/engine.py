@@ -10,9 +10,10 @@ from itertools import pairwise
 from pathlib import Path
 
 from dlp_local.core import settings
-from dlp_local.core.events import Generated, HistoryTrimmed, TextDelta
+from dlp_local.core.events import Generated, HistoryTrimmed
 from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.values import AdapterFile, FinishReason, Message, Mix, Scope
+from dlp_local.engine.answer import AnswerReader
 from dlp_local.engine.base import EngineEvent, Reply
 from dlp_local.engine.context_fit import fit
 from dlp_local.engine.local.kv_cache import BRANCH, KVCache
@@ -21,7 +22,6 @@ from dlp_local.engine.local.llama import Backbone
 from dlp_local.engine.local.memory import check_memory
 from dlp_local.engine.local.mixer import Mixer
 from dlp_local.engine.prompt import PromptBuilder
-from dlp_local.engine.text import StopStrings, whole_characters
 
 NEXT_MESSAGE = Message("user", ".")
 """Stands for the message that is warmed up for: what comes before it does not depend on its text."""
@@ -87,22 +87,20 @@ class LocalEngine:
         if dropped:
             yield HistoryTrimmed(dropped)
         prompt_tokens = sum(map(len, turns))
-        progress, stops = _Progress(), StopStrings(sampling.stop)
+        progress = _Progress()
+        reader = AnswerReader(self._vocabulary, self._prompts, prompt, sampling.stop)
         try:
             if not self._compute(turns, mix, sampling.max_tokens, scope, cancellation):
                 progress.finish_reason = "cancelled"
             else:
-                pieces = map(self._vocabulary.piece, self._sample(prompt_tokens, sampling, progress, cancellation))
-                for text in whole_characters(pieces):
-                    if safe := stops.feed(text):
-                        yield TextDelta(safe)
-                    if stops.hit:
+                for token in self._sample(prompt_tokens, sampling, progress, reader, cancellation):
+                    yield from reader.feed(token)
+                    if reader.stopped:
                         progress.finish_reason = "stop"
                         break
                 if self._reuses_base_answers and not mix.weights and self._running is cancellation:
                     self._cache.keep_branch((*turns[-1], *progress.computed))
-            if rest := stops.rest():
-                yield TextDelta(rest)
+            yield from reader.rest()
         finally:
             if self._running is cancellation:
                 self._cache.close_branch()
@@ -148,7 +146,12 @@ class LocalEngine:
         return True
 
     def _sample(
-        self, position: int, sampling: settings.Sampling, progress: _Progress, cancellation: Cancellation
+        self,
+        position: int,
+        sampling: settings.Sampling,
+        progress: _Progress,
+        reader: AnswerReader,
+        cancellation: Cancellation,
     ) -> Iterator[int]:
         """Tokens of the answer, of which the first stands at `position`, until its end, a limit or a cancel."""
         sampler = self._backbone.sampler(sampling, sampling.seed or 0)
@@ -156,7 +159,7 @@ class LocalEngine:
             while True:
                 token = sampler.next_token()
                 progress.first_token_at = progress.first_token_at or time.perf_counter()
-                if self._vocabulary.is_end(token):
+                if reader.is_end(token):
                     return
                 progress.answer_tokens += 1
                 yield token

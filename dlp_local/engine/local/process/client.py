@@ -16,7 +16,7 @@ from pathlib import Path
 
 from dlp_local.core import settings
 from dlp_local.core.errors import DlpLocalError, EngineError
-from dlp_local.core.events import Generated, HistoryTrimmed, TextDelta
+from dlp_local.core.events import Generated, HistoryTrimmed, ReasoningDelta, TextDelta
 from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.values import AdapterFile, Message, Mix, Scope
 from dlp_local.engine.base import Capabilities, EngineEvent, Reply
@@ -104,7 +104,7 @@ class EngineProcess:
             try:
                 with cancellation.forwarded(partial(child.cancel, number)):
                     for event in child.events(number):
-                        has_text = has_text or isinstance(event, TextDelta)
+                        has_text = has_text or isinstance(event, TextDelta | ReasoningDelta)
                         if event != trimmed:
                             trimmed = event if isinstance(event, HistoryTrimmed) else trimmed
                             yield event
@@ -131,7 +131,7 @@ class EngineProcess:
         started, tokens, first = time.perf_counter(), 0, 0.0
         try:
             for event in self._events(task, cancellation):
-                if isinstance(event, TextDelta):
+                if isinstance(event, TextDelta | ReasoningDelta):
                     tokens, first = tokens + 1, first or time.perf_counter()
                 if not isinstance(event, Opened):
                     yield event
