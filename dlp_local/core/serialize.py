@@ -28,7 +28,10 @@ def reply_json(reply: ReplyDone) -> dict[str, Any]:
 
 
 def receipt_json(reply: ReplyDone) -> dict[str, Any]:
-    """Everything of a reply but its texts; `reply_from_json` reads it back. `error` is there where there was one."""
+    """Everything of a reply but its message and its answer; `reply_from_json` reads it back.
+
+    `error` and `reasoning` are there where there was one.
+    """
     timings = reply.timings
     return {
         **_decision(reply.route),
@@ -42,6 +45,7 @@ def receipt_json(reply: ReplyDone) -> dict[str, Any]:
             "total": _milliseconds(timings.total),
         },
         **({"error": reply.error} if reply.error else {}),
+        **({"reasoning": reply.reasoning} if reply.reasoning else {}),
     }
 
 
@@ -70,6 +74,7 @@ def _reply(text: str, answer: str, receipt: Mapping[str, Any]) -> ReplyDone:
         context_size=int(context["size"]),
         timings=Timings(_number(times["route"]), _number(times["first_token"]), _number(times["total"])),
         error=str(receipt.get("error", "")),
+        reasoning=str(receipt.get("reasoning", "")),
     )
 
 

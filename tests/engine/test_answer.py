@@ -111,9 +111,7 @@ def test_a_stop_within_reasoning_is_part_of_it():
     assert read("<think>END of this</think>That is it. END", stops=("END",)) == ("END of this", "That is it. ")
 
 
-@pytest.mark.parametrize(
-    "next_turn", ["User: And", "USER: And", "user: And", "Human: And", "System: be", "Assistant: I"]
-)
+@pytest.mark.parametrize("next_turn", ["User: And", "USER: And", "user: And", "Human: And", "Assistant: I"])
 def test_without_a_template_somebodys_next_turn_ends_the_answer(next_turn):
     assert read(f" Hello there.\n{next_turn}", template=PLAIN_TEMPLATE) == ("", "Hello there.")
     assert read(f" Hello there.\n\n{next_turn}", template=PLAIN_TEMPLATE)[1].strip() == "Hello there."

@@ -1,7 +1,7 @@
 """Chat templates of other models: where their turns end, and what they cannot do."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlp_local.core.errors import EngineError
@@ -177,6 +177,7 @@ texts = st.lists(st.sampled_from(PIECES), min_size=1).map("".join)
 
 
 @pytest.mark.parametrize("template", [QWEN3_LIKE, SKIPS_SYSTEM, TYPED, NO_SYSTEM])
+@settings(deadline=None)
 @given(system=texts, question=texts, answer=texts)
 def test_any_conversation_comes_out_whole_with_the_turns_of_its_template_alone(template, system, question, answer):
     talk = [Message("system", system), Message("user", question), Message("assistant", answer), Message("user", "last")]

@@ -98,4 +98,9 @@ def test_the_first_text_comes_at_once_and_the_last_before_an_error():
 
 def test_reasoning_and_answer_are_not_joined():
     events = [ReasoningDelta("a"), ReasoningDelta("b"), ReasoningDelta("c"), TextDelta("d"), TextDelta("e")]
-    assert list(join_deltas(events, clock=lambda: 0.0)) == [ReasoningDelta("a"), ReasoningDelta("bc"), TextDelta("d"), TextDelta("e")]
+    assert list(join_deltas(events, clock=lambda: 0.0)) == [
+        ReasoningDelta("a"),
+        ReasoningDelta("bc"),
+        TextDelta("d"),
+        TextDelta("e"),
+    ]

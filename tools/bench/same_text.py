@@ -44,7 +44,7 @@ class Bench:
         files = pack.adapter_files()
         options = Options(stack=True)
         self._backbone = Backbone(pack.backbone_path, options)
-        self._prompts = PromptBuilder(self._backbone)
+        self._prompts = PromptBuilder(self._backbone.vocabulary, self._backbone.vocabulary.template(""))
         self._mixer = Mixer(self._backbone, files, options)
         self._copies: dict[str, list[Adapter]] = {file.name: [] for file in files}
         for number in range(COPIES):
@@ -53,7 +53,7 @@ class Bench:
 
     def answer(self, text: str, set_mix: Callable[[], None]) -> list[int]:
         """The tokens of the greedy answer to a first message under a mix."""
-        (prompt,) = self._prompts.turns([Message("user", text)])
+        (prompt,) = self._prompts.prompt([Message("user", text)]).turns
         self._backbone.drop(0)
         set_mix()
         self._backbone.decode(prompt, 0, 0)
