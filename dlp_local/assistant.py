@@ -197,23 +197,18 @@ class Assistant:
         Where the engine refuses it, the pack stays as it was, too. Returns what of the adapter is left out, in a
         sentence; empty where nothing is.
         """
-        left_out = add_adapter(self._pack.folder, source, name, change)
-        try:
-            self.refresh()
-        except BaseException:
-            remove_adapter(self._pack.folder, name)
-            raise
-        return left_out
+        return add_adapter(self._pack.folder, source, name, change, accept=self.refresh)
 
     def remove_adapter(self, name: str) -> None:
         """Takes an adapter out of the pack and out of the running engine; raises `InputError` for an unknown one."""
-        remove_adapter(self._pack.folder, name)
-        self.refresh()
+        remove_adapter(self._pack.folder, name, accept=self.refresh)
 
     def set_adapter(self, name: str, change: AdapterChange) -> None:
-        """Changes what the pack says of an adapter: scale, scope, whether it is switched on; it holds at once."""
-        set_adapter(self._pack.folder, name, change)
-        self.refresh()
+        """Changes what the pack says of an adapter: scale, scope, whether it is switched on; it holds at once.
+
+        Where the engine refuses it, the pack stays as it was, too.
+        """
+        set_adapter(self._pack.folder, name, change, accept=self.refresh)
 
     def refresh(self) -> None:
         """Takes over what changed in the pack's folder since it was opened: its adapters, their settings, its router.

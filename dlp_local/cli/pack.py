@@ -89,6 +89,8 @@ def show(pack: PackArgument = None, as_json: JsonOption = False) -> None:
     print(f"{manifest.name}  {visible(manifest.description)}".rstrip())
     print(f"folder: {visible(str(opened.folder))}")
     print(f"adapters: {', '.join(sorted(manifest.adapters)) or 'none yet'}")
+    if path and not backbone.packed:
+        print(f"backbone: {visible(str(path))}")
     for key, value in (settings | {f"sampling.{key}": value for key, value in sampling.items()}).items():
         if value is not None and value not in ("", []):
             print(f"{key}: {visible(str(value))}")
@@ -97,7 +99,7 @@ def show(pack: PackArgument = None, as_json: JsonOption = False) -> None:
     if not backbone.packed:
         size = size_text(opened.backbone_size) if path else "missing"
         license = visible(backbone.license) or "not stated"
-        table.add_row(visible(str(path or "backbone")), size, license, visible(backbone.attribution))
+        table.add_row("the backbone", size, license, visible(backbone.attribution))
     for file in manifest.files():
         license = visible(file.license) or "not stated"
         table.add_row(visible(file.file), size_text(opened.size(file)), license, visible(file.attribution))

@@ -1,4 +1,4 @@
-"""Which files of a repository are wanted: pure functions, so that nothing is fetched that cannot be used.
+"""Chooses the files of a repository that a reference means: pure functions; what cannot be used is not fetched.
 
 Only GGUF, and PEFT adapters as safetensors: a pickle (`.bin`, `.pt`, `.pkl` …) runs whatever code it holds.
 """
@@ -38,7 +38,7 @@ _REFERENCE = re.compile(
 _QUANTIZATION = re.compile(r"(?:^|[-._])((?:I?Q\d(?:_[A-Z0-9]+)*)|BF16|F16|F32)\.gguf$", re.IGNORECASE)
 _SHARD = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
 _OTHER_MODELS = re.compile(r"(?:^|[-._])(?:mmproj|imatrix|vocab)(?:[-._]|$)", re.IGNORECASE)
-"""GGUF files beside a model that are no language models: image projectors, statistics, vocabularies."""
+"""GGUF files that lie beside a model and are none: image projectors, importance matrices, vocabularies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +68,13 @@ class RepoFile:
 
     @property
     def digest(self) -> str:
-        """What its content is known by."""
+        """The hash that its content is compared with."""
         return self.sha256 or self.blob
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What to fetch. Of a pack this is `pack.toml` alone, which then names the rest."""
+    """The files to fetch. Of a pack this is `pack.toml` alone, which names the rest."""
 
     kind: Kind
     files: tuple[RepoFile, ...]

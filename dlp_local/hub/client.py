@@ -27,7 +27,7 @@ from dlp_local.hub.choice import Reference, RepoFile
 constants.HF_HUB_DISABLE_TELEMETRY = True  # else it names the machine's packages to the hub
 
 PIECE = 1 << 16
-"""Bytes that are written at once: so much a cut can lose."""
+"""Bytes that are written at once; at most so many are lost where a connection is cut."""
 
 BUSY = frozenset({408, 429, 500, 502, 503, 504})
 _RANGE = re.compile(r"bytes (\d+)-")
@@ -38,7 +38,7 @@ _TOKEN = "Set HF_TOKEN to a token of yours (https://huggingface.co/settings/toke
 
 
 class CutError(Exception):
-    """The request failed in a way that may pass; `wait` is how many seconds the hub asks to wait, if it does."""
+    """A request failed in a way that may pass; `wait` is how many seconds the hub asks to wait, where it does."""
 
     def __init__(self, reason: str, wait: float | None = None) -> None:
         super().__init__(reason)
@@ -60,7 +60,10 @@ def is_offline() -> bool:
 
 
 def read_repository(reference: Reference) -> Repository:
-    """What there is at a reference's revision; raises `HubError` with what to do, and `CutError`."""
+    """Lists a repository at a reference's revision.
+
+    Raises `HubError` with what the user can do, and `CutError` where trying again may help.
+    """
     try:
         with _translated(reference):
             api = hub.HfApi(endpoint=_endpoint(), library_name="dlp-local", library_version=__version__)
@@ -76,9 +79,10 @@ def read_repository(reference: Reference) -> Repository:
 
 @contextlib.contextmanager
 def open_file(reference: Reference, commit: str, file: RepoFile, start: int) -> Iterator[tuple[int, Iterator[bytes]]]:
-    """Where a file's bytes begin, `start` or 0 where the server does not go on in the middle, and the bytes.
+    """Yields the position of the first byte that comes, and the bytes in pieces of `PIECE`.
 
-    Raises as `read_repository` does, also while the bytes are read.
+    The position is `start`, or 0 where the server cannot continue in the middle. Raises as `read_repository` does, also
+    while the bytes are read.
     """
     url = hub.hf_hub_url(reference.repo, file.path, revision=commit, endpoint=_endpoint())
     headers = build_hf_headers(library_name="dlp-local", library_version=__version__)
@@ -108,7 +112,7 @@ def _endpoint() -> str | None:
 
 
 def _repository(info: hub.ModelInfo) -> Repository:
-    """What the hub says, checked: its hashes become names of files here. Raises `ValueError` for what cannot be."""
+    """The hub's answer, checked, for its hashes become names of files here; raises `ValueError` for another form."""
     card = info.card_data.to_dict() if info.card_data else {}  # type: ignore[no-untyped-call]
     license = card.get("license_name") or card.get("license") or ""
     commit, files = _matching(_COMMIT, info.sha), tuple(_files(info))

@@ -22,6 +22,7 @@ from dlp_local.packs.manifest import MAX_SCALE, Manifest, read_manifest
 from dlp_local.packs.pack import Pack
 from dlp_local.packs.resolve import resolve_adapter
 from dlp_local.packs.transaction import (
+    Accept,
     check_changeable,
     edited_manifest,
     store_file,
@@ -92,6 +93,7 @@ def add_adapter(
     *,
     replace: bool = False,
     progress: Progress | None = None,
+    accept: Accept | None = None,
 ) -> str:
     """Adds an adapter to a pack, with its examples: a GGUF file, a folder of PEFT's or MLX's, or `hf:…`.
 
@@ -109,7 +111,7 @@ def add_adapter(
     _check_change(change)
     _check_free(pack.manifest, name, replace)
     backbone = pack.backbone_path
-    with resolve_adapter(source, backbone, progress) as resolved, edited_manifest(folder) as document:
+    with resolve_adapter(source, backbone, progress) as resolved, edited_manifest(folder, accept) as document:
         _check_free(read_manifest(folder), name, replace)
         entry = store_file(folder, resolved.path, name, "gguf")
         copy = folder / entry["file"]
@@ -134,24 +136,35 @@ def _check_free(manifest: Manifest, name: str, replace: bool) -> None:
         raise InputError(f"there is an adapter '{name}' in this pack already. Use another name, or add --replace.")
 
 
-def set_adapter(folder: Path, name: str, change: AdapterChange) -> None:
+def set_adapter(folder: Path, name: str, change: AdapterChange, *, accept: Accept | None = None) -> None:
     """Changes what is said of an adapter.
 
-    Raises `InputError` for one that the pack does not have and for values that none may have; it then stays as it was.
+    Raises `InputError` for one that the pack does not have and for values that none may have, `PackError` for a damaged
+    one that is to be switched on, and what `accept` raises (see `edited_manifest`); the pack then stays as it was.
     """
     check_changeable(folder)
     _check_change(change)
-    with edited_manifest(folder) as document:
+    with edited_manifest(folder, accept) as document:
         entry = _entry(document, name)
+        if change.enabled:
+            _check_sound(folder, name)
         for key, value in _fields(folder, name, change).items():
             entry[key] = value
         if entry.get("enabled") is True:
             del entry["enabled"]
 
 
-def remove_adapter(folder: Path, name: str) -> None:
-    """Takes an adapter out of a pack, and removes its files where dlp-local brought them; raises `InputError`."""
-    with edited_manifest(folder) as document:
+def _check_sound(folder: Path, name: str) -> None:
+    pack = Pack(folder, read_manifest(folder))
+    adapter = pack.manifest.adapters[name]
+    files = [adapter, adapter.examples_file] if adapter.examples_file else [adapter]
+    if problems := pack.problems(files, backbone=False):
+        raise PackError(f"{'; '.join(problems)}. Add the adapter again with --replace.")
+
+
+def remove_adapter(folder: Path, name: str, *, accept: Accept | None = None) -> None:
+    """Takes an adapter out of a pack, and removes its files where they were stored by a change; raises `InputError`."""
+    with edited_manifest(folder, accept) as document:
         _entry(document, name)
         del document["adapters"][name]
 

@@ -12,7 +12,7 @@ import errno
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,23 +43,39 @@ _HALF_A_MANIFEST = re.compile(r"pack-[0-9a-f]{8}\.part\.toml")
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
+Accept = Callable[[], None]
+"""Takes a change of a pack over, into a running engine say; where it raises, the change is undone."""
+
+
 @contextlib.contextmanager
-def edited_manifest(folder: Path) -> Iterator[tomlkit.TOMLDocument]:
+def edited_manifest(folder: Path, accept: Accept | None = None) -> Iterator[tomlkit.TOMLDocument]:
     """The `pack.toml` of a pack, to be changed; it is checked and written at the end, with its comments.
 
-    Where the body raises, or the result would be no manifest, the pack stays as it was. Raises `InputError` for a pack
-    of the program, and `PackError` where the disk is full, the folder cannot be written to, or another process does
-    not end its own change.
+    Where the body raises, the result would be no manifest, or `accept`, called once it is written, raises, the pack
+    stays as it was. Raises `InputError` for a pack of the program, and `PackError` where the disk is full, the folder
+    cannot be written to, or another process does not end its own change.
     """
     check_changeable(folder)
     with disk_errors_told(folder), locked(folder):
         _clean(folder)
         try:
             document = tomlkit.parse(manifest_text(folder))
+            before = (folder / MANIFEST).read_bytes()
             yield document
             write_manifest(folder, document)
+            if accept:
+                _accept_or_undo(folder, accept, before)
         finally:
             _clean(folder)
+
+
+def _accept_or_undo(folder: Path, accept: Accept, before: bytes) -> None:
+    try:
+        accept()
+    except BaseException:
+        with written_aside(folder / MANIFEST) as part:
+            part.write_bytes(before)
+        raise
 
 
 def check_changeable(folder: Path) -> None:

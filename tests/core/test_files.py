@@ -7,13 +7,14 @@ import signal
 import stat
 import sys
 import tempfile
+from pathlib import PurePosixPath
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dlp_local.core.errors import InputError
-from dlp_local.core.files import decode, temporary_folder, write_new, written_aside
+from dlp_local.core.files import decode, inside_folder, temporary_folder, write_new, written_aside
 
 WRITERS = 4
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\ufeff"))
@@ -183,3 +184,22 @@ def test_a_temporary_folder_is_gone_at_the_end_and_told_where_none_can_be_made(t
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     with pytest.raises(InputError, match="no temporary folder can be made"), temporary_folder():
         pass
+
+
+@given(st.text(max_size=20) | st.from_regex(r"[a-z./\\:]{1,12}", fullmatch=True))
+def test_a_path_that_is_accepted_stays_inside_its_folder(value):
+    try:
+        accepted = inside_folder(value)
+    except ValueError:
+        return
+    assert accepted == value
+    folder = PurePosixPath("/folder")
+    assert (folder / accepted).is_relative_to(folder)
+    assert ".." not in (folder / accepted).parts
+    assert not set(value) & set("\\:\0\n")
+
+
+@pytest.mark.parametrize("value", ["", ".", "..", "../a", "a/../../b", "/a", "C:/a", "a\\b", "a\nb", "a\0"])
+def test_a_path_that_could_leave_its_folder_is_refused(value):
+    with pytest.raises(ValueError, match="must be a file inside the folder"):
+        inside_folder(value)

@@ -119,15 +119,42 @@ def test_a_removed_adapter_is_gone_with_its_files_and_a_file_of_the_user_stays(m
         remove_adapter(mine, "more")
 
 
-def test_a_switched_off_adapter_is_not_loaded_and_may_be_damaged(mine):
+def test_a_switched_off_adapter_is_not_loaded_and_may_be_damaged_but_is_not_switched_on_then(mine):
     set_adapter(mine, "sql", AdapterChange(enabled=False))
     assert "sql" not in [file.name for file in open_pack(mine).adapter_files()]
     (mine / adapter_of(mine, "sql").file).unlink()
     pack = open_pack(mine)
     assert any("sql-" in problem for problem in verify_pack(pack))
-    set_adapter(mine, "sql", AdapterChange(enabled=True))
-    with pytest.raises(PackError, match="sql-"):
-        open_pack(mine)
+    before = pack_state(mine)
+    with pytest.raises(PackError, match=r"sql-.*cannot be read.*--replace"):
+        set_adapter(mine, "sql", AdapterChange(enabled=True))
+    assert pack_state(mine) == before
+    assert "sql" not in open_pack(mine).manifest.enabled
+
+
+@pytest.mark.parametrize("deed", ["add", "set", "remove", "replace"])
+def test_a_change_that_is_not_taken_over_leaves_the_pack_with_all_of_its_files(mine, bundled, tmp_path, deed):
+    rows = tmp_path / "rows.txt"
+    rows.write_text("count the cats")
+    set_adapter(mine, "sql", AdapterChange(examples=rows))
+    before, seen = pack_state(mine), []
+
+    def refuse():
+        seen.append(open_pack(mine).manifest)
+        raise PackError("refused")
+
+    rows.write_text("count the dogs")
+    deeds = {
+        "add": lambda: add_adapter(mine, bundled / "sql.gguf", "more", accept=refuse),
+        "set": lambda: set_adapter(mine, "sql", AdapterChange(scale=0.5, examples=rows), accept=refuse),
+        "remove": lambda: remove_adapter(mine, "sql", accept=refuse),
+        "replace": lambda: add_adapter(mine, bundled / "dates.gguf", "sql", replace=True, accept=refuse),
+    }
+    with pytest.raises(PackError, match="refused"):
+        deeds[deed]()
+    assert seen[0] != read_manifest(mine), "the change was there to be taken over"
+    assert pack_state(mine) == before
+    assert open_pack(mine).examples("sql")[-1] == "count the cats"
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, 9.0, float("nan"), float("inf")])

@@ -123,6 +123,9 @@ def test_an_adapter_that_the_engine_refuses_is_taken_out_of_the_pack_again(mine,
             opened.add_adapter(bundled / "sql.gguf", "more")
         assert (mine / "pack.toml").read_bytes() == before
         assert "more" not in opened.adapters
+        with pytest.raises(PackError, match="refused"):
+            opened.set_adapter("sql", AdapterChange(scale=0.5))
+        assert (mine / "pack.toml").read_bytes() == before
 
 
 def test_the_bundled_pack_is_not_changed_through_a_running_assistant(assistant, bundled):
