@@ -151,7 +151,9 @@ def assemble(build: Path, pack: Path) -> None:
     for task in TASKS:
         said = ABOUT[task]
         header = _header(f"dlp-local {task}", said.description, said.license, said.attribution)
-        convert_lora(build / "adapters" / task, pack / "backbone.gguf", pack / f"{task}.gguf", about=header, half=True)
+        convert_lora(
+            build / "adapters" / task, pack / "backbone.gguf", pack / f"{task}.gguf", metadata=header, half=True
+        )
     write_manifest(pack)
 
 

@@ -1,4 +1,4 @@
-"""The frozen values that travel between the rooms of the house."""
+"""The frozen values that the parts of the program hand to each other."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class LoraFile:
     alpha: float
     """As its header gives it; 0 stands for a scale of 1."""
 
-    about: Mapping[str, str]
+    metadata: Mapping[str, str]
     """What else its header says in words, `general.license` say, by key."""
 
     pairs: Mapping[str, Pair]
@@ -117,7 +117,7 @@ def read_lora(path: Path) -> LoraFile:
         raise PackError(f"{path}: its invocation tokens are no list of uint32. Convert the adapter again.")
     strength = float(str(alpha.value))
     pairs = _pairs(path, header, strength)
-    about = {
+    metadata = {
         key: str(entry.value)
         for key, entry in header.values.items()
         if key.startswith("general.") and entry.kind == gguf.STRING and not entry.is_array
@@ -126,7 +126,7 @@ def read_lora(path: Path) -> LoraFile:
     with path.open("rb") as file:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     norms = tuple(name for name in header.tensors if name.endswith(_NORM))
-    lora = LoraFile(path, str(architecture.value), tokens, strength, about, pairs, norms, mapped)
+    lora = LoraFile(path, str(architecture.value), tokens, strength, metadata, pairs, norms, mapped)
     _check_finite(lora)
     lora.forget_pages()
     return lora

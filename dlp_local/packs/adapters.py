@@ -56,7 +56,7 @@ def inspect(path: Path, backbone: Header) -> Fit:
     """Reads an adapter's file; raises `PackError` where it is none."""
     lora = read_lora(path)
     parts = [re.fullmatch(r"blk\.(\d+)\.(.+?)(?:\.weight)?", name) for name in lora.pairs]
-    named, at = (lora.about.get(f"general.base_model.0.{key}", "") for key in ("name", "repo_url"))
+    named, at = (lora.metadata.get(f"general.base_model.0.{key}", "") for key in ("name", "repo_url"))
     return Fit(
         architecture=lora.architecture,
         ranks=tuple(sorted({pair.b.shape[0] for pair in lora.pairs.values()})),
@@ -66,7 +66,7 @@ def inspect(path: Path, backbone: Header) -> Fit:
         size=path.stat().st_size,
         is_activated=bool(lora.invocation_tokens),
         base_model=named or at,
-        license=lora.about.get("general.license", ""),
+        license=lora.metadata.get("general.license", ""),
         problem=reasons(problems_of_fit(lora, backbone)),
     )
 
@@ -120,7 +120,7 @@ def add_adapter(
             check_fits(lora, read_header(backbone))
         except PackError as error:
             raise PackError(str(error).replace(str(copy), str(source))) from None
-        license = resolved.license or lora.about.get("general.license")
+        license = resolved.license or lora.metadata.get("general.license")
         stated = {"license": license, "attribution": resolved.attribution}
         entry |= {key: value for key, value in stated.items() if value} | _fields(folder, name, change)
         adapters = document.setdefault("adapters", tomlkit.table(is_super_table=True))

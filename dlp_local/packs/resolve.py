@@ -13,6 +13,7 @@ from dlp_local.core.files import temporary_folder
 from dlp_local.core.paths import user_path
 from dlp_local.core.text import did_you_mean
 from dlp_local.formats.peft.convert import convert_lora
+from dlp_local.formats.peft.folder import lora_folder
 from dlp_local.packs.catalogue import catalogue
 
 if TYPE_CHECKING:
@@ -37,13 +38,14 @@ def resolve_adapter(source: str | Path, backbone: Path, progress: Progress | Non
     Raises what `fetch` and `convert_lora` raise, and `InputError` for what cannot be read.
     """
     named = _local_or_fetched(source, ("adapter", "peft"), progress)
-    if not named.path.is_dir():
+    folder_of_lora = lora_folder(named.path)
+    if folder_of_lora is None:
         yield _readable(named)
         return
     with temporary_folder() as folder:
         out = folder / "adapter.gguf"
-        about = {"license": named.license} if named.license else {}
-        left_out = convert_lora(named.path, backbone, out, about=about, half=True)
+        metadata = {"license": named.license} if named.license else {}
+        left_out = convert_lora(folder_of_lora, backbone, out, metadata=metadata, half=True)
         yield SourceFile(out, named.license, named.attribution, left_out)
 
 

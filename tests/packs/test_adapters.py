@@ -60,6 +60,16 @@ def test_norms_beside_a_lora_are_left_out_and_told_whichever_way_it_comes(mine, 
     assert add_adapter(mine, mine / adapter_of(mine, "sql").file, "again") == ""
 
 
+@pytest.mark.parametrize("file", ["", "adapter_config.json", "adapter_model.safetensors"])
+def test_a_folder_is_known_by_each_of_its_files(mine, tmp_path, file):
+    module = "model.layers.0.self_attn.q_proj"
+    shapes = {f"{module}.lora_A.weight": (4, 256), f"{module}.lora_B.weight": (256, 4)}
+    tensors = {name: np.ones(shape, np.float32) for name, shape in shapes.items()}
+    folder = write_folder(tmp_path / "peft", safetensors(tensors))
+    add_adapter(mine, folder / file, "more")
+    assert verify_pack(open_pack(mine)) == []
+
+
 def test_comments_and_the_order_of_a_manifest_survive_a_change(mine, bundled):
     manifest = mine / "pack.toml"
     text = manifest.read_text("utf-8").replace("[adapters.sql]", "# the best one\n[adapters.sql]  # really")

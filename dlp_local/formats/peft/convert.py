@@ -26,15 +26,17 @@ from dlp_local.formats.safetensors_file import Safetensors, open_safetensors
 _RESERVED = frozenset({"architecture", "type", "alignment"})
 
 
-def convert_lora(folder: Path, backbone: Path, out: Path, *, about: Mapping[str, str] = {}, half: bool = False) -> str:
+def convert_lora(
+    folder: Path, backbone: Path, out: Path, *, metadata: Mapping[str, str] = {}, half: bool = False
+) -> str:
     """Writes the LoRA in a folder of PEFT's or MLX's as a GGUF adapter for a GGUF backbone, whole or not at all.
 
-    `about` goes into the header as `general.*` (name, license, description); `half` writes f16 instead of f32. Returns
-    what was left out, in a sentence; empty where nothing was. Raises `PackError` for a damaged folder or backbone, for
-    adapters that do not fit each other, and for what a GGUF adapter cannot express; `InputError` where `out` cannot be
-    written.
+    `metadata` goes into the header as `general.*` (name, license, description); `half` writes f16 instead of f32.
+    Returns what was left out, in a sentence; empty where nothing was. Raises `PackError` for a damaged folder or
+    backbone, for adapters that do not fit each other, and for what a GGUF adapter cannot express; `InputError` where
+    `out` cannot be written.
     """
-    if reserved := _RESERVED & set(about):
+    if reserved := _RESERVED & set(metadata):
         raise InputError(f"general.{min(reserved)} is not free to choose. Leave it out.")
     adapter = read_folder(folder)
     target = Target(backbone)
@@ -43,7 +45,7 @@ def convert_lora(folder: Path, backbone: Path, out: Path, *, about: Mapping[str,
         alpha = _common_strength(lora.pairs, source.path)
         try:
             with written_aside(out) as part:
-                _write(part, source, lora.pairs, _header(target, adapter.config, alpha, about), alpha, half)
+                _write(part, source, lora.pairs, _header(target, adapter.config, alpha, metadata), alpha, half)
         except OSError as error:
             raise InputError(f"{out}: cannot be written ({error.strerror or error}). Name another place.") from None
     return left_out(lora.norms)
@@ -57,7 +59,7 @@ def _common_strength(pairs: Sequence[Pair], path: Path) -> float:
     return counted.most_common(1)[0][0]
 
 
-def _header(target: Target, config: LoraConfig, alpha: float, about: Mapping[str, str]) -> Any:
+def _header(target: Target, config: LoraConfig, alpha: float, metadata: Mapping[str, str]) -> Any:
     """A writer with everything but the tensors in its header."""
     import gguf
 
@@ -70,7 +72,7 @@ def _header(target: Target, config: LoraConfig, alpha: float, about: Mapping[str
         writer.add_key_value(
             "adapter.alora.invocation_tokens", list(config.invocation_tokens), kind.ARRAY, sub_type=kind.UINT32
         )
-    for key, value in about.items():
+    for key, value in metadata.items():
         writer.add_string(f"general.{key}", value)
     return writer
 

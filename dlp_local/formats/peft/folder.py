@@ -45,13 +45,21 @@ class LoraFolder:
     weights: Path
 
 
+def lora_folder(path: Path) -> Path | None:
+    """The folder of an adapter that a path names, itself or by one of its files; None for another file, a GGUF say."""
+    if path.is_dir():
+        return path
+    is_part = path.name == CONFIG or path.suffix.lower() == ".safetensors"
+    return path.parent if is_part and path.is_file() else None
+
+
 def read_folder(folder: Path) -> LoraFolder:
     """Reads what a folder is; raises `PackError` that names what it is where it is no LoRA that can be converted."""
     path = folder / CONFIG
     if not path.exists() and (reason := _other_folder(folder)):
         raise PackError(f"{folder}: {reason}")
     content = _read_json(path)
-    if mlx.is_mlx(content):
+    if mlx.is_mlx(content) or ("peft_type" not in content and (folder / mlx.WEIGHTS).exists()):
         config: LoraConfig = mlx.read_mlx_config(path, content)
         weights = folder / mlx.WEIGHTS
     else:
@@ -106,6 +114,8 @@ def _other_folder(folder: Path) -> str:
         return f"is a folder with GGUF files. Name the adapter's file itself: {folder / ggufs[0]}."
     if "pytorch_lora_weights.safetensors" in names:
         return "holds a LoRA for images (diffusers), not for a language model. Use an adapter made for this backbone."
+    if OLD_MLX in names or mlx.WEIGHTS in names:
+        return f"holds an adapter of MLX's without its {CONFIG}, which says its scale. Get the whole folder."
     if "config.json" in names:
         return f"holds a whole model, not an adapter: there is no {CONFIG}. Convert the model to GGUF for a pack."
     return ""

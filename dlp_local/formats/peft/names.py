@@ -17,8 +17,8 @@ _SCHEMES = (
 )
 """One for each naming scheme: the module, the half, and the adapter's own name where it has one."""
 
-_PREFIXES = re.compile(r"^(?:(?:base_model(?:\.model)?|module)\.)+|\b_orig_mod\.")
-"""What PEFT, distributed training and torch.compile put before or into the names of a model's modules."""
+_WRAPPERS = re.compile(r"^(?:(?:base_model(?:\.model)?|module)\.)+|\b_orig_mod\.|\.modules_to_save(?:\.[^.]+)?$")
+"""What PEFT, distributed training and torch.compile put around or into the names of a model's modules."""
 
 _BACKBONES_OWN = re.compile(r"(?P<module>.+)\.base_layer\.(?P<part>weight|bias)")
 """PEFT saves the backbone's own embeddings and output beside an adapter of theirs."""
@@ -53,8 +53,8 @@ def parse_name(name: str) -> LoraTensor | None:
 
 
 def module_of(name: str) -> str:
-    """The name of a module without what wrappers put before it."""
-    return _PREFIXES.sub("", name)
+    """The name of a module without what wrappers put around it."""
+    return _WRAPPERS.sub("", name)
 
 
 def backbones_own(name: str) -> tuple[str, str] | None:

@@ -80,7 +80,7 @@ def find_pairs(source: Safetensors, config: LoraConfig, target: Target) -> LoraP
         if pair.weight.name in pairs:
             raise _refused(source, module, f"another module is {pair.weight.name}, too")
         pairs[pair.weight.name] = pair
-    norms = [name for name in others if target.is_norm(module_of(name.removesuffix(".weight")))]
+    norms = [name for name in others if _is_norm(name, source, target)]
     for name in others:
         if name not in norms and not _is_backbones_own(name, source, target):
             raise _refused(source, name, why_not_lora(name))
@@ -109,6 +109,13 @@ def _pair(module: str, halves: Halves, source: Safetensors, config: LoraConfig, 
         ):
             raise ValueError(f"it is not saved as the adapter of {weight.name} is")
     return pair
+
+
+def _is_norm(name: str, source: Safetensors, target: Target) -> bool:
+    """Whether a tensor is the weight of a norm, which llama.cpp takes from no adapter."""
+    module = module_of(name.removesuffix(".weight"))
+    is_called_so = "norm" in module.rpartition(".")[2].lower() and len(source.shapes[name]) == 1
+    return name.endswith(".weight") and (is_called_so or target.is_norm(module))
 
 
 def _is_backbones_own(name: str, source: Safetensors, target: Target) -> bool:

@@ -191,6 +191,7 @@ def test_a_folder_that_holds_no_adapter_is_named(tmp_path, backbone):
         (["a.gguf", "README.md"], r"folder with GGUF files.*a\.gguf"),
         (["config.json", "model.safetensors"], "holds a whole model"),
         (["pytorch_lora_weights.safetensors"], "LoRA for images"),
+        (["adapters.safetensors"], "an adapter of MLX's without its adapter_config.json"),
     ):
         folder = tmp_path / names[0]
         folder.mkdir()
@@ -240,6 +241,13 @@ def test_the_scale_of_mlx_is_that_of_the_product(tmp_path, parameters, strength)
 def test_what_mlx_saves_beside_plain_loras_is_refused_with_the_reason(tmp_path, backbone, config, reason):
     with pytest.raises(PackError, match=reason):
         convert_lora(write_config(tmp_path / "mlx", config), backbone, tmp_path / "a.gguf")
+
+
+def test_a_configuration_of_unknown_kind_beside_weights_of_mlx_is_taken_as_one(tmp_path, backbone):
+    folder = write_config(tmp_path / "mlx", {"rank": 8, "alpha": 0.1, "dropout": 0.1})
+    (folder / "adapters.safetensors").write_bytes(b"")
+    with pytest.raises(PackError, match="lora_parameters: is missing"):
+        convert_lora(folder, backbone, tmp_path / "a.gguf")
 
 
 def test_the_first_months_of_mlx_are_told_apart(tmp_path, backbone):

@@ -190,5 +190,5 @@ def test_an_activated_lora_keeps_its_invocation_tokens(tmp_path):
     model = random_model("llama")
     write_backbone("llama", model, tmp_path / "b.gguf")
     save_adapter(model, tmp_path / "peft", alora_invocation_tokens=[5, 17, 80], target_modules=["q_proj", "v_proj"])
-    convert_lora(tmp_path / "peft", tmp_path / "b.gguf", tmp_path / "a.gguf", about={"license": "MIT"})
+    convert_lora(tmp_path / "peft", tmp_path / "b.gguf", tmp_path / "a.gguf", metadata={"license": "MIT"})
     assert read_lora(tmp_path / "a.gguf").invocation_tokens == (5, 17, 80)

@@ -35,15 +35,15 @@ def backbone(tmp_path):
 
 
 def test_the_header_says_what_it_is_for_and_whose_it_is(tmp_path, backbone):
-    about = {"name": "greetings", "license": "MIT", "description": "says hello"}
-    convert_lora(write_folder(tmp_path / "peft"), backbone, tmp_path / "a.gguf", about=about)
+    metadata = {"name": "greetings", "license": "MIT", "description": "says hello"}
+    convert_lora(write_folder(tmp_path / "peft"), backbone, tmp_path / "a.gguf", metadata=metadata)
     values = {key: value.value for key, value in read_header(tmp_path / "a.gguf").values.items()}
     assert values == {
         "general.architecture": "llama",
         "general.type": "adapter",
         "adapter.type": "lora",
         "adapter.lora.alpha": 8.0,
-        **{f"general.{key}": value for key, value in about.items()},
+        **{f"general.{key}": value for key, value in metadata.items()},
     }
     assert read_lora(tmp_path / "a.gguf").pairs["blk.0.attn_q.weight"].scale == 2
 
@@ -51,7 +51,7 @@ def test_the_header_says_what_it_is_for_and_whose_it_is(tmp_path, backbone):
 @pytest.mark.parametrize("key", ["architecture", "type"])
 def test_what_the_header_must_say_cannot_be_overridden(tmp_path, backbone, key):
     with pytest.raises(InputError, match=f"general.{key} is not free"):
-        convert_lora(write_folder(tmp_path / "peft"), backbone, tmp_path / "a.gguf", about={key: "x"})
+        convert_lora(write_folder(tmp_path / "peft"), backbone, tmp_path / "a.gguf", metadata={key: "x"})
 
 
 def test_conversion_needs_neither_torch_nor_the_engine(tmp_path, backbone):

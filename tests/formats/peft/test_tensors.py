@@ -164,15 +164,18 @@ def test_a_folder_of_mlx_becomes_what_the_same_lora_of_peft_does(tmp_path, backb
     assert (tmp_path / "a.gguf").read_bytes() == (tmp_path / "wanted.gguf").read_bytes()
 
 
-NORMS = ["input_layernorm", "post_attention_layernorm"]
+NORMS = ["input_layernorm", "post_attention_layernorm", "self_attn.q_norm", "pre_feedforward_layernorm"]
+"""The last two are not llama's."""
 
 
 @pytest.mark.parametrize("prefix", ["base_model.model.", ""])
 def test_norms_beside_the_lora_are_left_out_and_told(tmp_path, backbone, prefix):
-    norms = [f"{prefix}model.layers.0.{norm}.weight" for norm in NORMS] + [f"{prefix}model.norm.weight"]
+    norms = [f"{prefix}model.layers.0.{norm}.weight" for norm in NORMS] + [
+        f"{prefix}model.norm.modules_to_save.default.weight"
+    ]
     tensors = pair() | {name: np.ones(WIDTH, np.float32) for name in norms}
     told = convert_lora(write_folder(tmp_path / "peft", safetensors(tensors)), backbone, tmp_path / "a.gguf")
-    assert told.startswith(f"left out: {norms[0]} and 2 more, ")
+    assert told.startswith(f"left out: {norms[0]} and 4 more, ")
     assert set(read_pairs(tmp_path / "a.gguf")) == {"blk.0.attn_q.weight.lora_a", "blk.0.attn_q.weight.lora_b"}
 
 
