@@ -82,13 +82,20 @@ class _Attempt:
         text = self._text(marks, spelled, "all")
         self._check_whole(marks, text)
         answers = [i for i, message in enumerate(self.messages) if message.role == "assistant"]
-        if answers:
-            wanted = marks.without(self._text(marks, spelled, "none"))
+        wanted = self._as_meant(marks, spelled) if answers else None
+        if wanted is not None:
             if marks.without(text) != wanted:
                 text = self._text(marks, self._unread(marks, spelled, answers, wanted), "end")
             if marks.without(text) != wanted:
                 text = self._text(marks, spelled, "none")
         return Rendered(text, marks, tuple(self.messages))
+
+    def _as_meant(self, marks: Marks, spelled: Sequence[frozenset[str]]) -> str | None:
+        """The text, without marks, where answers are given as they are; None where the template takes them not so."""
+        try:
+            return marks.without(self._text(marks, spelled, "none"))
+        except Exception:  # it refuses tokens that answers spell, and marked answers spell none
+            return None
 
     def _text(self, marks: Marks, spelled: Sequence[frozenset[str]], answers: AnswerMarks) -> str:
         contents = []
