@@ -58,6 +58,10 @@ class DamagedIndexError(DamagedHistoryError):
     """The conversations can be read, but not the index that they are searched by."""
 
 
+class OutOfMemoryError(HistoryError):
+    """SQLite asked for more memory than there is; garbage in the search index may make it do so."""
+
+
 class Database:
     """One SQLite file, or None: a database in memory. Every method may be called from any thread.
 
@@ -103,6 +107,9 @@ class Database:
             except OSError as error:
                 advice = _ADVICE[sqlite3.SQLITE_FULL] if error.errno == errno.ENOSPC else _RIGHTS
                 raise HistoryError(f"{where}: the history cannot be used ({error.strerror}). {advice}") from None
+            except MemoryError:
+                advice = _ADVICE[sqlite3.SQLITE_NOMEM]
+                raise OutOfMemoryError(f"{where}: the history cannot be used (out of memory). {advice}") from None
             except OverflowError:
                 raise HistoryError(f"{where}: no number in the history is that large. Give another one.") from None
             except UnicodeEncodeError:
@@ -145,7 +152,7 @@ def rebuilding_index(
     def call(store: Store, /, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return method(store, *args, **kwargs)
-        except DamagedIndexError:
+        except (DamagedIndexError, OutOfMemoryError):
             store._rebuild_index()
             return method(store, *args, **kwargs)
 
