@@ -14,7 +14,7 @@ from dlp_local.core.errors import InputError
 from dlp_local.core.events import Event, Generated, ReasoningDelta, ReplyDone, RouteChosen, TextDelta, Timings
 from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.settings import Sampling, Settings
-from dlp_local.core.text import is_unicode
+from dlp_local.core.text import check_message
 from dlp_local.core.values import UNCHANGED, AdapterChange, AdapterFile, AdapterInfo, Message, Mix, Route
 from dlp_local.engine.base import Engine
 from dlp_local.packs import Pack, open_pack
@@ -250,14 +250,6 @@ class Assistant:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
-
-
-def check_message(text: str) -> None:
-    """Raises `InputError` for a message that cannot be answered."""
-    if not text.strip():
-        raise InputError("the message is empty. Write something.")
-    if not is_unicode(text):
-        raise InputError("the message is not valid Unicode (it holds half a character). Convert it to UTF-8.")
 
 
 def seeded(sampling: Sampling) -> Sampling:

@@ -7,18 +7,19 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dlp_local.cli import flags, terminal
 from dlp_local.cli.sampling_flags import with_sampling_flags
+from dlp_local.conversation_turn import answer_turn, store_message
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import EngineError, ExitCode, InputError
 from dlp_local.core.events import Event, HistoryTrimmed, ReplyDone, TextDelta
 from dlp_local.core.files import decode
-from dlp_local.core.job import Cancellation, Job
+from dlp_local.core.job import Job
 from dlp_local.core.receipt import reply_receipt
 from dlp_local.core.serialize import reply_json
 from dlp_local.core.settings import Settings, load_settings
@@ -83,7 +84,8 @@ def ask(
         options = _options(persona, own, chat.options)
         with _open(settings, vetoed) as assistant:
             chat.options = options
-            reply = _kept_reply(assistant, chat, text, chosen)
+            turn = store_message(chat, text, parent=chat.tip, pack=assistant.name)
+            reply = answer_turn(assistant, chat, turn.id, mix=chosen)
             if as_json:
                 done = _finish(reply)
                 terminal.write_json(reply_json(done) | ({"conversation": chat.number} if kept else {}))
@@ -120,32 +122,6 @@ def _open_chat(history: History, resume: bool, number: int | None) -> OpenConver
         return OpenConversation(history)
     history.end_unfinished(number)
     return OpenConversation(history, history.conversation(number))
-
-
-def _kept_reply(assistant: Assistant, chat: OpenConversation, message: str, mix: Mix | None) -> Job[Event]:
-    """A reply whose message is stored before anything runs, and whose answer is as it grows."""
-    from dlp_local.assistant import check_message
-
-    def run(cancellation: Cancellation) -> Generator[Event, None, None]:
-        check_message(message)
-        turn = chat.add(message, chat.tip, assistant.name)
-        history, previous = chat.history_messages(turn.parent), chat.route_before(turn)
-        reply = assistant.reply(message, history, mix=mix, options=chat.options, previous=previous)
-        answer = ""
-        try:
-            with contextlib.closing(reply), cancellation.forwarded(reply.cancel):
-                for event in reply:
-                    if isinstance(event, TextDelta):
-                        answer += event.text
-                        chat.grow(turn.id, answer)
-                    if isinstance(event, ReplyDone):
-                        chat.finish(turn.id, event.answer, event, event.error)
-                    yield event
-        except Exception as error:
-            chat.finish(turn.id, answer, None, str(error))
-            raise
-
-    return Job(run)
 
 
 def _open(settings: Settings, vetoed: Sequence[str]) -> Assistant:

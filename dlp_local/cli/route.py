@@ -12,6 +12,7 @@ from dlp_local.cli.flags import DEFAULTS, JsonOption, PackOption
 from dlp_local.core.files import decode
 from dlp_local.core.serialize import explanation_json, route_json
 from dlp_local.core.settings import load_settings
+from dlp_local.core.text import check_message
 
 
 def route(
@@ -38,7 +39,6 @@ def route(
 ) -> None:
     """Show which adapters a message would get, without answering it."""
     settings = load_settings(pack=pack, routing={"top_p": top_p, "normalize": normalize})
-    from dlp_local.assistant import check_message
     from dlp_local.opening import open_router
     from dlp_local.packs import open_pack, pack_folder
     from dlp_local.packs.default import fallback_notice

@@ -6,6 +6,8 @@ import difflib
 import re
 from collections.abc import Iterable
 
+from dlp_local.core.errors import InputError
+
 _HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 MOST_NEAR = 3
@@ -69,3 +71,11 @@ def unknown_name(thing: str, name: str, known: Iterable[str]) -> str:
     """`there is no persona 'ters'. Did you mean 'terse'? There are: terse, wordy.`"""
     known = list(known)
     return f"there is no {thing} '{name}'.{did_you_mean(name, known)} There are: {', '.join(known) or 'none yet'}."
+
+
+def check_message(text: str) -> None:
+    """Raises `InputError` for a message that cannot be answered."""
+    if not text.strip():
+        raise InputError("the message is empty. Write something.")
+    if not is_unicode(text):
+        raise InputError("the message is not valid Unicode (it holds half a character). Convert it to UTF-8.")

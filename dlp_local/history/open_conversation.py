@@ -89,6 +89,13 @@ class OpenConversation:
         others = alternatives(tuple(self._turns.values()), self._turns[turn])
         return others.index(turn) + 1, len(others)
 
+    def alternative_positions(self) -> dict[int, tuple[int, int]]:
+        """`alternative_position` of every turn of the shown path."""
+        siblings: dict[int | None, list[int]] = {}
+        for turn in self._turns.copy().values():
+            siblings.setdefault(turn.parent, []).append(turn.id)
+        return {turn.id: (siblings[turn.parent].index(turn.id) + 1, len(siblings[turn.parent])) for turn in self.path()}
+
     def add(self, text: str, parent: int | None, pack: str) -> StoredTurn:
         """A new message after `parent`, stored before anything is done about it; it becomes the tip."""
 
