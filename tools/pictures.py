@@ -41,7 +41,7 @@ SCENES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 async def draw(out: Path, size: tuple[int, int], theme: str) -> None:
     """Has one conversation and writes one picture for each scene."""
     settings = load_settings()
-    app = ChatApp(lambda: open_assistant(settings), History(None), ui=Ui(theme=theme))
+    app = ChatApp(lambda _: open_assistant(settings), History(None), ui=Ui(theme=theme))
     try:
         async with app.run_test(size=size) as pilot:
             await _until(pilot, lambda: app.session.status.phase == "ready")

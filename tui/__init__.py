@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dlp_local.core.settings import Settings
-    from tui.backend import AssistantBackend
-    from tui.session import ChangeOptions
+    from tui.session import ChangeOptions, OpenAssistant
+    from tui.session.assistant_backend import AssistantBackend
 
 
 def run_chat(
@@ -31,14 +31,9 @@ def run_chat(
     from dlp_local.history import open_history
     from tui.app import ChatApp
 
-    def open_assistant() -> AssistantBackend:
-        from dlp_local.opening import open_assistant
-
-        return open_assistant(settings)
-
     history, notice = open_history()
     number = history.last() if resume and number is None else number
-    app = ChatApp(open_assistant, history, notice, number, settings.ui, change_options)
+    app = ChatApp(opener(settings), history, notice, number, settings.ui, change_options)
     try:
         app.run()
     finally:
@@ -49,3 +44,14 @@ def run_chat(
         # The worker sits in native code, loading a model say; the interpreter cannot be taken down around it.
         os._exit(code)
     return code
+
+
+def opener(settings: Settings) -> OpenAssistant:
+    """Opens the pack of a name, or, for None, that of the settings; imports the engine only then."""
+
+    def open_pack(pack: str | None) -> AssistantBackend:
+        from dlp_local.opening import open_assistant
+
+        return open_assistant(settings if pack is None else settings.model_copy(update={"pack": pack}))
+
+    return open_pack

@@ -1,4 +1,4 @@
-"""What a user can decide about the routing of a turn, and about the adapters of the pack."""
+"""What a user can decide about the routing of a turn, about the adapters of the pack, and where to go."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 from dlp_local.core.values import Mix
 
 BARE = Mix()
-RoutingActionKind = Literal["pin", "unpin", "veto", "again", "beside", "wrong"]
+RoutingActionKind = Literal["pin", "unpin", "veto", "retry", "compare", "correct"]
 AdapterActionKind = Literal["add", "enable", "disable", "remove"]
 
 
@@ -16,7 +16,7 @@ AdapterActionKind = Literal["add", "enable", "disable", "remove"]
 class RoutingAction:
     """What the user decided about a turn's routing; `adapter` or `mix` says with what."""
 
-    deed: RoutingActionKind
+    kind: RoutingActionKind
     mix: Mix = BARE
     adapter: str = ""
 
@@ -25,5 +25,13 @@ class RoutingAction:
 class AdapterAction:
     """What is to be done with an adapter of the pack; one to `add` has no name yet."""
 
-    deed: AdapterActionKind
+    kind: AdapterActionKind
     adapter: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenConversation:
+    """The conversation to open, and the turn to go to there, if one was searched for."""
+
+    number: int
+    turn: int | None = None

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import asyncio
+from collections.abc import Iterable
 from functools import partial
 from typing import ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.command import CommandPalette
 from textual.screen import Screen
+from textual.theme import Theme
 
+from dlp_local.core.errors import InputError
 from dlp_local.core.settings import Ui
 from dlp_local.history import History
-from tui.backend import AssistantBackend
-from tui.command_table import COMMANDS
+from tui.chat_commands import COMMANDS
 from tui.screens.chat import ChatScreen
-from tui.session import ChangeOptions, Session
-from tui.themes import HIGH_CONTRAST, keymap, theme
+from tui.session import ChangeOptions, OpenAssistant, Session
+from tui.terminal import draw_after_stops, read_more_keys
+from tui.themes import HIGH_CONTRAST, keep_theme, keymap, theme
 from tui.widgets.prompt import Prompt
 
 UI = Ui()
@@ -30,12 +34,13 @@ class ChatApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c", "interrupt", "Stop the answer; when idle, quit", id="interrupt"),
         Binding("ctrl+p", "command_palette", "All commands", priority=True, id="palette"),
+        Binding("ctrl+z", "suspend_process", "In the palette: back to the shell", show=False, priority=True),
         Binding("ctrl+q", "quit", "Quit", priority=True, id="quit"),
     ]
 
     def __init__(
         self,
-        open_assistant: Callable[[], AssistantBackend],
+        open_assistant: OpenAssistant,
         history: History,
         notice: str = "",
         number: int | None = None,
@@ -47,6 +52,7 @@ class ChatApp(App[None]):
         Raises `InputError` for `ui` that cannot be used.
         """
         super().__init__()
+        read_more_keys()
         self.register_theme(HIGH_CONTRAST)
         self.theme = theme(ui.theme)
         self.set_keymap(keymap(ui.keys, [*self.BINDINGS, *ChatScreen.BINDINGS, *Prompt.BINDINGS]))
@@ -54,7 +60,7 @@ class ChatApp(App[None]):
         if number is not None:
             self.session.open(number)
         if change_options is not None:
-            self.session.set_options(change_options(self.session.chat.options))
+            self.session.set_options(change_options(self.session.conversation.options))
 
     def get_default_screen(self) -> Screen[None]:
         """The conversation."""
@@ -67,8 +73,16 @@ class ChatApp(App[None]):
                 yield command
         if isinstance(screen, ChatScreen):
             for own in COMMANDS:
-                if own.name not in ("theme", "quit") and own.argument[:1] in ("", "["):
-                    yield SystemCommand(f"/{own.name}", own.help, partial(screen.deeds.do, own.name, ""))
+                if own.name not in ("theme", "quit") and not own.needs_argument:
+                    yield SystemCommand(f"/{own.name}", own.help, partial(screen.run_command, own.name))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Ctrl+Z takes back what was written, but for the palette, where it suspends."""
+        return (
+            isinstance(self.screen, CommandPalette)
+            if action == "suspend_process"
+            else super().check_action(action, parameters)
+        )
 
     def action_interrupt(self) -> None:
         """Ctrl+C as in a shell: first it stops what runs, then it leaves."""
@@ -83,4 +97,20 @@ class ChatApp(App[None]):
 
     def leave(self) -> None:
         """Closes the window; where the pack could not be loaded, the shell gets the error's exit code."""
-        self.exit(return_code=self.session.status.exit_code)
+        chat = self.screen_stack[0]
+        assert isinstance(chat, ChatScreen)
+        chat.leave()
+
+    def on_mount(self) -> None:
+        """A theme that is chosen from now on is kept; whatever stops the program, it is drawn when it goes on."""
+        draw_after_stops(self)
+        self.theme_changed_signal.subscribe(self, self._on_theme)
+
+    def _on_theme(self, chosen: Theme) -> None:
+        self.run_worker(self._keep_theme(chosen.name), group="theme", exclusive=True)
+
+    async def _keep_theme(self, name: str) -> None:
+        try:
+            await asyncio.to_thread(keep_theme, name)
+        except InputError as error:
+            self.notify(str(error), severity="error", markup=False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import mimetypes
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from dlp_local.core.errors import InputError
@@ -11,36 +13,92 @@ from dlp_local.core.paths import user_path
 from dlp_local.core.text import fenced, size_text
 
 _MENTION = re.compile(r'(?<!\S)@(?:"([^"]+)"|(\S+))')
+_ATTACHED = re.compile(r"\n\n([^\n]+):\n(`{3,})\n(.*?)\n\2(?=\n\n|\Z)", re.DOTALL)
+_SUFFIXES = mimetypes.MimeTypes(filenames=())
+"""What Python itself knows, not the machine: the same everywhere."""
+
+_PUNCTUATION = ".,;:!?)]}"
 CHARACTERS_PER_TOKEN = 3
 """A careful guess: English text has four, code about three."""
 
 
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file's text as it went along with a message."""
+
+    name: str
+    text: str
+
+
 def mentioned(text: str) -> list[Path]:
-    """The files that a text names with `@`, as far as they exist."""
-    paths = [user_path(quoted or bare) for quoted, bare in _MENTION.findall(text)]
-    return [path for path in dict.fromkeys(paths) if path.is_file()]
+    """The files and folders that a text names with `@`: those there are, and what can only be meant as a path."""
+    paths = [_path(quoted, bare) for quoted, bare in _MENTION.findall(text)]
+    return [path for path in dict.fromkeys(paths) if path is not None]
+
+
+def _path(quoted: str, bare: str) -> Path | None:
+    """The path of a mention; None for `@alice`. A full stop after it belongs to the sentence, unless it is there."""
+    for name in (quoted,) if quoted else (bare, bare.rstrip(_PUNCTUATION)):
+        path = user_path(name)
+        try:
+            if path.exists():
+                return path
+        except (OSError, ValueError):
+            return None
+    name = quoted or bare.rstrip(_PUNCTUATION)
+    path = user_path(name)
+    is_path = bool(quoted) or "/" in name or "\\" in name or name.startswith(("~", "."))
+    return path if is_path or _SUFFIXES.guess_type(name)[0] else None
 
 
 def sizes(text: str) -> str:
     """`notes.txt 1.2 kB`, for each file that a text names."""
-    return " · ".join(f"{path.name} {size_text(path.stat().st_size)}" for path in mentioned(text))
+    parts = []
+    for path in mentioned(text):
+        try:
+            parts.append(f"{path.name} {size_text(path.stat().st_size)}" if path.is_file() else f"{path}: no file")
+        except OSError:
+            parts.append(f"{path}: cannot be read")
+    return " · ".join(parts)
 
 
 def attach(text: str, context_size: int) -> str:
     """The message with the contents of the files that it names; raises `InputError` where they cannot go along.
 
-    At most three quarters of the context are for them.
+    At most three quarters of the context are for them; a context of 0 tokens is not known yet.
     """
     room = context_size * 3 // 4 * CHARACTERS_PER_TOKEN
     parts = [text]
     for path in mentioned(text):
-        try:
-            size = path.stat().st_size
-            if context_size and size > room:
-                raise InputError(f"{path}: has {size_text(size)}, and about {size_text(room)} fit. Name a part of it.")
-            contents = decode(path.read_bytes(), str(path))
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror}). Check its rights.") from None
-        room -= size
+        contents = _contents(path, room if context_size else None)
+        room -= len(contents.encode())
         parts.append(f"{path.name}:\n{fenced(contents)}")
     return "\n\n".join(parts)
+
+
+def _contents(path: Path, room: int | None) -> str:
+    """A file's text, of at most `room` bytes."""
+    try:
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder. Name a text file in it.")
+        size = path.stat().st_size
+        if room is not None and size > room:
+            fits = size_text(max(0, room))
+            raise InputError(f"{path}: has {size_text(size)}, and about {fits} fit. Name a part of it.")
+        return decode(path.read_bytes(), str(path))
+    except FileNotFoundError:
+        raise InputError(f"{path}: is not there. Correct the path, or leave out the @.") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}). Check its rights.") from None
+
+
+def split_attachments(text: str) -> tuple[str, tuple[Attachment, ...]]:
+    """A message that `attach` made: what was written, and the files that went along; `attach` undone."""
+    request, attachments, end = text, [], len(text)
+    matches = list(_ATTACHED.finditer(text))
+    for match in reversed(matches):
+        if match.end() != end:
+            break
+        attachments.append(Attachment(match[1], match[3]))
+        request, end = text[: match.start()], match.start()
+    return request, tuple(reversed(attachments))

@@ -1,7 +1,7 @@
 """What the window shows, as values: one turn, and the state of the whole session.
 
-The session's worker thread makes them and posts them; widgets render them. They are frozen, so that no lock is
-needed between the two threads: each step of an answer is a new value.
+They are frozen, so that no lock is needed between the session's thread and the window's: each step of an answer is a
+new value.
 """
 
 from __future__ import annotations
@@ -9,15 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from textual.message import Message
-
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.events import ReplyDone
 from dlp_local.core.values import AdapterInfo, FinishReason, Route
 from dlp_local.history.model import StoredTurn
 
 TurnState = Literal["queued", "processing", "generating", "done", "failed"]
-NOTHING_SET = ChatOptions()
+NO_OPTIONS = ChatOptions()
 Phase = Literal["loading", "failed", "ready", "processing", "generating", "updating"]
 
 
@@ -31,22 +29,29 @@ class Turn:
     answer: str = ""
     route: Route | None = None
     trimmed: int = 0
+    """So many of the oldest turns were left out of this answer; 0 also where that was said before."""
+
     done: ReplyDone | None = None
     error: str = ""
     alternative: tuple[int, int] = (1, 1)
     """Which of how many alternatives."""
+
+    @classmethod
+    def from_stored(cls, stored: StoredTurn, alternative: tuple[int, int], trimmed: int = 0) -> Turn:
+        """A turn as the history has it."""
+        state: TurnState = "queued" if stored.state == "sent" else stored.state
+        route = stored.done.route if stored.done else None
+        return cls(stored.id, stored.text, state, stored.answer, route, trimmed, stored.done, stored.error, alternative)
 
     @property
     def finish_reason(self) -> FinishReason | None:
         """Why the answer ended; none while it has not."""
         return self.done.finish_reason if self.done else None
 
-
-def stored(turn: StoredTurn, alternative: tuple[int, int]) -> Turn:
-    """A turn as it was stored."""
-    state: TurnState = "queued" if turn.state == "sent" else turn.state
-    route = turn.done.route if turn.done else None
-    return Turn(turn.id, turn.text, state, turn.answer, route, 0, turn.done, turn.error, alternative)
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more comes of it."""
+        return self.state in ("done", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +71,12 @@ class Status:
     read_only_reason: str = ""
     """Why the pack's adapters cannot be changed; nothing where they can."""
 
-    change: str = ""
-    """What is being changed about the pack: `adding sql`."""
+    activity: str = ""
+    """What is being done to the pack: `adding sql`."""
 
     context_used: int = 0
     context_size: int = 0
-    options: ChatOptions = NOTHING_SET
+    options: ChatOptions = NO_OPTIONS
     """What the open conversation sets for itself."""
 
     speed: float = 0.0
@@ -85,49 +90,9 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class ConversationView:
-    """The conversation as the window shows it."""
+    """The conversation as the window shows it; without a `number` nothing of it is stored yet."""
 
     number: int | None
     title: str
     turns: tuple[Turn, ...]
     options: ChatOptions
-
-
-class TurnChanged(Message):
-    """A turn took a step. A newer value of the same turn replaces one that nobody has looked at yet.
-
-    This is what keeps the window calm under a fast model: however many tokens arrive while the screen is busy,
-    it then draws once.
-    """
-
-    def __init__(self, turn: Turn) -> None:
-        super().__init__()
-        self.turn = turn
-
-    def can_replace(self, message: Message) -> bool:
-        """Tells textual's queue that the older of two values of one turn may be skipped."""
-        return isinstance(message, TurnChanged) and message.turn.id == self.turn.id
-
-
-class StatusChanged(Message):
-    """The session's state changed."""
-
-    def __init__(self, status: Status) -> None:
-        super().__init__()
-        self.status = status
-
-
-class PackUpdated(Message):
-    """What there is to say of a pack that was opened, or of a change of it; `problem` says why that was not made."""
-
-    def __init__(self, done: str, problem: str = "") -> None:
-        super().__init__()
-        self.done, self.problem = done, problem
-
-
-class PathChanged(Message):
-    """Another branch of the conversation is to be shown, or, where it was `opened`, another conversation."""
-
-    def __init__(self, shown: ConversationView, opened: bool = False) -> None:
-        super().__init__()
-        self.shown, self.opened = shown, opened

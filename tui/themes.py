@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import tomlkit
 from rich.console import Console
 from textual.binding import Binding, BindingType
 from textual.theme import BUILTIN_THEMES, Theme
+from tomlkit.exceptions import TOMLKitError
 
 from dlp_local.core.errors import InputError
+from dlp_local.core.files import read_text, written_aside
+from dlp_local.core.paths import config_file
 
 HIGH_CONTRAST = Theme(
     name="high-contrast",
@@ -52,6 +56,25 @@ def theme(wanted: str) -> str:
     if wanted not in (names := themes()):
         raise InputError(f"ui.theme: there is no theme '{wanted}'. There are auto, {', '.join(names)}.")
     return wanted
+
+
+def keep_theme(name: str) -> None:
+    """Writes a theme into the user's `config.toml`; the rest of the file stays as it is.
+
+    Raises `InputError` where the file cannot be read or written.
+    """
+    file = config_file()
+    try:
+        document = tomlkit.parse(read_text(file)) if file.exists() else tomlkit.document()
+        ui = document.setdefault("ui", tomlkit.table())
+        if ui.get("theme") == name:
+            return
+        ui["theme"] = name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with written_aside(file) as part:
+            part.write_text(tomlkit.dumps(document), "utf-8")
+    except (TOMLKitError, OSError, AttributeError, TypeError) as error:
+        raise InputError(f"{file}: the theme cannot be kept ({error}). Set ui.theme in it.") from None
 
 
 def keymap(wanted: Mapping[str, str], bindings: Iterable[BindingType]) -> dict[str, str]:

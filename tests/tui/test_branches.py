@@ -92,7 +92,7 @@ async def test_a_conversation_is_there_when_the_window_is_opened_again(tmp_path)
     history = History(file)
     async with window(FakeAssistant(Answer(["on", "e"])), history=history) as w:
         await w.say_and_wait("first", "one")
-        number = w.session.chat.number
+        number = w.session.conversation.number
     history.close()
     history, fake = History(file), FakeAssistant(Answer(["two"]))
     async with window(fake, history=history, number=number) as w:
@@ -190,13 +190,13 @@ async def test_two_thousand_turns_are_drawn_as_one_scrolls_up():
         history.finish(parent, f"answer {i:04}", None)
     async with window(FakeAssistant(), history=history, number=number) as w:
         await w.sees("answer 0199")
-        assert len(w.app.screen._views) == 30
+        assert len(w.turns) == 30
         for _ in range(40):
             await w.press("pageup")
             await w.pilot.pause(0.02)
-            if len(w.app.screen._views) > 30:
+            if len(w.turns) > 30:
                 break
-        assert len(w.app.screen._views) >= 60
+        assert len(w.turns) >= 60
 
 
 async def test_options_of_a_conversation_go_with_its_messages():
@@ -213,3 +213,91 @@ async def test_options_of_a_conversation_go_with_its_messages():
         assert fake.calls[0].options == wanted
         assert w.session.history.conversations()[0].options == wanted
         assert fake.calls[0].options.mix == Mix.of({"sql": 0.5})
+
+
+def long_conversation(history, turns):
+    number, parent = history.start(), None
+    for i in range(turns):
+        parent = history.add_turn(number, parent, f"message {i:02}").id
+        history.finish(parent, f"answer {i:02}", None)
+    return number
+
+
+def drawn(w):
+    """The messages that are drawn, from top to bottom."""
+    views = sorted(w.turns.values(), key=lambda view: view.virtual_region.y)
+    return [w.session.turn(view._turn.id).text for view in views]
+
+
+async def test_turns_stay_in_order_whatever_changes_the_path():
+    history = History(None)
+    number = long_conversation(history, 40)
+    async with window(FakeAssistant(), history=history, number=number) as w:
+        await w.sees("answer 39")
+        await w.say("/undo")
+        await w.until(lambda: "answer 39" not in w.text())
+        w.prompt.fill("")
+        messages = [f"message {i:02}" for i in range(39)]
+        await w.until(lambda: drawn(w) == messages[-len(w.turns) :])
+        assert len(w.turns) >= 29
+        for _ in range(12):
+            await w.press("ctrl+up")
+        await w.press("f2")
+        await w.until(lambda: w.prompt.text.startswith("message"))
+        edited = int(w.prompt.text.removeprefix("message "))
+        w.prompt.fill("written anew")
+        await w.press("enter")
+        await w.sees("a fine answer", READY)
+        path = [*messages[:edited], "written anew"]
+        await w.until(lambda: drawn(w) == path[-len(w.turns) :])
+        await w.press("alt+left")
+        await w.sees("message 39")
+        messages.append("message 39")
+        await w.until(lambda: drawn(w) == messages[-len(w.turns) :])
+
+
+@pytest.mark.parametrize("key", ["f2", "f3", "f8", "enter"])
+async def test_a_conversation_that_is_gone_meanwhile_is_told_in_the_list(key):
+    history = History(None)
+    turn = history.add_turn(history.start(), None, "about cats")
+    history.finish(turn.id, "meow", None)
+    async with window(FakeAssistant(), history=history) as w:
+        await w.press("ctrl+o")
+        await w.sees("about cats", "1 conversation")
+        history.purge(1)
+        await w.press(key)
+        await w.sees("there is no conversation 1")
+        await w.press("escape")
+        await w.until(lambda: w.app.screen is w.chat)
+        await w.say_and_wait("go on", "a fine answer")
+
+
+async def test_a_search_opens_at_the_turn_it_found_on_whatever_branch_and_marks_it():
+    history = History(None)
+    number = long_conversation(history, 45)
+    first = history.conversation(number).turns[2]
+    other = history.add_turn(number, first.parent, "a needle")
+    history.finish(other.id, "on another branch", None)
+    history.set_tip(number, history.conversation(number).turns[44].id)
+    async with window(FakeAssistant(), history=history) as w:
+        await w.say("/search 03")
+        await w.sees("message 03")
+        await w.press("enter")
+        await w.sees("message 03", READY)
+        await w.until(lambda: [w.session.turn(n).text for n, v in w.turns.items() if v.has_class("marked")])
+        assert [w.session.turn(n).text for n, v in w.turns.items() if v.has_class("marked")] == ["message 03"]
+        await w.press("escape")
+        await w.say("/search needle")
+        await w.sees("1 found")
+        await w.press("enter")
+        await w.sees("a needle", "on another branch", "message 01", READY)
+
+
+async def test_an_answer_that_broke_off_goes_on():
+    fake = FakeAssistant(Answer(["the first part"], finish_reason="error"), Answer([" and the rest"]))
+    async with window(fake) as w:
+        await w.say("long one")
+        await w.sees("Send the message again", READY)
+        await w.press("f5")
+        await w.sees("the first part and the rest", READY)
+        assert fake.calls[1].answer_prefix == "the first part"

@@ -5,7 +5,7 @@ from textual.widgets import Static
 
 from tests.support.fakes import FakeAssistant
 from tests.tui.window import window
-from tui.command_table import COMMANDS
+from tui.chat_commands import COMMANDS
 from tui.screens.help import HelpScreen, key_name, key_table
 
 pytestmark = pytest.mark.asyncio
@@ -32,7 +32,7 @@ async def test_help_lists_every_command():
 async def test_the_chats_own_keys_come_first():
     async with window(FakeAssistant()) as w:
         own = key_table(w.app.screen.active_bindings, shown=True)
-        assert own[:2] == [("Enter", "Send"), ("Shift+Enter, Ctrl+J", "New line")]
+        assert own[:2] == [("Enter", "Send"), ("Shift+Enter, Alt+Enter, Ctrl+J", "New line")]
         assert all(description for _, description in own)
 
 

@@ -24,6 +24,12 @@ EXACT = [
     "f(*args, **kwargs), g(**kwargs)",
     "2**3**4 + a ** b ** c",
     "--flag | --other\n----\n[ref]: http://x",
+    "- name: x\n- name: y",
+    "list:\n- a\n- b",
+    "# Install\nmake",
+    "SELECT `a` FROM `t`",
+    "> SELECT 1",
+    "-- A comment\n-- Another",
 ]
 
 MARKDOWN = """\
@@ -53,7 +59,13 @@ def test_commands_queries_and_json_are_not_taken_for_markdown(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["```\nx\n```", "a\n\n## b", "| a | b |\n|---|---|", "use **this** one", "1. **One**: x", "a **b c**, d"]
+    "text",
+    [
+        *("```\nx\n```", "a\n\n## b", "# Title\n\nText", "| a | b |\n|---|---|"),
+        *("use **this** one", "1. **One**: x", "a **b c**, d", "It is **done**.", "(**really**)", "**Note:** x"),
+        *("- First thing\n- Second thing", "* Alpha\n* Beta", "1. First\n2. Second", "Steps:\n1. do it\n2. again"),
+        *("There are two:\n\n- one\n- two", "> To be or not", "Use `ls -l` to list.", "- Run `make`."),
+    ],
 )
 def test_block_structure_and_strong_words_are_markdown(text):
     assert has_structure(text)

@@ -38,7 +38,7 @@ async def test_a_value_that_cannot_be_is_told_and_nothing_changes():
         await w.press("enter")
         await w.sees("temperature:", "top_p:")
         await w.press("escape")
-        assert w.session.chat.options == ChatOptions()
+        assert w.session.conversation.options == ChatOptions()
 
 
 @pytest.mark.asyncio
@@ -52,7 +52,7 @@ async def test_a_named_persona_begins_another_conversation():
         await w.press("enter")
         await w.sees("Kept as the persona 'terse'")
         await w.press("ctrl+n")
-        await w.until(lambda: w.session.chat.options == ChatOptions())
+        await w.until(lambda: w.session.conversation.options == ChatOptions())
         await w.say("/new terse")
         await w.say_and_wait("hello", "a fine answer")
         assert fake.calls[0].options.system == "Be brief."

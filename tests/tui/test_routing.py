@@ -44,7 +44,7 @@ async def test_a_mix_is_pinned_and_let_go_again():
         await unfolded(w)
         await w.sees("unpin")
         await w.press("p")
-        await w.until(lambda: w.session.chat.options == ChatOptions())
+        await w.until(lambda: w.session.conversation.options == ChatOptions())
 
 
 async def test_an_adapter_is_vetoed_but_never_the_bare_backbone():
@@ -53,7 +53,7 @@ async def test_an_adapter_is_vetoed_but_never_the_bare_backbone():
         await w.say_and_wait("question", "a fine answer")
         await unfolded(w)
         await w.press("v")
-        await w.until(lambda: w.session.chat.options.vetoed == ("sql",))
+        await w.until(lambda: w.session.conversation.options.vetoed == ("sql",))
         await unfolded(w)
         await w.sees("vetoed")
         await w.press("down", "down", "v")
@@ -100,7 +100,7 @@ async def test_two_mixes_side_by_side_and_one_of_them_stays(key, kept):
         await w.until(lambda: not w.session.busy)
         await w.press(key)
         await w.sees(kept, READY)
-        assert w.session.turn(w.session.chat.tip).answer == kept
+        assert w.session.turn(w.session.conversation.tip).answer == kept
         assert fake.calls[1].mix == Mix()
 
 
@@ -109,6 +109,9 @@ async def test_the_right_adapter_is_stored_as_a_correction():
         await w.say_and_wait("question", "a fine answer")
         await unfolded(w)
         await w.press("down", "w")
+        await w.sees("W once more: this message", "go to shell from")
+        assert w.session.history.corrections() == []
+        await w.press("w")
         await w.sees("this belongs to shell")
         (correction,) = w.session.history.corrections()
         assert (correction.text, correction.right) == ("question", "shell")

@@ -1,6 +1,8 @@
 """Slash commands: each does what it says, and is completed while it is written."""
 
 import json
+import sqlite3
+import time
 
 import pytest
 from hypothesis import given
@@ -11,13 +13,13 @@ from dlp_local.history import History
 from dlp_local.history.imports import conversations_from_json, read_conversations
 from tests.support.fakes import Answer, FakeAssistant, Gate
 from tests.tui.window import READY, window
-from tui.chat_commands import ChatCommands
-from tui.command_table import COMMANDS, parse
+from tui.attachments import attach, split_attachments
+from tui.chat_commands import COMMANDS, check_known, parse
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
-def test_every_command_can_be_done(command):
-    assert callable(getattr(ChatCommands, f"_{command.name.replace(' ', '_')}"))
+def test_every_command_has_help_and_is_read_with_its_argument(command):
+    assert command.help
     assert parse(f"/{command.name} x") == (command, "x")
 
 
@@ -78,7 +80,7 @@ async def test_undo_gives_the_message_back():
         await w.say_and_wait("question", "one")
         await w.say("/undo")
         await w.until(lambda: w.prompt.text == "question")
-        assert w.session.shown().turns == ()
+        assert w.session.view().turns == ()
 
 
 @pytest.mark.asyncio
@@ -140,7 +142,7 @@ async def test_an_exported_conversation_is_imported_and_opened(tmp_path):
         await w.sees("question", "one", "sql 0.72", "Imported: question.")
         first, second = (history.conversation(info.id) for info in reversed(history.conversations()))
         assert [turn.done for turn in first.turns] == [turn.done for turn in second.turns]
-        assert w.session.chat.number == second.info.id
+        assert w.session.conversation.number == second.info.id
 
 
 @pytest.mark.asyncio
@@ -187,11 +189,11 @@ async def test_small_commands_tell_what_they_are_asked():
         await w.sees("The router chooses")
         await w.say_and_wait("question", "one")
         await w.say("/stats")
-        await w.sees("1 answers")
+        await w.sees("1 answer,")
         await w.say("/pin")
         await w.sees("pinned shell 0.22 sql 0.72")
         await w.say("/mix auto")
-        await w.until(lambda: w.session.chat.options.mix is None)
+        await w.until(lambda: w.session.conversation.options.mix is None)
         await w.say("/theme nonsense")
         await w.sees("there is no theme 'nonsense'")
 
@@ -209,7 +211,7 @@ async def test_a_file_goes_along_with_its_size_shown_and_too_large_a_one_is_refu
         await w.sees("a fine answer", READY)
         assert fake.calls[0].text == f"explain @{small}\n\nsmall.txt:\n```\nthe contents\n```"
         await w.say(f"explain @{large}")
-        await w.sees("100.0 kB, and about")
+        await w.sees("100 kB, and about")
         assert w.prompt.text == f"explain @{large}"
 
 
@@ -225,3 +227,117 @@ async def test_search_finds_what_was_said_and_opens_it():
         await w.press("enter")
         await w.sees("first", "about cats", READY)
         assert "about dogs" not in w.text()
+
+
+@pytest.mark.asyncio
+async def test_a_mistyped_command_is_not_sent_but_answered_with_the_nearest_and_stays_written():
+    fake = FakeAssistant()
+    async with window(fake, size=(120, 40)) as w:
+        await w.say("/serach cats")
+        await w.sees("there is no command /serach. Did you mean '/search'?")
+        assert w.prompt.text == "/serach cats"
+        await w.say(" /serach cats")
+        await w.sees("a fine answer")
+        assert [call.text for call in fake.calls] == ["/serach cats"]
+
+
+@pytest.mark.parametrize("text", ["/etc/hosts has what?", "/ is the root", "//", "/1", "/", "hello /serach"])
+def test_what_can_be_no_command_is_a_message(text):
+    check_known(text)
+
+
+def test_a_path_that_is_there_is_a_message(tmp_path, monkeypatch):
+    monkeypatch.setattr("tui.chat_commands.Path", lambda path: tmp_path / path.lstrip("/"))
+    (tmp_path / "serach").mkdir()
+    check_known("/serach is full")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("message", "problem"),
+    [
+        ("@./missing.txt what does it say?", "missing.txt: is not there"),
+        ("what does @missing.txt say?", "missing.txt: is not there"),
+        ('what does "x" in @"my talk" say?', "my talk: is not there"),
+        ("list @notes/ please", "notes: is a folder"),
+        ("list @notes, please", "notes: is a folder"),
+        ("@picture.png?", "picture.png: is not UTF-8"),
+    ],
+)
+async def test_a_file_that_cannot_go_along_is_told_before_anything_is_sent(message, problem, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG\xff")
+    fake = FakeAssistant()
+    async with window(fake) as w:
+        await w.say(message)
+        await w.sees(problem)
+        assert w.prompt.text == message
+        assert fake.calls == []
+        assert w.session.history.conversations() == []
+
+
+@pytest.mark.parametrize("text", ["ask @alice", "@alice, are you there?", "write to ana@notes.txt", "5 @ 3.50"])
+def test_a_name_after_an_at_sign_is_text(text):
+    assert attach(text, 1000) == text
+
+
+@pytest.mark.asyncio
+async def test_an_attached_file_is_one_line_that_unfolds(tmp_path):
+    file = tmp_path / "notes.txt"
+    file.write_text("first line\nsecond line\n", "utf-8")
+    async with window(FakeAssistant(), size=(160, 40)) as w:
+        await w.say_and_wait(f"explain @{file}", "a fine answer")
+        await w.sees("▸ notes.txt 22 B")
+        assert "second line" not in w.text()
+        await w.press("ctrl+t")
+        await w.sees("▾ notes.txt 22 B", "first line", "second line")
+        await w.press("ctrl+t")
+        await w.until(lambda: "second line" not in w.text())
+        await w.press("f2")
+        await w.until(lambda: w.prompt.text == f"explain @{file}")
+
+
+@given(st.text(alphabet="a`\n: ", max_size=30), st.text(alphabet="b`\n: ", min_size=1, max_size=30))
+def test_what_went_along_is_told_apart_from_what_was_written(tmp_path_factory, request_text, contents):
+    file = tmp_path_factory.mktemp("attached") / "f.txt"
+    file.write_text(contents, "utf-8", newline="")
+    request, attachments = split_attachments(attach(f"{request_text}x @{file}", 100_000))
+    assert request == f"{request_text}x @{file}"
+    assert [(each.name, each.text) for each in attachments] == [("f.txt", contents.rstrip())]
+
+
+@pytest.mark.asyncio
+async def test_an_adapter_is_never_both_pinned_and_vetoed():
+    async with window(FakeAssistant(), size=(120, 40)) as w:
+        await w.say("/mix sql=0.5,dates=0.25")
+        await w.until(lambda: w.session.conversation.options.pinned)
+        await w.say("/veto sql")
+        await w.sees("the router chooses again")
+        assert (w.session.conversation.options.pinned, w.session.conversation.options.vetoed) == (None, ("sql",))
+        await w.say("/mix sql")
+        await w.sees("sql may be chosen again")
+        assert (w.session.conversation.options.pinned, w.session.conversation.options.vetoed) == ({"sql": 1.0}, ())
+
+
+@pytest.mark.asyncio
+async def test_what_is_written_is_seen_while_the_history_is_locked_by_another_program(tmp_path):
+    history = History(tmp_path / "history.db")
+    other = sqlite3.connect(tmp_path / "history.db", isolation_level=None, check_same_thread=False)
+    async with window(FakeAssistant(Answer(["one"]), Answer(["two"])), history=history) as w:
+        await w.say_and_wait("first", "one")
+        other.execute("BEGIN EXCLUSIVE")
+        await w.say("/pin")
+        await w.press("f4")
+        await w.say("second")
+        before = time.monotonic()
+        await w.type("still writing")
+        await w.sees("still writing")
+        assert time.monotonic() - before < 5
+        assert "two" not in w.text()
+        other.execute("ROLLBACK")
+        await w.until(lambda: w.app.screen is not w.chat)
+        await w.press("escape")
+        await w.sees("two", READY)
+    other.close()
+    history.close()

@@ -7,7 +7,6 @@ import time
 import pytest
 
 import tui
-from dlp_local.core.errors import PackError
 from dlp_local.core.settings import Settings
 from tests.support.fakes import FakeAssistant, Gate, loading
 from tests.tui.window import window
@@ -38,18 +37,12 @@ async def test_leaving_while_the_pack_loads_does_not_wait_for_it():
         w.session.close(timeout=30)
         assert time.monotonic() - before < 10
         gate.open()
-        w.session._thread.join(30)
-        assert fake.closed
+        await w.until(lambda: fake.closed)
 
 
 @pytest.mark.parametrize("code", [0, 3])
 def test_run_chat_returns_the_exit_code(monkeypatch, code):
-    def run(app: ChatApp) -> None:
-        if code:
-            app.session._fail(PackError("missing"))
-        app.leave()
-
-    monkeypatch.setattr(ChatApp, "run", run)
+    monkeypatch.setattr(ChatApp, "run", lambda app: app.exit(return_code=code))
     assert tui.run_chat(Settings()) == code
 
 

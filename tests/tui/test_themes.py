@@ -25,7 +25,7 @@ def test_the_high_contrast_theme_keeps_seven_to_one(name):
 @pytest.mark.asyncio
 @pytest.mark.parametrize("name", ["textual-light", "high-contrast", "ansi-dark"])
 async def test_a_theme_of_the_settings_is_taken(name):
-    app = ChatApp(FakeAssistant, History(None), ui=Ui(theme=name))
+    app = ChatApp(lambda _: FakeAssistant(), History(None), ui=Ui(theme=name))
     async with app.run_test() as pilot:
         await pilot.pause()
         assert app.theme == name
@@ -40,7 +40,7 @@ def test_an_unknown_theme_is_told_with_those_there_are():
 @pytest.mark.asyncio
 async def test_keys_can_be_others():
     app = ChatApp(
-        lambda: FakeAssistant(Answer(["one"])),
+        lambda _: FakeAssistant(Answer(["one"])),
         History(None),
         ui=Ui(keys={"new": "f9", "send": "ctrl+j", "newline": "enter"}),
     )
@@ -49,7 +49,7 @@ async def test_keys_can_be_others():
         prompt = app.screen.query_one("Prompt")
         assert prompt.text == "a\nb"
         bindings = app.screen.active_bindings
-        assert bindings["f9"].binding.description == "New conversation"
+        assert bindings["f9"].binding.description == "Begin a new conversation"
         assert "ctrl+n" not in bindings
         await pilot.press("ctrl+j")
         await pilot.pause()
@@ -63,4 +63,4 @@ async def test_keys_can_be_others():
 )
 def test_keys_that_cannot_be_are_told(keys, told):
     with pytest.raises(InputError, match=told):
-        ChatApp(FakeAssistant, History(None), ui=Ui(keys=keys))
+        ChatApp(lambda _: FakeAssistant(), History(None), ui=Ui(keys=keys))

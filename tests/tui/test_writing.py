@@ -1,9 +1,14 @@
 """Writing: newlines, recalling, pasting, keys that come faster than the window."""
 
+import sys
+from contextlib import nullcontext
+
 import pytest
 
+from dlp_local.history import History
 from tests.support.fakes import Answer, FakeAssistant, Gate
 from tests.tui.window import READY, window
+from tui.terminal import KeyParser
 
 pytestmark = pytest.mark.asyncio
 
@@ -55,8 +60,8 @@ async def test_up_in_an_empty_prompt_recalls_the_last_message():
 async def test_enter_does_not_overtake_the_letters_before_it():
     fake = FakeAssistant()
     async with window(fake) as w:
-        w.burst(*"one", "ctrl+j", *"two", "enter", *"next")
-        await w.until(lambda: fake.calls and w.prompt.text == "next")
+        w.burst(*"one", "ctrl+j", *"two", "enter")
+        await w.until(lambda: fake.calls and not w.prompt.text)
         assert fake.calls[0].text == "one\ntwo"
 
 
@@ -100,3 +105,78 @@ async def test_a_paste_of_a_megabyte_is_taken_and_sent_whole():
         await w.press("enter")
         await w.sees("a fine answer")
         assert fake.calls[0].text == text + "end"
+
+
+async def test_lines_that_are_pasted_as_keys_are_one_draft():
+    fake = FakeAssistant()
+    async with window(fake) as w:
+        w.burst(*"one", "enter", *"two", "tab", "x", "enter", *"three")
+        await w.until(lambda: w.prompt.text == "one\ntwo\tx\nthree")
+        await w.pilot.pause(0.1)
+        assert fake.calls == []
+        await w.press("enter")
+        await w.until(lambda: fake.calls)
+        assert fake.calls[0].text == "one\ntwo\tx\nthree"
+
+
+async def test_pasted_lines_with_an_enter_at_their_end_are_not_sent_by_it():
+    fake = FakeAssistant()
+    async with window(fake) as w:
+        w.burst(*"one", "enter", *"two", "enter")
+        await w.until(lambda: w.prompt.text == "one\ntwo\n")
+        await w.pilot.pause(0.1)
+        assert fake.calls == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "key"),
+    [
+        ("\x1b[27;2;13~", "shift+enter"),
+        ("\x1b\r", "alt+enter"),
+        ("\x1b[27;5;13~", "ctrl+enter"),
+        ("\x1b[13;2u", "shift+enter"),
+        ("\r", "enter"),
+    ],
+)
+async def test_keys_as_terminals_spell_them(sent, key):
+    assert [event.key for event in KeyParser().feed(sent)] == [key]
+
+
+async def test_up_and_down_walk_through_everything_that_was_sent():
+    history = History(None)
+    turn = history.add_turn(history.start(), None, "long ago")
+    history.finish(turn.id, "answered", None)
+    async with window(FakeAssistant(), history=history) as w:
+        await w.say_and_wait("first", "a fine answer")
+        await w.say("/stats")
+        await w.type("half written")
+        for text in ("/stats", "first", "long ago"):
+            await w.press("up")
+            await w.until(lambda text=text: w.prompt.text == text)
+        await w.press("up")
+        for text in ("first", "/stats", "half written"):
+            await w.press("down")
+            await w.until(lambda text=text: w.prompt.text == text)
+
+
+async def test_a_message_is_written_in_the_users_editor(tmp_path, monkeypatch):
+    script = tmp_path / "editor.py"
+    script.write_text("import pathlib, sys\nf = pathlib.Path(sys.argv[1])\nf.write_text(f.read_text() + ' more\\n')\n")
+    monkeypatch.setenv("EDITOR", f"{sys.executable} {script}")
+    monkeypatch.delenv("VISUAL", raising=False)
+    async with window(FakeAssistant()) as w:
+        monkeypatch.setattr(w.app, "suspend", nullcontext)
+        await w.type("some")
+        await w.press("ctrl+x", "ctrl+e")
+        await w.until(lambda: w.prompt.text == "some more")
+
+
+async def test_an_editor_that_cannot_be_run_is_told_and_the_message_stays(monkeypatch):
+    monkeypatch.setenv("EDITOR", "no-such-editor")
+    monkeypatch.delenv("VISUAL", raising=False)
+    async with window(FakeAssistant()) as w:
+        monkeypatch.setattr(w.app, "suspend", nullcontext)
+        await w.type("some")
+        await w.press("ctrl+x", "ctrl+e")
+        await w.sees("no-such-editor: cannot be run")
+        assert w.prompt.text == "some"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from textual import events
@@ -12,9 +12,11 @@ from textual.pilot import Pilot
 from dlp_local.history import History
 from tests.support.fakes import FakeAssistant
 from tui.app import ChatApp
-from tui.chat_commands import ChatCommands
+from tui.screens.chat import ChatScreen
 from tui.session import Session
+from tui.widgets.message import TurnView
 from tui.widgets.prompt import Prompt
+from tui.widgets.transcript import Transcript
 
 SECONDS = 60.0
 """How long to wait for a condition: only a failing test, or a very busy machine, ever waits so long."""
@@ -37,8 +39,14 @@ class Window:
         return self.app.query_one(Prompt)
 
     @property
-    def screen_deeds(self) -> ChatCommands:
-        return self.app.screen_stack[0].deeds
+    def chat(self) -> ChatScreen:
+        """The conversation's screen, below every dialog."""
+        return self.app.screen_stack[0]
+
+    @property
+    def turns(self) -> Mapping[int, TurnView]:
+        """The turns that are drawn, from top to bottom."""
+        return self.chat.query_one(Transcript).drawn
 
     def text(self) -> str:
         """The characters on the screen."""
@@ -90,8 +98,11 @@ async def window(
     number: int | None = None,
 ) -> AsyncIterator[Window]:
     """Opens a window, on a history in memory where none is given; with `ready` it waits for the assistant."""
-    factory = (lambda: open_assistant) if isinstance(open_assistant, FakeAssistant) else open_assistant
-    app = ChatApp(factory, history or History(None), number=number)
+
+    def open_pack(pack: str | None) -> FakeAssistant:
+        return open_assistant if isinstance(open_assistant, FakeAssistant) else open_assistant()
+
+    app = ChatApp(open_pack, history or History(None), number=number)
     try:
         async with app.run_test(size=size, notifications=True) as pilot:
             opened = Window(app, pilot)

@@ -77,9 +77,9 @@ class AdaptersScreen(ModalScreen[AdapterAction | None]):
             self._decide(AdapterAction("remove", adapter.name))
             return
         self._asked = adapter.name
-        told = self.query_one(".problem", Static)
-        told.update(f"F8 once more takes {adapter.name} out of the pack, and its files off the disk.")
-        told.display = True
+        warning = self.query_one(".problem", Static)
+        warning.update(f"F8 once more takes {adapter.name} out of the pack, and its files off the disk.")
+        warning.display = True
 
     def _decide(self, decision: AdapterAction) -> None:
         if self._read_only_reason:

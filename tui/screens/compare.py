@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.screen import ModalScreen
 
-from tui.state import Turn, TurnChanged
+from tui.state import Turn
 from tui.widgets.message import TurnView
 
 
@@ -35,10 +34,6 @@ class CompareScreen(ModalScreen[int | None]):
             for view in self._views.values():
                 with VerticalScroll():
                     yield view
-
-    @on(TurnChanged)
-    def _on_turn(self, message: TurnChanged) -> None:
-        self.show(message.turn)
 
     def show(self, turn: Turn) -> None:
         """Draws a turn where it is one of the two."""

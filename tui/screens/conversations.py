@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import ClassVar
 
 from rich.text import Text
@@ -15,16 +17,21 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from dlp_local.core.errors import HistoryError
+from dlp_local.core.errors import DlpLocalError
 from dlp_local.core.text import counted, visible
 from dlp_local.history import History
 from dlp_local.history.model import ConversationInfo, SearchHit
+from tui.actions import ChosenConversation
+from tui.screens.requests import Requests
 
-TITLE = 44
+TITLE_WIDTH = 44
 
 
-class ConversationsScreen(ModalScreen[int | None]):
-    """Typing searches all messages and answers; with nothing typed, the newest conversations. Gives back a number."""
+class ConversationsScreen(ModalScreen[ChosenConversation | None]):
+    """Typing searches all messages and answers; with nothing typed, the newest conversations. Gives back one of them.
+
+    Each look into the history and each change of it is a request of its own: the line that one writes in never waits.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,ctrl+c", "dismiss(None)", "Close"),
@@ -39,8 +46,10 @@ class ConversationsScreen(ModalScreen[int | None]):
     def __init__(self, history: History, words: str = "") -> None:
         super().__init__()
         self._history, self._words = history, words
+        self._requests = Requests(self._show_error)
         self._deleted: list[int] = []
         self._renaming: int | None = None
+        self._results: list[ConversationInfo | SearchHit] = []
 
     def compose(self) -> ComposeResult:
         """A line to search with, and what it finds."""
@@ -53,52 +62,68 @@ class ConversationsScreen(ModalScreen[int | None]):
 
     def on_mount(self) -> None:
         """Shows the list."""
-        self._fill()
+        self.run_worker(self._requests.serve())
+        self._requests.add(self._fill)
 
-    def _fill(self, at: int = 0) -> None:
-        options = self.query_one(OptionList)
-        words = "" if self._renaming is not None else self.query_one(Input).value
+    async def _fill(self) -> None:
+        """Lists what is searched for now; words that were written over meanwhile are passed over."""
+        words = "" if self._renaming is not None else self.query_one(Input).value.strip()
+        at = self.query_one(OptionList).highlighted or 0
+        self._results = []
         try:
-            if words.strip():
-                found = self._history.search(words)
-                rows = [Option(hit_line(hit), id=f"{hit.conversation}-{hit.turn}") for hit in found]
-                told = f"{len(found)} found"
-            else:
-                every = self._history.conversations()
-                rows = [Option(info_line(info), id=f"{info.id}-0") for info in every]
-                told = counted(len(every), "conversation") if every else "Nothing is stored yet."
-        except HistoryError as error:
-            rows, told = [], str(error)
-        options.clear_options()
-        options.add_options(rows)
-        if rows:
-            options.highlighted = min(at, len(rows) - 1)
-        self.query_one(".muted", Static).update(visible(told))
+            self._results = await asyncio.to_thread(self._look_up, words)
+        finally:
+            options = self.query_one(OptionList)
+            options.clear_options()
+            options.add_options([_option(result) for result in self._results])
+            if self._results:
+                options.highlighted = min(at, len(self._results) - 1)
+        count = len(self._results)
+        self._say(f"{count} found" if words else counted(count, "conversation") if count else "Nothing is stored yet.")
+
+    def _look_up(self, words: str) -> list[ConversationInfo | SearchHit]:
+        return [*self._history.search(words)] if words else [*self._history.conversations()]
+
+    def _say(self, line: str) -> None:
+        self.query_one(".muted", Static).update(visible(line))
+
+    def _show_error(self, error: DlpLocalError) -> None:
+        self._say(str(error))
 
     @on(Input.Changed)
     def _on_changed(self) -> None:
         if self._renaming is None:
-            self._fill()
+            self._requests.add(self._fill)
 
     @on(Input.Submitted)
     def _on_submitted(self, message: Input.Submitted) -> None:
         if self._renaming is not None:
             number, self._renaming = self._renaming, None
-            self._change(lambda: self._history.rename(number, message.value))
+            self._change(partial(self._history.rename, number, message.value))
             message.input.value = ""
-        elif self._chosen is not None:
-            self.dismiss(self._chosen)
+        else:
+            self._requests.add(self._choose)  # after the search for what was just written
 
     @on(OptionList.OptionSelected)
     def _on_selected(self) -> None:
-        self.dismiss(self._chosen)
+        self._requests.add(self._choose)
+
+    async def _choose(self) -> None:
+        match self._chosen:
+            case SearchHit(conversation=number, turn=turn):
+                self.dismiss(ChosenConversation(number, turn))
+            case ConversationInfo(id=number):
+                self.dismiss(ChosenConversation(number))
 
     @property
-    def _chosen(self) -> int | None:
-        options = self.query_one(OptionList)
-        if options.highlighted is None:
-            return None
-        return int(str(options.get_option_at_index(options.highlighted).id).partition("-")[0])
+    def _chosen(self) -> ConversationInfo | SearchHit | None:
+        at = self.query_one(OptionList).highlighted
+        return self._results[at] if at is not None and at < len(self._results) else None
+
+    @property
+    def _chosen_number(self) -> int | None:
+        chosen = self._chosen
+        return chosen.conversation if isinstance(chosen, SearchHit) else chosen.id if chosen else None
 
     def action_move(self, by: int) -> None:
         """Up and Down move in the list while one writes."""
@@ -110,44 +135,56 @@ class ConversationsScreen(ModalScreen[int | None]):
 
     def action_rename(self) -> None:
         """F2: the search line takes the new title; empty gives back the one of the first message."""
-        if (number := self._chosen) is not None:
-            self._renaming = number
-            line = self.query_one(Input)
-            line.value = self._history.conversation(number).info.title
-            line.focus()
-            self.query_one(".muted", Static).update("Write the new title and press Enter.")
+        if (number := self._chosen_number) is not None:
+            self._requests.add(partial(self._ask_title, number))
+
+    async def _ask_title(self, number: int) -> None:
+        conversation = await asyncio.to_thread(self._history.conversation, number)
+        self._renaming = number
+        line = self.query_one(Input)
+        line.value = conversation.info.title
+        line.focus()
+        self._say("Write the new title and press Enter.")
 
     def action_pin(self) -> None:
         """F3."""
-        if (number := self._chosen) is not None:
-            pinned = self._history.conversation(number).info.pinned
-            self._change(lambda: self._history.pin(number, not pinned))
+        if (number := self._chosen_number) is not None:
+            self._change(lambda: self._history.pin(number, not self._history.conversation(number).info.pinned))
 
     def action_delete(self) -> None:
         """F8."""
-        if (number := self._chosen) is not None:
+        if (number := self._chosen_number) is not None:
             self._deleted.append(number)
-            self._change(lambda: self._history.delete(number))
+            self._change(partial(self._history.delete, number))
 
     def action_undo(self) -> None:
         """Ctrl+Z."""
         if self._deleted:
-            number = self._deleted.pop()
-            self._change(lambda: self._history.restore(number))
+            self._change(partial(self._history.restore, self._deleted.pop()))
 
     def _change(self, change: Callable[[], None]) -> None:
-        try:
-            change()
-        except HistoryError as error:
-            self.notify(visible(str(error)), severity="error", markup=False)
-        self._fill(self.query_one(OptionList).highlighted or 0)
+        """Changes the history and shows it anew; what goes wrong is said, and the list is as it was read last."""
+
+        async def changed() -> None:
+            try:
+                await asyncio.to_thread(change)
+            except DlpLocalError:
+                await self._fill()
+                raise
+            await self._fill()
+
+        self._requests.add(changed)
+
+
+def _option(result: ConversationInfo | SearchHit) -> Option:
+    return Option(hit_line(result) if isinstance(result, SearchHit) else info_line(result))
 
 
 def info_line(info: ConversationInfo) -> Text:
     """`• title   3 turns   24 Nov 05:57`."""
     at = datetime.fromisoformat(info.changed_at).astimezone()
     line = Text("• " if info.pinned else "  ", "bold")
-    line.append(f"{visible(info.title) or 'Empty':{TITLE}.{TITLE}}")
+    line.append(f"{visible(info.title) or 'Empty':{TITLE_WIDTH}.{TITLE_WIDTH}}")
     return line.append(f" {counted(info.turns, 'turn'):>10}  {at:%d %b %H:%M}", "dim")
 
 

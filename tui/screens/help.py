@@ -13,7 +13,7 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tui.command_table import COMMANDS
+from tui.chat_commands import COMMANDS
 
 _NAMES = {"escape": "Esc", "pageup": "PageUp", "pagedown": "PageDown", "super": "Super"}
 

@@ -17,12 +17,13 @@ from textual.widgets.option_list import Option
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
 from dlp_local.core.receipt import milliseconds
-from dlp_local.core.text import counted, visible
+from dlp_local.core.text import counted, unknown_name, visible
 from dlp_local.core.values import BASE, Mix
 from tui.actions import RoutingAction, RoutingActionKind
 from tui.state import Turn
 
 BAR = 24
+HEADINGS = f"{'adapter':14} {'':{BAR}} {'router':>6}  {'mix':>4}"
 
 
 class RoutingScreen(ModalScreen[RoutingAction | None]):
@@ -32,16 +33,17 @@ class RoutingScreen(ModalScreen[RoutingAction | None]):
         Binding("escape,ctrl+c", "dismiss(None)", "Close"),
         Binding("p", "pin", "Pin this mix for the conversation, or let the router choose again"),
         Binding("v", "veto", "Veto this adapter for the conversation, or allow it again"),
-        Binding("a", "again", "Again with this adapter alone"),
-        Binding("m", "by_hand('again')", "Again with weights by hand"),
-        Binding("s", "by_hand('beside')", "Side by side with weights by hand"),
-        Binding("w", "wrong", "It was the wrong one: this adapter is right"),
+        Binding("a", "retry", "Again with this adapter alone"),
+        Binding("m", "by_hand('retry')", "Again with weights by hand"),
+        Binding("s", "by_hand('compare')", "Side by side with weights by hand"),
+        Binding("w", "correct", "It was the wrong one: this adapter is right"),
     ]
 
     def __init__(self, turn: Turn, adapters: tuple[str, ...], options: ChatOptions) -> None:
         super().__init__()
         self._turn, self._adapters, self._options = turn, adapters, options
-        self._for: RoutingActionKind = "again"
+        self._weights_for: RoutingActionKind = "retry"
+        self._to_confirm = ""
 
     def compose(self) -> ComposeResult:
         """Message, bars, times, keys."""
@@ -49,6 +51,7 @@ class RoutingScreen(ModalScreen[RoutingAction | None]):
             panel.border_title = "How this message was routed"
             panel.border_subtitle = "Esc closes"
             yield Static(visible(self._turn.text.strip().partition("\n")[0]), classes="said", markup=False)
+            yield Static(HEADINGS, classes="muted", markup=False)
             yield OptionList(*self._rows(), id="adapters")
             yield Static(times(self._turn), classes="muted", markup=False)
             yield Input(placeholder="sql=0.7,shell=0.3 or base", id="weights")
@@ -84,31 +87,43 @@ class RoutingScreen(ModalScreen[RoutingAction | None]):
 
     def action_pin(self) -> None:
         """P."""
-        mix = self._turn.route.mix if self._turn.route else Mix()
-        self.dismiss(RoutingAction("pin", mix) if self._options.pinned is None else RoutingAction("unpin"))
+        if self._options.pinned is not None:
+            self.dismiss(RoutingAction("unpin"))
+        elif self._turn.route is None:
+            self._warn("It is not routed yet. Wait for its answer.")
+        else:
+            self.dismiss(RoutingAction("pin", self._turn.route.mix))
 
     def action_veto(self) -> None:
         """V."""
         if self._chosen == BASE:
-            self._tell("The bare backbone cannot be vetoed. Choose an adapter.")
+            self._warn("The bare backbone cannot be vetoed. Choose an adapter.")
         else:
             self.dismiss(RoutingAction("veto", adapter=self._chosen))
 
-    def action_again(self) -> None:
+    def action_retry(self) -> None:
         """A."""
-        self.dismiss(RoutingAction("again", Mix.of({self._chosen: 1.0})))
+        self.dismiss(RoutingAction("retry", Mix.of({self._chosen: 1.0})))
 
     @on(OptionList.OptionSelected)
     def _on_selected(self) -> None:
-        self.action_again()
+        self.action_retry()
 
-    def action_wrong(self) -> None:
-        """W."""
-        self.dismiss(RoutingAction("wrong", adapter=self._chosen))
+    def action_correct(self) -> None:
+        """W, twice: what it will do is said first."""
+        adapter = self._chosen
+        if self._to_confirm == adapter:
+            self.dismiss(RoutingAction("correct", adapter=adapter))
+            return
+        self._to_confirm = adapter
+        self._warn(
+            f"W once more: this message, and those almost like it, go to {adapter} from now on. "
+            "`dlp-local router forget` takes it back."
+        )
 
-    def action_by_hand(self, deed: RoutingActionKind) -> None:
+    def action_by_hand(self, kind: RoutingActionKind) -> None:
         """M, S: asks for the weights."""
-        self._for = deed
+        self._weights_for = kind
         weights = self.query_one("#weights", Input)
         weights.display = True
         mix = self._turn.route.mix if self._turn.route else Mix()
@@ -120,22 +135,24 @@ class RoutingScreen(ModalScreen[RoutingAction | None]):
         try:
             mix = Mix.parse(message.value)
             if unknown := [name for name, _ in mix.weights if name not in self._adapters]:
-                raise InputError(f"mix: there is no adapter '{unknown[0]}'. There are {', '.join(self._adapters)}.")
+                raise InputError(f"mix: {unknown_name('adapter', unknown[0], self._adapters)}")
         except InputError as error:
-            self._tell(str(error))
+            self._warn(str(error))
         else:
-            self.dismiss(RoutingAction(self._for, mix))
+            self.dismiss(RoutingAction(self._weights_for, mix))
 
-    def _tell(self, problem: str) -> None:
-        told = self.query_one(".problem", Static)
-        told.update(visible(problem))
-        told.display = True
+    def _warn(self, problem: str) -> None:
+        warning = self.query_one(".problem", Static)
+        warning.update(visible(problem))
+        warning.display = True
 
 
 def times(turn: Turn) -> str:
-    """Every time of the turn and how sure the router was; below, its tokens."""
+    """How it was routed, how sure the router was, and every time of the turn; below, its tokens."""
+    if turn.route is None:
+        return "queued: not routed yet" if turn.state == "queued" else "not routed"
     first, second = ["mix given by hand"], []
-    if turn.route and turn.route.probabilities:
+    if turn.route.probabilities:
         sure = max(turn.route.probabilities.values())
         first = [f"confidence {sure:.2f}", f"route {milliseconds(turn.route.total_ms)}"]
     if done := turn.done:

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import DlpLocalError
 from dlp_local.core.values import AdapterInfo
 from dlp_local.history import History
-from tui.actions import AdapterAction, RoutingAction
+from tui.actions import AdapterAction, ChosenConversation, RoutingAction
 from tui.state import Turn
 
 
 class View(Protocol):
-    """Shows things, and calls back with what the user decided, or with None."""
+    """Shows things; what asks the user gives back what was decided, or None."""
 
     @property
     def turn(self) -> Turn | None:
         """The turn that is meant: the marked one, or the last."""
 
-    def tell(self, what: str) -> None:
+    def show_message(self, message: str) -> None:
         """A short line."""
 
-    def told(self, error: DlpLocalError) -> None:
+    def show_error(self, error: DlpLocalError) -> None:
         """An error."""
 
     def edit(self, turn: Turn) -> None:
@@ -32,8 +31,20 @@ class View(Protocol):
     def fill(self, text: str) -> None:
         """Gives the user a text to go on with."""
 
-    def copy(self, text: str) -> None:
+    def mark(self, turn: int) -> None:
+        """Shows a turn of the open conversation, and that it is the one that was looked for."""
+
+    def unfold(self, turn: int) -> None:
+        """Shows or hides what of a turn is folded."""
+
+    async def copy(self, text: str) -> None:
         """Puts a text on the clipboard."""
+
+    async def open_editor(self) -> None:
+        """Lets the user write the message in an editor of their own."""
+
+    def suspend(self) -> None:
+        """Stops the program until the shell brings it back."""
 
     def leave(self) -> None:
         """Ends the chat."""
@@ -42,23 +53,19 @@ class View(Protocol):
         """Every key and command."""
 
     def show_theme(self, name: str) -> None:
-        """Takes a theme; without a name, all of them to choose from."""
+        """Takes a theme, also for the next time; without a name, all of them to choose from."""
 
-    def show_conversations(self, history: History, words: str, then: Callable[[int | None], None]) -> None:
-        """Stored conversations, or what a search finds; `then` gets the number of the one to open."""
+    async def choose_conversation(self, history: History, words: str) -> ChosenConversation | None:
+        """Stored conversations, or what a search finds."""
 
-    def show_routing(
-        self, turn: Turn, adapters: tuple[str, ...], options: ChatOptions, then: Callable[[RoutingAction | None], None]
-    ) -> None:
-        """How a turn was routed; `then` gets what is to be done about it."""
+    async def show_routing(self, turn: Turn, adapters: tuple[str, ...], options: ChatOptions) -> RoutingAction | None:
+        """How a turn was routed, and what is to be done about it."""
 
-    def show_adapters(
-        self, adapters: tuple[AdapterInfo, ...], read_only_reason: str, then: Callable[[AdapterAction | None], None]
-    ) -> None:
-        """The adapters of the pack, which is read-only for a reason or not; `then` gets what is to be changed."""
+    async def show_adapters(self, adapters: tuple[AdapterInfo, ...], read_only_reason: str) -> AdapterAction | None:
+        """The adapters of the pack, which is read-only for a reason or not."""
 
-    def show_beside(self, left: Turn, right: Turn, then: Callable[[int | None], None]) -> None:
-        """Two turns, the right one as it comes; `then` gets the one to keep."""
+    async def compare(self, left: Turn, right: Turn) -> int | None:
+        """Two turns, the right one as it comes; gives back the one to keep."""
 
-    def show_options(self, options: ChatOptions, then: Callable[[ChatOptions | None], None]) -> None:
-        """What the conversation sets for itself; `then` gets what it is to set."""
+    async def show_options(self, options: ChatOptions) -> ChatOptions | None:
+        """What the conversation sets for itself, and is to set."""

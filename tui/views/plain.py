@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from textual.message import Message
@@ -19,19 +19,18 @@ from dlp_local.core.receipt import reply_receipt
 from dlp_local.core.text import visible
 from dlp_local.core.values import AdapterInfo
 from dlp_local.history import History
-from tui.actions import AdapterAction, RoutingAction
-from tui.attachments import attach
-from tui.chat_commands import ChatCommands
-from tui.command_table import COMMANDS, parse
+from tui import opener
+from tui.actions import AdapterAction, ChosenConversation, RoutingAction
+from tui.attachments import attach, split_attachments
+from tui.chat_commands import COMMANDS, Chat, check_known, parse
+from tui.messages import PackUpdated, PathChanged, StatusChanged, TurnChanged
 from tui.session import ChangeOptions, Session
-from tui.state import ConversationView, PackUpdated, PathChanged, StatusChanged, Turn, TurnChanged
+from tui.state import ConversationView, Turn
 
 if TYPE_CHECKING:
     from dlp_local.core.settings import Settings
-    from tui.backend import AssistantBackend
 
 PROMPT = "> "
-IN_WINDOW = ("copy", "theme")
 ONLY_IN_WINDOW = "the window alone can do that: `dlp-local chat` without --plain."
 
 
@@ -40,7 +39,7 @@ class PlainView:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._deeds = ChatCommands(self, session)
+        self._chat = Chat(self, session)
         self._changed = threading.Condition()
         self._waiting_for: int | None = None
         self._printed = 0
@@ -51,7 +50,7 @@ class PlainView:
         """Reads and answers until the end of the input; returns the exit code."""
         self._session.start(self.post)
         if self._session.status.notice:
-            self.tell(self._session.status.notice)
+            self.show_message(self._session.status.notice)
         self._print("dlp-local, plain. Write a message, or /help. Ctrl+C stops an answer, Ctrl+D leaves.")
         while not self._left:
             try:
@@ -60,66 +59,63 @@ class PlainView:
                 self._print("")
                 break
             if line.strip():
-                self._take(line.strip())
+                try:
+                    self._take(line.rstrip())
+                except DlpLocalError as error:
+                    self.show_error(error)
             if self._session.status.phase == "failed":
                 return self._session.status.exit_code
         return 0
 
     def _take(self, line: str) -> None:
-        if found := parse(line):
-            command, argument = found
-            before = self._session.shown().turns
-            asyncio.run(self._deeds.do(command.name, argument))
-            after = self._session.shown().turns
+        if parsed := parse(line):
+            command, argument = parsed
+            if command.in_window:
+                raise InputError(ONLY_IN_WINDOW)
+            before = self._session.view().turns
+            asyncio.run(command.action(self._chat, argument))
+            after = self._session.view().turns
             self._wait_for_changes()
-            if after and after != before and after[-1].state in ("queued", "processing", "generating"):
+            if after and after != before and not after[-1].ended:
                 self._wait(after[-1].id)
             return
-        try:
-            text = attach(line, self._session.status.context_size)
-        except InputError as error:
-            self.told(error)
-            return
+        check_known(line)
+        text = attach(line.strip(), self._session.status.context_size)
         editing, self._editing = self._editing, None
-        if editing is None:
-            self._wait(self._session.send(text).id)
-        else:
-            self._session.edit(editing, text)
-            self._wait(self._session.shown().turns[-1].id)
+        turn = self._session.send(text) if editing is None else self._session.edit(editing, text)
+        self._wait(turn.id)
 
     # ---- from the session ----
 
     def post(self, message: Message) -> bool:
         """Prints what came of the answer that is waited for."""
         with self._changed:
-            if isinstance(message, TurnChanged) and message.turn.id == self._waiting_for:
-                self._show(message.turn)
-            elif isinstance(message, StatusChanged) and message.status.phase == "failed":
-                self._print(f"Error: {message.status.error}")
-                self._waiting_for = None
-            elif isinstance(message, PackUpdated):
-                self._print(f"Error: {message.problem}" if message.problem else message.done)
-            elif isinstance(message, PathChanged):
-                if message.opened:
-                    self.show(message.shown)
-                return True
+            match message:
+                case TurnChanged() if message.turn.id == self._waiting_for:
+                    self._show(message.turn)
+                case StatusChanged() if message.status.phase == "failed":
+                    self._print(f"Error: {message.status.error}")
+                    self._waiting_for = None
+                case PackUpdated():
+                    self._print(f"Error: {message.problem}" if message.problem else message.done)
+                case PathChanged() if message.opened:
+                    self.show(message.view)
             self._changed.notify_all()
         return True
 
-    def show(self, shown: ConversationView) -> None:
+    def show(self, view: ConversationView) -> None:
         """A conversation that was opened."""
-        for turn in shown.turns:
+        for turn in view.turns:
             self._print(f"{PROMPT}{turn.text}\n{turn.answer}")
-        if not shown.turns:
+        if not view.turns:
             self._print("A new conversation.")
 
     def _show(self, turn: Turn) -> None:
-        ended = turn.state in ("done", "failed")
-        end = len(turn.answer) if ended else turn.answer.rfind("\n") + 1
+        end = len(turn.answer) if turn.ended else turn.answer.rfind("\n") + 1
         if end > self._printed:
             self._print(turn.answer[self._printed : end].rstrip("\n"))
             self._printed = end
-        if ended:
+        if turn.ended:
             if turn.trimmed:
                 self._print(f"The oldest {turn.trimmed} turns no longer fit.")
             if turn.error:
@@ -132,14 +128,13 @@ class PlainView:
         with self._changed:
             now = self._session.turn(turn)
             self._printed, self._waiting_for = 0, turn
-            if now.state in ("done", "failed"):
+            if now.ended:
                 self._show(now)
         while self._waiting_for is not None:
             try:
                 with self._changed:
                     self._changed.wait(0.2)
             except KeyboardInterrupt:
-                # Not while `_changed` is held: the session's thread may want it, under the lock that `stop` takes.
                 self._session.stop()
 
     def _wait_for_changes(self) -> None:
@@ -159,28 +154,43 @@ class PlainView:
     @property
     def turn(self) -> Turn | None:
         """The last one."""
-        turns = self._session.shown().turns
+        turns = self._session.view().turns
         return turns[-1] if turns else None
 
-    def tell(self, what: str) -> None:
+    def show_message(self, message: str) -> None:
         """A line."""
-        self._print(what)
+        self._print(message)
 
-    def told(self, error: DlpLocalError) -> None:
+    def show_error(self, error: DlpLocalError) -> None:
         """A line that begins with what it is."""
         self._print(f"Error: {error}")
 
     def edit(self, turn: Turn) -> None:
         """What is written next is sent in the message's place."""
         self._editing = turn.id
-        self._print(f"The message was: {turn.text}\nWrite it anew.")
+        self._print(f"The message was: {split_attachments(turn.text)[0]}\nWrite it anew.")
 
     def fill(self, text: str) -> None:
         """There is no prompt to fill; the text is said."""
         self._print(f"Taken back: {text}")
 
-    def copy(self, text: str) -> None:
+    def mark(self, turn: int) -> None:
+        """All of the conversation is printed."""
+
+    def unfold(self, turn: int) -> None:
+        """Nothing is folded."""
+        raise InputError(ONLY_IN_WINDOW)
+
+    async def copy(self, text: str) -> None:
         """What is printed can be copied as it is."""
+        raise InputError(ONLY_IN_WINDOW)
+
+    async def open_editor(self) -> None:
+        """A line is written where it is read."""
+        raise InputError(ONLY_IN_WINDOW)
+
+    def suspend(self) -> None:
+        """The terminal's own Ctrl+Z does it."""
         raise InputError(ONLY_IN_WINDOW)
 
     def leave(self) -> None:
@@ -189,24 +199,22 @@ class PlainView:
 
     def show_help(self) -> None:
         """The commands."""
-        here = [command for command in COMMANDS if command.name not in IN_WINDOW]
-        self._print("\n".join(f"{command}: {command.help}" for command in here))
+        self._print("\n".join(f"{command}: {command.help}" for command in COMMANDS if not command.in_window))
 
     def show_theme(self, name: str) -> None:
         """There are no colours."""
         raise InputError(ONLY_IN_WINDOW)
 
-    def show_conversations(self, history: History, words: str, then: Callable[[int | None], None]) -> None:
+    async def choose_conversation(self, history: History, words: str) -> ChosenConversation | None:
         """A list; `/open NUMBER` opens one."""
         if words:
             lines = [f"{hit.conversation}: {' '.join(hit.excerpt.split())}" for hit in history.search(words)]
         else:
             lines = [f"{info.id}: {info.title}, {info.turns} turns" for info in history.conversations()]
         self._print("\n".join([*lines, "/open NUMBER opens one."] if lines else ["Nothing found."]))
+        return None
 
-    def show_routing(
-        self, turn: Turn, adapters: tuple[str, ...], options: ChatOptions, then: Callable[[RoutingAction | None], None]
-    ) -> None:
+    async def show_routing(self, turn: Turn, adapters: tuple[str, ...], options: ChatOptions) -> RoutingAction | None:
         """A line for each adapter; /pin, /veto, /mix and /retry do what the window's keys do."""
         probabilities = dict(turn.route.probabilities) if turn.route else {}
         weights = turn.route.mix.as_dict() if turn.route else {}
@@ -215,10 +223,9 @@ class PlainView:
             weight = f", weight {weights[name]:.2f}" if name in weights else ""
             self._print(f"{name}: probability {p:.3f}{weight}{', vetoed' if name in options.vetoed else ''}")
         self._print("/pin, /veto ADAPTER, /retry MIX and /mix MIX change it.")
+        return None
 
-    def show_adapters(
-        self, adapters: tuple[AdapterInfo, ...], read_only_reason: str, then: Callable[[AdapterAction | None], None]
-    ) -> None:
+    async def show_adapters(self, adapters: tuple[AdapterInfo, ...], read_only_reason: str) -> AdapterAction | None:
         """A line for each, and what changes them."""
         for adapter in adapters:
             off = "" if adapter.enabled else ", off"
@@ -226,16 +233,18 @@ class PlainView:
         self._print(
             read_only_reason or "/adapters add FILE NAME [EXAMPLES], enable, disable and remove NAME change them."
         )
+        return None
 
-    def show_beside(self, left: Turn, right: Turn, then: Callable[[int | None], None]) -> None:
+    async def compare(self, left: Turn, right: Turn) -> int | None:
         """Only reached from the window's routing screen."""
         raise InputError(ONLY_IN_WINDOW)
 
-    def show_options(self, options: ChatOptions, then: Callable[[ChatOptions | None], None]) -> None:
+    async def show_options(self, options: ChatOptions) -> ChatOptions | None:
         """What is set; /system, /temp, /mix and /veto set it."""
         own = options.model_dump(exclude_defaults=True, mode="json")
         self._print("\n".join(f"{name}: {value}" for name, value in own.items()) or "Nothing is set.")
         self._print("/system, /temp, /mix, /veto and /save change it.")
+        return None
 
 
 def run_plain(
@@ -252,23 +261,21 @@ def run_plain(
     """
     from dlp_local.history import open_history
 
-    def open_assistant() -> AssistantBackend:
-        from dlp_local.opening import open_assistant
-
-        return open_assistant(settings)
+    with suppress(ImportError):  # where Python has it, `input` then edits lines and recalls those before
+        import readline  # noqa: F401
 
     history, notice = open_history()
-    session = Session(open_assistant, history, notice)
+    session = Session(opener(settings), history, notice)
     try:
         if resume and number is None:
             number = history.last()
         if number is not None:
             session.open(number)
         if change_options is not None:
-            session.set_options(change_options(session.chat.options))
+            session.set_options(change_options(session.conversation.options))
         plain = PlainView(session)
         if number is not None:
-            plain.show(session.shown())
+            plain.show(session.view())
         return plain.run()
     finally:
         session.close()

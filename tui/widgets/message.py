@@ -9,9 +9,11 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from dlp_local.core.text import visible
+from dlp_local.core.text import size_text, visible
+from tui.attachments import split_attachments
 from tui.state import Turn
 from tui.widgets.answer import Answer
+from tui.widgets.fold import Fold
 from tui.widgets.receipt import Receipt
 
 FRAME, LONGEST_FRAME = 1 / 25, 0.4
@@ -35,7 +37,10 @@ class TurnView(Vertical):
 
     def compose(self) -> ComposeResult:
         """Parts that have nothing to show take no room; the receipt always has its line."""
-        yield Static(visible(self._turn.text), classes="said", markup=False)
+        request, attachments = split_attachments(self._turn.text)
+        yield Static(visible(request), classes="said", markup=False)
+        for attachment in attachments:
+            yield Fold(f"{attachment.name} {size_text(len(attachment.text.encode()))}", attachment.text)
         yield Static("", classes="notice", markup=False)
         yield Answer()
         yield Static("", classes="problem", markup=False)

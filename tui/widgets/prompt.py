@@ -8,19 +8,29 @@ from typing import ClassVar
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
+from textual.timer import Timer
 from textual.widgets import TextArea
 
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
+BURST = 0.02
+"""Seconds between two keys that no fingers strike: they come from a paste, or from a line that was cut off."""
+
 
 class Prompt(TextArea):
-    """A text that grows by lines. It is never disabled: one writes the next message while the model is busy."""
+    """A text that grows by lines. It is never disabled: one writes the next message while the model is busy.
+
+    A terminal that pastes without brackets sends lines as keys. An Enter within such a burst is a new line, so that a
+    paste is one draft; a single line that comes with its Enter is sent.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "send", "Send", id="send"),
-        Binding("shift+enter,ctrl+j", "newline", "New line", id="newline"),
+        Binding("shift+enter,alt+enter,ctrl+j", "newline", "New line", id="newline"),
         Binding("tab", "complete", "Complete a command, its argument or a file", id="complete"),
-        Binding("up", "recall", "In an empty prompt: the last message", id="recall"),
+        Binding("up", "before", "In an empty prompt: what was sent before", id="recall"),
+        Binding("down", "after", "What was sent after that", id="recall-after", show=False),
+        Binding("ctrl+x", "cut", "Cut what is selected; Ctrl+X Ctrl+E: write in $EDITOR", id="editor"),
         Binding("ctrl+c,super+c", "copy", "Copy what is selected, stop the answer, or quit"),
     ]
 
@@ -34,25 +44,37 @@ class Prompt(TextArea):
     class Completed(Message):
         """The user wants what is written to be completed."""
 
-    class Recalled(Message):
-        """The user wants the last message back."""
+    class Stepped(Message):
+        """Up (-1) or Down (1) where the cursor has nowhere to go: through a list, or what was sent before."""
 
-        def __init__(self, prompt: Prompt) -> None:
+        def __init__(self, by: int) -> None:
             super().__init__()
-            self.prompt = prompt
+            self.by = by
+
+    class EditorWanted(Message):
+        """The user wants to write in an editor of their own."""
 
     def __init__(self) -> None:
         super().__init__(placeholder="Write a message", highlight_cursor_line=False, tab_behavior="focus")
         self.can_send = True
+        self.suggestion = ""
+        """What Enter and Tab take in place of what is written."""
+
         self.border_subtitle = "Enter sends · Ctrl+J new line · Esc stops · F1 help"
+        self._last_key = 0.0
+        self._lines_in_burst = 0
+        self._held_send: Timer | None = None
+        self._chord_begun = False
 
     def action_send(self) -> None:
-        """Blank messages are not sent; where none can be, what is written stays."""
-        text = self.text.strip()
-        if text and self.can_send:
+        """Sends, or takes the suggestion. Blank messages are not sent; where none can be, what is written stays."""
+        text = self.text.rstrip()
+        if self.suggestion:
+            self.fill(self.suggestion)
+        elif text.strip() and self.can_send:
             self.clear()
             self.post_message(self.Sent(text))
-        elif text:
+        elif text.strip():
             self.app.bell()
 
     def action_newline(self) -> None:
@@ -61,17 +83,28 @@ class Prompt(TextArea):
 
     def action_complete(self) -> None:
         """Tab."""
-        self.post_message(self.Completed())
-
-    def action_recall(self) -> None:
-        """Up moves the cursor, but in an empty prompt, where it has nowhere to go."""
-        if self.text:
-            self.action_cursor_up()
+        if self.suggestion:
+            self.fill(self.suggestion)
         else:
-            self.post_message(self.Recalled(self))
+            self.post_message(self.Completed())
+
+    def action_before(self) -> None:
+        """Up moves the cursor, but in the first line, where it has nowhere to go."""
+        if self.cursor_at_first_line:
+            self.post_message(self.Stepped(-1))
+        else:
+            self.action_cursor_up()
+
+    def action_after(self) -> None:
+        """Down."""
+        if self.cursor_at_last_line:
+            self.post_message(self.Stepped(1))
+        else:
+            self.action_cursor_down()
 
     def fill(self, text: str) -> None:
         """Replaces what is written; the cursor goes to the end."""
+        self._last_key = 0.0  # what is struck next has nothing to do with what came before
         self.text = text
         self.move_cursor(self.document.end)
 
@@ -81,12 +114,49 @@ class Prompt(TextArea):
         Textual runs bindings from the app's queue, letters from the widget's own: with fast typing, or over a slow
         connection that delivers keys in bursts, Enter would overtake the letters before it.
         """
+        in_burst = event.time - self._last_key < BURST
+        self._last_key = event.time
+        self._lines_in_burst = self._lines_in_burst if in_burst else 0
+        self._release(newline=in_burst)
+        chord, self._chord_begun = self._chord_begun, False
+        if chord and event.key == "ctrl+e":
+            event.stop()
+            event.prevent_default()
+            self.post_message(self.EditorWanted())
+            return
+        if event.key == "ctrl+x" and not self.selected_text:
+            self._chord_begun = True
+            event.stop()
+            event.prevent_default()
+            return
         actions = {"send": self.action_send, "newline": self.action_newline, "complete": self.action_complete}
         bound = self.screen.active_bindings.get(event.key)
         if bound and bound.node is self and (action := actions.get(bound.binding.action)):
             event.stop()
             event.prevent_default()
-            action()
+            if in_burst and action == self.action_send:
+                self._hold()
+            elif in_burst and action == self.action_complete:
+                self.insert("\t")
+            else:
+                action()
+
+    def _hold(self) -> None:
+        """An Enter in a burst: it sends, unless more of the burst comes after it, or came in lines before it."""
+        if self._lines_in_burst:
+            self.insert("\n")
+        else:
+            self._held_send = self.set_timer(2 * BURST, lambda: self._release(newline=False))
+        self._lines_in_burst += 1
+
+    def _release(self, *, newline: bool) -> None:
+        if self._held_send:
+            self._held_send.stop()
+            self._held_send = None
+            if newline:
+                self.insert("\n")
+            else:
+                self.action_send()
 
     async def _on_paste(self, event: events.Paste) -> None:
         """Control characters of a paste are left out: no key could have written them, and a terminal obeys them."""

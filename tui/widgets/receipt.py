@@ -60,7 +60,7 @@ def receipt(turn: Turn) -> str:
     if turn.state == "queued":
         return " · ".join([*place, "queued"])
     if turn.route is None:
-        ended = "broken off" if turn.answer else "no answer"
-        return " · ".join([*place, ended if turn.state == "failed" else "processing …"])
+        states = {"failed": "broken off" if turn.answer else "no answer", "done": ""}
+        return " · ".join(filter(None, [*place, states.get(turn.state, "processing …")]))
     parts = reply_receipt(turn.done) if turn.done else route_receipt(turn.route)
     return visible(" · ".join([*place, *parts]))

@@ -41,7 +41,7 @@ def who(status: Status) -> str:
     speed = f" · {status.speed:.0f} tok/s" if status.speed and status.phase == "ready" else ""
     parts = [status.name, *(set_here(status.options) or [adapters])]
     unsaved = " · not saved" if status.notice else ""
-    return visible(f"{' · '.join(parts)} · {status.change or status.phase}{speed}{unsaved}")
+    return visible(f"{' · '.join(parts)} · {status.activity or status.phase}{speed}{unsaved}")
 
 
 def set_here(options: ChatOptions) -> list[str]:

@@ -1,18 +1,110 @@
-"""The scrolling part of the conversation's screen."""
+"""The scrolling part of the conversation's screen: what was said, in order."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+from textual import on
+from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.message import Message
+from textual.widgets import Static
+
+from tui.state import Status, Turn
+from tui.widgets.fold import Fold
+from tui.widgets.greeting import Greeting
+from tui.widgets.message import TurnView
+
+AT_ONCE = 30
+"""Turns that are drawn; the ones before them are, as soon as one scrolls up to them."""
 
 
 class Transcript(VerticalScroll, can_focus=False):
-    """Follows the newest line until the user scrolls up; takes no focus, so that typing always goes to the prompt."""
+    """Follows the newest line until the user scrolls up; takes no focus, so that typing always goes to the prompt.
 
-    _following = False
+    What is drawn is always the end of the path without a gap, in its order.
+    """
 
     class ReachedTop(Message):
         """One scrolled up to the first line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._following = False
+        self._turns: tuple[Turn, ...] = ()
+        self._views: dict[int, TurnView] = {}
+
+    def compose(self) -> ComposeResult:
+        """The turns come after these."""
+        yield Greeting()
+        yield Static("", id="earlier", markup=False)
+
+    @property
+    def drawn(self) -> Mapping[int, TurnView]:
+        """The turns that are drawn, by number."""
+        return self._views
+
+    def show_status(self, status: Status) -> None:
+        """What the pack says of itself."""
+        self.query_one(Greeting).show(status)
+
+    async def show_path(self, turns: Sequence[Turn]) -> None:
+        """Draws a path; turns that were drawn before keep their views."""
+        self._turns = tuple(turns)
+        drawn = [index for index, turn in enumerate(turns) if turn.id in self._views]
+        await self._draw_from(min([max(0, len(turns) - AT_ONCE), *drawn]))
+        self.follow()
+
+    async def _draw_from(self, first: int) -> None:
+        """Draws the turns of the path from an index on, each before the one that stands after it, and no others."""
+        wanted = self._turns[first:]
+        with self.app.batch_update():
+            for number in self._views.keys() - {turn.id for turn in wanted}:
+                await self._views.pop(number).remove()
+            after: TurnView | None = None
+            for turn in reversed(wanted):
+                if view := self._views.get(turn.id):
+                    view.show(turn)
+                else:
+                    view = self._views[turn.id] = TurnView(turn)
+                    await self.mount(view, before=after)
+                after = view
+            earlier = self.query_one("#earlier", Static)
+            earlier.update(f"{first} earlier turns: scroll up" if first else "")
+            earlier.display = first > 0
+
+    def show_turn(self, turn: Turn) -> None:
+        """Draws what became of a turn; one of a branch that is not shown has no view."""
+        if view := self._views.get(turn.id):
+            view.show(turn)
+
+    async def mark(self, number: int | None, *, scroll: bool = True) -> None:
+        """Marks a turn, drawing it first where it is not drawn yet; None marks none."""
+        ids = [turn.id for turn in self._turns]
+        if number in ids and number not in self._views:
+            await self._draw_from(ids.index(number))
+        for turn, view in self._views.items():
+            view.set_class(turn == number, "marked")
+            if turn == number and scroll:
+                self.call_after_refresh(view.scroll_visible, animate=False)
+
+    def toggle_folds(self, number: int) -> None:
+        """Unfolds what of a turn is folded, or folds it again."""
+        if view := self._views.get(number):
+            for fold in view.query(Fold):
+                fold.toggle()
+
+    @on(ReachedTop)
+    async def _on_top(self) -> None:
+        """Draws the turns before the first one that is drawn; what is read stays where it is."""
+        ids = [turn.id for turn in self._turns]
+        first = next((index for index, number in enumerate(ids) if number in self._views), 0)
+        if first:
+            before = self.virtual_size.height
+            await self._draw_from(max(0, first - AT_ONCE))
+            self.call_after_refresh(lambda: self.scroll_to(y=self.virtual_size.height - before, animate=False))
+
+    # ---- following the newest line ----
 
     def watch_scroll_y(self, old: float, new: float) -> None:
         """Asks for what stands before the first line."""

@@ -1,0 +1,57 @@
+"""The slash commands, and how one is found in what was written.
+
+A command is declared in one of the files here, and in `COMMANDS` at that file's end; nothing else needs to know of it.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from dlp_local.core.errors import InputError
+from dlp_local.core.text import did_you_mean
+from tui.chat_commands import conversations, options, pack, routing, turns, window
+from tui.chat_commands.chat import Chat
+from tui.chat_commands.command import Command
+
+__all__ = ["BY_NAME", "COMMANDS", "Chat", "Command", "check_known", "matching", "parse"]
+
+COMMANDS = (
+    *conversations.COMMANDS,
+    *turns.COMMANDS,
+    *routing.COMMANDS,
+    *options.COMMANDS,
+    *pack.COMMANDS,
+    *window.COMMANDS,
+)
+BY_NAME = {command.name: command for command in COMMANDS}
+_MISTYPED = re.compile(r"/([A-Za-z][A-Za-z-]+)(?=\s|$)")
+
+
+def parse(text: str) -> tuple[Command, str] | None:
+    """The command that a message is, with its argument; None for a message to the model."""
+    if not text.startswith("/"):
+        return None
+    first, _, rest = text[1:].partition(" ")
+    second, _, argument = rest.strip().partition(" ")
+    if command := BY_NAME.get(f"{first} {second}"):
+        return command, argument.strip()
+    command = BY_NAME.get(first.strip())
+    return (command, rest.strip()) if command else None
+
+
+def check_known(text: str) -> None:
+    """Raises `InputError` for a message that begins like a command which there is not.
+
+    A path is no command: `/tmp is full` is a message where there is a `/tmp`, and `/etc/hosts` is one anyway.
+    """
+    if (mistyped := _MISTYPED.match(text)) and not parse(text) and not Path(mistyped[0]).exists():
+        near = did_you_mean(mistyped[0], [f"/{command.name}" for command in COMMANDS])
+        raise InputError(f"there is no command {mistyped[0]}.{near} /help lists them; a space before it sends it.")
+
+
+def matching(text: str) -> list[Command]:
+    """The commands that begin as `text` does, while it is but a beginning."""
+    if not text.startswith("/"):
+        return []
+    return [command for command in COMMANDS if command.name.startswith(text[1:])]

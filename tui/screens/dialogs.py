@@ -1,0 +1,83 @@
+"""A screen over which the commands' dialogs open: the window's side of `tui.views.base.View`."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import pyperclip
+from textual.notifications import SeverityLevel
+from textual.screen import Screen
+
+from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.errors import DlpLocalError
+from dlp_local.core.text import visible
+from dlp_local.core.values import AdapterInfo
+from dlp_local.history import History
+from tui.actions import AdapterAction, ChosenConversation, RoutingAction
+from tui.screens.adapters import AdaptersScreen
+from tui.screens.compare import CompareScreen
+from tui.screens.conversations import ConversationsScreen
+from tui.screens.help import HelpScreen
+from tui.screens.options import OptionsScreen
+from tui.screens.routing import RoutingScreen
+from tui.state import Turn
+from tui.themes import theme
+
+READING_SPEED = 12.0
+"""Characters that one reads in a second: so long a line stays that goes away by itself."""
+
+
+class DialogHost(Screen[None]):
+    """Shows lines that go away by themselves, and dialogs over itself."""
+
+    def show_message(self, message: str) -> None:
+        """A line that goes away by itself, and takes the place of the one before it."""
+        self._show_line(message, "information")
+
+    def show_error(self, error: DlpLocalError) -> None:
+        """An error, in the same place."""
+        self._show_line(str(error), "error")
+
+    def _show_line(self, line: str, severity: SeverityLevel) -> None:
+        self.app.clear_notifications()
+        self.app.screen.query("ToastHolder").remove()  # textual leaves these, and each would take a line
+        seconds = max(self.app.NOTIFICATION_TIMEOUT, len(line) / READING_SPEED)
+        self.notify(visible(line), severity=severity, timeout=seconds, markup=False)
+
+    async def copy(self, text: str) -> None:
+        """By OSC 52, which works over SSH, too, and the system's own, where it can be reached."""
+        self.app.copy_to_clipboard(text)
+        with suppress(pyperclip.PyperclipException):
+            await asyncio.to_thread(pyperclip.copy, text)
+
+    def show_help(self) -> None:
+        """The keys that are bound here and now."""
+        self.app.push_screen(HelpScreen(self.active_bindings))
+
+    def show_theme(self, name: str) -> None:
+        """At once, and for the next time."""
+        if name:
+            self.app.theme = theme(name)
+        else:
+            self.app.search_themes()
+
+    async def choose_conversation(self, history: History, words: str) -> ChosenConversation | None:
+        """Their own screen."""
+        return await self.app.push_screen_wait(ConversationsScreen(history, words))
+
+    async def show_routing(self, turn: Turn, adapters: tuple[str, ...], options: ChatOptions) -> RoutingAction | None:
+        """The receipt, unfolded."""
+        return await self.app.push_screen_wait(RoutingScreen(turn, adapters, options))
+
+    async def show_adapters(self, adapters: tuple[AdapterInfo, ...], read_only_reason: str) -> AdapterAction | None:
+        """A list with a key for each change."""
+        return await self.app.push_screen_wait(AdaptersScreen(adapters, read_only_reason))
+
+    async def compare(self, left: Turn, right: Turn) -> int | None:
+        """Two columns."""
+        return await self.app.push_screen_wait(CompareScreen(left, right))
+
+    async def show_options(self, options: ChatOptions) -> ChatOptions | None:
+        """A form."""
+        return await self.app.push_screen_wait(OptionsScreen(options))

@@ -1,0 +1,69 @@
+"""What the session needs of `dlp_local.assistant.Assistant`, and no more; tests put a scripted one in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from dlp_local.conversation_turn import Replying
+from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.job import Job
+from dlp_local.core.values import AdapterChange, AdapterInfo, Message
+
+
+class AssistantBackend(Replying, Protocol):
+    """A pack that answers. All methods but `correct` are called from one thread."""
+
+    @property
+    def name(self) -> str:
+        """The pack's name."""
+
+    @property
+    def notices(self) -> Sequence[str]:
+        """What a user must know of the pack as it was opened, that its context is cut, say."""
+
+    @property
+    def greeting(self) -> str:
+        """What the pack says of itself."""
+
+    @property
+    def examples(self) -> Sequence[str]:
+        """Messages to try."""
+
+    @property
+    def adapters(self) -> Sequence[str]:
+        """The names of the adapters that messages may go to."""
+
+    @property
+    def pack_adapters(self) -> Sequence[AdapterInfo]:
+        """Every adapter of the pack, also those that are switched off."""
+
+    @property
+    def read_only_reason(self) -> str:
+        """Why the pack's adapters cannot be changed, and what to do then; empty where they can."""
+
+    @property
+    def context_size(self) -> int:
+        """Tokens that fit, prompt and answer together."""
+
+    def add_adapter(self, source: str | Path, name: str, change: AdapterChange = ...) -> str:
+        """Adds an adapter to the pack and to what runs; gives what else is to be said of it, or nothing.
+
+        Raises `DlpLocalError` where it does not fit.
+        """
+
+    def remove_adapter(self, name: str) -> None:
+        """Takes an adapter out of the pack and out of what runs; raises `InputError` for an unknown one."""
+
+    def set_adapter(self, name: str, change: AdapterChange) -> None:
+        """Changes what the pack says of an adapter; it holds from the next message on."""
+
+    def correct(self, text: str, right: str) -> None:
+        """A message, and what is almost the same, belongs to the adapter `right` (or `base`) from now on."""
+
+    def warm(self, history: Sequence[Message], *, options: ChatOptions = ...) -> Job[None]:
+        """Prepares for the next message in idle time."""
+
+    def close(self) -> None:
+        """Ends what runs."""

@@ -1,0 +1,103 @@
+"""What the assistant's thread is to do, and the queue in which it waits."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dlp_local.core.values import Mix
+from dlp_local.history.open_conversation import OpenConversation
+from tui.session.assistant_backend import AssistantBackend
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerJob:
+    """A stored message to answer, perhaps under a mix given for it alone, perhaps begun already."""
+
+    conversation: OpenConversation
+    turn: int
+    mix: Mix | None = None
+    answer_prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PackJob:
+    """A change of the pack's adapters: what to say while it is made and when it is done.
+
+    `change` gives what else is to be said then, or nothing.
+    """
+
+    activity: str
+    done: str
+    change: Callable[[AssistantBackend], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectionJob:
+    """A message belongs to another adapter; it is stored already, and the running router is to know of it."""
+
+    text: str
+    right: str
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchJob:
+    """Another pack is to answer, by its name or folder."""
+
+    pack: str
+
+
+Job = AnswerJob | PackJob | CorrectionJob | SwitchJob
+
+
+class JobQueue:
+    """First in, first out, between the threads that ask and the one that does. No method waits but `take`."""
+
+    def __init__(self, lock: threading.RLock) -> None:
+        """The lock guards the queue; `take` lets it go while it waits."""
+        self._changed = threading.Condition(lock)
+        self._waiting: deque[Job] = deque()
+        self._closed = False
+
+    def put(self, job: Job) -> None:
+        """Adds a job; one that comes after `close` is dropped."""
+        with self._changed:
+            if not self._closed:
+                self._waiting.append(job)
+                self._changed.notify()
+
+    def take(self) -> Job | None:
+        """Waits for the next job; None once the queue is closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closed)
+            return None if self._closed else self._waiting.popleft()
+
+    def remove_answers(self) -> list[AnswerJob]:
+        """Takes the messages that wait out."""
+        with self._changed:
+            removed = [job for job in self._waiting if isinstance(job, AnswerJob)]
+            self._waiting = deque(job for job in self._waiting if not isinstance(job, AnswerJob))
+            return removed
+
+    @property
+    def changes_pack(self) -> bool:
+        """Whether a change of the pack waits."""
+        with self._changed:
+            return any(isinstance(job, PackJob | SwitchJob) for job in self._waiting)
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def closed(self) -> bool:
+        """Whether no more jobs come."""
+        return self._closed
+
+    def close(self) -> None:
+        """Ends the queue; what still waits is dropped."""
+        with self._changed:
+            self._closed = True
+            self._waiting.clear()
+            self._changed.notify_all()

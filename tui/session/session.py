@@ -1,0 +1,182 @@
+"""What the user does with a conversation, as calls that the window and the plain chat make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual.message import Message as Posted
+
+from dlp_local.conversation_turn import fail_turn, store_message
+from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.errors import InputError
+from dlp_local.core.values import Correction, Message, Mix
+from dlp_local.history import History
+from dlp_local.history.open_conversation import OpenConversation
+from tui.session.assistant_backend import AssistantBackend
+from tui.session.jobs import AnswerJob, CorrectionJob, PackJob, SwitchJob
+from tui.session.shared_state import SharedState
+from tui.session.worker import NO_PACK, AssistantWorker, OpenAssistant
+from tui.state import ConversationView, Status, Turn
+
+ChangeOptions = Callable[[ChatOptions], ChatOptions]
+"""What is set on the command line, over the options that the conversation has."""
+
+LEFT = "Not answered: another conversation was opened."
+
+
+class Session:
+    """The open conversation, and the worker that answers in it.
+
+    What stores something waits for the history, so it belongs off the window's thread, one call after the other; what
+    reads, `stop` and `close` may come from any thread at any time.
+    """
+
+    def __init__(self, open_assistant: OpenAssistant, history: History, notice: str = "") -> None:
+        """`open_assistant` is called in the worker's thread. `notice`: what the user must know of the history."""
+        self.history = history
+        self._state = SharedState(OpenConversation(history), notice)
+        self._worker = AssistantWorker(open_assistant, self._state)
+
+    def start(self, post: Callable[[Posted], object]) -> None:
+        """Starts to load the assistant; values go to `post`, which must be safe to call from any thread."""
+        self._state.post_to(post)
+        self._worker.start()
+
+    # ---- what there is ----
+
+    @property
+    def status(self) -> Status:
+        """The state of the session."""
+        return self._state.status
+
+    @property
+    def conversation(self) -> OpenConversation:
+        """The open conversation."""
+        return self._state.conversation
+
+    @property
+    def busy(self) -> bool:
+        """Whether a message is being answered."""
+        return self._worker.busy
+
+    @property
+    def changing(self) -> bool:
+        """Whether a change of the pack is made or waits."""
+        return self._worker.changing
+
+    @property
+    def history_messages(self) -> tuple[Message, ...]:
+        """The answered turns of the shown path, as the assistant gets them."""
+        return self.conversation.history_messages(self.conversation.tip)
+
+    def view(self) -> ConversationView:
+        """The conversation as it is to be shown."""
+        return self._state.view()
+
+    def turn(self, number: int) -> Turn:
+        """A turn of the open conversation as it is now."""
+        return self._state.turn(number)
+
+    # ---- messages ----
+
+    def send(self, text: str) -> Turn:
+        """Queues a message after the shown path; it is answered at once where nothing is before it."""
+        return self._queue(text, self.conversation.tip)
+
+    def edit(self, turn: int, text: str) -> Turn:
+        """Sends another message in the place of a turn's; the old one stays as an alternative."""
+        return self._queue(text, self.conversation[turn].parent)
+
+    def retry(self, turn: int, mix: Mix | None = None) -> Turn:
+        """Asks for another answer to a turn's message, perhaps under a mix given for it alone."""
+        before = self.conversation[turn]
+        return self._queue(before.text, before.parent, mix)
+
+    def continue_answer(self, turn: int) -> Turn:
+        """Goes on with an answer that was cut, as an alternative of it."""
+        before = self.conversation[turn]
+        mix = before.done.route.mix if before.done and not before.done.route.probabilities else None
+        return self._queue(before.text, before.parent, mix, answer_prefix=before.answer)
+
+    def _queue(self, text: str, parent: int | None, mix: Mix | None = None, answer_prefix: str = "") -> Turn:
+        conversation = self.conversation
+        stored = store_message(conversation, text, parent=parent, pack=self.status.name)
+        self._state.check_stored(conversation)
+        self._state.show_path()
+        waiting = self._state.turn(stored.id)
+        self._worker.put(AnswerJob(conversation, stored.id, mix, answer_prefix))
+        return waiting
+
+    def stop(self) -> None:
+        """Ends the running answer; the part that was written stays."""
+        self._worker.stop()
+
+    # ---- conversations ----
+
+    def new(self, options: ChatOptions | None = None) -> None:
+        """Begins a new conversation; what runs or waits in the old one ends."""
+        self._leave_for(OpenConversation(self.history, options=options))
+
+    def open(self, number: int) -> None:
+        """Goes to a stored conversation; raises `HistoryError` where it cannot be read."""
+        if number != self.conversation.number:
+            self.history.end_unfinished(number)
+            self._leave_for(OpenConversation(self.history, self.history.conversation(number)))
+
+    def _leave_for(self, conversation: OpenConversation) -> None:
+        waiting = self._worker.drop_waiting()
+        self.stop()
+        for job in waiting:
+            fail_turn(job.conversation, job.turn, LEFT)
+        self._state.open(conversation)
+
+    def step(self, turn: int, by: int) -> None:
+        """Goes to the alternative before (-1) or after (1) a turn; not while an answer is being written."""
+        if not self.busy and self.conversation.step(turn, by):
+            self._state.show_path()
+
+    def show(self, turn: int) -> None:
+        """Goes to the branch through a turn."""
+        self.conversation.show(turn)
+        self._state.show_path()
+
+    def undo(self) -> str:
+        """Takes the last turn back; returns its message, to be written anew."""
+        turn = None if self.busy else self.conversation.undo()
+        self._state.show_path()
+        return turn.text if turn else ""
+
+    def set_options(self, options: ChatOptions) -> None:
+        """What this conversation sets for itself, from the next message on."""
+        self.conversation.set_options(options)
+        self._state.check_stored(self.conversation)
+        self._state.update(options=options)
+
+    # ---- the router and the pack ----
+
+    def correct(self, turn: int, right: str) -> None:
+        """A turn's message belongs to another adapter from the next answer on.
+
+        Raises `HistoryError` where that cannot be stored.
+        """
+        stored = self.conversation[turn]
+        wrong = stored.done.route.mix if stored.done else Mix()
+        self.history.correct(Correction(stored.text, wrong, right))
+        self._worker.put(CorrectionJob(stored.text, right))
+
+    def change_pack(self, activity: str, done: str, change: Callable[[AssistantBackend], str | None]) -> None:
+        """Queues a change of the pack's adapters; `PackUpdated` tells what came of it.
+
+        `activity` is what the status line says meanwhile. Raises `InputError` for a pack that cannot be changed.
+        """
+        if problem := self.status.read_only_reason or (NO_PACK if self.status.phase == "failed" else ""):
+            raise InputError(problem)
+        self._worker.put(PackJob(activity, done, change))
+
+    def switch_pack(self, pack: str) -> None:
+        """Queues the opening of another pack in place of this one; `PackUpdated` tells what came of it."""
+        self._worker.put(SwitchJob(pack))
+
+    def close(self, timeout: float = 3.0) -> bool:
+        """Ends the worker; False where it goes on: in an answer for `timeout` seconds, or with a pack still loading."""
+        return self._worker.close(timeout)

@@ -1,0 +1,99 @@
+"""What the window shows of the session, changed by two threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from textual.message import Message
+
+from dlp_local.history.open_conversation import OpenConversation
+from tui.messages import PathChanged, StatusChanged, TurnChanged
+from tui.state import ConversationView, Status, Turn
+
+
+class SharedState:
+    """The status, the open conversation and its running turns.
+
+    Each change is made and posted under one lock, so that none is lost and the newest value is posted last. Nothing is
+    done under it that may wait for a file or for the assistant; reading takes no lock.
+    """
+
+    def __init__(self, conversation: OpenConversation, notice: str = "") -> None:
+        self._lock = threading.Lock()
+        self._post: Callable[[Message], object] = lambda _: None
+        self._status = Status(notice=notice, options=conversation.options)
+        self._conversation = conversation
+        self._running: dict[int, Turn] = {}
+
+    def post_to(self, post: Callable[[Message], object]) -> None:
+        """Messages go to `post` from now on, which must be safe to call from any thread and must not wait."""
+        self._post = post
+
+    def post(self, message: Message) -> None:
+        """Sends the window a message."""
+        with suppress(RuntimeError):  # the window's event loop has just closed
+            self._post(message)
+
+    # ---- status ----
+
+    @property
+    def status(self) -> Status:
+        """The newest one."""
+        return self._status
+
+    def update(self, **changes: Any) -> None:
+        """Changes fields of the status."""
+        with self._lock:
+            self._status = replace(self._status, **changes)
+            self.post(StatusChanged(self._status))
+
+    def check_stored(self, conversation: OpenConversation) -> None:
+        """Tells where a conversation could not be stored; each reason once."""
+        if conversation.problem and conversation.problem != self._status.notice:
+            self.update(notice=conversation.problem)
+
+    # ---- conversation ----
+
+    @property
+    def conversation(self) -> OpenConversation:
+        """The open one."""
+        return self._conversation
+
+    def open(self, conversation: OpenConversation) -> None:
+        """Shows another conversation."""
+        with self._lock:
+            self._conversation = conversation
+            self._running = {}
+        last = next((turn.done for turn in reversed(conversation.path()) if turn.done), None)
+        self.update(context_used=last.context_used if last else 0, options=conversation.options)
+        self.post(PathChanged(self.view(), opened=True))
+
+    def show_turn(self, conversation: OpenConversation, turn: Turn) -> None:
+        """The newest value of a turn; where its conversation is not open any more, nobody sees it."""
+        with self._lock:
+            if conversation is self._conversation:
+                self._running[turn.id] = turn
+                self.post(TurnChanged(turn))
+
+    def show_path(self) -> None:
+        """The open conversation's path has changed."""
+        self.post(PathChanged(self.view()))
+
+    def turn(self, number: int) -> Turn:
+        """A turn of the open conversation as it is now."""
+        return self._turn(number, self._conversation.alternative_position(number))
+
+    def _turn(self, number: int, alternative: tuple[int, int]) -> Turn:
+        if running := self._running.get(number):
+            return replace(running, alternative=alternative)
+        return Turn.from_stored(self._conversation[number], alternative)
+
+    def view(self) -> ConversationView:
+        """The open conversation as it is to be shown."""
+        conversation = self._conversation
+        turns = tuple(self._turn(*item) for item in conversation.alternative_positions().items())
+        return ConversationView(conversation.number, conversation.title, turns, conversation.options)

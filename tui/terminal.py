@@ -1,0 +1,55 @@
+"""What terminals do in ways of their own: keys that they spell differently, and coming back from a stop."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+
+from textual import _xterm_parser
+from textual.app import App
+from textual.message import Message
+
+_MODIFY_OTHER_KEYS = re.compile(r"\x1b\[27;(\d+);(\d+)~")
+_ALT_ENTER = "\x1b\r"
+
+
+class KeyParser(_xterm_parser.XTermParser):
+    """Also reads keys as xterm's modifyOtherKeys sends them (`ESC [27;2;13~` is Shift+Enter), and Alt+Enter."""
+
+    def feed(self, data: str) -> Iterable[Message]:
+        """The events of what a terminal sent; both spellings become that of the Kitty protocol, which textual reads."""
+        spelled = _MODIFY_OTHER_KEYS.sub(lambda key: f"\x1b[{key[2]};{key[1]}u", data).replace(_ALT_ENTER, "\x1b[13;3u")
+        return super().feed(spelled)
+
+
+def read_more_keys() -> None:
+    """Lets textual's drivers use `KeyParser`: they have no setting for it."""
+    for name in ("textual.drivers.linux_driver", "textual.drivers.win32", "textual.drivers.linux_inline_driver"):
+        with suppress(ImportError, AttributeError):
+            __import__(name)
+            sys.modules[name].XTermParser = KeyParser  # type: ignore[attr-defined]
+
+
+def draw_after_stops(app: App[None]) -> None:
+    """Draws the whole window whenever its process goes on after a stop; for the main thread, once it is drawn.
+
+    After a SIGTSTP textual enters the terminal anew, but draws nothing, as the size has not changed. A SIGSTOP cannot
+    be caught, so the terminal was not left either; it is, before it is entered anew.
+    """
+    driver = app._driver
+    if driver is None or not driver.can_suspend or not hasattr(signal, "SIGCONT"):
+        return
+
+    def go_on(*_: object) -> None:
+        if not driver._auto_restart:  # an editor has the terminal
+            return
+        if not getattr(driver, "_must_signal_resume", False):
+            driver.suspend_application_mode()
+        driver.resume_application_mode()
+        app.call_later(app.refresh, layout=True)
+        app.call_later(app.screen.refresh, layout=True)
+
+    signal.signal(signal.SIGCONT, go_on)
