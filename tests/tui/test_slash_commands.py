@@ -313,7 +313,7 @@ async def test_an_adapter_is_never_both_pinned_and_vetoed():
         await w.say("/mix sql=0.5,dates=0.25")
         await w.until(lambda: w.session.conversation.options.pinned)
         await w.say("/veto sql")
-        await w.sees("the router chooses again")
+        await w.sees("Vetoed sql; the pinned mix had it")
         assert (w.session.conversation.options.pinned, w.session.conversation.options.vetoed) == (None, ("sql",))
         await w.say("/mix sql")
         await w.sees("sql may be chosen again")

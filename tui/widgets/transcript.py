@@ -78,14 +78,15 @@ class Transcript(VerticalScroll, can_focus=False):
         if view := self._views.get(turn.id):
             view.show(turn)
 
-    async def mark(self, number: int | None, *, scroll: bool = True) -> None:
+    async def mark(self, number: int | None) -> None:
         """Marks a turn, drawing it first where it is not drawn yet; None marks none."""
         ids = [turn.id for turn in self._turns]
         if number in ids and number not in self._views:
             await self._draw_from(ids.index(number))
         for turn, view in self._views.items():
             view.set_class(turn == number, "marked")
-            if turn == number and scroll:
+            if turn == number:
+                self.release_anchor()
                 self.call_after_refresh(view.scroll_visible, animate=False)
 
     def toggle_folds(self, number: int) -> None:
