@@ -27,6 +27,9 @@ class Turn:
     text: str
     state: TurnState
     answer: str = ""
+    reasoning: str = ""
+    """What the model thought before it answered."""
+
     route: Route | None = None
     trimmed: int = 0
     """So many of the oldest turns were left out of this answer; 0 also where that was said before."""
@@ -39,9 +42,18 @@ class Turn:
     @classmethod
     def from_stored(cls, stored: StoredTurn, alternative: tuple[int, int], trimmed: int = 0) -> Turn:
         """A turn as the history has it."""
-        state: TurnState = "queued" if stored.state == "sent" else stored.state
-        route = stored.done.route if stored.done else None
-        return cls(stored.id, stored.text, state, stored.answer, route, trimmed, stored.done, stored.error, alternative)
+        return cls(
+            id=stored.id,
+            text=stored.text,
+            state="queued" if stored.state == "sent" else stored.state,
+            answer=stored.answer,
+            reasoning=stored.done.reasoning if stored.done else "",
+            route=stored.done.route if stored.done else None,
+            trimmed=trimmed,
+            done=stored.done,
+            error=stored.error,
+            alternative=alternative,
+        )
 
     @property
     def finish_reason(self) -> FinishReason | None:

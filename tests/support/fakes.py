@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from dlp_local.core.chat_options import ChatOptions
-from dlp_local.core.events import Event, HistoryTrimmed, ReplyDone, RouteChosen, TextDelta, Timings
+from dlp_local.core.events import Event, HistoryTrimmed, ReasoningDelta, ReplyDone, RouteChosen, TextDelta, Timings
 from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.values import UNCHANGED, AdapterChange, AdapterInfo, FinishReason, Message, Mix, Route
 
@@ -56,6 +56,7 @@ class Answer:
     before_gate: int = 0
     error: Exception | None = None
     context_used: int = 200
+    reasoning: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,8 @@ class FakeAssistant:
         yield RouteChosen(route)
         if answer.trimmed:
             yield HistoryTrimmed(answer.trimmed)
+        if answer.reasoning:
+            yield ReasoningDelta(answer.reasoning)
         given = call.answer_prefix
         reason = answer.finish_reason
         for index, piece in enumerate([*answer.pieces, None]):
@@ -130,6 +133,7 @@ class FakeAssistant:
         yield ReplyDone(
             text, given, route, reason, 20, tokens, answer.context_used, self.context_size,
             Timings(route=1.8, first_token=180.0, total=180.0 + (tokens - 1) * 1000 / 96),
+            reasoning=answer.reasoning,
         )  # fmt: skip
 
     def add_adapter(self, source: str | Path, name: str, change: AdapterChange = UNCHANGED) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from dlp_local.core.errors import EngineError, InputError
 from dlp_local.core.values import Message, Mix
+from dlp_local.history import History
 from tests.support.fakes import Answer, FakeAssistant, Gate, loading
 from tests.tui.window import READY, window
 from tui.widgets.message import TurnView
@@ -291,3 +292,17 @@ async def test_an_answer_is_drawn_though_the_machine_is_so_busy_that_timers_come
         for _ in range(3):
             await w.say_and_wait("hello", "a fine answer")
             await w.sees("96 tok/s")
+
+
+async def test_reasoning_is_a_line_that_unfolds_also_when_the_conversation_is_opened_again():
+    history = History(None)
+    async with window(FakeAssistant(Answer(["Four."], reasoning="two and two")), history=history) as w:
+        await w.say_and_wait("2 + 2?", "Four.")
+        await w.sees("▸ Reasoning")
+        assert "two and two" not in w.text()
+        await w.press("ctrl+t")
+        await w.sees("▾ Reasoning", "two and two")
+        number = w.session.conversation.number
+    async with window(FakeAssistant(), history=history, number=number) as w:
+        await w.sees("▸ Reasoning", "Four.")
+        assert w.session.history_messages[1].content == "Four."

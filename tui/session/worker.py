@@ -11,7 +11,7 @@ from typing import Any
 
 from dlp_local.conversation_turn import answer_turn, error_text, fail_turn
 from dlp_local.core.errors import DlpLocalError, ExitCode
-from dlp_local.core.events import Event, HistoryTrimmed, ReplyDone, RouteChosen, TextDelta
+from dlp_local.core.events import Event, HistoryTrimmed, ReasoningDelta, ReplyDone, RouteChosen, TextDelta
 from dlp_local.core.job import Job as Running
 from dlp_local.history.open_conversation import OpenConversation
 from tui.messages import PackUpdated
@@ -175,6 +175,8 @@ class AssistantWorker:
                 is_news = turns > conversation.trimmed
                 conversation.trimmed = max(turns, conversation.trimmed)
                 return replace(turn, trimmed=turns) if is_news else turn
+            case ReasoningDelta(text):
+                return replace(turn, reasoning=turn.reasoning + text)
             case TextDelta(text):
                 if turn.state != "generating":
                     self._state.update(phase="generating")

@@ -42,6 +42,7 @@ class TurnView(Vertical):
         for attachment in attachments:
             yield Fold(f"{attachment.name} {size_text(len(attachment.text.encode()))}", attachment.text)
         yield Static("", classes="notice", markup=False)
+        yield Fold("Reasoning", self._turn.reasoning).add_class("reasoning")
         yield Answer()
         yield Static("", classes="problem", markup=False)
         yield Receipt(self._turn)
@@ -66,6 +67,9 @@ class TurnView(Vertical):
         if not self.children:  # not composed yet, then `on_mount` draws it; or already taken away
             return
         turn, start = self._turn, monotonic()
+        reasoning = self.query_one(".reasoning", Fold)
+        reasoning.display = bool(turn.reasoning)
+        reasoning.show("Reasoning", turn.reasoning)
         answer = self.query_one(Answer)
         answer.display = bool(turn.answer)
         if turn.answer:
