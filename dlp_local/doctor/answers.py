@@ -55,12 +55,11 @@ def _ask(assistant: Assistant, message: str) -> ReplyDone:
 
 
 def _timed(done: ReplyDone, opened: float) -> Check:
-    after_first = done.timings.total - done.timings.first_token
-    speed = f", {(done.answer_tokens - 1) / after_first * 1e3:.0f} tokens/s" if done.answer_tokens > 1 else ""
+    speed = f", {done.tokens_per_second:.0f} tokens/s" if done.tokens_per_second else ""
     return Check(
         "answer",
         True,
-        f"'{done.text}' went to {done.route.mix} and gave '{done.answer}': opened in {opened:.1f} s, "
+        f"'{done.text}' went to {done.route.mix} and gave '{_written(done)}': opened in {opened:.1f} s, "
         f"routed in {done.timings.route:.0f} ms, first token after {done.timings.first_token:.0f} ms{speed}",
     )
 
@@ -68,13 +67,19 @@ def _timed(done: ReplyDone, opened: float) -> Check:
 def _compared(first: ReplyDone, second: ReplyDone) -> Check:
     name = "answers compared"
     for done in (first, second):
-        if not done.answer.strip():
+        if not _written(done).strip():
             return Check(name, False, f"the answer to '{done.text}' is empty", _DAMAGED)
-        if done.finish_reason != "stop" and says_one_thing(done.answer):
-            return Check(name, False, f"the answer to '{done.text}' says one thing for ever: '{done.answer}'", _DAMAGED)
-    if first.answer == second.answer:
-        return Check(name, False, f"'{first.text}' and '{second.text}' both gave '{first.answer}'", _DAMAGED)
-    return Check(name, True, f"'{second.text}' went to {second.route.mix} and gave another: '{second.answer}'")
+        if done.finish_reason != "stop" and says_one_thing(_written(done)):
+            ever = f"the answer to '{done.text}' says one thing for ever: '{_written(done)}'"
+            return Check(name, False, ever, _DAMAGED)
+    if _written(first) == _written(second):
+        return Check(name, False, f"'{first.text}' and '{second.text}' both gave '{_written(first)}'", _DAMAGED)
+    return Check(name, True, f"'{second.text}' went to {second.route.mix} and gave another: '{_written(second)}'")
+
+
+def _written(done: ReplyDone) -> str:
+    """What the model wrote: a model that reasons may not have come to its answer within `LONGEST` tokens."""
+    return done.reasoning + done.answer
 
 
 def says_one_thing(text: str) -> bool:

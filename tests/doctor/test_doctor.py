@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -243,9 +244,17 @@ def test_a_context_above_the_trained_length_is_a_finding(pack_copy):
     assert "a context of 65536 tokens is asked for, and the backbone was trained for" in check.detail
 
 
-def answers(monkeypatch, *said, finish_reason="stop"):
+class Reasoning(FakeAssistant):
+    """Does not come to its answer."""
+
+    def reply(self, *arguments, **options):
+        *events, done = super().reply(*arguments, **options)
+        return [*events, replace(done, answer="", reasoning=done.answer)]
+
+
+def answers(monkeypatch, *said, finish_reason="stop", kind=FakeAssistant):
     """The checks of a pack whose answers these are."""
-    fake = FakeAssistant(*(Answer(pieces=[text], finish_reason=finish_reason) for text in said))
+    fake = kind(*(Answer(pieces=[text], finish_reason=finish_reason) for text in said))
     monkeypatch.setattr("dlp_local.doctor.answers.open_assistant", lambda *_: contextlib.nullcontext(fake))
     return {check.name: check for check in check_answers(Path(), Settings())}
 
@@ -254,6 +263,13 @@ def test_two_different_answers_are_well(monkeypatch):
     checks = answers(monkeypatch, "I can help.", "1 2 3 4", finish_reason="length")
     assert checks["answers compared"].is_well
     assert "'Count from one to ten, please.'" in checks["answers compared"].detail
+
+
+def test_a_model_that_is_still_reasoning_is_judged_by_that(monkeypatch):
+    checks = answers(monkeypatch, "They want help.", "They want numbers.", finish_reason="length", kind=Reasoning)
+    assert checks["answers compared"].is_well
+    checks = answers(monkeypatch, "#" * 32, "They want numbers.", finish_reason="length", kind=Reasoning)
+    assert not checks["answers compared"].is_well
 
 
 @pytest.mark.parametrize(
