@@ -109,6 +109,8 @@ GARBAGE = [
     "UPDATE turns_fts_data SET block = randomblob(length(block))",
     "UPDATE turns_fts_data SET block = x'00'",
     "UPDATE turns_fts_data SET block = randomblob(50) WHERE id > 10",
+    # a number of levels that SQLite would need more memory for than there is
+    "UPDATE turns_fts_data SET block = x'00000000433d2e44fed8b6b87e44cd' WHERE id = 10",
     "DELETE FROM turns_fts_data",
     "DELETE FROM turns_fts_config",
     "UPDATE turns_fts_config SET v = 99",
