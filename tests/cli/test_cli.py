@@ -171,8 +171,8 @@ def test_control_characters_are_answered(run):
         (("history", "lst"), ("Did you mean 'list'",)),
         (("ask", "x", "--mix", "sqll"), ("Did you mean 'sql'",)),
         (("adapters", "show", "bankin"), ("Did you mean 'banking'",)),
-        (("pack", "create", "x", "--backbone", "smolm2"), ("Did you mean 'smollm2-",)),
-        (("pull", "smol"), ("Did you mean 'smollm2-",)),
+        (("pack", "create", "x", "--backbone", "smolm2"), ("Did you mean", "smollm2-1.7b-instruct")),
+        (("pull", "smol"), ("Did you mean", "smollm2-1.7b-instruct")),
     ],
 )
 def test_wrong_usage_is_refused_with_code_2(run, args, words):
