@@ -312,6 +312,7 @@ def test_a_dumb_terminal_gets_the_plain_chat():
 
 
 PLAIN_WITH_A_LONG_ANSWER = """
+import signal
 from dlp_local.history import History
 from tests.support.fakes import Answer, FakeAssistant, Gate
 from tui.views.plain import PlainView
@@ -320,6 +321,7 @@ from tui.session import Session
 answer = Answer(["begun\\n", "never written"], gate=Gate(), before_gate=1)
 session = Session(lambda _: FakeAssistant(answer), History(None))
 code = PlainView(session).run()
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # one more Ctrl+C, while Python ends
 session.close()
 raise SystemExit(code)
 """
