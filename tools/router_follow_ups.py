@@ -29,18 +29,22 @@ def measure(
     router: Router,
     valid: Mapping[str, Floats],
     follow_ups: Mapping[str, Floats],
+    new_follow_ups: Mapping[str, Floats],
     asked: Sequence[int],
+    questions: Floats,
     turns: int = 10,
     seed: int = 1,
 ) -> dict[str, dict[str, float]]:
     """Top-1 of each kind of second turn, alone and with the first turn carried over.
 
-    `valid` and `follow_ups` hold embeddings (n, dims) by label, `follow_ups` those of any task under `ANY`; `asked` are
-    the `extract` rows that answer a question. Follow-ups come after `turns` random first turns each.
+    `valid` and the follow-ups hold embeddings (n, dims) by label, `follow_ups` those of any task under `ANY`; `asked`
+    are the `extract` rows that answer a question, `questions` (n, dims) `sql` rows without their columns. Follow-ups
+    come after `turns` random first turns each.
     """
     rng = random.Random(seed)
     rows = {label: router.probabilities(vectors) for label, vectors in valid.items()}
     after = {label: router.probabilities(vectors) for label, vectors in follow_ups.items()}
+    new = {label: router.probabilities(vectors) for label, vectors in new_follow_ups.items()}
 
     def turn(message: Floats, first: str, right: str) -> Turn:
         return message, rng.choice(rows[first]), right
@@ -50,9 +54,13 @@ def measure(
 
     kinds = {
         "follow-up of a task": [turn(m, t, t) for t in TASKS for m in after[t] for _ in range(turns)],
+        "follow-up of a task in new words": [turn(m, t, t) for t in TASKS for m in new[t] for _ in range(turns)],
         "follow-up of anything": [turn(m, t, t) for t in TASKS for m in after[ANY] for _ in range(turns)],
         "answer about a booking": [turn(rows["extract"][i], "extract", "extract") for i in asked],
         "another task": [turn(m, f, t) for t in TASKS for m in some(t, 200) for f in rows if f != t],
+        "question without columns": [
+            turn(m, f, "sql") for m in router.probabilities(questions) for f in rows if f != "sql"
+        ],
         "base after a task": [turn(m, f, BASE) for m in some(BASE, 700) for f in TASKS],
     }
     return {kind: _top1(router.labels, found) | {"rows": len(found)} for kind, found in kinds.items()}

@@ -115,6 +115,34 @@ HELD_OUT_TASK_FOLLOW_UPS: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 
+NEW_TASK_FOLLOW_UPS: dict[str, tuple[str, ...]] = {
+    "shell": (
+        "and now to /home instead", "the same into another folder", "but keep the original", "as a different user",
+        "this time for the whole disk", "and only one level deep",
+    ),
+    "sql": (
+        "and the ones from Brazil?", "sorted the other way", "without the duplicates", "and for 2012?",
+        "only the names", "how about the youngest?",
+    ),
+    "describe": (
+        "but make it Chinese food", "it should also be cheap", "add that kids are allowed", "and now by the park",
+        "call it something else",
+    ),
+    "extract": (
+        "sorry, rather seven of us", "oh, and at 6 instead", "could we come on Monday?", "it's under Petrovic",
+        "let's say noon then",
+    ),
+    "banking": (
+        "and how do I unblock it?", "will it happen again?", "who can see that?", "so where is the money now?",
+        "can I change it later?",
+    ),
+    "dates": (
+        "and the one before?", "and in leap years?", "then 5/6/07", "and 12 Oct 1492",
+        "what about New Year's Day 2000?",
+    ),
+}  # fmt: skip
+"""Written after `carry_over` was chosen."""
+
 HELD_OUT_ANY_FOLLOW_UPS = (
     "and another one", "do that again", "the first one instead", "what about the others?", "no, not this one",
     "a shorter one", "now the rest", "repeat that for the second", "and the one after?", "the same but different",

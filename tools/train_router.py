@@ -33,6 +33,7 @@ from tools.router_messages import (
     HELD_OUT_ANY_FOLLOW_UPS,
     HELD_OUT_SMALL_TALK,
     HELD_OUT_TASK_FOLLOW_UPS,
+    NEW_TASK_FOLLOW_UPS,
     training_messages,
     valid_messages,
 )
@@ -102,7 +103,9 @@ def measure_follow_ups(
         router,
         {label: embeddings.of(messages) for label, messages in valid.items()},
         {label: embeddings.of(messages) for label, messages in follow_ups.items()},
+        {label: embeddings.of(messages) for label, messages in NEW_TASK_FOLLOW_UPS.items()},
         asked,
+        embeddings.of([message.split("\ncolumns: ")[0] for message in valid["sql"][:200]]),
     )
 
 
@@ -153,7 +156,13 @@ def main() -> None:
     parser.add_argument("--encoder", type=Path, required=True, help="folder that tools.export_encoder wrote")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--measure", type=Path, help="measure this router instead, and write nothing but embeddings")
     arguments = parser.parse_args()
+    if arguments.measure:
+        router, embeddings = Router(arguments.measure, threads=1), Embeddings(arguments.encoder, arguments.out)
+        valid = valid_messages(arguments.data)
+        print(json.dumps(measure_follow_ups(router, embeddings, valid, arguments.data), indent=1))
+        return
     figures = train(arguments.data, arguments.encoder, arguments.out, arguments.seed)
     print(json.dumps({name: value for name, value in figures.items() if name != "mistakes"}, indent=1))
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import mimetypes
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from dlp_local.core.errors import InputError
 from dlp_local.core.files import decode
 from dlp_local.core.paths import user_path
-from dlp_local.core.text import fenced, size_text
+from dlp_local.core.text import size_text
+from dlp_local.core.user_message import Attachment, UserMessage
 
 _MENTION = re.compile(r'(?<!\S)@(?:"([^"]+)"|(\S+))')
 _ATTACHED = re.compile(r"\n\n([^\n]+):\n(`{3,})\n(.*?)\n\2(?=\n\n|\Z)", re.DOTALL)
@@ -20,14 +20,6 @@ _SUFFIXES = mimetypes.MimeTypes(filenames=())
 _PUNCTUATION = ".,;:!?)]}"
 CHARACTERS_PER_TOKEN = 3
 """A careful guess: English text has four, code about three."""
-
-
-@dataclass(frozen=True, slots=True)
-class Attachment:
-    """A file's text as it went along with a message."""
-
-    name: str
-    text: str
 
 
 def mentioned(text: str) -> list[Path]:
@@ -68,12 +60,12 @@ def attach(text: str, context_size: int) -> str:
     At most three quarters of the context are for them; a context of 0 tokens is not known yet.
     """
     room = context_size * 3 // 4 * CHARACTERS_PER_TOKEN
-    parts = [text]
+    attachments = []
     for path in mentioned(text):
         contents = _contents(path, room if context_size else None)
         room -= len(contents.encode())
-        parts.append(f"{path.name}:\n{fenced(contents)}")
-    return "\n\n".join(parts)
+        attachments.append(Attachment(contents, path.name))
+    return str(UserMessage(text, tuple(attachments)))
 
 
 def _contents(path: Path, room: int | None) -> str:
@@ -99,6 +91,6 @@ def split_attachments(text: str) -> tuple[str, tuple[Attachment, ...]]:
     for match in reversed(matches):
         if match.end() != end:
             break
-        attachments.append(Attachment(match[1], match[3]))
+        attachments.append(Attachment(match[3], match[1]))
         request, end = text[: match.start()], match.start()
     return request, tuple(reversed(attachments))

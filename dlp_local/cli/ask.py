@@ -23,7 +23,8 @@ from dlp_local.core.job import Job
 from dlp_local.core.receipt import reply_receipt
 from dlp_local.core.serialize import reply_json
 from dlp_local.core.settings import Settings, load_settings
-from dlp_local.core.text import fenced, unknown_name
+from dlp_local.core.text import unknown_name
+from dlp_local.core.user_message import Attachment, UserMessage
 from dlp_local.core.values import Mix
 from dlp_local.history import History
 from dlp_local.history.open_conversation import OpenConversation
@@ -105,7 +106,7 @@ def _text(text: str, reads_stdin: bool) -> str:
     if text == "-":
         return terminal.read_stdin()
     piped = terminal.piped_stdin() if reads_stdin else ""
-    return f"{text}\n\n{fenced(piped)}" if piped.strip() else text
+    return str(UserMessage(text, (Attachment(piped),))) if piped.strip() else text
 
 
 def _options(persona: str | None, own: dict[str, Any], before: ChatOptions | None = None) -> ChatOptions:

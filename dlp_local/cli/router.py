@@ -73,21 +73,27 @@ def train(
 @app.command("eval")
 def evaluate(
     file: Annotated[Path, typer.Argument(help='Rows {"text": …, "adapter": …}, one a line.', metavar="FILE.jsonl")],
+    router: Annotated[
+        Path | None, typer.Option("--router", help="A folder that `router train --out` wrote to.", metavar="DIR")
+    ] = None,
     pack: PackOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure the routing of a pack on rows whose adapter is known."""
+    """Measure the routing of a pack, or a router on its own, on rows whose adapter is known."""
     settings = load_settings(pack=pack)
     from dlp_local.opening import open_router
-    from dlp_local.training.router.evaluate import evaluate
+    from dlp_local.training.router.evaluate import evaluate, evaluate_file
 
     opened = open_pack(pack_folder(settings.pack), only_routing=True)
-    found = evaluate(opened, open_router(opened, settings), file)
-    if as_json:
-        terminal.write_json(found.as_dict())
+    if router is None:
+        figures = evaluate(opened, open_router(opened, settings), file)
     else:
-        _print_figures({"": found})
-        _print_confusion(found)
+        figures = evaluate_file(opened, router, file)
+    if as_json:
+        terminal.write_json(figures.as_dict())
+    else:
+        _print_figures({"": figures})
+        _print_confusion(figures)
 
 
 @app.command()
@@ -103,17 +109,17 @@ def rollback(pack: PackOption = None) -> None:
 def corrections(as_json: JsonOption = False) -> None:
     """What you corrected in the chat: it decides where such messages go, and the next training learns it."""
     with contextlib.closing(stored_history()) as history:
-        found = history.corrections()
+        stored = history.corrections()
     if as_json:
-        for one in found:
+        for one in stored:
             terminal.write_json({"number": one.id, "text": one.text, "right": one.right, "created_at": one.created_at})
         return
     table = Table("number", "right", "message", box=None, pad_edge=False)
     table.columns[0].justify = "right"
-    for one in found:
+    for one in stored:
         said = Text(visible(" ".join(one.text.split())), no_wrap=True, overflow="ellipsis")
         table.add_row(str(one.id), one.right, said)
-    Console().print(table if found else "Nothing was corrected yet.")
+    Console().print(table if stored else "Nothing was corrected yet.")
 
 
 @app.command()
@@ -160,7 +166,7 @@ def _print(report: Report, out: Path | None) -> None:
         few = visible(", ".join(report.left_to_prototypes))
         print(f"too few rows to be trained on, so that an adapter is known by its examples alone: {few}")
     columns = {"before": report.before, "after": report.after}
-    _print_figures({name: found for name, found in columns.items() if found})
+    _print_figures({name: figures for name, figures in columns.items() if figures})
     if report.after:
         _print_confusion(report.after)
     if out is not None:
@@ -170,21 +176,29 @@ def _print(report: Report, out: Path | None) -> None:
     elif report.after is None:
         print("not in place: no row could be held out to judge it by. Give more rows, or add --force.")
     else:
-        print("not in place, for it is worse. Give more rows, or add --force.")
+        print("not in place, for it is worse on messages that it was not trained on. Give more rows, or add --force.")
 
 
 def _print_figures(columns: dict[str, Figures]) -> None:
     table = Table("", *columns, box=None, pad_edge=False)
     for column in table.columns[1:]:
         column.justify = "right"
-    found = list(columns.values())
-    table.add_row("rows", *(str(figures.rows) for figures in found))
-    table.add_row("accuracy", *(f"{figures.accuracy:.1%}" for figures in found))
-    table.add_row("calibration error", *(f"{figures.calibration_error:.1%}" for figures in found))
-    table.add_row("sent to base, though an adapter's", *(f"{figures.base_share:.1%}" for figures in found))
-    if any(figures.base_recall is not None for figures in found):
-        table.add_row("sent to base, and rightly", *(f"{figures.base_recall or 0:.1%}" for figures in found))
+    measured = list(columns.values())
+    table.add_row("rows", *(str(figures.rows) for figures in measured))
+    table.add_row("accuracy", *(f"{figures.accuracy:.1%}" for figures in measured))
+    table.add_row("calibration error", *(f"{figures.calibration_error:.1%}" for figures in measured))
+    table.add_row("sent to base, though an adapter's", *(f"{figures.base_share:.1%}" for figures in measured))
+    if any(figures.base_recall is not None for figures in measured):
+        table.add_row("sent to base, and rightly", *(_percent(figures.base_recall) for figures in measured))
+    if any(figures.background_share is not None for figures in measured):
+        table.add_row(
+            "nobody's, though sent to an adapter", *(_percent(figures.background_share) for figures in measured)
+        )
     Console().print(table)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"
 
 
 def _print_confusion(figures: Figures) -> None:

@@ -13,10 +13,17 @@ from dlp_local.core.errors import PackError
 from dlp_local.routing.onnx_session import NEXT_STEP, first_line, open_session
 
 MAX_TOKENS = 256
-"""Where a text is cut: what all-MiniLM-L6-v2 was trained for."""
+"""Tokens of a text that is read whole: what all-MiniLM-L6-v2 was trained for."""
 
-MAX_CHARACTERS = 32 * MAX_TOKENS
-"""Cut before tokenizing, so that 100 kB cost no more than 8 kB; 256 tokens of real text have 1,000-1,500 characters."""
+END_TOKENS = 32
+"""Tokens at each end that stand for a longer text, which asks at its beginning or at its end.
+
+Of requests before (after) 400 tokens of prose the bundled router knows 75 % (75 %) by these ends, 71 % (69 %) by ends
+of 64 tokens, 49 % (47 %) by 128, and 47 % (17 %) by the first 256 tokens.
+"""
+
+END_CHARACTERS = 32 * MAX_TOKENS
+"""Of a longer text as much at each end is tokenized, so that 1 MB costs no more than 16 kB."""
 
 BATCH_TOKENS = 2048
 """Tokens of one batch, padding included: bounds the memory that attention takes."""
@@ -48,10 +55,11 @@ class Encoder:
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Embeddings of `texts`, float32 (n, dims), each of unit length, in the order of the texts.
 
-        Texts are cut at `MAX_TOKENS` tokens; the empty text has an embedding like any other. Batches hold texts of
-        similar length; a text's embedding in a batch and alone have a cosine of 0.998 or more.
+        Of a text of more than `MAX_TOKENS` tokens `END_TOKENS` at each end count; the empty text has an embedding like
+        any other. Batches hold texts of similar length; a text's embedding in a batch and alone have a cosine of 0.998
+        or more.
         """
-        ids = [self._tokenizer.encode(_clean(text)).ids or [0] for text in texts]
+        ids = [_ends(self._tokenizer.encode(_clean(text)).ids) or [0] for text in texts]
         embeddings = np.zeros((len(texts), self.dims), np.float32)
         for rows in _batches([len(row) for row in ids]):
             embeddings[rows] = self._run([ids[row] for row in rows])
@@ -72,7 +80,7 @@ class Encoder:
 
 
 def _open_tokenizer(path: Path) -> Tokenizer:
-    """The tokenizer with truncation at `MAX_TOKENS` and no padding."""
+    """The tokenizer without truncation and padding."""
     if not path.is_file():
         raise PackError(f"{path}: there is no such file. {NEXT_STEP}")
     try:
@@ -80,13 +88,20 @@ def _open_tokenizer(path: Path) -> Tokenizer:
     except Exception as error:  # tokenizers raises plain Exception
         raise PackError(f"{path}: not a usable tokenizer: {first_line(error)}. {NEXT_STEP}") from None
     tokenizer.no_padding()
-    tokenizer.enable_truncation(MAX_TOKENS)
+    tokenizer.no_truncation()
     return tokenizer
 
 
 def _clean(text: str) -> str:
     """The part of a text that can count, with `?` for lone surrogates, which no tokenizer takes."""
-    return text[:MAX_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
+    if len(text) > 2 * END_CHARACTERS:
+        text = f"{text[:END_CHARACTERS]} {text[-END_CHARACTERS:]}"
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _ends(tokens: list[int]) -> list[int]:
+    """The tokens of a text, or its first and last ones where they are too many."""
+    return tokens if len(tokens) <= MAX_TOKENS else tokens[:END_TOKENS] + tokens[-END_TOKENS:]
 
 
 def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:

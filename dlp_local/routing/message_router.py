@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from dlp_local.core.errors import PackError
 from dlp_local.core.settings import Routing
+from dlp_local.core.user_message import UserMessage
 from dlp_local.core.values import BASE, NearestExample, Route, RouteExplanation
 from dlp_local.routing.classifier import Classifier
 from dlp_local.routing.corrections import Corrections
@@ -84,14 +85,14 @@ class MessageRouter:
         previous: Mapping[str, float] | None = None,
         without: Collection[str] = (),
     ) -> Route:
-        """Routes one message; `previous` are the probabilities of the turn before it, if there was one.
+        """Routes what a message asks for; `previous` are the probabilities of the turn before it, if there was one.
 
         The adapters in `without` are not chosen, and `base` has their share of the mix.
 
         The route's probabilities are those that the mix was selected from, so they are the next turn's `previous`.
         """
         start = time.perf_counter()
-        embedding = self._encoder.encode([text])
+        embedding = self._embed(text)
         embedded = time.perf_counter()
         probabilities = carry_over(self._classifier.probabilities(embedding), previous or {})
         mix = select(moved_to_base(probabilities, self._absent | set(without)), options)
@@ -102,7 +103,7 @@ class MessageRouter:
         self, text: str, options: Routing, previous: Mapping[str, float] | None = None, nearest: int = 5
     ) -> RouteExplanation:
         """Why a message is routed as it is."""
-        classifier, embedding = self._classifier, self._encoder.encode([text])
+        classifier, embedding = self._classifier, self._embed(text)
         alone = classifier.probabilities(embedding)
         carried = carry_over(alone, previous or {})
         selectable = moved_to_base(carried, self._absent)
@@ -131,7 +132,7 @@ class MessageRouter:
 
     def embeddings(self, texts: Sequence[str]) -> Floats:
         """Embeddings (n, dims) of messages, each as `route` has it."""
-        return np.concatenate([np.zeros((0, self.dims), np.float32), *(self._encoder.encode([text]) for text in texts)])
+        return np.concatenate([np.zeros((0, self.dims), np.float32), *(self._embed(text) for text in texts)])
 
     def probabilities(self, embeddings: Floats) -> Floats:
         """Probabilities (n, labels) of embedded messages on their own, in the order of `labels`.
@@ -145,6 +146,10 @@ class MessageRouter:
             row[:] = [probabilities.get(label, 0.0) for label in classifier.labels]
         return rows
 
+    def _embed(self, text: str) -> Floats:
+        """The embedding (1, dims) of what a message asks for."""
+        return self._encoder.encode([UserMessage.parse(text).routed])
+
     def _embed_groups(self, texts: Mapping[str, Sequence[str]]) -> dict[str, Floats]:
         """The embeddings of each adapter's examples; all are asked of the cache at once."""
         embeddings = self._embed_cached([text for group in texts.values() for text in group])
@@ -152,7 +157,9 @@ class MessageRouter:
         return dict(zip(texts, np.split(embeddings, ends[:-1]), strict=True)) if texts else {}
 
     def _embed_cached(self, texts: Sequence[str]) -> Floats:
-        return self._cache.of(texts, self._encoder.encode) if self._cache else self._encoder.encode(texts)
+        """The embeddings (n, dims) of what examples and corrected messages ask for."""
+        requests = [UserMessage.parse(text).routed for text in texts]
+        return self._cache.of(requests, self._encoder.encode) if self._cache else self._encoder.encode(requests)
 
 
 def moved_to_base(probabilities: Mapping[str, float], excluded: Collection[str]) -> Mapping[str, float]:

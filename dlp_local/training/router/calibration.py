@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+SPREAD = 0.5
+"""Standard deviation of log T before any row is seen: where all rows are right, more confidence is always likelier."""
+
 FEWEST_ROWS = 30
 """Held-out rows under which the temperature stays 1."""
 
@@ -29,18 +32,22 @@ def negative_log_likelihood(logits: npt.NDArray[Any], truth: Indices) -> float:
 
 
 def best_temperature(logits: npt.NDArray[Any], truth: Indices) -> float:
-    """The T from 1/8 to 8 that minimizes the negative log-likelihood of softmax(z / T).
+    """The most likely T from 1/8 to 8 of softmax(z / T), given rows (n, labels) and a log-normal prior around 1.
 
-    It has one optimum in 1/T, found by golden-section search. 1 for fewer than `FEWEST_ROWS` rows.
+    Found by golden-section search. 1 for fewer than `FEWEST_ROWS` rows.
     """
     if len(truth) < FEWEST_ROWS:
         return 1.0
+
+    def loss(log_temperature: float) -> float:
+        likelihood = negative_log_likelihood(logits / math.exp(log_temperature), truth)
+        return likelihood + (log_temperature / SPREAD) ** 2 / (2 * len(truth))
+
     ratio = (math.sqrt(5) - 1) / 2
     low, high = -math.log(8), math.log(8)
     while high - low > 1e-4:
         left, right = high - ratio * (high - low), low + ratio * (high - low)
-        at_left, at_right = (negative_log_likelihood(logits / math.exp(at), truth) for at in (left, right))
-        low, high = (low, right) if at_left < at_right else (left, high)
+        low, high = (low, right) if loss(left) < loss(right) else (left, high)
     return math.exp((low + high) / 2)
 
 

@@ -57,6 +57,10 @@ class Split:
             tuple(label for label in self.y_held if label in labels),
         )
 
+    def of_adapters(self) -> Floats:
+        """The embeddings of the rows to train on that are not `base`'s."""
+        return self.x[[label != BASE for label in self.y]]
+
 
 def pack_rows(pack: Pack, files: Sequence[Path]) -> dict[str, str]:
     """Every row that is known for a pack: text → adapter or `base`; raises `InputError` for an adapter it has not.
@@ -94,11 +98,11 @@ def held_out_texts(rows: Rows) -> set[str]:
     before.
     """
     share = min(MOST_HELD_OUT, HELD_OUT / max(len(rows), 1))
-    held = {text for text in rows if _position(text) < share}
+    held = {text for text in rows if hash_position(text) < share}
     kept = {label for text, label in rows.items() if text not in held}
     return {text for text in held if rows[text] in kept}
 
 
-def _position(text: str) -> float:
+def hash_position(text: str) -> float:
     """A text's hash as a number from 0 to 1."""
     return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:4], "big") / 2**32

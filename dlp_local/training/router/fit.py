@@ -9,7 +9,8 @@ The recipe, measured on CLINC150 and BANKING77 (a tenth of the training rows hel
 - A kernel density over anchors (`anchors`), added to the logits: +0.4 points on BANKING77, where rows are few and much
   alike, and better out-of-scope recall.
 - The temperature of held-out rows (`calibration`), folded into the weights.
-- `base` is raised as if at least `BASE_SHARE` of all messages belonged to no adapter, however few of the rows do.
+- Background messages, which are nobody's, are rows of `base`; then its prior is set to its share of the other rows,
+  `BASE_SHARE` at least.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ ROWS_PER_HIDDEN = 8
 FEWEST_HIDDEN = 128
 """A member has a hidden number for `ROWS_PER_HIDDEN` rows, these at least and `Shape.hidden` at most."""
 
-BASE_SHARE = 0.1
+BASE_SHARE = 0.15
+"""Of all messages, those that belong to no adapter, at least."""
+
 KERNEL_WEIGHT = 0.3
 
 Floats = npt.NDArray[np.float32]
@@ -93,6 +96,7 @@ def fit_router(
     labels: Sequence[str],
     *,
     held_out: tuple[Floats, Sequence[str]],
+    background: Floats | None = None,
     rehearsed: Mapping[str, int] = MappingProxyType({}),
     shape: Shape = LARGE,
     seed: int = 0,
@@ -100,12 +104,15 @@ def fit_router(
 ) -> TrainedRouter:
     """Fits embeddings (n, d) of unit length with n labels; `held_out` is (embeddings (m, d), m labels), m ≥ 0.
 
-    `rehearsed`: how many rows of a label are another router's anchors; the label gets as many anchors again. Held-out
-    rows with labels that are not trained on do not count. Raises `InputError` for fewer than two labels, and for so
-    many that the network would pass `MAX_PARAMETERS`.
+    `background` (b, d) are rows of `base` besides. `rehearsed`: how many rows of a label are another router's anchors;
+    the label gets as many anchors again. Held-out rows with labels that are not trained on do not count. Raises
+    `InputError` for fewer than two labels, and for so many that the network would pass `MAX_PARAMETERS`.
     """
-    x, names = np.ascontiguousarray(embeddings, np.float32), np.unique(np.asarray(labels))
-    y = np.searchsorted(names, np.asarray(labels))
+    x, all_labels = np.asarray(embeddings, np.float32), list(labels)
+    if background is not None and len(background):
+        x, all_labels = np.concatenate([x, background]), [*all_labels, *[BASE] * len(background)]
+    names = np.unique(np.asarray(all_labels))
+    y = np.searchsorted(names, np.asarray(all_labels))
     hidden = _hidden_numbers(len(x), x.shape[1], len(names), shape)
     ensemble = mlp.train_ensemble(
         x, y, len(names), shape.members, hidden, shape.dropout, seed, lambda share: progress(0.9 * share)
@@ -118,8 +125,7 @@ def fit_router(
     known = np.isin(held_labels, names)
     x_held, y_held = np.asarray(held_out[0], np.float32)[known], np.searchsorted(names, held_labels[known])
     logits = raw.logits(x_held) if len(x_held) else np.zeros((0, len(names)))
-    is_base = names == BASE
-    offset = np.where(is_base, _base_offset(float(is_base[y].mean())), 0.0) if is_base.any() else np.zeros(len(names))
+    offset = _base_offset(names, y, list(labels).count(BASE) / max(len(labels), 1))
     probabilities = cross_fitted(logits, y_held, offset)
     temperature = best_temperature(logits, y_held)
     progress(1.0)
@@ -145,8 +151,17 @@ def _hidden_numbers(rows: int, dims: int, labels: int, shape: Shape) -> int:
     return min(wanted, (MAX_PARAMETERS - anchors.MAX_NUMBERS) // (shape.members * (dims + labels + 2)))
 
 
-def _base_offset(share: float) -> float:
-    """What lifts the log odds of `base` from its share of the rows to `BASE_SHARE`, where it has less."""
-    if share >= BASE_SHARE:
-        return 0.0
-    return math.log(BASE_SHARE / (1 - BASE_SHARE)) - math.log(share / (1 - share))
+def _base_offset(names: npt.NDArray[np.str_], y: npt.NDArray[np.intp], share: float) -> npt.NDArray[np.float64]:
+    """What changes the log odds of `base` from its part of all rows to its `share`, or `BASE_SHARE` where that is more.
+
+    One number for each of the labels `names`, 0 for all others.
+    """
+    is_base = names == BASE
+    if not is_base.any():
+        return np.zeros(len(names))
+    prior, trained = max(share, BASE_SHARE), float(is_base[y].mean())
+    return np.where(is_base, _log_odds(prior) - _log_odds(trained), 0.0)
+
+
+def _log_odds(p: float) -> float:
+    return math.log(p / (1 - p))

@@ -45,6 +45,8 @@ class Figures:
     """Of the rows that are `base`'s, those that are sent to it; None where there is none."""
 
     confusion: tuple[tuple[str, str, int], ...]
+    background_share: float | None = None
+    """Of messages that are nobody's, and were not trained on, those that are sent to an adapter; None: not measured."""
 
     def as_dict(self) -> dict[str, Any]:
         """The figures as JSON has them."""
@@ -54,14 +56,21 @@ class Figures:
             "calibration_error": round(self.calibration_error, 6),
             "base_share": round(self.base_share, 6),
             "base_recall": None if self.base_recall is None else round(self.base_recall, 6),
+            "background_share": None if self.background_share is None else round(self.background_share, 6),
             "confusion": [{"adapter": right, "as": chosen, "rows": n} for right, chosen, n in self.confusion],
         }
 
 
-def figures(probabilities: npt.NDArray[Any], labels: Sequence[str], truth: Sequence[str]) -> Figures:
+def figures(
+    probabilities: npt.NDArray[Any],
+    labels: Sequence[str],
+    truth: Sequence[str],
+    background: npt.NDArray[Any] | None = None,
+) -> Figures:
     """From probabilities (n, labels) of n rows whose right labels are `truth`; n ≥ 1.
 
-    A right label that is none of `labels` is always missed.
+    A right label that is none of `labels` is always missed. `background` are the probabilities (b, labels) of messages
+    that are nobody's.
     """
     index = {label: number for number, label in enumerate(labels)}
     right = np.array([index.get(label, -1) for label in truth])
@@ -75,5 +84,8 @@ def figures(probabilities: npt.NDArray[Any], labels: Sequence[str], truth: Seque
         calibration_error=calibration_error(probabilities, right),
         base_share=float(to_base[~is_base].mean()) if (~is_base).any() else 0.0,
         base_recall=float(to_base[is_base].mean()) if is_base.any() else None,
+        background_share=None
+        if background is None or not len(background)
+        else float((background.argmax(axis=1) != index.get(BASE, -2)).mean()),
         confusion=tuple((*pair, rows) for pair, rows in sorted(missed.items(), key=lambda item: (-item[1], item[0]))),
     )

@@ -1,6 +1,7 @@
 """`router train`: rows → a router, put in the pack's place where it is not worse than the one that is there.
 
-Both are judged by the held-out rows, without the prototypes and corrections that would know these.
+Both are judged by the held-out rows, without the prototypes and corrections that would know these, and by background
+messages that neither was trained on.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import numpy.typing as npt
 from dlp_local.core.errors import InputError
 from dlp_local.core.files import temporary_folder
 from dlp_local.core.paths import embeddings_file
+from dlp_local.core.user_message import UserMessage
 from dlp_local.core.values import BASE
 from dlp_local.packs import Pack, open_pack
 from dlp_local.packs.example_rows import read_labelled_rows
@@ -26,6 +29,7 @@ from dlp_local.packs.router import place_router
 from dlp_local.packs.transaction import check_changeable
 from dlp_local.routing import Encoder, MessageRouter, Router
 from dlp_local.routing.embedding_cache import EmbeddingCache
+from dlp_local.training.router.background import Background
 from dlp_local.training.router.data import Split, held_out_texts, pack_rows
 from dlp_local.training.router.fit import TrainedRouter, fit_router
 from dlp_local.training.router.metrics import Figures, figures
@@ -36,6 +40,9 @@ FEWEST = 10
 
 CHUNK = 512
 """Texts that are embedded between two signs of progress."""
+
+MOST_BACKGROUND = 0.05
+"""Of the background messages, those that a router in place may send to adapters, unless the one before sent more."""
 
 FILE_NAME = "router.onnx"
 Floats = npt.NDArray[np.float32]
@@ -84,26 +91,32 @@ def train_pack(folder: Path, files: Sequence[Path], *, force: bool, progress: Pr
     rows = pack_rows(pack, files)
     encoder = _open_encoder(pack)
     held_out = held_out_texts(rows)
-    split = Split.of(rows, held_out, _embed(pack, encoder, list(rows), progress))
+    embed = partial(_embed, pack, encoder, progress)
+    split = Split.of(rows, held_out, embed(list(rows)))
     old = pack.path(manifest.router) if manifest.router else None
     labels = {*manifest.adapters, BASE}
     anchors, anchor_labels = _rehearsal(old, labels, encoder.dims)
     counts = Counter(rows.values())
     trained = {label for label, count in counts.items() if count >= FEWEST} | set(anchor_labels)
-    _check_enough(trained, counts, labels.intersection(Router(old, 1).labels) if old and not force else ())
+    _check_enough(trained, counts, set(Router(old, 1).labels) & set(manifest.adapters) if old and not force else ())
     used = split.only(trained)
+    background = Background.embedded(embed, anchors[[label == BASE for label in anchor_labels]])
+    background = background.away_from(split.of_adapters())
+    is_adapters = [label != BASE for label in anchor_labels]
+    rehearsed = tuple(label for label in anchor_labels if label != BASE)
     router = fit_router(
-        np.concatenate([used.x, anchors]),
-        used.y + anchor_labels,
+        np.concatenate([used.x, anchors[is_adapters]]),
+        used.y + rehearsed,
         held_out=(used.x_held, used.y_held),
-        rehearsed=Counter(anchor_labels),
+        background=background.x,
+        rehearsed=Counter(rehearsed),
         progress=lambda share: progress("training", share),
     )
     examples = {name: [text for text in pack.examples(name) if text not in held_out] for name in manifest.adapters}
     with _temporary_file(router, manifest.encoder.sha256) as new:
-        before = _judge(pack, old, examples, split)
-        after = _judge(pack, new, examples, split)
-        is_better = bool(before and after and after.accuracy >= before.accuracy)
+        before = _judge(pack, old, examples, split, background)
+        after = _judge(pack, new, examples, split, background)
+        is_better = bool(before and after and _is_not_worse(after, before))
         if is_better or force:
             place_router(folder, new, manifest, f"trained by dlp-local on {len(used.y)} rows")
     return Report(
@@ -111,7 +124,7 @@ def train_pack(folder: Path, files: Sequence[Path], *, force: bool, progress: Pr
         held_out=len(split.y_held),
         labels=router.labels,
         left_to_prototypes=tuple(sorted({*rows.values()} - trained)),
-        rehearsed=len(anchor_labels),
+        rehearsed=len(rehearsed),
         before=before,
         after=after,
         in_place=is_better or force,
@@ -125,12 +138,19 @@ def train_file(encoder_of: Path, files: Sequence[Path], out: Path, *, progress: 
     """
     pack = open_pack(encoder_of, only_routing=True)
     rows = {text: label for file in files for text, label in read_labelled_rows(file)}
-    split = Split.of(rows, held_out_texts(rows), _embed(pack, _open_encoder(pack), list(rows), progress))
+    embed = partial(_embed, pack, _open_encoder(pack), progress)
+    split = Split.of(rows, held_out_texts(rows), embed(list(rows)))
+    background = Background.embedded(embed).away_from(split.of_adapters())
     router = fit_router(
-        split.x, split.y, held_out=(split.x_held, split.y_held), progress=lambda share: progress("training", share)
+        split.x,
+        split.y,
+        held_out=(split.x_held, split.y_held),
+        background=background.x,
+        progress=lambda share: progress("training", share),
     )
     _write(router, out / FILE_NAME, pack.manifest.encoder.sha256)
-    after = figures(router.probabilities(split.x_held), router.labels, split.y_held) if split.y_held else None
+    held, nobodys = router.probabilities(split.x_held), router.probabilities(background.x_held)
+    after = figures(held, router.labels, split.y_held, nobodys) if split.y_held else None
     return Report(len(rows), len(split.y_held), router.labels, (), 0, None, after, True)
 
 
@@ -158,8 +178,8 @@ def _open_encoder(pack: Pack) -> Encoder:
     return Encoder(pack.path(manifest.encoder), pack.path(manifest.encoder.tokenizer), threads)
 
 
-def _embed(pack: Pack, encoder: Encoder, texts: list[str], progress: Progress) -> Floats:
-    """Embeddings (n, dims) of the rows, those that were embedded before from the cache."""
+def _embed(pack: Pack, encoder: Encoder, progress: Progress, texts: Sequence[str]) -> Floats:
+    """Embeddings (n, dims) of what the rows ask for, those that were embedded before from the cache."""
 
     def encode(new: Sequence[str]) -> Floats:
         embeddings = np.zeros((len(new), encoder.dims), np.float32)
@@ -169,7 +189,8 @@ def _embed(pack: Pack, encoder: Encoder, texts: list[str], progress: Progress) -
         progress("reading", 1.0)
         return embeddings
 
-    return EmbeddingCache(embeddings_file(pack.manifest.encoder.sha256), encoder.dims).of(texts, encode)
+    requests = [UserMessage.parse(text).routed for text in texts]
+    return EmbeddingCache(embeddings_file(pack.manifest.encoder.sha256), encoder.dims).of(requests, encode)
 
 
 def _rehearsal(router: Path | None, labels: set[str], dims: int) -> tuple[Floats, tuple[str, ...]]:
@@ -189,11 +210,10 @@ def _check_enough(trained: set[str], counts: Counter[str], to_lose: Iterable[str
 
     Its anchors alone do not: trained again on them, the bundled router routes 92.3 % of valid rows rightly, not 98.5 %.
     """
-    if len(trained) < 2:
+    if not trained - {BASE}:
         raise InputError(
-            f"router: training needs {FEWEST} rows each of two adapters, or of one and of base. Messages go to "
-            "adapters with fewer by their examples alone. Give more with --examples FILE.jsonl, or correct routes in "
-            "the chat."
+            f"router: training needs {FEWEST} rows of an adapter. Messages go to adapters with fewer by their examples "
+            "alone. Give more with --examples FILE.jsonl, or correct routes in the chat."
         )
     if few := sorted(label for label in to_lose if counts[label] < FEWEST):
         raise InputError(
@@ -203,8 +223,15 @@ def _check_enough(trained: set[str], counts: Counter[str], to_lose: Iterable[str
         )
 
 
-def _judge(pack: Pack, router: Path | None, examples: Mapping[str, Sequence[str]], split: Split) -> Figures | None:
-    """A router's figures on the held-out rows; None where there are none."""
+def _is_not_worse(after: Figures, before: Figures) -> bool:
+    most = max(before.background_share or 0.0, MOST_BACKGROUND)
+    return after.accuracy >= before.accuracy and (after.background_share or 0.0) <= most
+
+
+def _judge(
+    pack: Pack, router: Path | None, examples: Mapping[str, Sequence[str]], split: Split, background: Background
+) -> Figures | None:
+    """A router's figures on the held-out rows and background messages; None where no row is held out."""
     if not split.y_held:
         return None
     manifest = pack.manifest
@@ -216,4 +243,5 @@ def _judge(pack: Pack, router: Path | None, examples: Mapping[str, Sequence[str]
         examples,
         cache=embeddings_file(manifest.encoder.sha256),
     )
-    return figures(judged.probabilities(split.x_held), judged.labels, split.y_held)
+    nobodys = judged.probabilities(background.x_held)
+    return figures(judged.probabilities(split.x_held), judged.labels, split.y_held, nobodys)

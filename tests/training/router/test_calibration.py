@@ -19,3 +19,8 @@ def test_calibration_error_is_the_gap_between_confidence_and_accuracy():
     probabilities = np.array([[0.9, 0.1]] * 10)
     assert calibration_error(probabilities, np.array([0] * 9 + [1])) == pytest.approx(0, abs=1e-9)
     assert calibration_error(probabilities, np.array([0] * 5 + [1] * 5)) == pytest.approx(0.4)
+
+
+def test_rows_that_are_all_right_do_not_make_a_router_certain():
+    logits = np.array([[3.0, 0.0]] * 200)
+    assert 0.4 < best_temperature(logits, np.zeros(200, np.intp)) < 1

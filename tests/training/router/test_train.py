@@ -12,6 +12,7 @@ from dlp_local.packs.example_rows import read_labelled_rows
 from dlp_local.packs.manifest import read_manifest
 from dlp_local.packs.router import place_router
 from dlp_local.routing import Router
+from dlp_local.training.router.background import background_messages
 from dlp_local.training.router.data import held_out_texts
 from dlp_local.training.router.train import train_file, train_pack
 from tests.support.pack_state import pack_state
@@ -70,7 +71,7 @@ def test_a_router_is_not_replaced_by_one_that_was_shown_less(mine, tmp_path, mad
         elsewhere = write_plain_router(tmp_path / "elsewhere.onnx", sorted((*PROMPTS, BASE)))
         place_router(mine, elsewhere, read_manifest(mine), "made elsewhere")
     before = pack_state(mine)
-    with pytest.raises(InputError, match=r"trained on banking, base, .*--force"):
+    with pytest.raises(InputError, match=r"trained on banking, describe, .*--force"):
         train_pack(mine, [write_rows(tmp_path / "two.jsonl", rows_of(["dates", "sql"]))], force=False, progress=silent)
     assert pack_state(mine) == before
 
@@ -82,14 +83,14 @@ def test_ten_rows_of_two_labels_are_enough_though_some_are_held_out(bundled, tmp
     ten = [row for name in ("sql", "dates") for row in rows_of([name])[:10]]
     few = rows_of(["shell"])[:9]
     report = train_pack(folder, [write_rows(tmp_path / "ten.jsonl", ten + few)], force=True, progress=silent)
-    assert report.labels == ("dates", "sql")
+    assert report.labels == (BASE, "dates", "sql")
     assert report.left_to_prototypes == ("shell",)
     assert report.held_out > 0
 
 
 def test_too_few_rows_are_told(bundled):
     folder = start_pack("fresh", bundled / "backbone.gguf")
-    with pytest.raises(InputError, match="training needs 10 rows each of two adapters"):
+    with pytest.raises(InputError, match="training needs 10 rows of an adapter"):
         train_pack(folder, [], force=False, progress=silent)
 
 
@@ -112,8 +113,61 @@ def test_a_router_for_any_labels_without_a_pack(bundled, tmp_path, rows):
     report = train_file(bundled, [file], tmp_path / "out", progress=silent)
     assert report.after.accuracy > 0.85
     router = Router(tmp_path / "out" / "router.onnx", 1)
-    assert set(router.labels) == {f"label of {name}" for name in (*PROMPTS, BASE)}
+    assert set(router.labels) == {BASE, *(f"label of {name}" for name in (*PROMPTS, BASE))}
     blocked = tmp_path / "blocked"
     blocked.write_text("in the way")
     with pytest.raises(InputError, match=r"blocked.*: cannot be written"):
         train_file(bundled, [file], blocked, progress=silent)
+
+
+EVERYDAY = (
+    "time for bed, good night",
+    "compose a short poem for my daughter's graduation",
+    "what's a quick dinner I can make with chicken and rice?",
+    "who was Marie Curie?",
+    "how tall is the Eiffel Tower?",
+    "my knee hurts after running, any advice?",
+    "plan a weekend in Prague for me",
+    "what's the best way to apologize to a friend?",
+    "can you recommend a science fiction novel?",
+    "I feel overwhelmed at work",
+    "that's great, thank you!",
+    "are you a real person?",
+)
+"""Nobody's, and no background message."""
+
+
+@pytest.mark.parametrize(
+    "base_rows", [(), tuple(f"{hello} {name}" for hello in ("hello", "hi", "hey") for name in "abcd")]
+)
+def test_a_router_trained_on_ten_rows_of_two_adapters_still_sends_everyday_messages_to_base(
+    bundled, tmp_path, base_rows
+):
+    folder = start_pack("fresh", bundled / "backbone.gguf")
+    for name in ("sql", "dates"):
+        add_adapter(folder, bundled / f"{name}.gguf", name)
+    rows = [row for name in ("sql", "dates") for row in rows_of([name])[:10]] + [(text, BASE) for text in base_rows]
+    report = train_pack(folder, [write_rows(tmp_path / "ten.jsonl", rows)], force=True, progress=silent)
+    assert not set(EVERYDAY) & set(background_messages())
+    router = open_pack_router(folder)
+    assert sum(top(router, text) != BASE for text in EVERYDAY) <= 1
+    assert top(router, "good night") == BASE
+    assert report.after.background_share < 0.05
+    assert report.after.base_share == 0
+    assert top(router, "to ISO: the 4th of May 1999") == "dates"
+
+
+def test_one_adapter_is_trained_against_what_is_nobodys(bundled, tmp_path):
+    folder = start_pack("fresh", bundled / "backbone.gguf")
+    add_adapter(folder, bundled / "dates.gguf", "dates")
+    report = train_pack(folder, [write_rows(tmp_path / "ten.jsonl", rows_of(["dates"]))], force=True, progress=silent)
+    assert report.labels == (BASE, "dates")
+
+
+def test_background_messages_that_are_an_adapters_own_are_not_held_against_it(bundled, tmp_path):
+    folder = start_pack("fresh", bundled / "backbone.gguf")
+    add_adapter(folder, bundled / "sql.gguf", "jokes")
+    jokes = [f"tell me a {kind} joke" for kind in ("good", "bad", "short", "long", "dirty", "silly", "funny", "new")]
+    rows = [(text, "jokes") for text in (*jokes, "make me laugh", "another joke please", "do you know a joke?")]
+    train_pack(folder, [write_rows(tmp_path / "jokes.jsonl", rows)], force=True, progress=silent)
+    assert top(open_pack_router(folder), "tell me a joke") == "jokes"

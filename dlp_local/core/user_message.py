@@ -1,0 +1,76 @@
+"""A user's message: what is asked for, and the texts that go along with it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from dlp_local.core.text import fenced
+
+BEGINNING = 1_000
+"""Characters of an attachment that stand for a message without a request."""
+
+_FENCE = re.compile("`{3,}")
+_MENTION = re.compile(r'(?<!\S)@(?:"([^"]+)"|(\S+))')
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A text that goes along with a message: what is piped in, or a file, which has a name."""
+
+    text: str
+    name: str = ""
+
+    def __str__(self) -> str:
+        block = fenced(self.text)
+        return f"{self.name}:\n{block}" if self.name else block
+
+
+@dataclass(frozen=True, slots=True)
+class UserMessage:
+    """A request and its attachments; as text, the attachments are fenced blocks at the end."""
+
+    request: str
+    attachments: tuple[Attachment, ...] = ()
+
+    def __str__(self) -> str:
+        return "\n\n".join(part for part in (self.request, *map(str, self.attachments)) if part)
+
+    @classmethod
+    def parse(cls, text: str) -> UserMessage:
+        """The request and the fenced blocks at the end of a message, whoever wrote it so."""
+        lines, attachments = text.rstrip().split("\n"), list[Attachment]()
+        while (start := _block_start(lines)) is not None:
+            content = "\n".join(lines[start + 1 : -1])
+            lines = lines[:start]
+            name = ""
+            if len(lines) > 1 and lines[-1].endswith(":") and not lines[-2].strip():
+                name = lines.pop()[:-1]
+            attachments.insert(0, Attachment(content, name))
+            while lines and not lines[-1].strip():
+                lines.pop()
+        return cls("\n".join(lines), tuple(attachments)) if attachments else cls(text)
+
+    @property
+    def routed(self) -> str:
+        """What decides where the message goes: the request without the names of its files; without one, what is first.
+
+        The names are `@path` of a file that is attached.
+        """
+        names = {attachment.name for attachment in self.attachments}
+        request = _MENTION.sub(lambda mention: "" if _file_name(mention) in names else mention[0], self.request)
+        if request.strip() or not self.attachments:
+            return request.strip() or self.request
+        return self.attachments[0].text[:BEGINNING]
+
+
+def _block_start(lines: list[str]) -> int | None:
+    """The line that opens the fenced block which the last line closes."""
+    if not lines or not _FENCE.fullmatch(lines[-1]):
+        return None
+    opening = re.compile(f"{lines[-1]}[^`]*")
+    return next((index for index in range(len(lines) - 2, -1, -1) if opening.fullmatch(lines[index])), None)
+
+
+def _file_name(mention: re.Match[str]) -> str:
+    return re.split(r"[/\\]", mention[1] or mention[2])[-1]
