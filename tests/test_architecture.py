@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import dlp_local
+from tools.listing import PAGE, listing
 
 ROOT = Path(dlp_local.__file__).parent.parent
 MAY_IMPORT = {
@@ -144,3 +145,7 @@ def test_the_window_is_imported_without_the_engine_the_router_or_torch():
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=60)
+
+
+def test_the_listing_in_the_docs_is_that_of_the_files():
+    assert listing() in PAGE.read_text("utf-8"), "python -m tools.listing writes it anew"
