@@ -1,7 +1,4 @@
-"""The listing of the code in docs/architecture.md, made of each file's own first line; a test keeps it true.
-
-    python -m tools.listing
-"""
+"""`python -m tools.listing` writes the listing in docs/architecture.md, made of each file's own first line."""
 
 from __future__ import annotations
 
