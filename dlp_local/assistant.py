@@ -11,7 +11,16 @@ from types import TracebackType
 
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
-from dlp_local.core.events import Event, Generated, ReasoningDelta, ReplyDone, RouteChosen, TextDelta, Timings
+from dlp_local.core.events import (
+    Event,
+    Generated,
+    PromptProgress,
+    ReasoningDelta,
+    ReplyDone,
+    RouteChosen,
+    TextDelta,
+    Timings,
+)
 from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.settings import Sampling, Settings
 from dlp_local.core.text import check_message
@@ -182,7 +191,7 @@ class Assistant:
             reasoning=reasoning,
         )
 
-    def warm(self, history: Sequence[Message], *, options: ChatOptions = DEFAULTS) -> Job[None]:
+    def warm(self, history: Sequence[Message], *, options: ChatOptions = DEFAULTS) -> Job[PromptProgress]:
         """Prepares for the next message in idle time."""
         sampling = options.sampling(self.settings.sampling)
         return self._engine.warm([*self._opening(options), *history], sampling.max_tokens)

@@ -22,6 +22,14 @@ class HistoryTrimmed:
 
 
 @dataclass(frozen=True, slots=True)
+class PromptProgress:
+    """How far the computation of a conversation is: `done` of `total` tokens are in the cache."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class TextDelta:
     """The next piece of the answer, in whole characters."""
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from dlp_local.core.events import Generated, HistoryTrimmed, ReasoningDelta, TextDelta
+from dlp_local.core.events import Generated, HistoryTrimmed, PromptProgress, ReasoningDelta, TextDelta
 from dlp_local.core.job import Job
 from dlp_local.core.settings import Sampling
 from dlp_local.core.values import AdapterFile, Message, Mix, Scope
@@ -52,8 +52,12 @@ class Engine(Protocol):
         The reply raises `InputError` for an unknown adapter and for a message that does not fit the context.
         """
 
-    def warm(self, history: Sequence[Message], max_tokens: int) -> Job[None]:
-        """Prepares for the next message after a finished conversation, whose answer may be `max_tokens` long."""
+    def warm(self, history: Sequence[Message], max_tokens: int) -> Job[PromptProgress]:
+        """Prepares for the next message after a finished conversation, whose answer may be `max_tokens` long.
+
+        With an empty conversation, or system prompts alone, it prepares for the first one. What a cancelled job has
+        computed is not computed again.
+        """
 
     def add_adapter(self, adapter: AdapterFile) -> None:
         """Loads an adapter, in place of another one of its name; raises `PackError` where it does not fit."""

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from dlp_local.conversation_turn import Replying
 from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.events import PromptProgress
 from dlp_local.core.job import Job
 from dlp_local.core.values import AdapterChange, AdapterInfo, Message
 
@@ -62,7 +63,7 @@ class AssistantBackend(Replying, Protocol):
     def correct(self, text: str, right: str) -> None:
         """A message, and what is almost the same, belongs to the adapter `right` (or `base`) from now on."""
 
-    def warm(self, history: Sequence[Message], *, options: ChatOptions = ...) -> Job[None]:
+    def warm(self, history: Sequence[Message], *, options: ChatOptions = ...) -> Job[PromptProgress]:
         """Prepares for the next message in idle time."""
 
     def close(self) -> None:

@@ -10,13 +10,13 @@ from itertools import pairwise
 from pathlib import Path
 
 from dlp_local.core import settings
-from dlp_local.core.events import Generated, HistoryTrimmed
+from dlp_local.core.events import Generated, HistoryTrimmed, PromptProgress
 from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.values import AdapterFile, FinishReason, Message, Mix, Scope
 from dlp_local.engine.answer import AnswerReader
 from dlp_local.engine.base import EngineEvent, Reply
 from dlp_local.engine.context_fit import fit
-from dlp_local.engine.local.kv_cache import BRANCH, KVCache
+from dlp_local.engine.local.kv_cache import BRANCH, KVCache, finish
 from dlp_local.engine.local.library import offloads
 from dlp_local.engine.local.llama import Backbone
 from dlp_local.engine.local.memory import check_memory
@@ -135,7 +135,7 @@ class LocalEngine:
         start = len(prompt) - len(turns[-1])
         history_weights = self._mixer.whole_context(mix, scope)
         activations = self._mixer.activations(mix, prompt, start, scope)
-        if not self._cache.compute(turns[:-1], history_weights, len(turns[-1]) + max_tokens, cancellation):
+        if not finish(self._cache.compute(turns[:-1], history_weights, len(turns[-1]) + max_tokens, cancellation)):
             return False
         self._cache.open_branch(history_weights)
         cuts = sorted({start, *(on.position for on in activations if on.position > start), len(prompt)})
@@ -175,17 +175,16 @@ class LocalEngine:
         finally:
             sampler.close()
 
-    def warm(self, history: Sequence[Message], max_tokens: int) -> Job[None]:
+    def warm(self, history: Sequence[Message], max_tokens: int) -> Job[PromptProgress]:
         """See `engine.base.Engine`: computes the history onto the spine."""
         return Job(partial(self._warm, history, max_tokens))
 
     def _warm(
         self, history: Sequence[Message], max_tokens: int, cancellation: Cancellation
-    ) -> Generator[None, None, None]:
+    ) -> Generator[PromptProgress, None, None]:
         self._begin(cancellation)
         prompt, _ = fit(self._prompts, [*history, NEXT_MESSAGE], self.context_size, max_tokens)
-        self._cache.compute(prompt.turns[:-1], {}, 0, cancellation)
-        yield
+        yield from self._cache.compute(prompt.turns[:-1], {}, 0, cancellation)
 
     def add_adapter(self, adapter: AdapterFile) -> None:
         """Loads an adapter into the running engine, in place of another one of that name; raises `PackError`."""

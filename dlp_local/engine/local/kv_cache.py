@@ -10,10 +10,11 @@ was computed token by token, so these numbers are the same to rounding only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
+from dlp_local.core.events import PromptProgress
 from dlp_local.core.job import Cancellation
 from dlp_local.core.values import Weights
 from dlp_local.engine.local.llama import KEPT_HISTORIES, Backbone
@@ -29,6 +30,9 @@ class _History:
     turns: list[tuple[int, ...]] = field(default_factory=list)
     partial: tuple[int, ...] = ()
     """Tokens after the turns: the beginning of the next one, perhaps."""
+
+    is_kept_answer: bool = False
+    """Whether they were computed as an answer, else in batches."""
 
     @property
     def length(self) -> int:
@@ -59,33 +63,46 @@ class KVCache:
         weights: Mapping[str, float],
         room: int,
         cancellation: Cancellation | None = None,
-    ) -> bool:
-        """Makes the history under a mix hold exactly `turns`, computing only what it lacks.
+    ) -> Generator[PromptProgress, None, bool]:
+        """Makes the history under a mix hold exactly `turns`, computing only what it lacks, and tells how far it is.
 
         `weights`: the mix, adapter → weight; {} is the spine. `room`: tokens that will be needed beside the history.
-        Returns False where it was cancelled; whole turns computed so far stay.
+        Returns False where it was cancelled; whole batches computed so far stay.
         """
         history = self._history(weights)
+        self._keep_shared(history, turns)
+        total = sum(map(len, turns))
+        self._make_room(history, total + room)
+        step = self._backbone.batch_size
+        for turn in turns[len(history.turns) :]:
+            for start in range(len(history.partial), len(turn), step):
+                yield PromptProgress(history.end, total)
+                batch = turn[start : start + step]
+                self._set_mix(weights)
+                computed = False
+                try:
+                    computed = self._backbone.decode(batch, history.end, history.sequence, cancellation)
+                finally:
+                    if not computed:
+                        self._drop_from(history, history.end)
+                if not computed:
+                    return False
+                history.partial += batch
+            history.turns.append(turn)
+            history.partial, history.is_kept_answer = (), False
+        yield PromptProgress(history.end, total)
+        return True
+
+    def _keep_shared(self, history: _History, turns: Sequence[tuple[int, ...]]) -> None:
+        """Drops what of a history is not the beginning of these turns."""
         kept = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(history.turns, turns, strict=False)))
         next_turn = turns[kept] if kept < len(turns) and kept == len(history.turns) else ()
         shared = common_prefix(history.partial, next_turn)
+        if not history.is_kept_answer:
+            shared -= shared % self._backbone.batch_size  # within a batch the numbers are those of the whole batch
         if kept < len(history.turns) or shared < len(history.partial):
             history.turns, history.partial = history.turns[:kept], history.partial[:shared]
             self._drop_from(history, history.end)
-        self._make_room(history, sum(map(len, turns)) + room)
-        for turn in turns[len(history.turns) :]:
-            self._set_mix(weights)
-            rest, start, history.partial = turn[len(history.partial) :], history.end, ()
-            computed = False
-            try:
-                computed = self._backbone.decode(rest, start, history.sequence, cancellation)
-            finally:
-                if not computed:
-                    self._drop_from(history, history.length)
-            if not computed:
-                return False
-            history.turns.append(turn)
-        return True
 
     def _history(self, weights: Mapping[str, float]) -> _History:
         """The history under a mix, now the last used one; a new one may take the place of that unused for longest."""
@@ -115,7 +132,7 @@ class KVCache:
     def _drop_from(self, history: _History, position: int) -> None:
         """Forgets a history from a position on; everything, where the model's memory cannot forget a part."""
         if not self._backbone.drop(history.sequence, position):
-            history.turns, history.partial = [], ()
+            history.turns, history.partial, history.is_kept_answer = [], (), False
             self._backbone.drop(history.sequence)
 
     def forget_adapter(self, adapter: str) -> None:
@@ -136,7 +153,7 @@ class KVCache:
         spine = self._history({})
         self._backbone.drop(spine.sequence)
         self._backbone.copy_sequence(BRANCH, spine.sequence)
-        spine.partial = tokens
+        spine.partial, spine.is_kept_answer = tokens, True
         self.close_branch()
 
     def close_branch(self) -> None:
@@ -147,3 +164,12 @@ class KVCache:
 def common_prefix(one: Sequence[int], other: Sequence[int]) -> int:
     """How many tokens two sequences begin with in common."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
+def finish(computation: Generator[PromptProgress, None, bool]) -> bool:
+    """Runs a computation to its end; returns what it returns."""
+    while True:
+        try:
+            next(computation)
+        except StopIteration as end:
+            return bool(end.value)

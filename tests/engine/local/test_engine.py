@@ -379,3 +379,42 @@ def test_without_reuse_a_follow_up_of_base_is_bit_for_bit_the_one_of_a_cold_star
     assert np.array_equal(first_logits(engine, "hello", Mix(), history), first_logits(cold, "hello", Mix(), history))
     engine.close()
     cold.close()
+
+
+LONG_HISTORY = (Message("user", "repeat: " + "one two three " * 60), Message("assistant", "one two three " * 60))
+
+
+def test_warming_tells_how_far_it_is(bundled):
+    engine = open_engine(bundled, batch=64)
+    progress = list(engine.warm(LONG_HISTORY, 16))
+    assert [event.done for event in progress] == [*range(0, progress[-1].total, 64), progress[-1].total]
+    assert list(engine.warm(LONG_HISTORY, 16)) == progress[-1:]
+    engine.close()
+
+
+def test_a_message_sent_while_a_history_is_read_waits_only_for_what_is_left_and_is_answered_as_from_a_cold_start(
+    bundled,
+):
+    engine, cold = (open_engine(bundled, batch=64) for _ in range(2))
+    warming = engine.warm(LONG_HISTORY, 16)
+    while next(warming).done < 192:
+        pass
+    warming.cancel()
+    total = list(cold.warm(LONG_HISTORY, 16))[-1].total
+    mix = Mix.of({"dates": 1.0})
+    seen = []
+    computed = decoded(engine, lambda: seen.append(first_logits(engine, "to ISO: 4 July 1999", mix, LONG_HISTORY)))
+    assert sum(count for count in computed if count > 1) < total - 192 + 60
+    assert np.array_equal(seen[0], first_logits(cold, "to ISO: 4 July 1999", mix, LONG_HISTORY))
+    engine.close()
+    cold.close()
+
+
+def test_before_the_first_message_the_system_prompt_is_computed(bundled):
+    engine = open_engine(bundled)
+    system = Message("system", "You are a helpful assistant. " * 8)
+    done = engine.warm([system], 16).finish()
+    assert done.done == done.total > 30
+    computed = decoded(engine, lambda: ask(engine, "hello", history=[system], sampling=Sampling(max_tokens=1)))
+    assert sum(computed) < 20
+    engine.close()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from dlp_local.core import settings
 from dlp_local.core.errors import DlpLocalError, EngineError
-from dlp_local.core.events import Generated, HistoryTrimmed, ReasoningDelta, TextDelta
+from dlp_local.core.events import Generated, HistoryTrimmed, PromptProgress, ReasoningDelta, TextDelta
 from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.values import AdapterFile, Message, Mix, Scope
 from dlp_local.engine.base import Capabilities, EngineEvent, Reply
@@ -113,11 +113,12 @@ class EngineProcess:
                 if has_text or is_last or self._closed or cancellation.requested:
                     raise
 
-    def _run(self, task: Task, cancellation: Cancellation) -> Generator[None, None, None]:
-        """A task that gives no events."""
+    def _progress(self, task: Task, cancellation: Cancellation) -> Generator[PromptProgress, None, None]:
+        """How far a task is that gives no other events."""
         try:
-            for _ in self._events(task, cancellation):
-                yield
+            for event in self._events(task, cancellation):
+                if isinstance(event, PromptProgress):
+                    yield event
         except ChildDiedError as died:
             raise EngineError(str(died)) from None
 
@@ -133,7 +134,7 @@ class EngineProcess:
             for event in self._events(task, cancellation):
                 if isinstance(event, TextDelta | ReasoningDelta):
                     tokens, first = tokens + 1, first or time.perf_counter()
-                if not isinstance(event, Opened):
+                if not isinstance(event, Opened | PromptProgress):
                     yield event
                 if isinstance(event, Generated):
                     return
@@ -149,18 +150,18 @@ class EngineProcess:
                 error=str(died),
             )
 
-    def warm(self, history: Sequence[Message], max_tokens: int) -> Job[None]:
+    def warm(self, history: Sequence[Message], max_tokens: int) -> Job[PromptProgress]:
         """See `engine.base.Engine`."""
-        return Job(partial(self._run, Warm(tuple(history), max_tokens)))
+        return Job(partial(self._progress, Warm(tuple(history), max_tokens)))
 
     def add_adapter(self, adapter: AdapterFile) -> None:
         """See `engine.base.Engine`; a new child knows it too."""
-        Job(partial(self._run, AddAdapter(adapter))).finish()
+        Job(partial(self._progress, AddAdapter(adapter))).finish()
         self._adapters[adapter.name] = adapter
 
     def remove_adapter(self, name: str) -> None:
         """See `engine.base.Engine`; a new child does not know it either."""
-        Job(partial(self._run, RemoveAdapter(name))).finish()
+        Job(partial(self._progress, RemoveAdapter(name))).finish()
         self._adapters.pop(name, None)
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dlp_local.core import settings
+from dlp_local.core.events import PromptProgress
 from dlp_local.core.values import AdapterFile, Message, Mix, Scope
 from dlp_local.engine.base import EngineEvent
 
@@ -95,7 +96,7 @@ class Opened:
     context_size: int
 
 
-TaskEvent = Opened | EngineEvent
+TaskEvent = Opened | PromptProgress | EngineEvent
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,7 +126,7 @@ class _Server:
             case Warm(history, max_tokens):
                 job = self._engine.warm(history, max_tokens)
                 with cancellation.forwarded(job.cancel):
-                    job.finish()
+                    yield from job
             case AddAdapter(file):
                 self._engine.add_adapter(file)
             case RemoveAdapter(name):
