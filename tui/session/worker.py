@@ -11,7 +11,15 @@ from typing import Any
 
 from dlp_local.conversation_turn import answer_turn, error_text, fail_turn
 from dlp_local.core.errors import DlpLocalError, ExitCode
-from dlp_local.core.events import Event, HistoryTrimmed, ReasoningDelta, ReplyDone, RouteChosen, TextDelta
+from dlp_local.core.events import (
+    Event,
+    HistoryTrimmed,
+    PromptProgress,
+    ReasoningDelta,
+    ReplyDone,
+    RouteChosen,
+    TextDelta,
+)
 from dlp_local.core.job import Job as Running
 from dlp_local.history.open_conversation import OpenConversation
 from tui.messages import PackUpdated
@@ -40,7 +48,7 @@ class AssistantWorker:
         self._lock = threading.RLock()
         self._queue = JobQueue(self._lock)
         self._reply: Running[Event] | None = None
-        self._warming: Running[None] | None = None
+        self._warming: Running[PromptProgress] | None = None
         self._thread = threading.Thread(target=self._work, name="assistant", daemon=True)
 
     def start(self) -> None:
@@ -229,11 +237,11 @@ class AssistantWorker:
         with self._lock:
             if self._queue or self._queue.closed or conversation is not self._state.conversation:
                 return
-            self._warming = assistant.warm(
+            warming = self._warming = assistant.warm(
                 conversation.history_messages(conversation.tip), options=conversation.options
             )
         try:
-            self._warming.finish()
+            warming.finish()
         except Exception:
             # It only saves time: what is really wrong shows itself, with words, at the next reply.
             _log.debug("warming failed", exc_info=True)
