@@ -42,12 +42,13 @@ def chat(
     def change_options(before: ChatOptions) -> ChatOptions:
         return ChatOptions.checked(own, base or before)
 
+    change = change_options if own or base else None
     if plain or os.environ.get("TERM") == "dumb":
         from tui.views.plain import run_plain
 
-        raise typer.Exit(run_plain(settings, resume=resume, number=number, change_options=change_options))
+        raise typer.Exit(run_plain(settings, resume=resume, number=number, change_options=change))
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError("chat needs a terminal. Use `dlp-local ask` in scripts and pipes, or `chat --plain`.")
     from tui import run_chat
 
-    raise typer.Exit(run_chat(settings, resume=resume, number=number, change_options=change_options))
+    raise typer.Exit(run_chat(settings, resume=resume, number=number, change_options=change))
