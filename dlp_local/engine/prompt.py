@@ -145,8 +145,8 @@ class PromptBuilder:
         except EngineError:  # it takes no conversation that ends with an answer
             return self._begun(messages)
         last = f"{rendered.marks.end}{len(rendered.messages) - 1}{rendered.marks.number_end}"
-        text, found, _ = rendered.text.rpartition(last)
-        if not found:
+        text, mark, _ = rendered.text.rpartition(last)
+        if not mark:
             return self._begun(messages)
         return Prompt(self._turns(Rendered(text, rendered.marks, rendered.messages)), "")
 

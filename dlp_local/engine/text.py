@@ -38,10 +38,10 @@ class StopStrings:
         if self.hit:
             return ""
         self._held += text
-        found = [at for stop in self._stops if (at := self._held.find(stop)) >= 0]
-        if found:
+        positions = [at for stop in self._stops if (at := self._held.find(stop)) >= 0]
+        if positions:
             self.hit = True
-            safe, self._held = self._held[: min(found)], ""
+            safe, self._held = self._held[: min(positions)], ""
             return safe
         cut = len(self._held) - held_back(self._held, self._stops)
         safe, self._held = self._held[:cut], self._held[cut:]

@@ -35,10 +35,10 @@ def adapter_memory(options: settings.Engine) -> int:
 
 def _number(values: Mapping[str, Value], key: str, default: int) -> int:
     """A whole number of the header; of a list, with one for each layer, the largest."""
-    given = values[key].value if key in values else default
-    if isinstance(given, tuple):
-        given = max((n for n in given if isinstance(n, int)), default=default)
-    return given if isinstance(given, int) else default
+    number = values[key].value if key in values else default
+    if isinstance(number, tuple):
+        number = max((n for n in number if isinstance(n, int)), default=default)
+    return number if isinstance(number, int) else default
 
 
 def _architecture(values: Mapping[str, Value]) -> str:
