@@ -9,8 +9,8 @@ The recipe, measured on CLINC150 and BANKING77 (a tenth of the training rows hel
 - A kernel density over anchors (`anchors`), added to the logits: +0.4 points on BANKING77, where rows are few and much
   alike, and better out-of-scope recall.
 - The temperature of held-out rows (`calibration`), folded into the weights.
-- Background messages, which are nobody's, are rows of `base`; then its prior is set to its share of the other rows,
-  `BASE_SHARE` at least.
+- Background messages, which are nobody's, are rows of `base`; its prior is then set to `BASE_SHARE`, for how many rows
+  of `base` a person gives says nothing of how many messages are nobody's. Without them it is raised to that at least.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ FEWEST_HIDDEN = 128
 """A member has a hidden number for `ROWS_PER_HIDDEN` rows, these at least and `Shape.hidden` at most."""
 
 BASE_SHARE = 0.15
-"""Of all messages, those that belong to no adapter, at least."""
+"""Of all messages, those that belong to no adapter."""
 
 KERNEL_WEIGHT = 0.3
 
@@ -125,7 +125,7 @@ def fit_router(
     known = np.isin(held_labels, names)
     x_held, y_held = np.asarray(held_out[0], np.float32)[known], np.searchsorted(names, held_labels[known])
     logits = raw.logits(x_held) if len(x_held) else np.zeros((0, len(names)))
-    offset = _base_offset(names, y, list(labels).count(BASE) / max(len(labels), 1))
+    offset = _base_offset(names, y, is_share_known=background is None)
     probabilities = cross_fitted(logits, y_held, offset)
     temperature = best_temperature(logits, y_held)
     progress(1.0)
@@ -151,15 +151,16 @@ def _hidden_numbers(rows: int, dims: int, labels: int, shape: Shape) -> int:
     return min(wanted, (MAX_PARAMETERS - anchors.MAX_NUMBERS) // (shape.members * (dims + labels + 2)))
 
 
-def _base_offset(names: npt.NDArray[np.str_], y: npt.NDArray[np.intp], share: float) -> npt.NDArray[np.float64]:
-    """What changes the log odds of `base` from its part of all rows to its `share`, or `BASE_SHARE` where that is more.
+def _base_offset(names: npt.NDArray[np.str_], y: npt.NDArray[np.intp], is_share_known: bool) -> npt.NDArray[np.float64]:
+    """What changes the log odds of `base` from its part of the rows to `BASE_SHARE`; 0 for all other labels.
 
-    One number for each of the labels `names`, 0 for all others.
+    Where the rows are known to be as messages are, a greater part stays as it is.
     """
     is_base = names == BASE
     if not is_base.any():
         return np.zeros(len(names))
-    prior, trained = max(share, BASE_SHARE), float(is_base[y].mean())
+    trained = float(is_base[y].mean())
+    prior = max(BASE_SHARE, trained) if is_share_known else BASE_SHARE
     return np.where(is_base, _log_odds(prior) - _log_odds(trained), 0.0)
 
 
