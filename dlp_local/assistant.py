@@ -31,6 +31,9 @@ from dlp_local.packs.adapters import add_adapter, remove_adapter, set_adapter
 from dlp_local.packs.transaction import check_changeable
 from dlp_local.routing import MessageRouter
 
+MOST_EXAMPLES = 4
+"""Messages to try that are taken from the adapters' examples."""
+
 DEFAULTS = ChatOptions()
 """Everything as the settings have it."""
 
@@ -91,8 +94,11 @@ class Assistant:
 
     @property
     def examples(self) -> tuple[str, ...]:
-        """Messages to try."""
-        return self._pack.manifest.examples
+        """Messages to try: those that the pack names, or else the first example of each of some adapters."""
+        if self._pack.manifest.examples:
+            return self._pack.manifest.examples
+        first = [text for name in self.adapters for text in self._pack.examples(name)[:1]]
+        return tuple(first[:MOST_EXAMPLES])
 
     @property
     def adapters(self) -> tuple[str, ...]:

@@ -5,9 +5,14 @@ import sys
 import time
 
 import pytest
+import tomlkit
 
 import tui
 from dlp_local.core.settings import Settings
+from dlp_local.history import History
+from dlp_local.opening import open_assistant
+from dlp_local.packs import open_pack
+from dlp_local.packs.create import copy_pack
 from tests.support.fakes import FakeAssistant, Gate, loading
 from tests.tui.window import window
 from tui.app import ChatApp
@@ -51,3 +56,28 @@ async def test_what_there_is_to_say_of_the_pack_is_said_when_it_is_open():
     fake.notices = ("4096 tokens are asked for", "this is the small pack")
     async with window(fake) as w:
         await w.sees("4096 tokens are asked for", "this is the small pack")
+
+
+@pytest.mark.parametrize("opened", ["with the window", "later"])
+async def test_a_conversation_that_another_pack_answered_in_says_so(opened):
+    history = History(None)
+    number = history.start()
+    history.finish(history.add_turn(number, None, "first", "mine").id, "one", None)
+    async with window(FakeAssistant(), history=history, number=number if opened == "with the window" else None) as w:
+        if opened == "later":
+            await w.say(f"/open {number}")
+        await w.sees("with the pack mine.", "/pack mine lets it answer")
+        await w.press("ctrl+n")
+        await w.say_and_wait("hello", "a fine answer")
+        assert w.session.other_pack == ""
+
+
+async def test_a_pack_of_ones_own_opens_with_its_name_its_adapters_and_messages_to_try(bundled, tmp_path):
+    pack = copy_pack("mine", bundled)
+    manifest = tomlkit.parse((pack / "pack.toml").read_text("utf-8"))
+    for name in ("greeting", "examples"):
+        manifest.pop(name, None)
+    (pack / "pack.toml").write_text(tomlkit.dumps(manifest), "utf-8")
+    first = open_pack(pack).examples("banking")[0]
+    async with window(lambda: open_assistant(Settings(), pack), size=(120, 40)) as w:
+        await w.sees("mine: banking, dates", "Try for example", first)

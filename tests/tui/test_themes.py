@@ -3,11 +3,12 @@
 import pytest
 
 from dlp_local.core.errors import InputError
-from dlp_local.core.settings import Ui
+from dlp_local.core.settings import Ui, load_settings
 from dlp_local.history import History
 from tests.support.fakes import Answer, FakeAssistant
+from tests.tui.window import window
 from tui.app import ChatApp
-from tui.themes import HIGH_CONTRAST, theme
+from tui.themes import HIGH_CONTRAST, keep_theme, theme
 
 
 def luminance(colour):
@@ -30,6 +31,30 @@ async def test_a_theme_of_the_settings_is_taken(name):
         await pilot.pause()
         assert app.theme == name
     app.session.close()
+
+
+@pytest.mark.asyncio
+async def test_a_theme_that_was_chosen_is_kept_and_the_rest_of_the_file_stays(tmp_path, monkeypatch):
+    file = tmp_path / "config.toml"
+    file.write_text('# mine\nsystem = "x"\n\n[ui]\nkeys = { new = "f9" }\n', "utf-8")
+    monkeypatch.setenv("DLP_LOCAL_CONFIG", str(file))
+    async with window(FakeAssistant()) as w:
+        await w.say("/theme high-contrast")
+        await w.until(lambda: load_settings().ui.theme == "high-contrast")
+    assert file.read_text("utf-8").startswith('# mine\nsystem = "x"\n')
+    assert load_settings().ui.keys == {"new": "f9"}
+
+
+def test_a_theme_is_kept_where_there_was_no_file_and_a_broken_file_is_left(tmp_path, monkeypatch):
+    monkeypatch.setenv("DLP_LOCAL_CONFIG", str(tmp_path / "new" / "config.toml"))
+    keep_theme("textual-light")
+    assert load_settings().ui.theme == "textual-light"
+    broken = tmp_path / "broken.toml"
+    broken.write_text("ui = 1\n", "utf-8")
+    monkeypatch.setenv("DLP_LOCAL_CONFIG", str(broken))
+    with pytest.raises(InputError, match="cannot be kept"):
+        keep_theme("textual-light")
+    assert broken.read_text("utf-8") == "ui = 1\n"
 
 
 def test_an_unknown_theme_is_told_with_those_there_are():

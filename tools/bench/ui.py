@@ -95,7 +95,9 @@ def slowest_key(data: Path) -> float:
     window = Window(data)
     try:
         window.seconds_until("ready", window.started)
-        window.press("/mix base\rgo on\r")
+        window.press("/mix base\r")
+        window.seconds_until("pinned")
+        window.press("go on\r")
         window.seconds_until("generating")
         slowest = 0.0
         for _ in range(20):
@@ -111,7 +113,9 @@ def window_speed(data: Path) -> float:
     window = Window(data)
     try:
         window.seconds_until("ready", window.started)
-        window.press("/mix base\rgo on\r")
+        window.press("/mix base\r")
+        window.seconds_until("pinned")
+        window.press("go on\r")
         window.seconds_until("first token")
         time.sleep(0.3)
     finally:

@@ -65,6 +65,7 @@ class ChatScreen(DialogHost):
         self._view = session.view()
         self._marked: int | None = None
         self._notice = ""
+        self._view_checked = False
         self._leaving = False
 
     def compose(self) -> ComposeResult:
@@ -91,6 +92,9 @@ class ChatScreen(DialogHost):
         self.query_one(StatusLine).show(status)
         self.query_one(Transcript).show_status(status)
         self.query_one(Composer).allow_sending(status.phase != "failed")
+        if status.name and not self._view_checked:
+            self._view_checked = True
+            self._tell_other_pack()
         if status.notice and status.notice != self._notice:
             self._notice = status.notice
             self.show_error(InputError(status.notice))
@@ -126,9 +130,15 @@ class ChatScreen(DialogHost):
             composer.end_edit()
             composer.fill("")
             self._requests.add(partial(self._offer_draft, view.number))
+            self._tell_other_pack()
         transcript = self.query_one(Transcript)
         await transcript.show_path(view.turns)
         await self._mark(None)
+
+    def _tell_other_pack(self) -> None:
+        """A conversation that another pack answered in."""
+        if pack := self.session.other_pack:
+            self.show_message(f"This conversation was held with the pack {pack}.\n/pack {pack} lets it answer again.")
 
     # ---- drafts ----
 

@@ -1,4 +1,4 @@
-"""F1: every key that is bound, read from textual's own table, so that it cannot go stale, and every command."""
+"""F1: the chat's own keys, read from textual's table of what is bound so that none goes stale, and every command."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def key_name(key: str) -> str:
     return "+".join(_NAMES.get(part, part.capitalize()) for part in key.split("+"))
 
 
-def key_table(bindings: Mapping[str, ActiveBinding], *, shown: bool) -> list[tuple[str, str]]:
-    """The keys and what they do; `shown` picks the chat's own, else those of editing."""
+def key_table(bindings: Mapping[str, ActiveBinding]) -> list[tuple[str, str]]:
+    """The chat's own keys and what they do; those of editing are as everywhere."""
     table: dict[str, list[str]] = {}
     for key, active in sorted(bindings.items(), key=lambda item: _place(item[1])):
-        if active.binding.show is shown:
+        if active.binding.show:
             table.setdefault(active.binding.description, []).append(key_name(key))
     return [(", ".join(keys), description) for description, keys in table.items()]
 
@@ -54,9 +54,8 @@ class HelpScreen(ModalScreen[None]):
     def __init__(self, bindings: Mapping[str, ActiveBinding]) -> None:
         super().__init__()
         self._tables = {
-            "Chat": key_table(bindings, shown=True),
+            "Keys": key_table(bindings),
             "Commands": [(str(command), command.help) for command in COMMANDS],
-            "Writing": key_table(bindings, shown=False),
         }
 
     def compose(self) -> ComposeResult:

@@ -69,6 +69,13 @@ class Session:
         """The answered turns of the shown path, as the assistant gets them."""
         return self.conversation.history_messages(self.conversation.tip)
 
+    @property
+    def other_pack(self) -> str:
+        """The pack that answered in the open conversation last, where it is not the one that answers now."""
+        path = self.conversation.path()
+        pack = path[-1].pack if path else ""
+        return pack if self.status.name and pack != self.status.name else ""
+
     def view(self) -> ConversationView:
         """The conversation as it is to be shown."""
         return self._state.view()

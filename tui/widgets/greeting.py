@@ -21,8 +21,9 @@ class Greeting(Vertical):
         yield Static("", id="examples", markup=False)
 
     def show(self, status: Status) -> None:
-        """The pack's words come when it is loaded."""
+        """The pack's words come when it is loaded; one that has none is named, with its adapters."""
         about = {"loading": "Loading the pack; you can write already.", "failed": "No pack is loaded."}
-        self.query_one("#about", Static).update(visible(about.get(status.phase, status.greeting)))
+        greeting = status.greeting or f"{status.name}: {', '.join(status.adapters) or 'no adapters yet'}."
+        self.query_one("#about", Static).update(visible(about.get(status.phase, greeting)))
         self.query_one("#section", Static).update("Try for example" if status.examples else "")
         self.query_one("#examples", Static).update(visible("\n".join(status.examples)))

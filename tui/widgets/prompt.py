@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from functools import partial
 from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
-from textual.timer import Timer
 from textual.widgets import TextArea
 
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -63,7 +64,7 @@ class Prompt(TextArea):
         self.border_subtitle = "Enter sends · Ctrl+J new line · Esc stops · F1 help"
         self._last_key = 0.0
         self._lines_in_burst = 0
-        self._held_send: Timer | None = None
+        self._held_send: asyncio.TimerHandle | None = None
         self._chord_begun = False
 
     def action_send(self) -> None:
@@ -146,12 +147,14 @@ class Prompt(TextArea):
         if self._lines_in_burst:
             self.insert("\n")
         else:
-            self._held_send = self.set_timer(2 * BURST, lambda: self._release(newline=False))
+            # Not by `set_timer`: on a busy machine textual leaves out a call that is late when its timer starts.
+            release = partial(self._release, newline=False)
+            self._held_send = asyncio.get_running_loop().call_later(2 * BURST, self.call_next, release)
         self._lines_in_burst += 1
 
     def _release(self, *, newline: bool) -> None:
         if self._held_send:
-            self._held_send.stop()
+            self._held_send.cancel()
             self._held_send = None
             if newline:
                 self.insert("\n")
