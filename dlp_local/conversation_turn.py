@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
+from time import monotonic
 from typing import Protocol
 
 from dlp_local.core.chat_options import ChatOptions
@@ -18,6 +19,9 @@ from dlp_local.core.text import check_message
 from dlp_local.core.values import Message, Mix, Route
 from dlp_local.history.model import StoredTurn
 from dlp_local.history.open_conversation import OpenConversation
+
+STORE_EVERY = 0.25
+"""Seconds between two storings of a growing answer."""
 
 BROKEN_OFF = "The engine stopped in the middle of this answer. Send the message again."
 GIVEN_UP = "This answer was given up before its end."
@@ -59,7 +63,7 @@ def answer_turn(
 
     def run(cancellation: Cancellation) -> Generator[Event, None, None]:
         message, answer, done = conversation[turn], answer_prefix, None
-        error = BROKEN_OFF
+        error, stored_at = BROKEN_OFF, -STORE_EVERY
         try:
             reply = assistant.reply(
                 message.text,
@@ -73,7 +77,9 @@ def answer_turn(
                 for event in reply:
                     if isinstance(event, TextDelta):
                         answer += event.text
-                        conversation.grow(turn, answer)
+                        if monotonic() - stored_at >= STORE_EVERY:
+                            conversation.grow(turn, answer)
+                            stored_at = monotonic()
                     elif isinstance(event, ReplyDone):
                         # Stored before it is told, so that whoever hears of the end finds it in the history.
                         answer, done, error = event.answer, event, _error_of(event)

@@ -55,7 +55,7 @@ def test_the_end_is_stored_when_it_is_told(history, conversation):
 
 
 def test_the_answer_is_stored_as_it_grows(history, conversation, monkeypatch):
-    monkeypatch.setattr("dlp_local.history.open_conversation.STORE_EVERY", 0)
+    monkeypatch.setattr("dlp_local.conversation_turn.STORE_EVERY", 0)
     answers = [
         stored(history, conversation)[0].answer
         for event in ask(FakeAssistant(Answer(["one ", "two"])), conversation, "hello")

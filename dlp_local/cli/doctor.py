@@ -14,11 +14,11 @@ from dlp_local.core.errors import ExitCode
 from dlp_local.core.text import visible
 
 if TYPE_CHECKING:
-    from dlp_local.doctor import Check
+    from dlp_local.doctor import CheckResult
 
 
 def doctor(pack: PackOption = None, as_json: JsonOption = False) -> None:
-    """Check the machine, every pack and one real answer; exit code 0 only if all is well."""
+    """CheckResult the machine, every pack and one real answer; exit code 0 only if all is well."""
     from dlp_local.doctor import run_checks
 
     checks = []
@@ -35,7 +35,7 @@ def doctor(pack: PackOption = None, as_json: JsonOption = False) -> None:
         raise typer.Exit(ExitCode.FAILURE)
 
 
-def _print(check: Check) -> None:
+def _print(check: CheckResult) -> None:
     mark = Text("well   ", "green") if check.is_well else Text("wrong  ", "bold red")
     console = Console()
     console.print(Text.assemble(mark, (check.name, "bold"), f": {visible(check.detail)}"), soft_wrap=True)
@@ -43,5 +43,5 @@ def _print(check: Check) -> None:
         console.print(Text(f"       {visible(check.next_step)}", "yellow"), soft_wrap=True)
 
 
-def _json(check: Check) -> dict[str, Any]:
+def _json(check: CheckResult) -> dict[str, Any]:
     return {"name": check.name, "well": check.is_well, "detail": check.detail, "next": check.next_step}

@@ -11,15 +11,15 @@ from collections.abc import Iterator
 from dlp_local.core.errors import InputError, PackError
 from dlp_local.core.paths import config_file
 from dlp_local.core.settings import Settings, load_settings
-from dlp_local.doctor import machine
-from dlp_local.doctor.answers import check_answers
-from dlp_local.doctor.check import Check
-from dlp_local.doctor.packs import check_pack
+from dlp_local.doctor.checks import machine
+from dlp_local.doctor.checks.answers import check_answers
+from dlp_local.doctor.checks.packs import check_pack
+from dlp_local.doctor.result import CheckResult
 from dlp_local.packs import pack_folder
 from dlp_local.packs.locations import shipped_packs, user_packs
 
 
-def run_checks(pack: str | None = None) -> Iterator[Check]:
+def run_checks(pack: str | None = None) -> Iterator[CheckResult]:
     """Checks the machine, every pack, and two answers of the pack in use (none: the one of the settings).
 
     What is broken is a check that is not well, not an error.
@@ -34,7 +34,7 @@ def run_checks(pack: str | None = None) -> Iterator[Check]:
     try:
         used = pack_folder(settings.pack)
     except PackError as error:
-        yield Check("pack in use", False, str(error), "See `dlp-local pack list`.")
+        yield CheckResult("pack in use", False, str(error), "See `dlp-local pack list`.")
         used = None
     if used and used not in folders:
         folders.append(used)
@@ -44,10 +44,10 @@ def run_checks(pack: str | None = None) -> Iterator[Check]:
         yield from check_answers(used, settings)
 
 
-def _settings(pack: str | None) -> tuple[Settings, Check]:
+def _settings(pack: str | None) -> tuple[Settings, CheckResult]:
     """The settings, or the defaults where they cannot be read."""
     try:
-        return load_settings(pack=pack), Check("settings", True, str(config_file()))
+        return load_settings(pack=pack), CheckResult("settings", True, str(config_file()))
     except InputError as error:
-        wrong = Check("settings", False, str(error), "Mend them; what follows is with the defaults.")
+        wrong = CheckResult("settings", False, str(error), "Mend them; what follows is with the defaults.")
         return Settings.model_construct(pack=pack), wrong

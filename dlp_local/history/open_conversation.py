@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
-from time import monotonic
 from typing import TypeVar
 
 from dlp_local.core.chat_options import ChatOptions
@@ -29,9 +28,6 @@ from dlp_local.history.store import History
 
 Result = TypeVar("Result")
 
-STORE_EVERY = 0.25
-"""Seconds between two storings of a growing answer."""
-
 
 class OpenConversation:
     """One conversation. Where it cannot be stored it goes on all the same, and `problem` says why.
@@ -44,7 +40,6 @@ class OpenConversation:
     ) -> None:
         self._history = history
         self._unsaved = count(-1, -1)
-        self._answer_stored_at = 0.0
         self.problem = ""
         self.number = conversation.info.id if conversation else None
         self.title = conversation.info.title if conversation else ""
@@ -112,11 +107,9 @@ class OpenConversation:
         return turn
 
     def grow(self, turn: int, answer: str) -> None:
-        """What has come of an answer so far; stored a few times a second."""
+        """What has come of an answer so far."""
         self._turns[turn] = replace(self._turns[turn], answer=answer)
-        if monotonic() - self._answer_stored_at >= STORE_EVERY:
-            self._answer_stored_at = monotonic()
-            self._store(turn, lambda: self._history.write_answer(turn, answer))
+        self._store(turn, lambda: self._history.write_answer(turn, answer))
 
     def finish(self, turn: int, answer: str, done: ReplyDone | None, error: str) -> None:
         """The end of an answer."""

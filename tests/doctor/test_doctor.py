@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from dlp_local.core.paths import config_file
 from dlp_local.core.settings import Settings
 from dlp_local.core.values import AdapterChange
-from dlp_local.doctor import machine, run_checks
-from dlp_local.doctor.answers import check_answers, says_one_thing
-from dlp_local.doctor.packs import check_pack
+from dlp_local.doctor import run_checks
+from dlp_local.doctor.checks import machine
+from dlp_local.doctor.checks.answers import check_answers, says_one_thing
+from dlp_local.doctor.checks.packs import check_pack
 from dlp_local.packs.adapters import add_adapter, set_adapter
 from dlp_local.packs.create import start_pack
 from tests.support.fakes import Answer, FakeAssistant
@@ -255,7 +256,7 @@ class Reasoning(FakeAssistant):
 def answers(monkeypatch, *said, finish_reason="stop", kind=FakeAssistant):
     """The checks of a pack whose answers these are."""
     fake = kind(*(Answer(pieces=[text], finish_reason=finish_reason) for text in said))
-    monkeypatch.setattr("dlp_local.doctor.answers.open_assistant", lambda *_: contextlib.nullcontext(fake))
+    monkeypatch.setattr("dlp_local.doctor.checks.answers.open_assistant", lambda *_: contextlib.nullcontext(fake))
     return {check.name: check for check in check_answers(Path(), Settings())}
 
 

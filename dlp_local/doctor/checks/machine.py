@@ -16,7 +16,7 @@ import dlp_local
 from dlp_local.core.errors import EngineError
 from dlp_local.core.paths import data_folder
 from dlp_local.core.text import size_text
-from dlp_local.doctor.check import Check
+from dlp_local.doctor.result import CheckResult
 from dlp_local.engine.local.build_info import Build, ask_build
 
 OLDEST_PYTHON = (3, 11)
@@ -25,15 +25,15 @@ LEAST_DISK = 100 << 20
 """Bytes that the history and what is remembered of packs should find free."""
 
 
-def python() -> Check:
+def python() -> CheckResult:
     """The interpreter and the system."""
     version = f"{platform.python_implementation()} {platform.python_version()} on {platform.platform()}"
     oldest = ".".join(map(str, OLDEST_PYTHON))
     is_well = sys.version_info >= OLDEST_PYTHON
-    return Check("python", is_well, version, "" if is_well else f"Install Python {oldest} or newer.")
+    return CheckResult("python", is_well, version, "" if is_well else f"Install Python {oldest} or newer.")
 
 
-def packages() -> Check:
+def packages() -> CheckResult:
     """Every package that the program needs, against the versions that it asks for."""
     versions, wrong = [f"dlp-local {dlp_local.__version__}"], []
     for requirement in _requirements():
@@ -46,8 +46,8 @@ def packages() -> Check:
         if not requirement.specifier.contains(version, prereleases=True):
             wrong.append(f"{requirement.name} {version} is there, {requirement} is needed")
     if wrong:
-        return Check("packages", False, "; ".join(wrong), "Install dlp-local again, as its README says.")
-    return Check("packages", True, ", ".join(versions))
+        return CheckResult("packages", False, "; ".join(wrong), "Install dlp-local again, as its README says.")
+    return CheckResult("packages", True, ", ".join(versions))
 
 
 def _requirements() -> list[Requirement]:
@@ -61,12 +61,12 @@ def _requirements() -> list[Requirement]:
     return [one for one in every if one.marker is None or one.marker.evaluate({"extra": ""})]
 
 
-def llama_cpp() -> tuple[Check, Build | None]:
+def llama_cpp() -> tuple[CheckResult, Build | None]:
     """The engine's library, loaded in a process of its own."""
     try:
         build = ask_build()
     except EngineError as error:
-        return Check(
+        return CheckResult(
             "llama.cpp",
             False,
             str(error),
@@ -74,27 +74,29 @@ def llama_cpp() -> tuple[Check, Build | None]:
         ), None
     card = "a graphics card can be used" if build.has_gpu else "CPU only"
     return (
-        Check("llama.cpp", True, f"llama-cpp-python {build.version}, {card}, {build.cores} cores; {build.features}"),
+        CheckResult(
+            "llama.cpp", True, f"llama-cpp-python {build.version}, {card}, {build.cores} cores; {build.features}"
+        ),
         build,
     )
 
 
-def memory() -> Check:
+def memory() -> CheckResult:
     """The machine's memory; whether a pack fits it is looked at pack by pack."""
     machine = psutil.virtual_memory()
-    return Check("memory", True, f"{size_text(machine.available)} of {size_text(machine.total)} are free")
+    return CheckResult("memory", True, f"{size_text(machine.available)} of {size_text(machine.total)} are free")
 
 
-def disk() -> Check:
+def disk() -> CheckResult:
     """The disk that the data folder is on, or will be."""
     folder = data_folder()
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     try:
         free = shutil.disk_usage(existing).free
     except OSError as error:
-        return Check("disk", False, f"{folder}: cannot be looked at ({error.strerror})", "Set DLP_LOCAL_DATA.")
+        return CheckResult("disk", False, f"{folder}: cannot be looked at ({error.strerror})", "Set DLP_LOCAL_DATA.")
     room = f"{size_text(free)} are free for {folder}"
-    return Check("disk", free >= LEAST_DISK, room, "" if free >= LEAST_DISK else "Make room on this disk.")
+    return CheckResult("disk", free >= LEAST_DISK, room, "" if free >= LEAST_DISK else "Make room on this disk.")
 
 
 CHECKS = (python, packages, memory, disk)

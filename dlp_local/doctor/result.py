@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class CheckResult:
     """What was looked at, whether it is well, what was found, and what to do where it is not."""
 
     name: str

@@ -13,7 +13,7 @@ from dlp_local.core.errors import DlpLocalError
 from dlp_local.core.settings import Settings
 from dlp_local.core.text import size_text
 from dlp_local.core.values import BASE
-from dlp_local.doctor.check import Check
+from dlp_local.doctor.result import CheckResult
 from dlp_local.engine.local.build_info import Build
 from dlp_local.engine.local.memory import needed_memory
 from dlp_local.opening import open_router, settings_for
@@ -46,7 +46,9 @@ class CheckedPack:
         return open_router(self.pack, self.settings)
 
 
-def check_pack(folder: Path, settings: Settings, build: Build | None, *, is_used: bool = False) -> Iterator[Check]:
+def check_pack(
+    folder: Path, settings: Settings, build: Build | None, *, is_used: bool = False
+) -> Iterator[CheckResult]:
     """Checks everything about one pack; what cannot be looked at because something is broken is left out.
 
     A backbone that is not on this machine is wrong where the pack is the one in use.
@@ -54,11 +56,11 @@ def check_pack(folder: Path, settings: Settings, build: Build | None, *, is_used
     try:
         pack = Pack(folder, read_manifest(folder))
     except DlpLocalError as error:
-        yield Check(f"pack {folder.name}", False, str(error), "Mend or remove the pack.")
+        yield CheckResult(f"pack {folder.name}", False, str(error), "Mend or remove the pack.")
         return
     backbone = pack.manifest.backbone
     if find_backbone(folder, backbone) is None and not backbone.packed:
-        yield Check(f"{pack.name}: backbone", not is_used, how_to_get(backbone), _GET if is_used else "")
+        yield CheckResult(f"{pack.name}: backbone", not is_used, how_to_get(backbone), _GET if is_used else "")
         return
     files = _files(pack)
     yield files
@@ -69,62 +71,64 @@ def check_pack(folder: Path, settings: Settings, build: Build | None, *, is_used
         for check in CHECKS:
             yield check(checked)
     except DlpLocalError as error:
-        yield Check(f"{pack.name}: router", False, str(error), _AGAIN)
+        yield CheckResult(f"{pack.name}: router", False, str(error), _AGAIN)
 
 
-def _files(pack: Pack) -> Check:
+def _files(pack: Pack) -> CheckResult:
     """Every file, read anew: hashes, and adapters against the backbone."""
     name, files = f"{pack.name}: files", list(pack.manifest.files())
     if problems := verify_pack(pack):
-        return Check(name, False, "; ".join(problems), _AGAIN)
+        return CheckResult(name, False, "; ".join(problems), _AGAIN)
     total = sum(map(pack.size, files))
     elsewhere = "" if pack.manifest.backbone.packed else f"; the backbone is {pack.backbone_path}"
-    return Check(name, True, f"{len(files)} files, {size_text(total)}, as pack.toml says; in {pack.folder}{elsewhere}")
+    return CheckResult(
+        name, True, f"{len(files)} files, {size_text(total)}, as pack.toml says; in {pack.folder}{elsewhere}"
+    )
 
 
-def _context(checked: CheckedPack) -> Check:
+def _context(checked: CheckedPack) -> CheckResult:
     """The context that the pack or the settings ask for, beside what the backbone was trained for."""
     engine = settings_for(checked.pack, checked.settings).engine
     name, backbone = f"{checked.pack.name}: context", checked.pack.backbone_path
     if "context" in engine.model_fields_set and (notice := context_notice(backbone, engine.context)):
-        return Check(name, False, notice, "Change it in pack.toml, config.toml or DLP_LOCAL_ENGINE__CONTEXT.")
+        return CheckResult(name, False, notice, "Change it in pack.toml, config.toml or DLP_LOCAL_ENGINE__CONTEXT.")
     trained = trained_context(backbone)
     used = min(engine.context, trained or engine.context)
-    return Check(name, True, f"{used} tokens; trained for {trained}" if trained else f"{used} tokens")
+    return CheckResult(name, True, f"{used} tokens; trained for {trained}" if trained else f"{used} tokens")
 
 
-def _memory(checked: CheckedPack) -> Check:
+def _memory(checked: CheckedPack) -> CheckResult:
     pack, build = checked.pack, checked.build
     name, engine = f"{pack.name}: memory", settings_for(pack, checked.settings).engine
     adapters = [file.path for file in pack.adapter_files()]
     needed = needed_memory(pack.backbone_path, adapters, engine).total
     if build and build.has_gpu and engine.gpu_layers:
-        return Check(name, True, f"takes about {size_text(needed)}, most of it on the graphics card")
+        return CheckResult(name, True, f"takes about {size_text(needed)}, most of it on the graphics card")
     free = psutil.virtual_memory().available
     is_well = needed <= free
     advice = "" if is_well else "Close other programs, set engine.context to less, or use a smaller backbone."
-    return Check(name, is_well, f"takes about {size_text(needed)}, and {size_text(free)} are free", advice)
+    return CheckResult(name, is_well, f"takes about {size_text(needed)}, and {size_text(free)} are free", advice)
 
 
-def _encoder(checked: CheckedPack) -> Check:
+def _encoder(checked: CheckedPack) -> CheckResult:
     """Which encoder it is. That its length fits the router was checked when both were opened."""
     router, encoder = checked.router, checked.pack.manifest.encoder
     described = f"{encoder.file}, {router.dims} numbers, sha256 {encoder.sha256[:12]}…"
     trained = f"; the router was trained on {router.trained_on}" if router.trained_on else ""
-    return Check(f"{checked.pack.name}: encoder", True, described + trained)
+    return CheckResult(f"{checked.pack.name}: encoder", True, described + trained)
 
 
-def _router(checked: CheckedPack) -> Check:
+def _router(checked: CheckedPack) -> CheckResult:
     """A router that knows adapters which are gone."""
     labels = set(checked.router.labels) - {BASE}
     gone = sorted(labels - checked.pack.manifest.adapters.keys())
     detail = "; ".join(f"it knows {label}, which the pack does not have" for label in gone)
     advice = "Train it again: dlp-local router train. Until then their messages go to base." if gone else ""
     names = ", ".join(sorted(labels)) or "nothing but base"
-    return Check(f"{checked.pack.name}: router", not gone, detail or f"knows {names}", advice)
+    return CheckResult(f"{checked.pack.name}: router", not gone, detail or f"knows {names}", advice)
 
 
-def _examples(checked: CheckedPack) -> Check:
+def _examples(checked: CheckedPack) -> CheckResult:
     """Adapters without examples, and examples that go elsewhere."""
     pack, router = checked.pack, checked.router
     examples = {adapter: pack.examples(adapter) for adapter in pack.manifest.enabled}
@@ -150,8 +154,8 @@ def _examples(checked: CheckedPack) -> Check:
         advice.append(
             "Say where such messages belong, in the chat or with dlp-local router train --examples FILE.jsonl."
         )
-    return Check(f"{pack.name}: examples", not advice, "; ".join(details), " ".join(advice))
+    return CheckResult(f"{pack.name}: examples", not advice, "; ".join(details), " ".join(advice))
 
 
-CHECKS: tuple[Callable[[CheckedPack], Check], ...] = (_context, _memory, _encoder, _router, _examples)
+CHECKS: tuple[Callable[[CheckedPack], CheckResult], ...] = (_context, _memory, _encoder, _router, _examples)
 """In the order in which they are shown."""

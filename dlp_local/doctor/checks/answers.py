@@ -11,7 +11,7 @@ from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import DlpLocalError
 from dlp_local.core.events import ReplyDone
 from dlp_local.core.settings import Settings
-from dlp_local.doctor.check import Check
+from dlp_local.doctor.result import CheckResult
 from dlp_local.opening import open_assistant
 
 MESSAGES = ("Hello, what can you do?", "Count from one to ten, please.")
@@ -30,7 +30,7 @@ _ABOVE = "Mend what is not well above."
 _DAMAGED = "The weights of the backbone may be damaged: get its file again, or use another one."
 
 
-def check_answers(folder: Path, settings: Settings) -> Iterator[Check]:
+def check_answers(folder: Path, settings: Settings) -> Iterator[CheckResult]:
     """A check of one answer with its times, and one of whether answers are those of a sound model."""
     try:
         started = time.perf_counter()
@@ -39,10 +39,10 @@ def check_answers(folder: Path, settings: Settings) -> Iterator[Check]:
             first = _ask(assistant, next(iter(assistant.examples), MESSAGES[0]))
             second = _ask(assistant, MESSAGES[1])
     except DlpLocalError as error:
-        yield Check("answer", False, str(error), _ABOVE)
+        yield CheckResult("answer", False, str(error), _ABOVE)
         return
     if problem := first.error or second.error:
-        yield Check("answer", False, problem, _ABOVE)
+        yield CheckResult("answer", False, problem, _ABOVE)
         return
     yield _timed(first, opened)
     yield _compared(first, second)
@@ -54,9 +54,9 @@ def _ask(assistant: Assistant, message: str) -> ReplyDone:
     return done
 
 
-def _timed(done: ReplyDone, opened: float) -> Check:
+def _timed(done: ReplyDone, opened: float) -> CheckResult:
     speed = f", {done.tokens_per_second:.0f} tokens/s" if done.tokens_per_second else ""
-    return Check(
+    return CheckResult(
         "answer",
         True,
         f"'{done.text}' went to {done.route.mix} and gave '{_written(done)}': opened in {opened:.1f} s, "
@@ -64,17 +64,17 @@ def _timed(done: ReplyDone, opened: float) -> Check:
     )
 
 
-def _compared(first: ReplyDone, second: ReplyDone) -> Check:
+def _compared(first: ReplyDone, second: ReplyDone) -> CheckResult:
     name = "answers compared"
     for done in (first, second):
         if not _written(done).strip():
-            return Check(name, False, f"the answer to '{done.text}' is empty", _DAMAGED)
+            return CheckResult(name, False, f"the answer to '{done.text}' is empty", _DAMAGED)
         if done.finish_reason != "stop" and says_one_thing(_written(done)):
             ever = f"the answer to '{done.text}' says one thing for ever: '{_written(done)}'"
-            return Check(name, False, ever, _DAMAGED)
+            return CheckResult(name, False, ever, _DAMAGED)
     if _written(first) == _written(second):
-        return Check(name, False, f"'{first.text}' and '{second.text}' both gave '{_written(first)}'", _DAMAGED)
-    return Check(name, True, f"'{second.text}' went to {second.route.mix} and gave another: '{_written(second)}'")
+        return CheckResult(name, False, f"'{first.text}' and '{second.text}' both gave '{_written(first)}'", _DAMAGED)
+    return CheckResult(name, True, f"'{second.text}' went to {second.route.mix} and gave another: '{_written(second)}'")
 
 
 def _written(done: ReplyDone) -> str:

@@ -1,0 +1,38 @@
+"""The settings of the engine: context, threads, memory, timeout."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from dlp_local.core.settings.group import Group
+
+
+class Engine(Group):
+    """How the backbone runs."""
+
+    context: int = Field(8192, ge=64, description="tokens of context; at most what the backbone was trained for")
+    threads: int = Field(
+        0, ge=0, le=512, description="threads of the backbone; 0: one for each physical core, one alone if it is tiny"
+    )
+    chat_template: str = Field("", description="Jinja text in place of the chat template that the backbone brings")
+    batch: int = Field(512, ge=1, description="tokens of a prompt that are computed at once")
+    gpu_layers: int = Field(-1, ge=-1, description="layers on the GPU where there is one; -1: all")
+    flash_attention: Literal["auto", "on", "off"] = Field("auto", description="auto: on the GPU")
+    kv_type: Literal["f16", "q8_0", "q4_0"] = Field(
+        "f16", description="numbers of the KV cache; fewer bits, less exact"
+    )
+    check_memory: bool = Field(True, description="refuse a backbone that would not fit the free memory")
+    stack: bool = Field(True, description="several adapters of a mix run as one; false: as llama.cpp's own list")
+    adapter_memory: int = Field(
+        0, ge=0, description="MiB for adapters and stacked mixes; 0: a sixteenth of the machine's memory"
+    )
+    reuse_base_answers: bool = Field(
+        True,
+        description="what the backbone alone wrote is not computed again for the next message; false: it is, and "
+        "answers are bit for bit those of a fresh start",
+    )
+    response_timeout: float = Field(
+        60.0, ge=1, description="seconds without a sign of life after which the engine is ended as frozen"
+    )
