@@ -66,7 +66,7 @@ async def test_a_conversation_that_another_pack_answered_in_says_so(opened):
     async with window(FakeAssistant(), history=history, number=number if opened == "with the window" else None) as w:
         if opened == "later":
             await w.say(f"/open {number}")
-        await w.sees("with the pack mine.", "/pack mine lets it answer")
+        await w.sees("was held with the", "pack mine.", "/pack mine lets it answer")
         await w.press("ctrl+n")
         await w.say_and_wait("hello", "a fine answer")
         assert w.session.other_pack == ""
