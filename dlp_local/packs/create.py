@@ -44,13 +44,15 @@ def copy_pack(name: str, source: Path, *, progress: Progress | None = None) -> P
         pack = open_pack(source)
         document = tomlkit.parse(manifest_text(source))
         document["name"] = name
-        copies = {(file.file, file.file) for file in pack.manifest.files() if not isinstance(file, Adapter)}
+        copies = {file.file: pack.path(file) for file in pack.manifest.files() if not isinstance(file, Adapter)}
+        for entry in (document["encoder"], document["encoder"]["tokenizer"]):
+            entry.pop("bundled", None)  # the copy has one of its own, whatever encoder a later version brings
         for key, adapter in pack.manifest.adapters.items():
             name_inside = stored_name(key, adapter.sha256, "gguf")
             document["adapters"][key]["file"] = name_inside
-            copies.add((adapter.file, name_inside))
-        for old, new in copies:
-            _share(source / old, folder / new, progress)
+            copies[name_inside] = pack.path(adapter)
+        for inside, path in copies.items():
+            _share(path, folder / inside, progress)
         return document
 
     return _make(name, fill)

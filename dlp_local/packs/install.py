@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from dlp_local.core.errors import PackError
@@ -14,7 +14,7 @@ from dlp_local.hub.client import Repository
 from dlp_local.hub.download import Downloader
 from dlp_local.packs.fetched import Fetched, FetchedFile
 from dlp_local.packs.locations import SHIPPED
-from dlp_local.packs.manifest import Manifest, read_manifest
+from dlp_local.packs.manifest import EncoderFile, File, Manifest, read_manifest
 from dlp_local.packs.pack import Pack, check_files
 from dlp_local.packs.transaction import locked
 
@@ -40,7 +40,7 @@ def install_pack(
     shutil.rmtree(root, ignore_errors=True)
     files = tuple(
         FetchedFile(installed / file.file, (installed / file.file).stat().st_size, file.sha256)
-        for file in manifest.files()
+        for file in _own_files(manifest)
     )
     return Fetched(reference, "pack", installed, files, repository.commit, repository.license)
 
@@ -54,7 +54,7 @@ def pack_files(reference: Reference, files: Iterable[RepoFile], folder: str, man
     by_path = {file.path: file for file in files}
     wanted: dict[str, RepoFile] = {}
     problems = []
-    for part in manifest.files():
+    for part in _own_files(manifest):
         file = by_path.get(folder + part.file)
         if file is None:
             problems.append(f"{part.file}: is not in the repository")
@@ -68,6 +68,11 @@ def pack_files(reference: Reference, files: Iterable[RepoFile], folder: str, man
         listing = "\n".join(f"  {problem}" for problem in problems)
         raise PackError(f"{reference}: is not a whole pack. Tell its author, or take another revision:\n{listing}")
     return list(wanted.values())
+
+
+def _own_files(manifest: Manifest) -> Iterator[File]:
+    """The files of the pack's folder, without an encoder that is the bundled pack's."""
+    return (file for file in manifest.files() if not (isinstance(file, EncoderFile) and file.bundled))
 
 
 def _is_installed(reference: Reference, manifest: Manifest, installed: Path, fetched: Path) -> bool:

@@ -110,10 +110,16 @@ class Backbone(Content):
         return File.model_validate({"file": self.file} | about) if self.file else None
 
 
-class Encoder(File):
+class EncoderFile(File):
+    """A file of the encoder; with `bundled` it is the bundled pack's, which every installation has, and not copied."""
+
+    bundled: bool = False
+
+
+class Encoder(EncoderFile):
     """The sentence encoder and its tokenizer."""
 
-    tokenizer: File
+    tokenizer: EncoderFile
 
 
 class Adapter(File):
@@ -158,7 +164,7 @@ class Manifest(_Part):
         return {name: adapter for name, adapter in sorted(self.adapters.items()) if adapter.enabled}
 
     def files(self, *, only_enabled: bool = False) -> Iterator[File]:
-        """Every file of the pack's folder that the manifest names; or those in use, without adapters switched off."""
+        """Every file that the manifest names, a backbone elsewhere apart; or those in use: no adapters switched off."""
         yield from self._routing()
         if self.router_before and not only_enabled:
             yield self.router_before

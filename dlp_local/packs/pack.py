@@ -14,7 +14,8 @@ from dlp_local.core.values import AdapterFile
 from dlp_local.packs.backbone_location import find_backbone, how_to_get
 from dlp_local.packs.example_rows import read_rows
 from dlp_local.packs.hash_cache import HashCache
-from dlp_local.packs.manifest import Content, File, Manifest, read_manifest, regular_inside
+from dlp_local.packs.locations import bundled_pack
+from dlp_local.packs.manifest import Content, EncoderFile, File, Manifest, read_manifest, regular_inside
 
 MAX_TEXT = 1 << 20
 """Bytes of a chat template."""
@@ -34,7 +35,10 @@ class Pack:
 
     def path(self, file: File) -> Path:
         """Where a file of the pack is."""
-        return self.folder / file.file
+        return self._folder(file) / file.file
+
+    def _folder(self, file: File) -> Path:
+        return bundled_pack() if isinstance(file, EncoderFile) and file.bundled else self.folder
 
     def size(self, file: File) -> int:
         """Bytes of a file of the pack; 0 where it is not there."""
@@ -102,7 +106,7 @@ class Pack:
     def _problem(self, file: File, hashes: HashCache) -> str:
         path = self.path(file)
         try:
-            return _difference(path, regular_inside(self.folder, file.file), file, hashes)
+            return _difference(path, regular_inside(self._folder(file), file.file), file, hashes)
         except OSError as error:
             return f"{path}: cannot be read ({error.strerror})"
         except ValueError as error:

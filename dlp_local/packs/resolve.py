@@ -45,7 +45,7 @@ def resolve_adapter(source: str | Path, backbone: Path, progress: Progress | Non
     with temporary_folder() as folder:
         out = folder / "adapter.gguf"
         metadata = {"license": named.license} if named.license else {}
-        left_out = convert_lora(folder_of_lora, backbone, out, metadata=metadata, half=True)
+        left_out = convert_lora(folder_of_lora, backbone, out, metadata=metadata, precision="f16")
         yield SourceFile(out, named.license, named.attribution, left_out)
 
 

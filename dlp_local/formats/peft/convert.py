@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,16 +25,21 @@ from dlp_local.formats.safetensors_file import Safetensors, open_safetensors
 
 _RESERVED = frozenset({"architecture", "type", "alignment"})
 
+Precision = Literal["f32", "f16", "q8_0"]
+_BLOCK = 32
+"""Numbers that share a scale in Q8_0; a row of fewer, or of a part of one, is written as f16."""
+
 
 def convert_lora(
-    folder: Path, backbone: Path, out: Path, *, metadata: Mapping[str, str] = {}, half: bool = False
+    folder: Path, backbone: Path, out: Path, *, metadata: Mapping[str, str] = {}, precision: Precision = "f32"
 ) -> str:
     """Writes the LoRA in a folder of PEFT's or MLX's as a GGUF adapter for a GGUF backbone, whole or not at all.
 
-    `metadata` goes into the header as `general.*` (name, license, description); `half` writes f16 instead of f32.
-    Returns what was left out, in a sentence; empty where nothing was. Raises `PackError` for a damaged folder or
-    backbone, for adapters that do not fit each other, and for what a GGUF adapter cannot express; `InputError` where
-    `out` cannot be written.
+    `metadata` goes into the header as `general.*` (name, license, description). With `q8_0` the weights are rounded to
+    8 bits where their rows allow it, as A's mostly do and B's of small ranks do not; the others are f16. Returns what
+    was left out, in a sentence; empty where nothing was. Raises `PackError` for a damaged folder or backbone, for
+    adapters that do not fit each other, and for what a GGUF adapter cannot express; `InputError` where `out` cannot be
+    written.
     """
     if reserved := _RESERVED & set(metadata):
         raise InputError(f"general.{min(reserved)} is not free to choose. Leave it out.")
@@ -45,7 +50,7 @@ def convert_lora(
         alpha = _common_strength(lora.pairs, source.path)
         try:
             with written_aside(out) as part:
-                _write(part, source, lora.pairs, _header(target, adapter.config, alpha, metadata), alpha, half)
+                _write(part, source, lora.pairs, _header(target, adapter.config, alpha, metadata), alpha, precision)
         except OSError as error:
             raise InputError(f"{out}: cannot be written ({error.strerror or error}). Name another place.") from None
     return left_out(lora.norms)
@@ -77,20 +82,25 @@ def _header(target: Target, config: LoraConfig, alpha: float, metadata: Mapping[
     return writer
 
 
-def _write(part: Path, source: Safetensors, pairs: Sequence[Pair], writer: Any, alpha: float, half: bool) -> None:
+def _write(
+    part: Path, source: Safetensors, pairs: Sequence[Pair], writer: Any, alpha: float, precision: Precision
+) -> None:
     """Writes the file tensor by tensor: one of them is in memory at a time."""
-    dtype = np.dtype(np.float16 if half else np.float32)
+    import gguf
+
     for pair in pairs:
-        for letter, shape in zip("ab", pair.shapes, strict=True):
-            size = shape[0] * shape[1] * dtype.itemsize
-            writer.add_tensor_info(f"{pair.weight.name}.lora_{letter}", shape, dtype, size)
+        for letter, (rows, columns) in zip("ab", pair.shapes, strict=True):
+            kind = _kind(precision, columns)
+            block, block_bytes = gguf.GGML_QUANT_SIZES[kind]
+            size = rows * columns // block * block_bytes
+            writer.add_tensor_info(f"{pair.weight.name}.lora_{letter}", (rows, columns), np.float32, size, kind)
     try:
         writer.write_header_to_file(part)
         writer.write_kv_data_to_file()
         writer.write_ti_data_to_file()
         for pair in pairs:
             for name, values in _values(pair, source, alpha):
-                writer.write_tensor_data(_as(dtype, values, name, source.path))
+                writer.write_tensor_data(_as(_kind(precision, values.shape[1]), values, name, source.path))
     finally:
         writer.close()
 
@@ -106,11 +116,19 @@ def _values(pair: Pair, source: Safetensors, alpha: float) -> Iterator[tuple[str
     yield pair.b, b if pair.strength == alpha else b * np.float32(pair.strength / alpha)
 
 
-def _as(dtype: np.dtype[Any], values: NDArray[np.float32], name: str, path: Path) -> NDArray[Any]:
-    with np.errstate(over="ignore"):
-        converted = np.ascontiguousarray(values, dtype)
-    if not np.isfinite(converted).all():
-        raise PackError(
-            f"{path}: {name} is too large for {dtype.itemsize * 8} bits. Convert it without half precision."
-        )
-    return converted
+def _kind(precision: Precision, columns: int) -> Any:
+    """The type of a tensor whose rows have so many numbers."""
+    import gguf
+
+    is_whole = columns % _BLOCK == 0
+    return gguf.GGMLQuantizationType["F16" if precision == "q8_0" and not is_whole else precision.upper()]
+
+
+def _as(kind: Any, values: NDArray[np.float32], name: str, path: Path) -> NDArray[Any]:
+    """A tensor in a type of GGUF's; raises `PackError` for numbers that it cannot hold."""
+    import gguf
+
+    bits = 32 if kind == gguf.GGMLQuantizationType.F32 else 16
+    if not (np.abs(values) <= np.finfo(f"f{bits // 8}").max).all():
+        raise PackError(f"{path}: {name} is too large for {bits} bits. Convert it without half precision.")
+    return np.ascontiguousarray(gguf.quantize(np.ascontiguousarray(values, np.float32), kind))

@@ -14,7 +14,8 @@ from llama_cpp import llama_cpp as lib  # noqa: E402
 from dlp_local.core.errors import PackError  # noqa: E402
 from dlp_local.core.settings import Engine  # noqa: E402
 from dlp_local.engine.local import llama  # noqa: E402
-from dlp_local.formats.lora import read_lora  # noqa: E402
+from dlp_local.formats.gguf import F16, Q8_0  # noqa: E402
+from dlp_local.formats.lora import read_lora, values  # noqa: E402
 from dlp_local.formats.peft.convert import convert_lora  # noqa: E402
 from dlp_local.formats.peft.target import ARCHITECTURES  # noqa: E402
 from tests.support.lora import read_pairs  # noqa: E402
@@ -130,12 +131,29 @@ def test_half_precision_halves_the_file_and_rounds_only(tmp_path):
     write_backbone("llama", model, tmp_path / "b.gguf")
     folder = save_adapter(model, tmp_path / "peft")
     convert_lora(folder, tmp_path / "b.gguf", tmp_path / "whole.gguf")
-    convert_lora(folder, tmp_path / "b.gguf", tmp_path / "half.gguf", half=True)
+    convert_lora(folder, tmp_path / "b.gguf", tmp_path / "half.gguf", precision="f16")
     whole, half = read_pairs(tmp_path / "whole.gguf"), read_pairs(tmp_path / "half.gguf")
     assert whole.keys() == half.keys()
     assert all(np.array_equal(whole[name].astype(np.float16), half[name]) for name in whole)
     assert read_lora(tmp_path / "half.gguf").size * 2 == read_lora(tmp_path / "whole.gguf").size
     assert difference(llama_logits(tmp_path / "b.gguf", tmp_path / "half.gguf"), torch_logits(model)) <= 1e-2
+
+
+def test_in_8_bits_rows_of_whole_blocks_are_rounded_and_the_others_are_half_precision(tmp_path):
+    model = random_model("llama")
+    write_backbone("llama", model, tmp_path / "b.gguf")
+    folder = save_adapter(model, tmp_path / "peft")
+    convert_lora(folder, tmp_path / "b.gguf", tmp_path / "whole.gguf")
+    convert_lora(folder, tmp_path / "b.gguf", tmp_path / "small.gguf", precision="q8_0")
+    whole, lora = read_pairs(tmp_path / "whole.gguf"), read_lora(tmp_path / "small.gguf")
+    assert {pair.b.kind for pair in lora.pairs.values()} == {F16}
+    assert {pair.a.kind for pair in lora.pairs.values() if pair.a.shape[0] % 32 == 0} == {Q8_0}
+    for name, pair in lora.pairs.items():
+        if pair.a.kind == Q8_0:
+            blocks = whole[f"{name}.lora_a"].reshape(-1, 32)
+            steps = np.abs(blocks).max(axis=1, keepdims=True) / 127
+            assert (np.abs(blocks - values(lora.data, pair.a).reshape(-1, 32)) <= 0.57 * steps).all()
+    assert difference(llama_logits(tmp_path / "b.gguf", tmp_path / "small.gguf"), torch_logits(model)) <= 5e-2
 
 
 @pytest.mark.parametrize("module", ["embed_tokens", "lm_head"])

@@ -28,17 +28,20 @@ NOT_THEIRS = {"gpt2", "mistral3"}
 of Ministral 3 it begins to convert the model."""
 
 
-@pytest.mark.parametrize(("name", "half"), [*((name, False) for name in MODELS.keys() - NOT_THEIRS), ("llama", True)])
-def test_the_file_is_llama_cpps_tensor_for_tensor(tmp_path, name, half):
+PRECISIONS = [*((name, "f32") for name in MODELS.keys() - NOT_THEIRS), ("llama", "f16"), ("llama", "q8_0")]
+
+
+@pytest.mark.parametrize(("name", "precision"), PRECISIONS)
+def test_the_file_is_llama_cpps_tensor_for_tensor(tmp_path, name, precision):
     model = random_model(name)
     write_backbone(name, model, tmp_path / "b.gguf")
     model.config.architectures = [type(model).__name__]
     model.config.save_pretrained(tmp_path / "base")
     modules = [module for module in modules_of(model) if (name, module) != ("phi2", "lm_head")]  # it stops at its bias
     add_adapter(model, modules).save_pretrained(tmp_path / "peft")
-    convert_lora(tmp_path / "peft", tmp_path / "b.gguf", tmp_path / "ours.gguf", half=half)
+    convert_lora(tmp_path / "peft", tmp_path / "b.gguf", tmp_path / "ours.gguf", precision=precision)
     command = [SCRIPT, "--base", tmp_path / "base", "--outfile", tmp_path / "theirs.gguf", "--no-lazy"]
-    command += ["--outtype", "f16" if half else "f32", tmp_path / "peft"]
+    command += ["--outtype", precision, tmp_path / "peft"]
     done = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     ours, theirs = read_pairs(tmp_path / "ours.gguf"), read_pairs(tmp_path / "theirs.gguf")

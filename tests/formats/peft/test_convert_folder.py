@@ -136,7 +136,7 @@ def test_an_adapter_of_embeddings_that_are_the_output_too_is_refused(tmp_path, m
 def test_numbers_too_large_for_half_precision_are_refused_in_it_and_kept_without(tmp_path, backbone):
     folder = write_folder(tmp_path / "peft", safetensors(pair() | {A: np.full((4, WIDTH), 1e5, np.float32)}))
     with pytest.raises(PackError, match="too large for 16 bits"):
-        convert_lora(folder, backbone, tmp_path / "a.gguf", half=True)
+        convert_lora(folder, backbone, tmp_path / "a.gguf", precision="f16")
     convert_lora(folder, backbone, tmp_path / "a.gguf")
     assert read_pairs(tmp_path / "a.gguf")["blk.0.attn_q.weight.lora_a"].max() == np.float32(1e5)
 
