@@ -15,7 +15,11 @@ from tests.support import hub_server
 
 @pytest.fixture(autouse=True)
 def no_settings_of_the_machine(monkeypatch, tmp_path):
-    """Neither the user's config file nor what is stored changes what a test sees, and no test adds to it."""
+    """Neither the user's config file nor what is stored or installed changes what a test sees, nor does it add to it.
+
+    The pack is the bundled one, also where the backbone of the preferred one is installed.
+    """
+    monkeypatch.setenv("DLP_LOCAL_PACK", "bundled")
     monkeypatch.setenv("DLP_LOCAL_CONFIG", str(tmp_path / "no-config.toml"))
     monkeypatch.setenv("DLP_LOCAL_DATA", str(tmp_path / "data-of-the-test"))
 

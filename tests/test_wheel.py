@@ -1,5 +1,6 @@
 """The built wheel, installed by itself into an empty environment, works from another folder and opens no socket."""
 
+import json
 import subprocess
 import sys
 import sysconfig
@@ -29,13 +30,16 @@ def wheel(tmp_path_factory) -> Path:
     return next(out.glob("*.whl"))
 
 
-def test_the_wheel_contains_the_product_and_the_bundled_pack_and_nothing_else(wheel):
+def test_the_wheel_contains_the_product_and_its_packs_and_nothing_else(wheel):
+    assert wheel.stat().st_size <= 95_000_000
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"dlp_local", "tui"}
     for needed in (
         "dlp_local/bundled/pack.toml",
         "dlp_local/bundled/backbone.gguf",
+        "dlp_local/smollm2/pack.toml",
+        "dlp_local/smollm2/shell.gguf",
         "dlp_local/catalogue.toml",
         "tui/app.tcss",
     ):
@@ -59,6 +63,11 @@ def test_the_installed_wheel_answers_offline_from_another_folder(wheel, tmp_path
     environment = {"PATH": str(scripts), "HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}
     process = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=120)
     assert process.stdout.decode().split() == ["2021-02-03"], process.stderr.decode()
+    command = [str(scripts / "dlp-local"), "pack", "list", "--json"]
+    process = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=120)
+    packs = [json.loads(line) for line in process.stdout.splitlines()]
+    assert [pack["name"] for pack in packs] == ["smollm2", "bundled"], process.stderr.decode()
+    assert not any("problem" in pack for pack in packs)
 
 
 def _venv_scheme() -> str:

@@ -15,7 +15,6 @@ import numpy.typing as npt
 from dlp_local.core.values import BASE
 from dlp_local.routing.follow_up import carry_over
 from dlp_local.routing.router import Router
-from tools.data import TASKS
 
 Floats = npt.NDArray[np.float32]
 Turn = tuple[Floats, Floats, str]
@@ -30,18 +29,19 @@ def measure(
     valid: Mapping[str, Floats],
     follow_ups: Mapping[str, Floats],
     new_follow_ups: Mapping[str, Floats],
-    asked: Sequence[int],
+    answers: Floats,
     questions: Floats,
     turns: int = 10,
     seed: int = 1,
 ) -> dict[str, dict[str, float]]:
     """Top-1 of each kind of second turn, alone and with the first turn carried over.
 
-    `valid` and the follow-ups hold embeddings (n, dims) by label, `follow_ups` those of any task under `ANY`; `asked`
-    are the `extract` rows that answer a question, `questions` (n, dims) `sql` rows without their columns. Follow-ups
-    come after `turns` random first turns each.
+    `valid` and the follow-ups hold embeddings (n, dims) by label, `follow_ups` those of any task under `ANY`; `answers` are messages of
+    `extract` that answer a question, `questions` are `sql` rows without their columns. Follow-ups come after `turns`
+    random first turns each.
     """
     rng = random.Random(seed)
+    tasks = [label for label in valid if label != BASE]
     rows = {label: router.probabilities(vectors) for label, vectors in valid.items()}
     after = {label: router.probabilities(vectors) for label, vectors in follow_ups.items()}
     new = {label: router.probabilities(vectors) for label, vectors in new_follow_ups.items()}
@@ -53,17 +53,17 @@ def measure(
         return rng.sample(list(rows[label]), min(count, len(rows[label])))
 
     kinds = {
-        "follow-up of a task": [turn(m, t, t) for t in TASKS for m in after[t] for _ in range(turns)],
-        "follow-up of a task in new words": [turn(m, t, t) for t in TASKS for m in new[t] for _ in range(turns)],
-        "follow-up of anything": [turn(m, t, t) for t in TASKS for m in after[ANY] for _ in range(turns)],
-        "answer about a booking": [turn(rows["extract"][i], "extract", "extract") for i in asked],
-        "another task": [turn(m, f, t) for t in TASKS for m in some(t, 200) for f in rows if f != t],
+        "follow-up of a task": [turn(m, t, t) for t in tasks for m in after[t] for _ in range(turns)],
+        "follow-up of a task in new words": [turn(m, t, t) for t in new for m in new[t] for _ in range(turns)],
+        "follow-up of anything": [turn(m, t, t) for t in tasks for m in after[ANY] for _ in range(turns)],
+        "answer about a booking": [turn(p, "extract", "extract") for p in router.probabilities(answers)],
+        "another task": [turn(m, f, t) for t in tasks for m in some(t, 200) for f in rows if f != t],
         "question without columns": [
             turn(m, f, "sql") for m in router.probabilities(questions) for f in rows if f != "sql"
         ],
-        "base after a task": [turn(m, f, BASE) for m in some(BASE, 700) for f in TASKS],
+        "base after a task": [turn(m, f, BASE) for m in some(BASE, 700) for f in tasks],
     }
-    return {kind: _top1(router.labels, found) | {"rows": len(found)} for kind, found in kinds.items()}
+    return {kind: _top1(router.labels, found) | {"rows": len(found)} for kind, found in kinds.items() if found}
 
 
 def _top1(labels: Sequence[str], turns: Sequence[Turn]) -> dict[str, float]:

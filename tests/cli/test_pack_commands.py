@@ -41,14 +41,15 @@ def refused(code, *args, **env):
     return process.stderr.decode()
 
 
-def test_a_pack_of_ones_own_from_the_command_line(bundled):
+def test_a_pack_of_ones_own_from_the_command_line(monkeypatch, bundled):
+    monkeypatch.delenv("DLP_LOCAL_PACK")
     out("pack", "create", "mine", "--from", "bundled")
     assert "is never changed" in refused(2, "adapters", "add", bundled / "sql.gguf", "--name", "more")
     out("pack", "use", "mine")
     assert "more is in" in out("adapters", "add", bundled / "dates.gguf", "--name", "more", "--description", "dates")
     assert out("ask", "--mix", "more", "to ISO: 4 July 1999") == "1999-07-04\n"
     rows = [json.loads(line) for line in out("pack", "list", "--json").splitlines()]
-    assert [(row["name"], row["used"]) for row in rows] == [("bundled", False), ("mine", True)]
+    assert [(row["name"], row["used"]) for row in rows] == [("smollm2", False), ("bundled", False), ("mine", True)]
     assert "10 files" not in out("pack", "verify")
     shown = json.loads(out("adapters", "show", "more", "--json"))
     assert shown["ranks"] == [16]
@@ -127,7 +128,8 @@ def test_what_cannot_be_is_told_by_its_name(mine, bundled, tmp_path, command, co
     assert told in refused(code, *words)
 
 
-def test_flags_and_environment_go_before_the_chosen_pack(mine, bundled):
+def test_flags_and_environment_go_before_the_chosen_pack(monkeypatch, mine, bundled):
+    monkeypatch.delenv("DLP_LOCAL_PACK")
     out("pack", "use", "mine")
     assert '"name": "mine"' in out("pack", "show", "--json")
     assert '"name": "bundled"' in out("pack", "show", "--json", DLP_LOCAL_PACK="bundled")

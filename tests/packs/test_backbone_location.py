@@ -141,6 +141,7 @@ def test_a_backbone_is_in_one_place(pack_copy, fields, told):
 @pytest.fixture
 def shipped(tmp_path, bundled, monkeypatch):
     """A program that comes with the preferred pack, whose backbone is not there, and the bundled one."""
+    monkeypatch.delenv("DLP_LOCAL_PACK")
     package = tmp_path / "program" / "dlp_local"
     package.mkdir(parents=True)
     models = tmp_path / "program" / "models"

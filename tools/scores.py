@@ -1,0 +1,124 @@
+"""What answers are scored by: the share that is right, in percent, or BLEU."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tools.data import Row
+
+Score = Callable[[Sequence[str], Sequence[Sequence[Row]]], float]
+"""Of answers, and for each the rows of its message: any of their answers is right."""
+
+
+def _share(is_right: Callable[[str, Row], bool]) -> Score:
+    def score(given: Sequence[str], wanted: Sequence[Sequence[Row]]) -> float:
+        right = sum(any(is_right(answer, row) for row in rows) for answer, rows in zip(given, wanted, strict=True))
+        return 100 * right / len(given)
+
+    return score
+
+
+def same_text(answer: str, row: Row) -> bool:
+    """The same characters."""
+    return answer.strip() == row.answer.strip()
+
+
+def same_object(answer: str, row: Row) -> bool:
+    """The same JSON object; the order of its keys, which the data leaves to chance, does not count."""
+    try:
+        return bool(json.loads(answer) == json.loads(row.answer))
+    except ValueError:
+        return False
+
+
+def _first_command(command: str) -> str:
+    return (command.split() or [""])[0]
+
+
+def _flags(command: str) -> frozenset[str]:
+    return frozenset(word for word in re.split(r"[\s|;]+", command) if word.startswith("-") and len(word) > 1)
+
+
+def same_command(answer: str, row: Row) -> bool:
+    """The same first command."""
+    return _first_command(answer) == _first_command(row.answer)
+
+
+def same_flags(answer: str, row: Row) -> bool:
+    """The same first command and the same set of flags."""
+    return same_command(answer, row) and _flags(answer) == _flags(row.answer)
+
+
+_COMPARED = re.compile(r"(\w+) *(?:=|<|>|<=|>=|!=|<>|LIKE) *('(?:[^']|'')*'|-?\d+(?:\.\d+)?)")
+_COLUMNS = re.compile(r"columns:? (?:are )?(.+?)\.?$")
+TABLE_ROWS = 60
+
+
+def same_rows(answer: str, row: Row) -> bool:
+    """Whether two queries give the same rows of a table that holds what the right one asks for, and other values."""
+    if same_text(answer, row):
+        return True
+    names = [name.strip() for name in _COLUMNS.findall(row.message.replace("\n", " "))[-1].split(",")]
+    table = _table(names, row.answer)
+    try:
+        return _run(table, answer) == _run(table, row.answer)
+    except (sqlite3.Error, sqlite3.Warning):
+        return False
+    finally:
+        table.close()
+
+
+def _table(names: Sequence[str], query: str) -> sqlite3.Connection:
+    """A table `t` whose columns hold the values that a query compares them with, about half of the time."""
+    rng, asked = random.Random(0), defaultdict[str, list[str]](list)
+    for name, value in _COMPARED.findall(query):
+        asked[name].append(value.strip("'").replace("''", "'"))
+    table = sqlite3.connect(":memory:")
+    table.execute(f"CREATE TABLE t ({', '.join(f'[{name}]' for name in names)})")
+    rows = [[_value(asked[name], rng) for name in names] for _ in range(TABLE_ROWS)]
+    table.executemany(f"INSERT INTO t VALUES ({', '.join('?' * len(names))})", rows)
+    return table
+
+
+def _run(table: sqlite3.Connection, query: str) -> list[tuple[Any, ...]]:
+    return sorted(table.execute(query).fetchall(), key=repr)
+
+
+def _value(asked: Sequence[str], rng: random.Random) -> str | float:
+    """A value that is asked for, a number near to it, or any other."""
+    if asked and rng.random() < 0.5:
+        value = rng.choice(asked)
+        try:
+            return float(value) + rng.choice((0, 0, 1, -1))
+        except ValueError:
+            return value
+    return float(rng.randrange(1000)) if rng.random() < 0.5 else f"text {rng.randrange(1000)}"
+
+
+def bleu(given: Sequence[str], wanted: Sequence[Sequence[Row]]) -> float:
+    """Corpus BLEU of one answer a message against all its references."""
+    import sacrebleu
+
+    most = max(map(len, wanted))
+    streams = [[rows[i].answer if i < len(rows) else None for rows in wanted] for i in range(most)]
+    return float(sacrebleu.corpus_bleu(list(given), streams).score)
+
+
+EXACT: dict[str, Score] = {"exactly right, %": _share(same_text)}
+_OBJECT: dict[str, Score] = {"the same JSON object, %": _share(same_object)}
+SCORES: dict[str, dict[str, Score]] = {
+    "describe": {"BLEU, all references": bleu},
+    "extract": _OBJECT,
+    "actions": _OBJECT,
+    "json": _OBJECT,
+    "bash": EXACT
+    | {"same first command and flags, %": _share(same_flags), "same first command, %": _share(same_command)},
+    "sql": EXACT | {"the same rows when run, %": _share(same_rows)},
+}
+"""The scores of each kind of rows, by what they are called; `EXACT` for any other."""
