@@ -36,9 +36,9 @@ def measure(
 ) -> dict[str, dict[str, float]]:
     """Top-1 of each kind of second turn, alone and with the first turn carried over.
 
-    `valid` and the follow-ups hold embeddings (n, dims) by label, `follow_ups` those of any task under `ANY`; `answers` are messages of
-    `extract` that answer a question, `questions` are `sql` rows without their columns. Follow-ups come after `turns`
-    random first turns each.
+    `valid` and the follow-ups hold embeddings (n, dims) by label, `follow_ups` those of any task under `ANY`; `answers`
+    are messages of `extract` that answer a question, `questions` are `sql` rows without their columns. Follow-ups come
+    after `turns` random first turns each.
     """
     rng = random.Random(seed)
     tasks = [label for label in valid if label != BASE]

@@ -8,6 +8,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from dlp_local.core.values import BASE
+from dlp_local.training.router.background import background_messages
 from dlp_local.training.router.fit import Shape
 from tools import everyday, generated, proofreading, requests, small_talk, smollm2_data, units
 from tools.data import Row, load, read_jsonl
@@ -36,7 +37,7 @@ ROWS = {
 }  # fmt: skip
 """Training messages of each kind; `bash` and `everyday` are messages for `shell`, too."""
 
-INTENT_ROWS, REASONING_ROWS, REQUESTS, OTHER_ROWS = 28, 12, 1100, 350
+INTENT_ROWS, REASONING_ROWS, REQUESTS, OTHER_ROWS = 50, 12, 1100, 350
 """Messages of `base`: of each intent, of each task of reasoning, requests, and of each task that has no adapter."""
 
 VALID_ROWS = 250
@@ -127,6 +128,7 @@ def _of_base(data: Path, rng: random.Random) -> list[str]:
         intents[row.answer].append(row.message)
     messages = [text for texts in intents.values() for text in rng.sample(texts, min(INTENT_ROWS, len(texts)))]
     out_of_scope = intents["oos"] * 2
+    background = [text for text in background_messages() if not _ACTION.search(text)] * 2
     reasoning: defaultdict[str, list[str]] = defaultdict(list)
     for raw in read_jsonl(data / "bbh" / "train.jsonl.gz"):
         if raw["subtask"] != "date_understanding":
@@ -139,6 +141,7 @@ def _of_base(data: Path, rng: random.Random) -> list[str]:
         *(text for text in talk if not _ACTION.search(text)),
         *messages,
         *out_of_scope,
+        *background,
         *questions,
         *requests.make_requests(REQUESTS, rng),
         *(message for message, _ in others),
