@@ -13,7 +13,8 @@ def write(recipe: Recipe, pack: Path, figures: dict[str, dict[str, Any]], router
     """The whole card for the files in `pack`."""
     files = sorted(path for path in pack.iterdir() if path.name != "MODEL_CARD.md")
     total = sum(path.stat().st_size for path in files)
-    lines = [recipe.card_head, "## Figures", ""]
+    before, after = recipe.card.split("<!-- figures -->\n\n")
+    lines = [before.rstrip(), "", "## Figures", ""]
     lines += [
         "Valid rows, greedy, measured on these files through the product (`python -m tools.measure_pack`). `alone`:",
         "the task's adapter by hand; `routed`: the mix that the router chose; `base`: no adapter.",
@@ -30,7 +31,7 @@ def write(recipe: Recipe, pack: Path, figures: dict[str, dict[str, Any]], router
     lines += ["", *_router_lines(json.loads(router_figures.read_text("utf-8"))), ""]
     lines += ["## Files", "", "| file | size |", "|---|---|"]
     lines += [f"| {path.name} | {path.stat().st_size / 1e6:.2f} MB |" for path in files]
-    lines += [f"| all | {total / 1e6:.1f} MB |", "", recipe.card_end]
+    lines += [f"| all | {total / 1e6:.1f} MB |", "", after]
     return "\n".join(lines)
 
 

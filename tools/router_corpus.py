@@ -27,3 +27,5 @@ class Corpus:
     new_follow_ups: Mapping[str, tuple[str, ...]]
     shape: Shape
     labels: Mapping[str, str] = field(default_factory=dict)
+    base_lift: float = 0.0
+    """Added to the log odds of `base`: a message for an adapter that base answers is put right more easily."""

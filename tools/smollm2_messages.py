@@ -179,5 +179,6 @@ CORPUS = Corpus(
     follow_ups=HELD_OUT_FOLLOW_UPS,
     any_follow_ups=HELD_OUT_ANY_FOLLOW_UPS,
     new_follow_ups=NEW_TASK_FOLLOW_UPS,
-    shape=Shape(members=2, hidden=256, dropout=0.3, anchors=32),
+    shape=Shape(members=1, hidden=256, dropout=0.3, anchors=24),
+    base_lift=0.5,
 )

@@ -15,6 +15,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,8 @@ def train(corpus: Corpus, data: Path, embeddings: Embeddings, out: Path, seed: i
         shape=corpus.shape,
         seed=seed,
     )
+    lift = np.array([corpus.base_lift * (label == BASE) for label in trained.labels])
+    trained = replace(trained, network=trained.network.calibrated(1.0, lift))
     trained.write(out / "router.onnx", ENCODER_NAME)
     figures: dict[str, Any] = {
         "parameters": trained.network.parameters,

