@@ -40,10 +40,10 @@ def test_an_example_gives_the_answer_that_stands_there(smollm2, message, answer)
 
 
 def test_the_route_is_the_one_that_is_shown(smollm2):
-    shown = re.search(r'^\$ dlp-local route "(.+)"\n((?:.+\n)+?)[\d.]+ ms embed', README, re.MULTILINE)
+    shown = re.search(r'^\$ dlp-local route "(.+)"\n((?:.+\n)+?)and \d+ less probable', README, re.MULTILINE)
     rows = re.findall(r"^(\w+) +([\d.]+) +[█ ]*? +([\d.]+|-)$", shown[2], re.MULTILINE)
     route = smollm2.route(shown[1])
-    assert len(rows) == len(route.probabilities)
+    assert len(rows) >= 5
     for name, probability, weight in rows:
         assert route.probabilities[name] == pytest.approx(float(probability), abs=0.02)
         assert route.mix.as_dict().get(name, 0.0) == pytest.approx(0.0 if weight == "-" else float(weight), abs=0.04)
