@@ -11,10 +11,8 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.timer import Timer
-from textual.widgets import Static
 
 from dlp_local.core.errors import HistoryError, InputError
-from dlp_local.core.text import visible
 from tui.attachments import attach, split_attachments
 from tui.chat_commands import BY_NAME, COMMANDS, Chat, Command, check_known, parse
 from tui.editor import write_in_editor
@@ -98,11 +96,6 @@ class ChatScreen(DialogHost):
         if status.notice and status.notice != self._notice:
             self._notice = status.notice
             self.show_error(InputError(status.notice))
-        if status.phase == "failed" and not self.query("#failure"):
-            panel = Static(visible(status.error), classes="problem", id="failure", markup=False)
-            panel.border_title = "The pack could not be loaded"
-            panel.border_subtitle = "Ctrl+Q quits"
-            self.query_one(Transcript).mount(panel)
 
     @on(TurnChanged)
     def _on_turn(self, message: TurnChanged) -> None:

@@ -10,6 +10,7 @@ from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.widgets import Static
 
+from dlp_local.core.text import visible
 from tui.state import Status, Turn
 from tui.widgets.fold import Fold
 from tui.widgets.greeting import Greeting
@@ -45,8 +46,13 @@ class Transcript(VerticalScroll, can_focus=False):
         return self._views
 
     def show_status(self, status: Status) -> None:
-        """What the pack says of itself."""
+        """What the pack says of itself, or why it could not be loaded."""
         self.query_one(Greeting).show(status)
+        if status.phase == "failed" and not self.query("#failure"):
+            panel = Static(visible(status.error), classes="problem", id="failure", markup=False)
+            panel.border_title = "The pack could not be loaded"
+            panel.border_subtitle = "Ctrl+Q quits"
+            self.mount(panel)
 
     async def show_path(self, turns: Sequence[Turn]) -> None:
         """Draws a path; turns that were drawn before keep their views."""
