@@ -92,7 +92,7 @@ class ChatApp(App[None]):
             self.leave()
 
     async def action_quit(self) -> None:
-        """Ctrl+Q."""
+        """Leaves the chat."""
         self.leave()
 
     def leave(self) -> None:

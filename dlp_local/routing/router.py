@@ -37,9 +37,9 @@ class Router:
         self.dims: int = shape[1]
         self.encoder: str = metadata.get("encoder", "")
         self.labels: tuple[str, ...] = _labels(model, metadata.get("labels"))
-        for found in self._run(np.zeros((1, self.dims), np.float32), names):
-            if found.ndim != 2 or found.shape[1] != len(self.labels):
-                shown = found.shape[-1] if found.ndim else 0
+        for values in self._run(np.zeros((1, self.dims), np.float32), names):
+            if values.ndim != 2 or values.shape[1] != len(self.labels):
+                shown = values.shape[-1] if values.ndim else 0
                 raise PackError(f"{model}: {shown} probabilities for {len(self.labels)} labels. {NEXT_STEP}")
 
     def probabilities(self, embeddings: Floats) -> Floats:
@@ -61,8 +61,8 @@ class Router:
                 f"another encoder ({self.encoder or 'unnamed'}). Train the router again on the pack's own encoder."
             )
         (input_,) = self._session.get_inputs()
-        found = self._session.run(outputs, {input_.name: embeddings.astype(np.float32, copy=False)})
-        return [np.asarray(values, np.float32) for values in found]
+        results = self._session.run(outputs, {input_.name: embeddings.astype(np.float32, copy=False)})
+        return [np.asarray(values, np.float32) for values in results]
 
 
 def _labels(model: Path, text: str | None) -> tuple[str, ...]:

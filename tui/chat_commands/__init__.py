@@ -12,7 +12,7 @@ from dlp_local.core.errors import InputError
 from dlp_local.core.text import did_you_mean
 from tui.chat_commands import conversations, options, pack, routing, turns, window
 from tui.chat_commands.chat import Chat
-from tui.chat_commands.command import Command
+from tui.chat_commands.declaration import Command
 
 __all__ = ["BY_NAME", "COMMANDS", "Chat", "Command", "check_known", "matching", "parse"]
 

@@ -13,7 +13,7 @@ from dlp_local.core.text import counted, unknown_name
 from dlp_local.history.export import export
 from dlp_local.history.imports import read_conversations
 from tui.chat_commands.chat import NO_MESSAGE, Chat
-from tui.chat_commands.command import a_file, command
+from tui.chat_commands.declaration import a_file, command
 
 
 def persona_names(chat: Chat, _before: Sequence[str]) -> Sequence[str]:

@@ -6,7 +6,7 @@ import asyncio
 
 from dlp_local.core.errors import InputError
 from tui.chat_commands.chat import Chat
-from tui.chat_commands.command import command
+from tui.chat_commands.declaration import command
 
 
 @command("system", "text")

@@ -10,7 +10,7 @@ from dlp_local.core.text import counted, did_you_mean, unknown_name
 from dlp_local.core.values import AdapterChange
 from tui.actions import AdapterAction
 from tui.chat_commands.chat import Chat
-from tui.chat_commands.command import command
+from tui.chat_commands.declaration import command
 from tui.completion import words
 
 ADD = "adapters add"

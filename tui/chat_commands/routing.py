@@ -10,7 +10,7 @@ from dlp_local.core.text import unknown_name
 from dlp_local.core.values import BASE, Mix
 from tui.actions import RoutingAction
 from tui.chat_commands.chat import Chat
-from tui.chat_commands.command import command
+from tui.chat_commands.declaration import command
 from tui.state import Turn
 
 ROUTED = "auto"

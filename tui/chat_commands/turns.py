@@ -12,7 +12,7 @@ from dlp_local.core.text import counted
 from dlp_local.core.values import BASE
 from tui.attachments import split_attachments
 from tui.chat_commands.chat import NO_MESSAGE, Chat
-from tui.chat_commands.command import command
+from tui.chat_commands.declaration import command
 
 _CODE = re.compile(r"^(`{3,}|~{3,})[^\n]*\n(.*?)^\1", re.DOTALL | re.MULTILINE)
 CODE = "code"

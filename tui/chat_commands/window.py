@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tui.chat_commands.chat import Chat
-from tui.chat_commands.command import command
+from tui.chat_commands.declaration import command
 from tui.themes import themes
 
 

@@ -60,7 +60,7 @@ class AdaptersScreen(ModalScreen[AdapterAction | None]):
         return self._adapters[str(option.id)] if option else None
 
     def action_add(self) -> None:
-        """A."""
+        """Closes, to add an adapter."""
         self._decide(AdapterAction("add"))
 
     @on(OptionList.OptionSelected)

@@ -204,7 +204,7 @@ class ChatScreen(DialogHost):
         self.run_command("editor")
 
     def action_stop(self) -> None:
-        """Esc."""
+        """Gives up an edit; where there is none, stops the answer."""
         if not self.query_one(Composer).give_up():
             self.session.stop()
             self.call_next(self._mark, None)

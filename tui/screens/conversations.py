@@ -147,18 +147,18 @@ class ConversationsScreen(ModalScreen[ChosenConversation | None]):
         self._say("Write the new title and press Enter.")
 
     def action_pin(self) -> None:
-        """F3."""
+        """Pins the highlighted conversation to the top, or takes the pin back."""
         if (number := self._chosen_number) is not None:
             self._change(lambda: self._history.pin(number, not self._history.conversation(number).info.pinned))
 
     def action_delete(self) -> None:
-        """F8."""
+        """Deletes the highlighted conversation; it can be brought back."""
         if (number := self._chosen_number) is not None:
             self._deleted.append(number)
             self._change(partial(self._history.delete, number))
 
     def action_undo(self) -> None:
-        """Ctrl+Z."""
+        """Brings the conversation back that was deleted last."""
         if self._deleted:
             self._change(partial(self._history.restore, self._deleted.pop()))
 

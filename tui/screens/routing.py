@@ -86,7 +86,7 @@ class RoutingScreen(ModalScreen[RoutingAction | None]):
         return str(options.get_option_at_index(options.highlighted or 0).id)
 
     def action_pin(self) -> None:
-        """P."""
+        """Pins this mix for the conversation, or takes the pin back."""
         if self._options.pinned is not None:
             self.dismiss(RoutingAction("unpin"))
         elif self._turn.route is None:
@@ -95,14 +95,14 @@ class RoutingScreen(ModalScreen[RoutingAction | None]):
             self.dismiss(RoutingAction("pin", self._turn.route.mix))
 
     def action_veto(self) -> None:
-        """V."""
+        """Vetoes the highlighted adapter, or allows it again."""
         if self._chosen == BASE:
             self._warn("The bare backbone cannot be vetoed. Choose an adapter.")
         else:
             self.dismiss(RoutingAction("veto", adapter=self._chosen))
 
     def action_retry(self) -> None:
-        """A."""
+        """Asks again with the highlighted adapter alone."""
         self.dismiss(RoutingAction("retry", Mix.of({self._chosen: 1.0})))
 
     @on(OptionList.OptionSelected)

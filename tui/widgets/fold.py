@@ -23,7 +23,7 @@ class Fold(Vertical):
         yield Static(classes="folded", markup=False)
 
     def on_mount(self) -> None:
-        """Folded."""
+        """Shows it folded."""
         self._draw()
 
     def show(self, title: str, text: str) -> None:

@@ -83,7 +83,7 @@ class Prompt(TextArea):
         self.insert("\n")
 
     def action_complete(self) -> None:
-        """Tab."""
+        """Takes the suggestion, or asks for more of them."""
         if self.suggestion:
             self.fill(self.suggestion)
         else:
@@ -97,7 +97,7 @@ class Prompt(TextArea):
             self.action_cursor_up()
 
     def action_after(self) -> None:
-        """Down."""
+        """Goes to what was sent after this, from the last line; else a line down."""
         if self.cursor_at_last_line:
             self.post_message(self.Stepped(1))
         else:

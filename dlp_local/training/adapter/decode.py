@@ -42,10 +42,10 @@ def answers(
     ids = torch.tensor([[*row, *[end] * (length - len(row))] for row in rows], device=device)
     columns = torch.arange(total, device=device)
 
-    def forward(tokens: Tensor, places: Tensor, visible: Tensor) -> Tensor:
-        """Hidden numbers of `tokens` (R, L) that lie at `places` (R, L), where `visible` (R, L, total) is seen."""
+    def forward(tokens: Tensor, positions: Tensor, visible: Tensor) -> Tensor:
+        """Hidden numbers of `tokens` (R, L) that lie at `positions` (R, L), where `visible` (R, L, total) is seen."""
         bias = torch.zeros(visible.shape, dtype=backbone.dtype, device=device).masked_fill_(~visible, -torch.inf)
-        at = places[:, None, :, None].expand(-1, shape.kv_heads, -1, shape.head)
+        at = positions[:, None, :, None].expand(-1, shape.kv_heads, -1, shape.head)
 
         def attention(i: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             cache[0, i].scatter_(2, at, k)
@@ -55,22 +55,22 @@ def answers(
             scores = scores.unflatten(2, (-1, q.shape[2])) + bias[:, None, None]
             return (scores.softmax(-1).flatten(2, 3) @ cache[1, i]).unflatten(2, (-1, q.shape[2])).flatten(1, 2)
 
-        return backbone.hidden(tokens, places, attention, lows, None, len(names))
+        return backbone.hidden(tokens, positions, attention, lows, None, len(names))
 
-    places = start + torch.arange(length, device=device).expand(len(rows), -1)
-    hidden = forward(ids, places, columns <= places[..., None])
+    positions = start + torch.arange(length, device=device).expand(len(rows), -1)
+    hidden = forward(ids, positions, columns <= positions[..., None])
     at = torch.tensor([len(row) - 1 for row in rows], device=device)
     hidden = hidden[torch.arange(len(rows), device=device), at]
-    given, done = [], torch.zeros(len(rows), dtype=torch.bool, device=device)
+    generated, done = [], torch.zeros(len(rows), dtype=torch.bool, device=device)
     for count in range(most):
         token = backbone.logits(hidden).argmax(-1)
-        given.append(token)
+        generated.append(token)
         done |= token == end
         if count % 8 == 7 and bool(done.all()):
             break
         at = at + 1
-        places = (start + at)[:, None]
-        hidden = forward(token[:, None], places, columns <= places[..., None])[:, 0]
-    tokens = torch.stack(given, 1).tolist()
+        positions = (start + at)[:, None]
+        hidden = forward(token[:, None], positions, columns <= positions[..., None])[:, 0]
+    tokens = torch.stack(generated, 1).tolist()
     cut = [row[: row.index(end)] if end in row else row for row in tokens]
     return {name: cut[i * each : i * each + len(prompts[name])] for i, name in enumerate(names)}
