@@ -155,7 +155,7 @@ async def test_what_is_no_exported_conversation_is_told_and_nothing_is_stored(tm
             ("", "name a file that was exported"),
             (tmp_path / "none.json", "cannot be read"),
             (tmp_path, "cannot be read"),
-            (tmp_path / "list.json", "is no conversation exported by dlp-local"),
+            (tmp_path / "list.json", "ChatGPT's"),
             (tmp_path / "bytes.json", "is not UTF-8"),
         ):
             await w.say(f"/import {argument}")
