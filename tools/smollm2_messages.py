@@ -99,8 +99,8 @@ def training_messages(data: Path, rng: random.Random) -> list[tuple[str, str]]:
 def _of_task(data: Path, task: str, rng: random.Random) -> list[str]:
     """A task's training messages, as people write them."""
     if task in smollm2_data.GENERATED:
-        rows = generated.make_rows(smollm2_data.GENERATED[task], task, ROWS[task], "train")
-        return [politely(message, rng) for message, _ in rows]
+        pairs = generated.make_rows(smollm2_data.GENERATED[task], task, ROWS[task], "train")
+        return [politely(message, rng) for message, _ in pairs]
     if task == "actions":
         rows = smollm2_data.training_rows(data, task, rng)[: ROWS[task]]
         return [politely(row.message, rng) for row in rows]
