@@ -57,7 +57,7 @@ def measure(recipe: Recipe, data: Path, pack: Path, most: int = ROWS, base_rows:
             ways = {"alone": (messages, Mix.of({adapter: 1.0})), "routed": (messages, None)}
             ways["base"] = (messages[:base_rows], Mix())
             scores = SCORES.get(kind, EXACT)
-            figures[kind] = {"rows": len(rows)}
+            figures[kind] = {"rows": len(rows), "base_rows": len(messages[:base_rows])}
             for way, (asked, mix) in ways.items():
                 given = [answers.of(message, mix) for message in asked]
                 wanted = [rows[message] for message in asked]

@@ -19,13 +19,14 @@ def write(recipe: Recipe, pack: Path, figures: dict[str, dict[str, Any]], router
         "Valid rows, greedy, measured on these files through the product (`python -m tools.measure_pack`). `alone`:",
         "the task's adapter by hand; `routed`: the mix that the router chose; `base`: no adapter.",
         "",
-        "| rows of | metric | rows | alone | routed | base |",
-        "|---|---|---|---|---|---|",
+        "| rows of | metric | rows | alone | routed | base | rows for base |",
+        "|---|---|---|---|---|---|---|",
     ]
     for kind, figure in figures.items():
         lines += [
             f"| {kind} | {metric} | {figure['rows']:,} | "
-            f"{' | '.join(f'{figure[way][metric]:.1f}' for way in ('alone', 'routed', 'base'))} |"
+            f"{' | '.join(f'{figure[way][metric]:.1f}' for way in ('alone', 'routed', 'base'))} | "
+            f"{figure['base_rows']} |"
             for metric in figure["alone"]
         ]
     lines += ["", *_router_lines(json.loads(router_figures.read_text("utf-8"))), ""]
