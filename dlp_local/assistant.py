@@ -6,6 +6,7 @@ import secrets
 import threading
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -25,6 +26,7 @@ from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.settings import Sampling, Settings
 from dlp_local.core.text import check_message
 from dlp_local.core.values import UNCHANGED, AdapterChange, AdapterFile, AdapterInfo, Message, Mix, Route
+from dlp_local.engine.another_answer import draw
 from dlp_local.engine.base import Engine
 from dlp_local.packs import Pack, open_pack
 from dlp_local.packs.adapters import add_adapter, remove_adapter, set_adapter
@@ -33,6 +35,9 @@ from dlp_local.routing import MessageRouter
 
 MOST_EXAMPLES = 4
 """Messages to try that are taken from the adapters' examples."""
+
+MOSTLY = 0.5
+"""A mix with more of base than this answers as base does."""
 
 DEFAULTS = ChatOptions()
 """Everything as the settings have it."""
@@ -144,13 +149,17 @@ class Assistant:
         options: ChatOptions = DEFAULTS,
         previous: Route | None = None,
         answer_prefix: str = "",
+        earlier: Sequence[ReplyDone] = (),
     ) -> Job[Event]:
         """Answers a message: `RouteChosen`, perhaps `HistoryTrimmed`, `ReasoningDelta`… and `TextDelta`…, and
         `ReplyDone` at the end.
 
         A `mix` given by hand, or pinned by the options, leaves the router out. `answer_prefix` is the beginning of the
-        answer, to go on with: the reply then holds both. What comes can be cancelled, from any thread, and then ends
-        with what there is by then. The events raise `InputError` for what cannot be answered.
+        answer, to go on with: the reply then holds both. `earlier` are answers to this message, of which another one is
+        asked for: under a mix that gave one of them it is drawn at a temperature over 0, whatever is set.
+
+        What comes can be cancelled, from any thread, and then ends with what there is by then. The events raise
+        `InputError` for what cannot be answered.
         """
 
         def run(cancellation: Cancellation) -> Generator[Event, None, None]:
@@ -159,11 +168,12 @@ class Assistant:
             messages = [*self._opening(options), *history, Message("user", text)]
             if answer_prefix:
                 messages.append(Message("assistant", answer_prefix))
-            sampling = seeded(options.sampling(self.settings.sampling))
+            sampling = self._sampling(options, route.mix)
+            generate = partial(self._engine.generate, messages, route.mix, scope=options.scope)
+            taken = {reply.answer for reply in earlier if reply.route.mix == route.mix}
             answer, reasoning = answer_prefix, ""
-            reply = self._engine.generate(messages, route.mix, sampling, options.scope)
-            with closing(reply), cancellation.forwarded(reply.cancel):
-                for event in reply:
+            with closing(draw(generate, sampling, taken, cancellation)) as events:
+                for event in events:
                     match event:
                         case Generated():
                             yield self._receipt(route, answer, reasoning.strip(), event)
@@ -181,6 +191,11 @@ class Assistant:
             return self.route(text, previous=previous, without=options.vetoed)
         check_message(text)
         return Route(text, {}, mix)
+
+    def _sampling(self, options: ChatOptions, mix: Mix) -> Sampling:
+        """What is set, by the defaults of base where base has most of the mix, with a seed drawn where none is set."""
+        sampling = options.sampling(self.settings.sampling)
+        return seeded(sampling.for_base() if mix.base > MOSTLY else sampling)
 
     def _receipt(self, route: Route, answer: str, reasoning: str, done: Generated) -> ReplyDone:
         return ReplyDone(

@@ -39,6 +39,7 @@ class Replying(Protocol):
         options: ChatOptions = ...,
         previous: Route | None = None,
         answer_prefix: str = "",
+        earlier: Sequence[ReplyDone] = (),
     ) -> Job[Event]:
         """Answers a message after `history`; the last event is `ReplyDone`."""
 
@@ -53,12 +54,19 @@ def store_message(conversation: OpenConversation, text: str, *, parent: int | No
 
 
 def answer_turn(
-    assistant: Replying, conversation: OpenConversation, turn: int, *, mix: Mix | None = None, answer_prefix: str = ""
+    assistant: Replying,
+    conversation: OpenConversation,
+    turn: int,
+    *,
+    mix: Mix | None = None,
+    answer_prefix: str = "",
+    another: bool = False,
 ) -> Job[Event]:
     """Answers a stored message under the conversation's options; the events are those of the assistant's reply.
 
     The answer is stored as it grows, a few times a second, and so is its end: done, failed with the reason, or given
     up. `mix` holds for this turn alone. `answer_prefix` is the beginning of an answer, to go on with.
+    `another`: the answer is to be none of those that the message has already.
     """
 
     def run(cancellation: Cancellation) -> Generator[Event, None, None]:
@@ -72,6 +80,7 @@ def answer_turn(
                 options=conversation.options,
                 previous=conversation.route_before(message),
                 answer_prefix=answer_prefix,
+                earlier=conversation.earlier_replies(message) if another else (),
             )
             with closing(reply), cancellation.forwarded(reply.cancel):
                 for event in reply:

@@ -7,10 +7,14 @@ import pytest
 
 import dlp_local.assistant
 from dlp_local import HistoryTrimmed, Message, Mix, ReplyDone, RouteChosen, TextDelta, open_assistant
+from dlp_local.assistant import Assistant
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
+from dlp_local.core.events import Generated
+from dlp_local.core.job import Job
 from dlp_local.core.receipt import reply_receipt
-from dlp_local.core.settings import Settings
+from dlp_local.core.settings import BASE_DEFAULTS, Sampling, Settings
+from dlp_local.packs import open_pack
 from tests.support.prompts import PROMPTS, SMALL_TALK
 
 
@@ -67,6 +71,60 @@ def test_a_mix_given_by_hand_leaves_the_router_out(assistant):
     assert not any("route" in part for part in reply_receipt(done))
 
 
+class Recording:
+    """An engine that answers with nothing and keeps the sampling it is asked for."""
+
+    context_size = 1024
+
+    def generate(self, messages, mix, sampling, scope=None):
+        self.sampling = sampling
+
+        def run(_):
+            yield Generated("stop", 1, 0, 1, 1.0, 1.0)
+
+        return Job(run)
+
+    def close(self):
+        pass
+
+
+SHARED = {"temperature": 0.0, "min_p": 0.05, "repeat_penalty": 1.0, "repeat_last": 64}
+
+
+@pytest.mark.parametrize(
+    ("weights", "own", "options", "expected"),
+    [
+        ({}, {}, {}, BASE_DEFAULTS),
+        ({"sql": 0.25}, {}, {}, BASE_DEFAULTS),
+        ({"sql": 1.0}, {}, {}, SHARED),
+        ({"sql": 0.5}, {}, {}, SHARED),
+        ({}, {"temperature": 0.0}, {}, {**BASE_DEFAULTS, "temperature": 0.0}),
+        ({}, {"min_p": 0.5}, {"temperature": 0.25}, {**BASE_DEFAULTS, "min_p": 0.5, "temperature": 0.25}),
+        ({"sql": 1.0}, {"temperature": 0.5}, {}, {**SHARED, "temperature": 0.5}),
+    ],
+)
+def test_base_samples_adapters_are_greedy_and_what_was_set_holds_for_both(bundled, weights, own, options, expected):
+    engine = Recording()
+    with Assistant(open_pack(bundled), Settings(sampling=Sampling(**own)), engine, lambda _: None) as assistant:
+        assistant.reply("hello", mix=Mix.of(weights), options=ChatOptions(**options)).finish()
+    assert {name: getattr(engine.sampling, name) for name in expected} == expected
+    assert engine.sampling.seed is not None
+
+
+@pytest.mark.parametrize("text", ["to ISO: the 3rd of February 2021", "hello, what can you do?"])
+@pytest.mark.parametrize("options", [ChatOptions(), ChatOptions(temperature=0, seed=1)])
+def test_another_answer_is_another_one_each_time_also_after_a_greedy_one(assistant, text, options):
+    replies = []
+    for _ in range(3):
+        replies.append(finish(assistant, text, earlier=replies, options=options))
+    assert len({reply.answer for reply in replies}) == 3
+
+
+def test_another_answer_under_another_mix_is_that_mixs_own(assistant):
+    earlier = [finish(assistant, "to ISO: 4 July 1999", mix=Mix())]
+    assert finish(assistant, "to ISO: 4 July 1999", mix=Mix.of({"dates": 1.0}), earlier=earlier).answer == "1999-07-04"
+
+
 def test_the_system_prompt_counts_as_part_of_the_prompt(assistant):
     plain = finish(assistant, "hello")
     told = finish(assistant, "hello", options=ChatOptions(system="You are a helpful assistant."))
@@ -82,10 +140,11 @@ def test_a_conversation_goes_on_with_its_history(assistant):
 
 
 def test_an_answer_that_was_cut_goes_on_where_it_was_cut(assistant):
-    whole = finish(assistant, "hello, what can you do?").answer
-    cut = finish(assistant, "hello, what can you do?", options=ChatOptions(max_tokens=12))
+    greedy = ChatOptions(temperature=0)
+    whole = finish(assistant, "hello, what can you do?", options=greedy).answer
+    cut = finish(assistant, "hello, what can you do?", options=ChatOptions(temperature=0, max_tokens=12))
     assert cut.finish_reason == "length"
-    rest = finish(assistant, "hello, what can you do?", answer_prefix=cut.answer)
+    rest = finish(assistant, "hello, what can you do?", answer_prefix=cut.answer, options=greedy)
     assert rest.answer == whole
     assert rest.prompt_tokens > cut.prompt_tokens
 

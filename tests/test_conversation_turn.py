@@ -48,6 +48,14 @@ def test_a_message_is_stored_before_anything_runs_and_its_answer_with_its_receip
     assert (turn.done.route.mix, turn.done.answer_tokens) == (done.route.mix, done.answer_tokens)
 
 
+def test_another_answer_is_asked_for_with_the_finished_ones_that_stand_in_its_place(history, conversation):
+    fake = FakeAssistant(Answer(["one"]), Answer(["two"], finish_reason="error"), Answer(["three"]), Answer(["four"]))
+    for text, another in [("hello", False), ("hello", False), ("hi", False), ("hello", True)]:
+        turn = store_message(conversation, text, parent=None, pack="bundled")
+        answer_turn(fake, conversation, turn.id, another=another).finish()
+    assert [[reply.answer for reply in call.earlier] for call in fake.calls] == [[], [], [], ["one"]]
+
+
 def test_the_end_is_stored_when_it_is_told(history, conversation):
     for event in ask(FakeAssistant(Answer(["one"])), conversation, "hello"):
         if isinstance(event, ReplyDone):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dlp_local import Assistant, Mix, ReplyDone, open_assistant
+from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.files import written_aside
 from dlp_local.core.settings import Settings
 from tools.data import Row
@@ -27,6 +28,7 @@ ROWS = 2000
 """At most so many valid rows of a task, drawn with a fixed seed."""
 
 BASE_ROWS = 100
+GREEDY = ChatOptions(temperature=0, repeat_penalty=1, max_tokens=512)
 
 
 class Answers:
@@ -40,7 +42,7 @@ class Answers:
         """The whole answer to a message, greedy; the router chooses where there is no mix."""
         chosen = self._assistant.route(message).mix if mix is None else mix
         if (message, chosen) not in self._known:
-            *_, done = self._assistant.reply(message, mix=chosen)
+            *_, done = self._assistant.reply(message, mix=chosen, options=GREEDY)
             assert isinstance(done, ReplyDone)
             self._known[message, chosen] = done.answer
         return self._known[message, chosen]

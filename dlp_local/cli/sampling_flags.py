@@ -11,7 +11,7 @@ import typer
 from pydantic.fields import FieldInfo
 
 from dlp_local.core.fields import help_text, item_type, value_type
-from dlp_local.core.settings import Sampling
+from dlp_local.core.settings import BASE_DEFAULTS, Sampling
 
 PANEL = "Sampling"
 """The heading of these flags in `--help`."""
@@ -49,11 +49,18 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
         f"{flag}/--no-{flag.removeprefix('--')}" if kind is bool else flag,
         help=help_text(field) + (" May be repeated." if item else ""),
         metavar=None if kind is bool else "|".join(get_args(kind)) if get_origin(kind) is Literal else _metavar(field),
-        show_default=str(field.default) if field.default not in (None, ()) else False,
+        show_default=_default(name, field),
         rich_help_panel=PANEL,
     )
     annotation = Annotated[Optional[annotation], option]  # noqa: UP045
     return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=annotation)
+
+
+def _default(name: str, field: FieldInfo) -> str | bool:
+    """The default as it is told: `0.0; base: 0.7` where base has one of its own, nothing where there is none."""
+    if field.default in (None, ()):
+        return False
+    return f"{field.default}; base: {BASE_DEFAULTS[name]}" if name in BASE_DEFAULTS else str(field.default)
 
 
 def _metavar(field: FieldInfo) -> str:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from dlp_local.core.events import ReplyDone
 from dlp_local.core.values import FinishReason, Route
 
-ENDINGS: dict[FinishReason, str] = {"length": "cut off at the limit", "cancelled": "stopped", "error": "broken off"}
+ENDINGS: dict[FinishReason, str] = {
+    "length": "cut off at the limit",
+    "loop": "stopped: it repeated itself",
+    "cancelled": "stopped",
+    "error": "broken off",
+}
 """How an answer ended, unless by itself."""
 
 

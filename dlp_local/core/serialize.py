@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from dlp_local.core.errors import InputError
 from dlp_local.core.events import ReplyDone, Timings
 from dlp_local.core.values import FinishReason, Mix, Route, RouteExplanation
 
-_REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length", "cancelled": "cancelled", "error": "error"}
+_REASONS: dict[str, FinishReason] = {reason: reason for reason in get_args(FinishReason)}
 
 
 def route_json(route: Route) -> dict[str, Any]:

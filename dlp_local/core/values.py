@@ -22,7 +22,8 @@ Weights = tuple[tuple[str, float], ...]
 """Adapter → weight, sorted by name; what is kept by mix is kept under this."""
 
 Scope = Literal["turn", "context"]
-FinishReason = Literal["stop", "length", "cancelled", "error"]
+FinishReason = Literal["stop", "length", "loop", "cancelled", "error"]
+"""`loop`: it repeated itself over and over, and was ended for that."""
 
 
 @dataclass(frozen=True, slots=True)

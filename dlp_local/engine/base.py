@@ -52,7 +52,7 @@ class Engine(Protocol):
         The reply raises `InputError` for an unknown adapter and for a message that does not fit the context.
         """
 
-    def warm(self, history: Sequence[Message], max_tokens: int) -> Job[PromptProgress]:
+    def warm(self, history: Sequence[Message], max_tokens: int | None) -> Job[PromptProgress]:
         """Prepares for the next message after a finished conversation, whose answer may be `max_tokens` long.
 
         With an empty conversation, or system prompts alone, it prepares for the first one. What a cancelled job has

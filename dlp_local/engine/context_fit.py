@@ -12,7 +12,9 @@ ANSWER_SHARE = 4
 """A prompt leaves at least a quarter of the context to the answer, less where the answer may not be that long."""
 
 
-def fit(prompts: PromptBuilder, messages: Sequence[Message], context_size: int, max_tokens: int) -> tuple[Prompt, int]:
+def fit(
+    prompts: PromptBuilder, messages: Sequence[Message], context_size: int, max_tokens: int | None
+) -> tuple[Prompt, int]:
     """The prompt of as many turns as fit beside the answer, and how many of the oldest were left out.
 
     Followed from its start, a conversation that outgrows the room loses its oldest turns down to half of it: so the
@@ -20,7 +22,7 @@ def fit(prompts: PromptBuilder, messages: Sequence[Message], context_size: int, 
 
     Raises `InputError` for a last message that does not fit by itself.
     """
-    room = context_size - min(max_tokens, context_size // ANSWER_SHARE)
+    room = context_size - min(max_tokens or context_size, context_size // ANSWER_SHARE)
     split = next((i for i, message in enumerate(messages) if message.role != "system"), len(messages))
     body = messages[split:]
     starts = [i for i, message in enumerate(body) if message.role == "user"]

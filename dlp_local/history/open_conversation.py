@@ -79,6 +79,11 @@ class OpenConversation:
         before = path(tuple(self._turns.values()), turn.parent)
         return next((t.done.route for t in reversed(before) if t.done and t.answer and t.state == "done"), None)
 
+    def earlier_replies(self, turn: StoredTurn) -> tuple[ReplyDone, ...]:
+        """The finished answers to the same message in the same place."""
+        beside = [self._turns[other] for other in alternatives(tuple(self._turns.values()), turn)]
+        return tuple(other.done for other in beside if other.text == turn.text and other.state == "done" and other.done)
+
     def alternative_position(self, turn: int) -> tuple[int, int]:
         """Which of how many alternatives a turn is: (2, 3) of `‹ 2/3 ›`."""
         others = alternatives(tuple(self._turns.values()), self._turns[turn])

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from dlp_local.cli.main import app
 from dlp_local.core.chat_options import ChatOptions
-from dlp_local.core.settings import Sampling
+from dlp_local.core.settings import BASE_DEFAULTS, Sampling
 from tui.screens.options import FIELDS, parse, shown
 
 VALUES = {
@@ -50,6 +50,20 @@ def test_every_field_goes_over_the_settings():
 def test_every_field_survives_the_form():
     options = ChatOptions(**VALUES, system="Be brief.", scope="context", pinned={"sql": 0.5}, vetoed=("shell",))
     assert parse({name: shown(options, name) for name in FIELDS}) == options
+
+
+def test_base_has_defaults_of_its_own_for_what_nobody_set():
+    free = Sampling().for_base()
+    assert {name: getattr(free, name) for name in BASE_DEFAULTS} == BASE_DEFAULTS
+    assert Sampling(**VALUES).for_base() == Sampling(**VALUES)
+    assert ChatOptions(temperature=0).sampling(Sampling(min_p=0.05)).for_base() == Sampling(
+        **{**BASE_DEFAULTS, "temperature": 0, "min_p": 0.05}
+    )
+
+
+def test_the_help_tells_both_defaults():
+    text = CliRunner().invoke(app, ["ask", "--help"], env={"COLUMNS": "200"}).output
+    assert f"0.0; base: {BASE_DEFAULTS['temperature']}" in text
 
 
 NEW_FIELD = """

@@ -17,7 +17,8 @@ def test_defaults_hold_without_any_source():
     settings = load_settings()
     assert settings.routing.top_p == 0.9
     assert settings.routing.normalize == "proportional"
-    assert settings.sampling.max_tokens == 512
+    assert settings.sampling.temperature == 0
+    assert settings.sampling.max_tokens is None
 
 
 def test_each_source_overrides_the_one_below_it_value_by_value(config, monkeypatch):

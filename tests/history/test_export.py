@@ -4,6 +4,7 @@ import json
 import re
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
 from dlp_local.core.events import ReplyDone, Timings
-from dlp_local.core.values import Mix, Route
+from dlp_local.core.values import FinishReason, Mix, Route
 from dlp_local.history import History
 from dlp_local.history.export import export, to_html, to_json, to_markdown
 from dlp_local.history.imports import conversations_from_json
@@ -36,7 +37,7 @@ def replies(draw, text, answer):
         text,
         answer,
         route,
-        draw(st.sampled_from(["stop", "length", "cancelled", "error"])),
+        draw(st.sampled_from(get_args(FinishReason))),
         draw(st.integers(0, 9999)),
         draw(st.integers(0, 9999)),
         draw(st.integers(0, 9999)),

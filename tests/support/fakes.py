@@ -67,6 +67,7 @@ class Call:
     mix: Mix | None
     options: ChatOptions
     answer_prefix: str
+    earlier: tuple[ReplyDone, ...] = ()
 
 
 class FakeAssistant:
@@ -101,8 +102,9 @@ class FakeAssistant:
         mix: Mix | None = None,
         options: ChatOptions | None = None,
         answer_prefix: str = "",
+        earlier: Sequence[ReplyDone] = (),
     ) -> Job[Event]:
-        call = Call(text, tuple(history), previous, mix, options or ChatOptions(), answer_prefix)
+        call = Call(text, tuple(history), previous, mix, options or ChatOptions(), answer_prefix, tuple(earlier))
         return Job(partial(self._reply, call))
 
     def _reply(self, call: Call, cancellation: Cancellation) -> Generator[Event, None, None]:

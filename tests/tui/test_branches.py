@@ -45,6 +45,7 @@ async def test_another_answer_is_asked_for_and_both_stay():
         await w.press("f3")
         await w.sees("another", "‹ 2/2 ›", READY)
         assert [call.text for call in fake.calls] == ["question", "question"]
+        assert [[reply.answer for reply in call.earlier] for call in fake.calls] == [[], ["one"]]
         await w.press("alt+left")
         await w.sees("one", "‹ 1/2 ›")
 

@@ -24,7 +24,7 @@ from tools.bench.random_models import Models
 
 CONTEXT = 8192
 ANSWER = 64
-LONGEST_ANSWER = Sampling().max_tokens
+LONGEST_ANSWER = 512
 SHORT_PASSES = 3
 """So often a round decodes the short answer, which is more at the mercy of the moment."""
 

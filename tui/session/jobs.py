@@ -14,12 +14,16 @@ from tui.session.assistant_backend import AssistantBackend
 
 @dataclass(frozen=True, slots=True)
 class AnswerJob:
-    """A stored message to answer, perhaps under a mix given for it alone, perhaps begun already."""
+    """A stored message to answer, perhaps under a mix given for it alone, perhaps begun already.
+
+    `another`: its answer is to be none of those that there are.
+    """
 
     conversation: OpenConversation
     turn: int
     mix: Mix | None = None
     answer_prefix: str = ""
+    another: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ class Session:
     def retry(self, turn: int, mix: Mix | None = None) -> Turn:
         """Asks for another answer to a turn's message, perhaps under a mix given for it alone."""
         before = self.conversation[turn]
-        return self._queue(before.text, before.parent, mix)
+        return self._queue(before.text, before.parent, mix, another=True)
 
     def continue_answer(self, turn: int) -> Turn:
         """Goes on with an answer that was cut, as an alternative of it."""
@@ -105,13 +105,15 @@ class Session:
         mix = before.done.route.mix if before.done and not before.done.route.probabilities else None
         return self._queue(before.text, before.parent, mix, answer_prefix=before.answer)
 
-    def _queue(self, text: str, parent: int | None, mix: Mix | None = None, answer_prefix: str = "") -> Turn:
+    def _queue(
+        self, text: str, parent: int | None, mix: Mix | None = None, answer_prefix: str = "", another: bool = False
+    ) -> Turn:
         conversation = self.conversation
         stored = store_message(conversation, text, parent=parent, pack=self.status.name)
         self._state.check_stored(conversation)
         self._state.show_path()
         waiting = self._state.turn(stored.id)
-        self._worker.put(AnswerJob(conversation, stored.id, mix, answer_prefix))
+        self._worker.put(AnswerJob(conversation, stored.id, mix, answer_prefix, another))
         return waiting
 
     def stop(self) -> None:

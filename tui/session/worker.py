@@ -125,7 +125,12 @@ class AssistantWorker:
             if isinstance(job, AnswerJob):
                 # Made under the lock: a stop from now on ends it, however early it comes.
                 self._reply = answer_turn(
-                    assistant, job.conversation, job.turn, mix=job.mix, answer_prefix=job.answer_prefix
+                    assistant,
+                    job.conversation,
+                    job.turn,
+                    mix=job.mix,
+                    answer_prefix=job.answer_prefix,
+                    another=job.another,
                 )
             return job
 

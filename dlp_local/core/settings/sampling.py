@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from dlp_local.core.settings.group import Group
 
+BASE_DEFAULTS: Mapping[str, Any] = MappingProxyType(
+    {"temperature": 0.7, "min_p": 0.1, "repeat_penalty": 1.1, "repeat_last": 256}
+)
+"""The defaults where the backbone answers for itself; those of the fields are for adapters.
+
+An adapter has one right answer, a command or a date, and greedy decoding finds it. Free text of a small model goes
+round in circles then: docs/benchmarks.md has how often.
+"""
+
 
 class Sampling(Group):
-    """How the next token is chosen from the backbone's logits.
+    """How the next token is chosen from the backbone's logits; the defaults are those of a mix of adapters.
 
     Each field is a flag of `ask` and `persona save`, a field of a conversation's options, and a line of the form: its
     title is the label there, its description the help.
@@ -29,7 +40,14 @@ class Sampling(Group):
         64, ge=-1, title="Penalty's reach", description="tokens that the penalty looks back on; -1: the whole context"
     )
     seed: int | None = Field(None, ge=0, le=0xFFFFFFFE, title="Seed", description="the same seed gives the same answer")
-    max_tokens: int = Field(512, ge=1, title="Longest answer", description="most tokens of an answer")
+    max_tokens: int | None = Field(
+        None, ge=1, title="Longest answer", description="most tokens of an answer; else until the context is full"
+    )
     stop: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         (), title="Stops", description="texts that end the answer; they are not part of it"
     )
+
+    def for_base(self) -> Sampling:
+        """These options for an answer of the backbone itself: what was set, and `BASE_DEFAULTS` for what was not."""
+        unset = {name: value for name, value in BASE_DEFAULTS.items() if name not in self.model_fields_set}
+        return self.model_copy(update=unset)

@@ -49,7 +49,7 @@ def check_answers(folder: Path, settings: Settings) -> Iterator[CheckResult]:
 
 
 def _ask(assistant: Assistant, message: str) -> ReplyDone:
-    *_, done = assistant.reply(message, options=ChatOptions(max_tokens=LONGEST))
+    *_, done = assistant.reply(message, options=ChatOptions(temperature=0, max_tokens=LONGEST))
     assert isinstance(done, ReplyDone)
     return done
 

@@ -21,6 +21,7 @@ from dlp_local.engine.local.library import offloads
 from dlp_local.engine.local.llama import Backbone
 from dlp_local.engine.local.memory import check_memory
 from dlp_local.engine.local.mixer import Mixer
+from dlp_local.engine.loops import LoopDetector
 from dlp_local.engine.prompt import PromptBuilder
 
 NEXT_MESSAGE = Message("user", ".")
@@ -90,7 +91,7 @@ class LocalEngine:
         progress = _Progress()
         reader = AnswerReader(self._vocabulary, self._prompts, prompt, sampling.stop)
         try:
-            if not self._compute(turns, mix, sampling.max_tokens, scope, cancellation):
+            if not self._compute(turns, mix, scope, cancellation):
                 progress.finish_reason = "cancelled"
             else:
                 for token in self._sample(prompt_tokens, sampling, progress, reader, cancellation):
@@ -126,7 +127,6 @@ class LocalEngine:
         self,
         turns: Sequence[tuple[int, ...]],
         mix: Mix,
-        max_tokens: int,
         scope: Scope | None,
         cancellation: Cancellation,
     ) -> bool:
@@ -135,7 +135,7 @@ class LocalEngine:
         start = len(prompt) - len(turns[-1])
         history_weights = self._mixer.whole_context(mix, scope)
         activations = self._mixer.activations(mix, prompt, start, scope)
-        if not finish(self._cache.compute(turns[:-1], history_weights, len(turns[-1]) + max_tokens, cancellation)):
+        if not finish(self._cache.compute(turns[:-1], history_weights, len(turns[-1]), cancellation)):
             return False
         self._cache.open_branch(history_weights)
         cuts = sorted({start, *(on.position for on in activations if on.position > start), len(prompt)})
@@ -154,7 +154,8 @@ class LocalEngine:
         cancellation: Cancellation,
     ) -> Iterator[int]:
         """Tokens of the answer, of which the first stands at `position`, until its end, a limit or a cancel."""
-        sampler = self._backbone.sampler(sampling, sampling.seed or 0)
+        sampler, loops = self._backbone.sampler(sampling, sampling.seed or 0), LoopDetector()
+        longest = sampling.max_tokens or self.context_size
         try:
             while True:
                 token = sampler.next_token()
@@ -166,21 +167,25 @@ class LocalEngine:
                 if cancellation.requested:
                     progress.finish_reason = "cancelled"
                     return
-                if progress.answer_tokens >= sampling.max_tokens or position >= self.context_size:
+                if loops.feed(token):
+                    progress.finish_reason = "loop"
+                    return
+                if progress.answer_tokens >= longest or position >= self.context_size:
                     progress.finish_reason = "length"
                     return
+                self._cache.reserve(position + 1)
                 self._backbone.decode((token,), position, BRANCH)
                 progress.computed.append(token)
                 position += 1
         finally:
             sampler.close()
 
-    def warm(self, history: Sequence[Message], max_tokens: int) -> Job[PromptProgress]:
+    def warm(self, history: Sequence[Message], max_tokens: int | None) -> Job[PromptProgress]:
         """See `engine.base.Engine`: computes the history onto the spine."""
         return Job(partial(self._warm, history, max_tokens))
 
     def _warm(
-        self, history: Sequence[Message], max_tokens: int, cancellation: Cancellation
+        self, history: Sequence[Message], max_tokens: int | None, cancellation: Cancellation
     ) -> Generator[PromptProgress, None, None]:
         self._begin(cancellation)
         prompt, _ = fit(self._prompts, [*history, NEXT_MESSAGE], self.context_size, max_tokens)

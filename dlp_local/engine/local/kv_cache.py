@@ -145,6 +145,11 @@ class KVCache:
         self._backbone.drop(BRANCH)
         self._backbone.copy_sequence(self._history(weights).sequence, BRANCH)
 
+    def reserve(self, tokens: int) -> None:
+        """Makes room for a branch, with the history that it goes on from, of so many tokens."""
+        *_, history = self._histories.values()
+        self._make_room(history, tokens)
+
     def keep_branch(self, tokens: tuple[int, ...]) -> None:
         """Closes a branch of the spine, computed under no adapter, and keeps its tokens as the spine's next part.
 

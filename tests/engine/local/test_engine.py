@@ -144,6 +144,23 @@ def test_a_repeat_penalty_changes_a_repetitive_answer(engine):
     assert plain != penalised
 
 
+def test_an_answer_that_repeats_itself_is_ended_for_it_and_the_engine_goes_on(engine):
+    answer, done = ask(engine, "repeat: a a a a a a a a", sampling=Sampling(repeat_penalty=0.1, repeat_last=-1))
+    assert done.finish_reason == "loop"
+    assert done.answer_tokens < engine.context_size // 2
+    assert answer.endswith("a" * 200)
+    assert ask(engine, "to ISO: 4 July 1999", Mix.of({"dates": 1.0}))[0] == "1999-07-04"
+
+
+def test_an_answer_may_fill_the_context(engine):
+    def endless(seed):
+        wild = Sampling(temperature=5, top_k=0, top_p=1, min_p=0, seed=seed)
+        return ask(engine, "hello " * (engine.context_size * 7 // 10), sampling=wild)[1]
+
+    cut = next(done for done in map(endless, range(20)) if done.finish_reason == "length")
+    assert cut.context_used >= engine.context_size
+
+
 def test_the_answer_ends_at_the_longest_length(engine):
     answer, done = ask(engine, "hello, what can you do?", sampling=Sampling(max_tokens=5))
     assert done.finish_reason == "length"

@@ -150,7 +150,7 @@ class EngineProcess:
                 error=str(died),
             )
 
-    def warm(self, history: Sequence[Message], max_tokens: int) -> Job[PromptProgress]:
+    def warm(self, history: Sequence[Message], max_tokens: int | None) -> Job[PromptProgress]:
         """See `engine.base.Engine`."""
         return Job(partial(self._progress, Warm(tuple(history), max_tokens)))
 

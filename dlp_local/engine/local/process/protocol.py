@@ -56,7 +56,7 @@ class Warm:
     """Compute a finished conversation onto the spine."""
 
     history: tuple[Message, ...]
-    max_tokens: int
+    max_tokens: int | None
 
 
 @dataclass(frozen=True, slots=True)
