@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 
+from dlp_local.another_answer import draw
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
 from dlp_local.core.events import (
@@ -26,7 +27,6 @@ from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.settings import Sampling, Settings
 from dlp_local.core.text import check_message
 from dlp_local.core.values import UNCHANGED, AdapterChange, AdapterFile, AdapterInfo, Message, Mix, Route
-from dlp_local.engine.another_answer import draw
 from dlp_local.engine.base import Engine
 from dlp_local.packs import Pack, open_pack
 from dlp_local.packs.adapters import add_adapter, remove_adapter, set_adapter

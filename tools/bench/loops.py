@@ -2,10 +2,9 @@
 
     python -m tools.bench.loops BACKBONE.gguf
 
-Each of 40 messages is answered alone, by the backbone without adapters: greedily, up to the former limit of 512 tokens
-and with no loop detector to be credited, and under the defaults, until the context is full. An answer loops where the
-same eight words come four times or more, which also finds a list that only counts on; how often the engine's detector
-ended an answer is told beside it.
+Each of 40 messages is answered alone, by the backbone without adapters: greedily, up to the former limit of 512 tokens,
+and under the defaults, until the context is full. An answer loops where the same eight words come four times or more,
+which also finds a list that only counts on. Beside it stands how the answers ended, `loop` where the engine ended one.
 """
 
 from __future__ import annotations

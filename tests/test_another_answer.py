@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dlp_local.another_answer import MOST_DRAWS, draw
 from dlp_local.core.events import Generated, ReasoningDelta, TextDelta
 from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.settings import Sampling
-from dlp_local.engine.another_answer import MOST_DRAWS, draw
 
 GREEDY = Sampling(seed=7)
 
