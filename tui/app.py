@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import ClassVar
 
+from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.command import CommandPalette
@@ -107,8 +108,9 @@ class ChatApp(App[None]):
         self.theme_changed_signal.subscribe(self, self._on_theme)
 
     def _on_theme(self, chosen: Theme) -> None:
-        self.run_worker(self._keep_theme(chosen.name), group="theme", exclusive=True)
+        self._keep_theme(chosen.name)
 
+    @work(group="theme", exclusive=True)
     async def _keep_theme(self, name: str) -> None:
         try:
             await asyncio.to_thread(keep_theme, name)

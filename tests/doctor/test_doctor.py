@@ -266,6 +266,10 @@ def test_two_different_answers_are_well(monkeypatch):
     assert "'Count from one to ten, please.'" in checks["answers compared"].detail
 
 
+def test_short_answers_that_end_by_themselves_may_be_alike(monkeypatch):
+    assert answers(monkeypatch, "Hi!", "Hi!", finish_reason="stop")["answers compared"].is_well
+
+
 def test_a_model_that_is_still_reasoning_is_judged_by_that(monkeypatch):
     checks = answers(monkeypatch, "They want help.", "They want numbers.", finish_reason="length", kind=Reasoning)
     assert checks["answers compared"].is_well
@@ -280,7 +284,7 @@ def test_a_model_that_is_still_reasoning_is_judged_by_that(monkeypatch):
         (["fine", " \n"], "stop", "is empty"),
         (["#" * 32, "1 2 3"], "length", "says one thing for ever"),
         (["1 2 3", "well then, the the the the the the the the the the the"], "length", "says one thing for ever"),
-        (["the same", "the same"], "stop", "both gave 'the same'"),
+        (["the same", "the same"], "length", "both gave 'the same'"),
     ],
 )
 def test_answers_of_damaged_weights_are_a_finding(monkeypatch, said, finish_reason, told):

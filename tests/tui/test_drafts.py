@@ -1,6 +1,7 @@
 """What was written but not sent: kept however one leaves, and each window's own."""
 
 import pytest
+from textual import events
 
 from dlp_local.history import History
 from tests.support.fakes import Answer, FakeAssistant
@@ -18,6 +19,19 @@ async def test_a_draft_is_kept_though_one_leaves_at_once(leave):
         await w.until(lambda: w.app.return_code == 0)
     async with window(FakeAssistant(), history=history) as w:
         await w.until(lambda: w.prompt.text == "not sent")
+
+
+@pytest.mark.parametrize("key", ["ctrl+q", "ctrl+n"])
+async def test_letters_that_come_in_one_burst_with_a_key_are_in_the_draft(key):
+    history = History(None)
+    async with window(FakeAssistant(), history=history) as w:
+        await w.sees(READY)
+        for letter in "burst":
+            w.app.post_message(events.Key(letter, letter))
+        w.app.post_message(events.Key(key, None))
+        if key == "ctrl+q":
+            await w.until(lambda: w.app.return_code == 0)
+        await w.until(lambda: history.draft(None) == "burst")
 
 
 async def test_a_draft_stays_with_its_conversation_though_one_goes_to_another_at_once():

@@ -46,6 +46,15 @@ def test_the_last_status_that_is_posted_is_the_newest():
     assert posted[-1].status is state.status
 
 
+def test_that_a_conversation_is_not_stored_is_told_for_that_one_alone():
+    state, other = SharedState(OpenConversation(History(None)), "only in memory"), OpenConversation(History(None))
+    state.conversation.problem = "the disk is full"
+    state.check_stored(state.conversation)
+    assert state.status.notice == "the disk is full"
+    state.open(other)
+    assert state.status.notice == "only in memory"
+
+
 class Opened:
     """A session without a window."""
 

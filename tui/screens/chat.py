@@ -192,7 +192,7 @@ class ChatScreen(DialogHost):
 
     def action_command(self, name: str) -> None:
         """A key of a command."""
-        self.run_command(name)
+        self.query_one(Composer).after_keys(partial(self.run_command, name))
 
     @on(Receipt.Opened)
     async def _on_receipt(self, message: Receipt.Opened) -> None:
@@ -283,9 +283,10 @@ class ChatScreen(DialogHost):
             self._exit()
         else:
             self._leaving = True
-            self.run_worker(self._leave(self._view.number, self.query_one(Composer).text))
+            self.query_one(Composer).after_keys(lambda: self.run_worker(self._leave()))
 
-    async def _leave(self, conversation: int | None, draft: str) -> None:
+    async def _leave(self) -> None:
+        conversation, draft = self._view.number, self.query_one(Composer).text
         with suppress(TimeoutError, HistoryError):
             async with asyncio.timeout(LEAVE_SECONDS):
                 if self.app.screen is self:  # a dialog waits for the user, and nothing ends behind it

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
@@ -59,6 +59,13 @@ class Composer(Vertical):
         """What is written."""
         return self.query_one(Prompt).text
 
+    def after_keys(self, do: Callable[[], object]) -> None:
+        """Does something once the keys that were struck before stand in the text.
+
+        Bindings run from the app's queue, letters from the prompt's own, which may still hold some.
+        """
+        self.query_one(Prompt).call_later(do)
+
     def fill(self, text: str) -> None:
         """Replaces what is written."""
         self.query_one(Prompt).fill(text)
@@ -100,7 +107,7 @@ class Composer(Vertical):
         message.stop()
         text = self.text
         self._suggest(self._suggestions(text))
-        self.run_worker(self._describe(text), group="describe", exclusive=True)
+        self._describe(text)
         self.post_message(self.Changed(text))
 
     def _suggest(self, suggestions: Sequence[Suggestion]) -> None:
@@ -116,6 +123,7 @@ class Composer(Vertical):
             return ()
         return [Suggestion(f"/{each.name}{' ' if each.argument else ''}", str(each), each.help) for each in commands]
 
+    @work(group="describe", exclusive=True)
     async def _describe(self, text: str) -> None:
         """Says on the prompt's frame what a command does, and how large a file is."""
         commands = matching(text)
@@ -133,8 +141,9 @@ class Composer(Vertical):
         """Tab, with the cursor at the end."""
         prompt = self.query_one(Prompt)
         if prompt.cursor_location == prompt.document.end:
-            self.run_worker(self._complete(prompt.text), group="complete", exclusive=True)
+            self._complete(prompt.text)
 
+    @work(group="complete", exclusive=True)
     async def _complete(self, text: str) -> None:
         completed = await asyncio.to_thread(complete, text, self._chat)
         if text == self.text:  # nothing was written meanwhile
@@ -149,8 +158,9 @@ class Composer(Vertical):
         if suggestions.display:
             self.query_one(Prompt).suggestion = suggestions.step(message.by).text
         else:
-            self.run_worker(self._recall(message.by, self.text), group="recall", exclusive=True)
+            self._recall(message.by, self.text)
 
+    @work(group="recall", exclusive=True)
     async def _recall(self, by: int, written: str) -> None:
         recalled = await asyncio.to_thread(self._sent.step, by, written)
         if recalled is not None and written == self.text:

@@ -25,6 +25,7 @@ class SharedState:
     def __init__(self, conversation: OpenConversation, notice: str = "") -> None:
         self._lock = threading.Lock()
         self._post: Callable[[Message], object] = lambda _: None
+        self._history_notice = notice
         self._status = Status(notice=notice, options=conversation.options)
         self._conversation = conversation
         self._running: dict[int, Turn] = {}
@@ -69,7 +70,11 @@ class SharedState:
             self._conversation = conversation
             self._running = {}
         last = next((turn.done for turn in reversed(conversation.path()) if turn.done), None)
-        self.update(context_used=last.context_used if last else 0, options=conversation.options)
+        self.update(
+            context_used=last.context_used if last else 0,
+            options=conversation.options,
+            notice=conversation.problem or self._history_notice,
+        )
         self.post(PathChanged(self.view(), opened=True))
 
     def show_turn(self, conversation: OpenConversation, turn: Turn) -> None:

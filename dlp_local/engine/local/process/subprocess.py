@@ -71,7 +71,9 @@ class Child:
                 env=ENVIRONMENT | os.environ,
             )
         except OSError as error:
-            raise EngineError(f"the engine cannot be started ({error.strerror}). Close other programs.") from None
+            may_not = isinstance(error, PermissionError)
+            advice = f"Look whether {sys.executable} may be run by you." if may_not else "Close other programs."
+            raise EngineError(f"the engine cannot be started ({error.strerror}). {advice}") from None
         self._timeout = timeout
         self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._requests: dict[int, queue.SimpleQueue[Response | None]] = {}
