@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
+import hypothesis
 import pytest
 
 from dlp_local import open_assistant
@@ -11,6 +12,9 @@ from dlp_local.core.settings import Settings
 from dlp_local.packs import bundled_pack
 from dlp_local.packs.create import copy_pack
 from tests.support import hub_server
+
+hypothesis.settings.register_profile("busy machines", deadline=None)
+hypothesis.settings.load_profile("busy machines")
 
 
 @pytest.fixture(autouse=True)

@@ -35,6 +35,7 @@ def test_home_and_variables_are_filled_in_and_the_rest_stays(home):
 
 
 def test_the_environments_paths_are_the_users(home, monkeypatch):
+    monkeypatch.delenv("DLP_LOCAL_PACK")
     monkeypatch.setenv("DLP_LOCAL_DATA", "~/kept")
     monkeypatch.setenv("DLP_LOCAL_CONFIG", "$WORK/config.toml")
     assert data_folder() == home / "kept"
