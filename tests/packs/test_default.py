@@ -10,8 +10,7 @@ from dlp_local.packs.default import chosen_pack, pack_folder, set_default_pack
 from dlp_local.packs.locations import bundled_pack, find_pack
 
 
-def test_the_setting_goes_before_the_choice_and_that_before_the_bundled_pack(mine, tmp_path, bundled):
-    assert pack_folder(None) == bundled_pack()
+def test_the_setting_goes_before_the_choice(mine, bundled):
     set_default_pack("mine")
     assert pack_folder(None) == mine
     assert pack_folder("bundled") == bundled_pack()

@@ -228,7 +228,7 @@ async def test_a_pack_that_cannot_be_loaded_is_explained_and_the_shell_gets_the_
         await w.press("enter")
         assert w.prompt.text == "kept"
         await w.press("ctrl+q")
-        assert w.app.return_code == EngineError.exit_code
+        await w.until(lambda: w.app.return_code == EngineError.exit_code)
 
 
 async def test_leaving_ends_a_running_answer_and_closes_the_assistant():

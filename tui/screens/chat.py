@@ -62,6 +62,7 @@ class ChatScreen(DialogHost):
         self._draft_timer: Timer | None = None
         self._view = session.view()
         self._marked: int | None = None
+        self._to_mark: int | None = None
         self._notice = ""
         self._view_checked = False
         self._leaving = False
@@ -126,7 +127,7 @@ class ChatScreen(DialogHost):
             self._tell_other_pack()
         transcript = self.query_one(Transcript)
         await transcript.show_path(view.turns)
-        await self._mark(None)
+        await self._mark(self._to_mark)
 
     def _tell_other_pack(self) -> None:
         """A conversation that another pack answered in."""
@@ -219,6 +220,8 @@ class ChatScreen(DialogHost):
 
     async def _mark(self, number: int | None) -> None:
         self._marked = number
+        if any(turn.id == number for turn in self._view.turns):
+            self._to_mark = None
         await self.query_one(Transcript).mark(number)
 
     def action_step(self, by: int) -> None:
@@ -232,10 +235,7 @@ class ChatScreen(DialogHost):
     def action_page(self, direction: int) -> None:
         """Page keys move the conversation: the prompt is too short to page in."""
         transcript = self.query_one(Transcript)
-        if direction < 0:
-            transcript.scroll_page_up()
-        else:
-            transcript.scroll_page_down()
+        (transcript.scroll_page_up if direction < 0 else transcript.scroll_page_down)()
 
     def action_copy_text(self) -> None:
         """Ctrl+C over selected text copies it once; the next Ctrl+C stops or quits as ever."""
@@ -260,7 +260,8 @@ class ChatScreen(DialogHost):
         self.call_later(self.query_one(Composer).fill, text)
 
     def mark(self, turn: int) -> None:
-        """Once the path has been drawn."""
+        """Now, or once the path that it is on has been drawn."""
+        self._to_mark = turn
         self.call_later(self._mark, turn)
 
     def unfold(self, turn: int) -> None:

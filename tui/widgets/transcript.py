@@ -92,8 +92,11 @@ class Transcript(VerticalScroll, can_focus=False):
         for turn, view in self._views.items():
             view.set_class(turn == number, "marked")
             if turn == number:
-                self.release_anchor()
-                self.call_after_refresh(view.scroll_visible, animate=False)
+                self.call_after_refresh(self._bring_into_view, view)  # a text that is drawn anew is followed until then
+
+    def _bring_into_view(self, view: TurnView) -> None:
+        self.release_anchor()
+        view.scroll_visible(animate=False)
 
     def toggle_folds(self, number: int) -> None:
         """Unfolds what of a turn is folded, or folds it again."""

@@ -41,7 +41,7 @@ class Sampling(Group):
     )
     seed: int | None = Field(None, ge=0, le=0xFFFFFFFE, title="Seed", description="the same seed gives the same answer")
     max_tokens: int | None = Field(
-        None, ge=1, title="Longest answer", description="most tokens of an answer; else until the context is full"
+        None, ge=1, title="Longest answer", description="most tokens; none: until the context is full"
     )
     stop: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         (), title="Stops", description="texts that end the answer; they are not part of it"
