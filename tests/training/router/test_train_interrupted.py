@@ -46,7 +46,7 @@ def test_two_trainings_at_once_leave_one_whole_router(mine, rows):
 
 
 @POSIX
-@pytest.mark.parametrize("at", ["training", "bring", "write_manifest"])
+@pytest.mark.parametrize("at", ["training", "store_file", "write_manifest"])
 def test_a_kill_in_the_middle_leaves_the_pack_as_it_was(mine, rows, at):
     before = read_manifest(mine)
     code = f"""
@@ -56,12 +56,12 @@ def test_a_kill_in_the_middle_leaves_the_pack_as_it_was(mine, rows, at):
         from dlp_local.training.router.train import train_pack
         def die(*_, **__):
             os.kill(os.getpid(), signal.SIGKILL)
-        if {at!r} == "bring":
-            real = router.bring
-            def bring(*args):
+        if {at!r} == "store_file":
+            real = router.store_file
+            def store_file(*args):
                 real(*args)
                 die()
-            router.bring = bring
+            router.store_file = store_file
         if {at!r} == "write_manifest":
             transaction.write_manifest = die
         def progress(stage, done):
