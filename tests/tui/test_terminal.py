@@ -3,10 +3,12 @@
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -66,6 +68,7 @@ class Terminal:
 def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
     for name in [name for name in os.environ if name.startswith("DLP_LOCAL_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("DLP_LOCAL_PACK", "bundled")
     monkeypatch.setenv("DLP_LOCAL_CONFIG", str(tmp_path / "none.toml"))
     monkeypatch.setenv("DLP_LOCAL_DATA", str(tmp_path / "stored"))
     opened = Terminal(tmp_path)
@@ -96,11 +99,13 @@ def test_a_killed_window_is_resumed_with_the_message_the_part_and_the_draft(
     terminal.sees("ready")
     terminal.keys("-l", "/mix base")
     terminal.keys("Enter")
+    terminal.sees("pinned base")  # what followed at once would be a line of one paste
     terminal.keys("-l", "write on")
     terminal.keys("Enter")
     history = History(Path(os.environ["DLP_LOCAL_DATA"]) / "history.db")
-    while not (number := history.last()) or not history.conversation(number).turns[0].answer:
-        time.sleep(0.02)
+    wait_until(lambda: (last := history.last()) and history.conversation(last).turns[0].answer)
+    number = history.last()
+    assert number
     kill(terminal)
     (turn,) = history.conversation(number).turns
     assert turn.state == "sent"
@@ -108,11 +113,24 @@ def test_a_killed_window_is_resumed_with_the_message_the_part_and_the_draft(
     terminal.sees("write on", turn.answer.split()[0], "The program ended in the middle", "broken off")
 
     terminal.keys("-l", "not sent yet")
-    while history.draft(number) != "not sent yet":
-        time.sleep(0.02)
+    wait_until(lambda: "not sent yet" in stored_drafts())  # the other window's, which this history does not offer
     kill(terminal)
     terminal.run(f"{sys.executable} -m dlp_local chat --resume")
     terminal.sees("not sent yet")
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Waits until something is so."""
+    end = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def stored_drafts() -> list[str]:
+    """The drafts of all windows, as they are on the disk."""
+    with closing(sqlite3.connect(Path(os.environ["DLP_LOCAL_DATA"]) / "history.db")) as database:
+        return [text for (text,) in database.execute("SELECT text FROM window_drafts")]
 
 
 def kill(terminal: Terminal) -> None:
