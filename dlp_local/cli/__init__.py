@@ -1,1 +1,1 @@
-"""The commands, one file for each; `cli.py` is their table."""
+"""The commands, one file for each; `main.py` is their table."""

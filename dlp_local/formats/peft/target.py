@@ -67,7 +67,7 @@ _ORDERS: Mapping[str, Mapping[str, Order]] = {
 """Architecture → the weights whose rows llama.cpp has in another order than transformers."""
 
 ARCHITECTURES = tuple(sorted(_ORDERS))
-"""Those that PEFT adapters can be converted for: each is compared with PEFT's own numbers in tests/test_convert.py."""
+"""Those that PEFT adapters can be converted for: each is compared with PEFT's own numbers in tests/formats/peft/."""
 
 
 @dataclass(frozen=True, slots=True)
