@@ -1,12 +1,16 @@
 """A conversation as a tree: editing, another answer, going on, stepping between alternatives, and finding it again."""
 
+import asyncio
+
 import pytest
 
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.values import Message, Mix
 from dlp_local.history import History
 from tests.support.fakes import Answer, FakeAssistant, Gate
-from tests.tui.window import READY, window
+from tests.tui.window import READY, SECONDS, window
+from tui.widgets.message import TurnView
+from tui.widgets.transcript import Transcript
 
 pytestmark = pytest.mark.asyncio
 
@@ -198,6 +202,30 @@ async def test_two_thousand_turns_are_drawn_as_one_scrolls_up():
             if len(w.turns) > 30:
                 break
         assert len(w.turns) >= 60
+
+
+async def test_another_conversation_is_opened_while_one_scrolls_up(monkeypatch):
+    reached, gate, mounted = asyncio.Event(), asyncio.Event(), TurnView.on_mount
+
+    async def on_mount(view):
+        if view._turn.text == "message 05":
+            reached.set()
+            await gate.wait()
+        await mounted(view)
+
+    monkeypatch.setattr(TurnView, "on_mount", on_mount)
+    history = History(None)
+    number = long_conversation(history, 40)
+    async with window(FakeAssistant(), history=history, number=number) as w:
+        await w.sees("answer 39")
+        w.chat.query_one(Transcript).scroll_home(animate=False)
+        await asyncio.wait_for(reached.wait(), SECONDS)  # the pilot would wait for the turn that is held
+        await asyncio.to_thread(w.session.new)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        gate.set()
+        await w.until(lambda: not w.turns)
+        await w.say_and_wait("hello", "a fine answer")
 
 
 async def test_options_of_a_conversation_go_with_its_messages():

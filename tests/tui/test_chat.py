@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from functools import partial
 
 import pytest
 
@@ -10,6 +11,7 @@ from dlp_local.core.values import Message, Mix
 from dlp_local.history import History
 from tests.support.fakes import Answer, FakeAssistant, Gate, loading
 from tests.tui.window import READY, window
+from tui.screens.chat import ChatScreen
 from tui.widgets.message import TurnView
 from tui.widgets.transcript import Transcript
 
@@ -212,6 +214,17 @@ async def test_the_window_is_there_while_the_pack_loads_and_a_message_waits():
         await w.sees("I am the bundled demonstration.", "done", "first token", "bundled · 6 adapters · ready")
 
 
+async def test_a_message_that_is_sent_before_the_first_paint_is_drawn(monkeypatch):
+    after_paint = []
+    monkeypatch.setattr(ChatScreen, "call_after_refresh", lambda _, *call: after_paint.append(partial(*call)))
+    async with window(FakeAssistant(Answer(["done"])), ready=False) as w:
+        await w.say("early")
+        await w.sees(" early", "queued")
+        for call in after_paint:
+            call()
+        await w.sees(" early", "done", READY)
+
+
 async def test_a_pack_that_cannot_be_loaded_is_explained_and_the_shell_gets_the_code():
     gate = Gate()
 
@@ -294,11 +307,9 @@ async def test_an_answer_is_drawn_though_the_machine_is_so_busy_that_timers_come
             await w.sees("96 tok/s")
 
 
-@pytest.mark.parametrize("late", [False, True])
-async def test_reasoning_is_a_line_that_unfolds_also_when_the_conversation_is_opened_again(late):
+async def test_reasoning_is_a_line_that_unfolds_also_when_the_conversation_is_opened_again():
     history = History(None)
-    answer = Answer(["Four."], reasoning="two and two", is_reasoning_late=late)
-    async with window(FakeAssistant(answer), history=history) as w:
+    async with window(FakeAssistant(Answer(["Four."], reasoning="two and two")), history=history) as w:
         await w.say_and_wait("2 + 2?", "Four.")
         await w.sees("▸ Reasoning")
         assert "two and two" not in w.text()

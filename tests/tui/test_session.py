@@ -3,13 +3,15 @@
 import sys
 import threading
 import time
+from dataclasses import replace
 
 from dlp_local.history import History
 from dlp_local.history.open_conversation import OpenConversation
 from tests.support.fakes import Answer, FakeAssistant, Gate
-from tui.messages import StatusChanged, TurnChanged
+from tui.messages import PackUpdated, StatusChanged, TurnChanged
 from tui.session import Session
 from tui.session.shared_state import SharedState
+from tui.state import Turn
 
 
 def test_no_change_of_the_status_is_lost_between_two_threads():
@@ -60,7 +62,8 @@ class Opened:
 
     def __init__(self, fake, history=None):
         self.session, self.posted = Session(lambda _: fake, history or History(None)), []
-        self.session.start(self.posted.append)
+        self.session.post_to(self.posted.append)
+        self.session.start()
 
     def until(self, condition):
         end = time.monotonic() + 30
@@ -105,13 +108,58 @@ def test_a_correction_is_known_before_the_next_message_is_answered_though_a_chan
         assert [(each.text, each.right) for each in opened.session.history.corrections()] == [("hello", "dates")]
 
 
+def test_the_end_of_an_answer_is_told_after_a_path_in_which_it_had_not_ended():
+    class Conversation(OpenConversation):
+        """`meanwhile` happens while a view of it is made, once its turns have been read."""
+
+        meanwhile = None
+
+        @property
+        def title(self):
+            if self.meanwhile:
+                self.meanwhile.start()
+                self.meanwhile.join(0.2)
+            return ""
+
+        @title.setter
+        def title(self, _):
+            pass
+
+    conversation = Conversation(History(None))
+    running = Turn.from_stored(conversation.add("hello", None, ""), (1, 1))
+    state, posted = SharedState(conversation), []
+    state.post_to(posted.append)
+    ended = replace(running, state="done")
+    conversation.meanwhile = threading.Thread(target=state.show_turn, args=[conversation, ended])
+    state.show_path()
+    conversation.meanwhile.join()
+    path, last = posted
+    assert path.view.turns == (running,)
+    assert last.turn == ended
+
+
+def test_a_correction_that_the_router_does_not_take_is_told_and_the_next_message_is_answered():
+    class Refuses(FakeAssistant):
+        def correct(self, text, right):
+            raise RuntimeError("no more room")
+
+    with Opened(Refuses(Answer(["one"]), Answer(["two"]))) as opened:
+        turn = opened.session.send("hello").id
+        opened.until(lambda: opened.session.turn(turn).ended)
+        opened.session.correct(turn, "dates")
+        after = opened.session.send("hello again").id
+        opened.until(lambda: opened.session.turn(after).ended)
+        assert opened.session.turn(after).answer == "two"
+        assert any("no more room" in message.problem for message in opened.posted if isinstance(message, PackUpdated))
+
+
 def test_what_waits_for_a_pack_that_cannot_be_loaded_is_refused_whenever_it_was_asked_for():
     def refuse(_):
         raise RuntimeError("no")
 
     session = Session(refuse, History(None))
     early = session.send("early").id
-    session.start(lambda _: None)
+    session.start()
     opened = Opened.__new__(Opened)
     opened.session, opened.posted = session, []
     opened.until(lambda: session.turn(early).ended)
@@ -134,7 +182,8 @@ def test_another_pack_answers_from_the_next_message_on_and_one_that_cannot_be_op
     session = Session(open_pack, History(None))
     opened = Opened.__new__(Opened)
     opened.session, opened.posted = session, []
-    session.start(opened.posted.append)
+    session.post_to(opened.posted.append)
+    session.start()
     opened.until(lambda: session.status.phase == "ready")
     session.switch_pack("missing")
     opened.until(lambda: any("there is none" in getattr(message, "problem", "") for message in opened.posted))

@@ -74,12 +74,13 @@ class ChatScreen(DialogHost):
         yield StatusLine()
 
     async def on_mount(self) -> None:
-        """Loads the pack once the window has been painted."""
+        """Loads the pack once the window has been painted; a message can be sent before that."""
+        self.session.post_to(self.post_message)
         self.run_worker(self._requests.serve())
         self._show_status(self.session.status)
         await self._show_path(self._view, opened=False)
         self._requests.add(partial(self._offer_draft, self._view.number))
-        self.call_after_refresh(self.session.start, self.post_message)
+        self.call_after_refresh(self.session.start)
 
     # ---- from the session ----
 

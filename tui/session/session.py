@@ -37,9 +37,15 @@ class Session:
         self._state = SharedState(OpenConversation(history), notice)
         self._worker = AssistantWorker(open_assistant, self._state)
 
-    def start(self, post: Callable[[Posted], object]) -> None:
-        """Starts to load the assistant; values go to `post`, which must be safe to call from any thread."""
+    def post_to(self, post: Callable[[Posted], object]) -> None:
+        """Values go to `post` from now on, which must be safe to call from any thread.
+
+        What changed before is in `view` and `status`: whoever draws those once this is done misses nothing.
+        """
         self._state.post_to(post)
+
+    def start(self) -> None:
+        """Starts to load the assistant."""
         self._worker.start()
 
     # ---- what there is ----

@@ -49,8 +49,11 @@ class SharedState:
     def update(self, **changes: Any) -> None:
         """Changes fields of the status."""
         with self._lock:
-            self._status = replace(self._status, **changes)
-            self.post(StatusChanged(self._status))
+            self._update(**changes)
+
+    def _update(self, **changes: Any) -> None:
+        self._status = replace(self._status, **changes)
+        self.post(StatusChanged(self._status))
 
     def check_stored(self, conversation: OpenConversation) -> None:
         """Tells where a conversation could not be stored; each reason once."""
@@ -66,16 +69,16 @@ class SharedState:
 
     def open(self, conversation: OpenConversation) -> None:
         """Shows another conversation."""
+        last = next((turn.done for turn in reversed(conversation.path()) if turn.done), None)
         with self._lock:
             self._conversation = conversation
             self._running = {}
-        last = next((turn.done for turn in reversed(conversation.path()) if turn.done), None)
-        self.update(
-            context_used=last.context_used if last else 0,
-            options=conversation.options,
-            notice=conversation.problem or self._history_notice,
-        )
-        self.post(PathChanged(self.view(), opened=True))
+            self._update(
+                context_used=last.context_used if last else 0,
+                options=conversation.options,
+                notice=conversation.problem or self._history_notice,
+            )
+            self.post(PathChanged(self.view(), opened=True))
 
     def show_turn(self, conversation: OpenConversation, turn: Turn) -> None:
         """The newest value of a turn; where its conversation is not open any more, nobody sees it."""
@@ -86,7 +89,8 @@ class SharedState:
 
     def show_path(self) -> None:
         """The open conversation's path has changed."""
-        self.post(PathChanged(self.view()))
+        with self._lock:  # a turn that ends meanwhile is posted after the path in which it has not ended yet
+            self.post(PathChanged(self.view()))
 
     def turn(self, number: int) -> Turn:
         """A turn of the open conversation as it is now."""

@@ -12,7 +12,6 @@ from typing import Any
 from dlp_local.conversation_turn import answer_turn, error_text, fail_turn
 from dlp_local.core.errors import DlpLocalError, ExitCode
 from dlp_local.core.events import (
-    AnswerWasReasoning,
     Event,
     HistoryTrimmed,
     PromptProgress,
@@ -141,8 +140,8 @@ class AssistantWorker:
             case AnswerJob():
                 self._answer(job)
                 self._warm(assistant, job.conversation)
-            case CorrectionJob(text, right):
-                assistant.correct(text, right)
+            case CorrectionJob():
+                self._correct(assistant, job)
             case PackJob():
                 self._change_pack(assistant, job)
                 self._warm(assistant, self._state.conversation)
@@ -191,8 +190,6 @@ class AssistantWorker:
                 return replace(turn, trimmed=turns) if is_news else turn
             case ReasoningDelta(text):
                 return replace(turn, reasoning=turn.reasoning + text)
-            case AnswerWasReasoning():
-                return replace(turn, reasoning=turn.reasoning + turn.answer, answer="")
             case TextDelta(text):
                 if turn.state != "generating":
                     self._state.update(phase="generating")
@@ -213,6 +210,13 @@ class AssistantWorker:
             if turn.state == "done" and turn.answer and conversation is self._state.conversation:
                 changes["context_used"] = turn.done.context_used
         self._state.update(**changes)
+
+    def _correct(self, assistant: AssistantBackend, job: CorrectionJob) -> None:
+        try:
+            assistant.correct(job.text, job.right)
+        except Exception as error:
+            _log.debug("a correction was not taken over", exc_info=True)
+            self._state.post(PackUpdated("", f"The correction is stored and holds from the next start: {error}"))
 
     def _change_pack(self, assistant: AssistantBackend, job: PackJob) -> None:
         self._state.update(phase="updating", activity=job.activity)

@@ -48,7 +48,8 @@ class PlainView:
 
     def run(self) -> int:
         """Reads and answers until the end of the input; returns the exit code."""
-        self._session.start(self.post)
+        self._session.post_to(self.post)
+        self._session.start()
         if self._session.status.notice:
             self.show_message(self._session.status.notice)
         self._print("dlp-local, plain. Write a message, or /help. Ctrl+C stops an answer, Ctrl+D leaves.")
@@ -111,9 +112,6 @@ class PlainView:
             self._print("A new conversation.")
 
     def _show(self, turn: Turn) -> None:
-        if len(turn.answer) < self._printed:
-            self._print("(What stands above is reasoning; the answer follows.)")
-            self._printed = 0
         end = len(turn.answer) if turn.ended else turn.answer.rfind("\n") + 1
         if end > self._printed:
             self._print(turn.answer[self._printed : end].rstrip("\n"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from textual import on
@@ -34,6 +35,8 @@ class Transcript(VerticalScroll, can_focus=False):
         self._following = False
         self._turns: tuple[Turn, ...] = ()
         self._views: dict[int, TurnView] = {}
+        self._drawing = asyncio.Lock()
+        """Held while turns are drawn: the window's screen asks for that, and scrolling does."""
 
     def compose(self) -> ComposeResult:
         """The turns come after these."""
@@ -56,9 +59,10 @@ class Transcript(VerticalScroll, can_focus=False):
 
     async def show_path(self, turns: Sequence[Turn]) -> None:
         """Draws a path; turns that were drawn before keep their views."""
-        self._turns = tuple(turns)
-        drawn = [index for index, turn in enumerate(turns) if turn.id in self._views]
-        await self._draw_from(min([max(0, len(turns) - AT_ONCE), *drawn]))
+        async with self._drawing:
+            self._turns = tuple(turns)
+            drawn = [index for index, turn in enumerate(turns) if turn.id in self._views]
+            await self._draw_from(min([max(0, len(turns) - AT_ONCE), *drawn]))
         self.follow()
 
     async def _draw_from(self, first: int) -> None:
@@ -86,9 +90,10 @@ class Transcript(VerticalScroll, can_focus=False):
 
     async def mark(self, number: int | None) -> None:
         """Marks a turn, drawing it first where it is not drawn yet; None marks none."""
-        ids = [turn.id for turn in self._turns]
-        if number in ids and number not in self._views:
-            await self._draw_from(ids.index(number))
+        async with self._drawing:
+            ids = [turn.id for turn in self._turns]
+            if number in ids and number not in self._views:
+                await self._draw_from(ids.index(number))
         for turn, view in self._views.items():
             view.set_class(turn == number, "marked")
             if turn == number:
@@ -107,11 +112,13 @@ class Transcript(VerticalScroll, can_focus=False):
     @on(ReachedTop)
     async def _on_top(self) -> None:
         """Draws the turns before the first one that is drawn; what is read stays where it is."""
-        ids = [turn.id for turn in self._turns]
-        first = next((index for index, number in enumerate(ids) if number in self._views), 0)
-        if first:
+        async with self._drawing:
+            ids = [turn.id for turn in self._turns]
+            first = next((index for index, number in enumerate(ids) if number in self._views), 0)
             before = self.virtual_size.height
-            await self._draw_from(max(0, first - AT_ONCE))
+            if first:
+                await self._draw_from(max(0, first - AT_ONCE))
+        if first:
             self.call_after_refresh(lambda: self.scroll_to(y=self.virtual_size.height - before, animate=False))
 
     # ---- following the newest line ----

@@ -118,8 +118,7 @@ def train_pack(folder: Path, files: Sequence[Path], *, force: bool, progress: Pr
         after = _judge(pack, new, examples, split, background)
         is_better = bool(before and after and _is_not_worse(after, before))
         if is_better or force:
-            about = f"trained by dlp-local on {len(used.y)} rows"
-            place_router(folder, new, manifest, about, forced=not is_better)
+            place_router(folder, new, manifest, f"trained by dlp-local on {len(used.y)} rows")
     return Report(
         rows=len(rows),
         held_out=len(split.y_held),
