@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
 
-from dlp_local.core.events import Generated, ReasoningDelta, TextDelta
+from dlp_local.core.events import AnswerWasReasoning, Generated, ReasoningDelta, TextDelta
 from dlp_local.core.job import Cancellation
 from dlp_local.core.settings import Sampling
 from dlp_local.engine.base import EngineEvent, Reply
@@ -43,8 +43,11 @@ def draw(
                     case TextDelta(text):
                         answer += text
                         is_another = is_another or not any(other.startswith(answer) for other in earlier)
-                    case ReasoningDelta():
-                        is_another = True  # it is shown as it comes, and what follows it cannot be taken back then
+                    case ReasoningDelta() | AnswerWasReasoning():
+                        answer, is_another = (
+                            "",
+                            True,
+                        )  # it is shown as it comes, and what follows it cannot be taken back then
                     case Generated(reason):
                         is_another = is_another or reason in ("cancelled", "error") or answer not in earlier
                         event = _later(event, spent)

@@ -14,6 +14,7 @@ from dlp_local.another_answer import draw
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
 from dlp_local.core.events import (
+    AnswerWasReasoning,
     Event,
     Generated,
     PromptProgress,
@@ -152,7 +153,7 @@ class Assistant:
         earlier: Sequence[ReplyDone] = (),
     ) -> Job[Event]:
         """Answers a message: `RouteChosen`, perhaps `HistoryTrimmed`, `ReasoningDelta`… and `TextDelta`…, and
-        `ReplyDone` at the end.
+        `ReplyDone` at the end. `AnswerWasReasoning` says that the text so far is none of the answer.
 
         A `mix` given by hand, or pinned by the options, leaves the router out. `answer_prefix` is the beginning of the
         answer, to go on with: the reply then holds both. `earlier` are answers to this message, of which another one is
@@ -182,6 +183,8 @@ class Assistant:
                             answer += piece
                         case ReasoningDelta(piece):
                             reasoning += piece
+                        case AnswerWasReasoning():
+                            answer, reasoning = "", reasoning + answer
                     yield event
 
         return Job(run)

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import DlpLocalError
-from dlp_local.core.events import Event, ReplyDone, TextDelta
+from dlp_local.core.events import AnswerWasReasoning, Event, ReplyDone, TextDelta
 from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.text import check_message
 from dlp_local.core.values import Message, Mix, Route
@@ -89,6 +89,9 @@ def answer_turn(
                         if monotonic() - stored_at >= STORE_EVERY:
                             conversation.grow(turn, answer)
                             stored_at = monotonic()
+                    elif isinstance(event, AnswerWasReasoning):
+                        answer = ""
+                        conversation.grow(turn, answer)
                     elif isinstance(event, ReplyDone):
                         # Stored before it is told, so that whoever hears of the end finds it in the history.
                         answer, done, error = event.answer, event, _error_of(event)

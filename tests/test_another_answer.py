@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlp_local.another_answer import MOST_DRAWS, draw
-from dlp_local.core.events import Generated, ReasoningDelta, TextDelta
+from dlp_local.core.events import AnswerWasReasoning, Generated, ReasoningDelta, TextDelta
 from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.settings import Sampling
 
@@ -77,6 +77,11 @@ def test_reasoning_is_shown_as_it_comes_and_then_the_answer_stands():
     events = draw(Scripted([ReasoningDelta("so"), "one"], ["two"]), GREEDY, {"one"}, Cancellation())
     assert next(events) == ReasoningDelta("so")
     assert next(events) == TextDelta("one")
+
+
+def test_text_that_turns_out_to_be_reasoning_stands_as_such_and_so_does_the_answer():
+    events = list(draw(Scripted(["one", AnswerWasReasoning(), "two"], ["x"]), GREEDY, {"one", "two"}, Cancellation()))
+    assert events[:3] == [TextDelta("one"), AnswerWasReasoning(), TextDelta("two")]
 
 
 @pytest.mark.parametrize("read", [0, 1])

@@ -10,7 +10,7 @@ from dlp_local import HistoryTrimmed, Message, Mix, ReplyDone, RouteChosen, Text
 from dlp_local.assistant import Assistant
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
-from dlp_local.core.events import Generated
+from dlp_local.core.events import AnswerWasReasoning, Generated
 from dlp_local.core.job import Job
 from dlp_local.core.receipt import reply_receipt
 from dlp_local.core.settings import BASE_DEFAULTS, Sampling, Settings
@@ -72,20 +72,31 @@ def test_a_mix_given_by_hand_leaves_the_router_out(assistant):
 
 
 class Recording:
-    """An engine that answers with nothing and keeps the sampling it is asked for."""
+    """An engine that answers with the events it was given and keeps the sampling it is asked for."""
 
     context_size = 1024
+
+    def __init__(self, *events):
+        self.events = events
 
     def generate(self, messages, mix, sampling, scope=None):
         self.sampling = sampling
 
         def run(_):
+            yield from self.events
             yield Generated("stop", 1, 0, 1, 1.0, 1.0)
 
         return Job(run)
 
     def close(self):
         pass
+
+
+def test_text_that_turns_out_to_be_reasoning_is_none_of_the_answer(bundled):
+    engine = Recording(TextDelta("hm"), TextDelta(", so"), AnswerWasReasoning(), TextDelta("Four."))
+    with Assistant(open_pack(bundled), Settings(), engine, lambda _: None) as assistant:
+        done = finish(assistant, "2 + 2?", mix=Mix())
+    assert (done.reasoning, done.answer) == ("hm, so", "Four.")
 
 
 SHARED = {"temperature": 0.0, "min_p": 0.05, "repeat_penalty": 1.0, "repeat_last": 64}

@@ -6,7 +6,7 @@ import pytest
 
 from dlp_local.conversation_turn import BROKEN_OFF, GIVEN_UP, answer_turn, fail_turn, store_message
 from dlp_local.core.errors import EngineError, InputError
-from dlp_local.core.events import ReplyDone, TextDelta
+from dlp_local.core.events import AnswerWasReasoning, ReplyDone, TextDelta
 from dlp_local.core.job import Job
 from dlp_local.core.values import Message, Mix
 from dlp_local.history import History
@@ -33,6 +33,17 @@ def stored(history, conversation):
 def ask(assistant, conversation, text, **options):
     turn = store_message(conversation, text, parent=conversation.tip, pack="bundled")
     return answer_turn(assistant, conversation, turn.id, **options)
+
+
+def test_text_that_was_reasoning_is_no_part_of_a_stored_answer_though_it_ends_there(history, conversation):
+    answer = Answer(["Four", "."], reasoning="hm", is_reasoning_late=True, gate=(gate := Gate()), before_gate=1)
+    reply = ask(FakeAssistant(answer), conversation, "2 + 2?")
+    events = [next(reply) for _ in range(4)]
+    assert events[1:] == [TextDelta("hm"), AnswerWasReasoning(), TextDelta("Four")]
+    gate.open()
+    reply.close()
+    (turn,) = stored(history, conversation)
+    assert (turn.answer, turn.error) == ("Four", GIVEN_UP)
 
 
 def test_a_message_is_stored_before_anything_runs_and_its_answer_with_its_receipt(history, conversation):

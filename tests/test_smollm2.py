@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from dlp_local import ReplyDone, open_assistant
+from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.settings import Settings
 from dlp_local.core.values import BASE, Mix
 from dlp_local.opening import open_router
@@ -106,7 +107,7 @@ def test_an_adapter_answers_exactly_where_its_message_is_routed_to_it(smollm2, n
 
 @needs_backbone
 def test_base_talks(smollm2):
-    *_, done = smollm2.reply("Explain what a mutex is in simple words.")
+    *_, done = smollm2.reply("Explain what a mutex is in simple words.", options=ChatOptions(max_tokens=64))
     assert done.route.mix == Mix()
     assert len(done.answer.split()) > 20
 

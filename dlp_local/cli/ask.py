@@ -17,7 +17,7 @@ from dlp_local.cli.sampling_flags import with_sampling_flags
 from dlp_local.conversation_turn import answer_turn, store_message
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import EngineError, ExitCode, InputError
-from dlp_local.core.events import Event, HistoryTrimmed, ReplyDone, TextDelta
+from dlp_local.core.events import AnswerWasReasoning, Event, HistoryTrimmed, ReplyDone, TextDelta
 from dlp_local.core.files import decode
 from dlp_local.core.job import Job
 from dlp_local.core.receipt import reply_receipt
@@ -171,6 +171,9 @@ def _print_answer(reply: Job[Event], streams: bool) -> ReplyDone:
             match event:
                 case TextDelta(text) if streams:
                     terminal.write_text(text)
+                case AnswerWasReasoning() if streams:
+                    terminal.write_text("\n")
+                    terminal.print_note("what stands above is reasoning; the answer follows")
                 case HistoryTrimmed(turns):
                     terminal.print_note(f"the oldest {turns} turns no longer fit")
                 case ReplyDone():

@@ -98,7 +98,7 @@ def evaluate(
 
 @app.command()
 def rollback(pack: PackOption = None) -> None:
-    """Put the router before the last training back in place; again, and the newer one is back."""
+    """Put the router before the last training back; again, and the newer one is back, unless it was put in by force."""
     from dlp_local.packs.router import rollback_router
 
     has_router = rollback_router(pack_folder(load_settings(pack=pack).pack))

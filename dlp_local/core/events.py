@@ -44,6 +44,11 @@ class ReasoningDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerWasReasoning:
+    """All `TextDelta` so far were reasoning, which the model began without saying so; the answer begins here."""
+
+
+@dataclass(frozen=True, slots=True)
 class Generated:
     """What the engine says at the end of an answer; milliseconds count from the engine's start on the prompt.
 
@@ -94,4 +99,4 @@ class ReplyDone:
         return (self.answer_tokens - 1) / seconds if self.answer_tokens > 1 and seconds > 0 else 0.0
 
 
-Event = RouteChosen | HistoryTrimmed | ReasoningDelta | TextDelta | ReplyDone
+Event = RouteChosen | HistoryTrimmed | ReasoningDelta | TextDelta | AnswerWasReasoning | ReplyDone

@@ -3,42 +3,50 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from dlp_local.core.events import ReasoningDelta, TextDelta
+from dlp_local.core.events import AnswerWasReasoning, ReasoningDelta, TextDelta
 from dlp_local.engine import reasoning
+from dlp_local.engine.answer_stops import AnswerStops
 from dlp_local.engine.prompt import Prompt, PromptBuilder, Vocabulary
-from dlp_local.engine.text import StopStrings, held_back
+from dlp_local.engine.text import held_back
 
 LONGEST_TAG = 32
 """Characters that may be held back at the start of a reply, for they may be a tag."""
 
+_QUOTES = ("`", '"', "'", "“", "‘", "«")
+
 State = Literal["start", "reasoning", "header", "answer"]
 """Before the first character; within reasoning; within the header of a harmony message; within the answer."""
 
-Delta = TextDelta | ReasoningDelta
+Delta = TextDelta | ReasoningDelta | AnswerWasReasoning
 
 
 class AnswerReader:
-    """Reads one reply. `stops`: texts that end the answer, by id where one is a control token.
+    """Reads one reply. `stops`: texts that end the answer; names of control tokens in them match the tokens.
 
     Reasoning begins where the prompt or the model opens it: by tags, which are tokens with a name or plain text at the
-    start of the reply, or by a channel other than `final`.
+    start of the reply, or by a channel other than `final`. Where a tag comes that only ends reasoning, what came before
+    it was reasoning all along.
     """
 
     def __init__(self, vocabulary: Vocabulary, prompts: PromptBuilder, prompt: Prompt, stops: Sequence[str]) -> None:
-        self._vocabulary = vocabulary
-        self._end_tokens = prompts.end_tokens | {token for stop in stops if (token := self._control(stop)) is not None}
-        self._stops = StopStrings((*stops, *prompts.end_texts))
+        self._vocabulary, self._tags = vocabulary, prompts.tags
+        self._stops = AnswerStops(stops, vocabulary, prompts)
+        self._end_tokens = prompts.end_tokens | self._stops.tokens
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._trims = prompts.pads_answers and bool(prompt.opening)
-        self._skips_space = self._trims
-        self._held = self._header = ""
+        if self._trims:
+            self._stops.skip_space()
+        self._held = self._header = self._said = self._last_mark = ""
+        self._skips_space = False
+        self._may_be_reasoning = bool(prompt.opening)
         self._has_channels = reasoning.CHANNEL in prompt.opening
         self._closing: tuple[str, ...] = ()
         self._state: State = "start" if prompt.opening else "answer"
-        if (closing := reasoning.opened_by(prompt.opening)) is not None:
+        if (closing := self._tags.opened_by(prompt.opening)) is not None:
             self._begin_reasoning(closing)
 
     @property
@@ -46,38 +54,38 @@ class AnswerReader:
         """Whether a stop text has come; nothing passes after it."""
         return self._stops.hit
 
-    def _control(self, text: str) -> int | None:
-        """The control token that a text names."""
-        tokens = self._vocabulary.tokenize(text, special=True)
-        return tokens[0] if len(tokens) == 1 and self._vocabulary.kind(tokens[0]) == "control" else None
-
     def is_end(self, token: int) -> bool:
         """Whether the answer ends before this token; one that ends a channel of reasoning does not end it."""
         if not (self._vocabulary.is_end(token) or token in self._end_tokens):
             return False
+        self._last_mark = self._stops.mark(token)
         return not (self._has_channels and self._state != "answer" and self._vocabulary.name(token) == reasoning.END)
 
     def feed(self, token: int) -> Iterator[Delta]:
         """The texts that come with the next token."""
-        if self._vocabulary.kind(token) != "normal" and self._is_structure(self._vocabulary.name(token).strip()):
+        name = "" if self._vocabulary.kind(token) == "normal" else self._vocabulary.name(token).strip()
+        if name and self._may_be_reasoning and self._tags.is_closing(name):
             self._decoder.reset()
-            return
-        yield from self._read(self._decoder.decode(self._vocabulary.piece(token)))
+            yield from self._take_back()
+        elif name and self._is_structure(name):
+            self._decoder.reset()
+        else:
+            yield from self._read(self._decoder.decode(self._vocabulary.piece(token)) + self._stops.mark(token))
 
     def rest(self) -> Iterator[Delta]:
         """What was held back when the reply ended; a character that was cut off is left out."""
         held, self._held = self._held, ""
-        if self._state == "reasoning" and held:
-            yield ReasoningDelta(held)
-        if self._state == "start":
-            yield from self._answer(held)
-        rest = self._stops.rest()
+        if self._state == "reasoning":
+            if held:
+                yield ReasoningDelta(held)
+            return
+        rest = self._stops.feed(held + self._last_mark) + self._stops.rest()
         if rest := rest.rstrip() if self._trims else rest:
             yield TextDelta(rest)
 
     def _is_structure(self, name: str) -> bool:
         """Takes note of a token whose name is a tag or a mark of a channel; False for any other."""
-        if self._state != "reasoning" and (closing := reasoning.closing_tags(name)):
+        if self._state != "reasoning" and (closing := self._tags.closing_tags(name)):
             self._begin_reasoning(closing)
         elif name in self._closing:
             self._begin_answer()
@@ -87,14 +95,26 @@ class AnswerReader:
             channel = self._header.split()[:1]
             self._begin_answer() if channel in ([], [reasoning.FINAL], ["assistant"]) else self._begin_reasoning(())
         else:
-            return reasoning.is_closing_tag(name)
+            return self._tags.is_closing(name)
         return True
 
     def _begin_reasoning(self, closing: tuple[str, ...]) -> None:
         self._state, self._closing, self._held, self._skips_space = "reasoning", closing, "", True
+        self._may_be_reasoning = False
 
     def _begin_answer(self) -> None:
-        self._state, self._closing, self._held, self._skips_space = "answer", (), "", True
+        self._state, self._closing, self._held = "answer", (), ""
+        self._may_be_reasoning = False
+        self._stops.skip_space()
+
+    def _take_back(self) -> Iterator[Delta]:
+        """Ends the reasoning that was taken for an answer."""
+        yield from self._pass(self._held)
+        if rest := self._stops.rest():
+            yield TextDelta(rest)
+        if self._said:
+            yield AnswerWasReasoning()
+        self._begin_answer()
 
     def _read(self, text: str) -> Iterator[Delta]:
         match self._state:
@@ -111,7 +131,7 @@ class AnswerReader:
         self._held += text
         shown = self._held.lstrip()
         tag = reasoning.TAG.match(shown)
-        if tag and (closing := reasoning.closing_tags(tag[0])):
+        if tag and (closing := self._tags.closing_tags(tag[0])):
             self._begin_reasoning(closing)
             yield from self._read_reasoning(shown[tag.end() :])
         elif shown and (tag or shown[0] not in "<[◁" or len(shown) > LONGEST_TAG or any(map(str.isspace, shown))):
@@ -138,8 +158,29 @@ class AnswerReader:
             yield ReasoningDelta(shown)
 
     def _answer(self, text: str) -> Iterator[Delta]:
-        if self._skips_space:
-            text = text.lstrip()
-            self._skips_space = not text
-        if safe := self._stops.feed(text):
-            yield TextDelta(safe)
+        if not self._may_be_reasoning:
+            yield from self._pass(text)
+            return
+        self._held += text
+        for tag in reasoning.TAG.finditer(self._held):
+            if self._tags.is_closing(tag[0]) and self._is_lone(tag):
+                after, self._held = self._held[tag.end() :], self._held[: tag.start()]
+                yield from self._take_back()
+                yield from self._answer(after)
+                return
+        begun = reasoning.BEGUN_TAG.search(self._held)
+        cut = begun.start() if begun else len(self._held)
+        passed, self._held = self._held[:cut], self._held[cut:]
+        yield from self._pass(passed)
+
+    def _is_lone(self, tag: re.Match[str]) -> bool:
+        """Whether a closing tag has no opening one before it, and is not quoted."""
+        before = self._said + self._held[: tag.start()]
+        opened = any(tag[0] in self._tags.closing_tags(other[0]) for other in reasoning.TAG.finditer(before))
+        return not (opened or before.endswith(_QUOTES) or before.count("```") % 2)
+
+    def _pass(self, text: str) -> Iterator[Delta]:
+        if self._may_be_reasoning:
+            self._said += text
+        if shown := self._stops.feed(text):
+            yield TextDelta(shown)

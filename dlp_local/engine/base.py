@@ -6,12 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from dlp_local.core.events import Generated, HistoryTrimmed, PromptProgress, ReasoningDelta, TextDelta
+from dlp_local.core.events import (
+    AnswerWasReasoning,
+    Generated,
+    HistoryTrimmed,
+    PromptProgress,
+    ReasoningDelta,
+    TextDelta,
+)
 from dlp_local.core.job import Job
 from dlp_local.core.settings import Sampling
 from dlp_local.core.values import AdapterFile, Message, Mix, Scope
 
-EngineEvent = HistoryTrimmed | ReasoningDelta | TextDelta | Generated
+EngineEvent = HistoryTrimmed | ReasoningDelta | TextDelta | AnswerWasReasoning | Generated
 """What comes of a reply: perhaps `HistoryTrimmed`, then reasoning and the answer, and `Generated` at the end."""
 
 Reply = Job[EngineEvent]

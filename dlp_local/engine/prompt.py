@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal, Protocol
 
 from dlp_local.core.errors import EngineError
 from dlp_local.core.values import Message
+from dlp_local.engine.forging import cut_names
+from dlp_local.engine.reasoning import ReasoningTags
 from dlp_local.engine.rendering import Rendered, Renderer
-from dlp_local.engine.template import ChatTemplate
+from dlp_local.engine.template import PLAIN_TEMPLATE, ChatTemplate
 
 FRAME_TOKENS = 4
 """What a chat template adds to a message, about."""
@@ -75,35 +78,41 @@ class PromptBuilder:
         self.end_tokens: frozenset[int] = frozenset()
         """The tokens with which the template ends an answer."""
 
-        self.end_texts = template.end_texts
-        """The texts that end an answer; where the template writes no token after one, what it does write."""
+        self.end_texts: tuple[str, ...] = ()
+        """The texts that end an answer: where the template writes no token after one, what it does write."""
+
+        self.ends_by_text = False
+        """Whether the model may go on with somebody's next turn: there is no template, or it ends answers by text."""
+
+        self.tags = ReasoningTags(template.split_at)
 
         self.pads_answers = False
         """Whether the template writes white space before an answer, which the model writes itself when it answers."""
 
-        self._learn_frame()
+        self._learn_frame(template)
 
-    def _learn_frame(self) -> None:
+    def _learn_frame(self, template: ChatTemplate) -> None:
         """Looks at a small conversation; nothing is learnt where the template does not take it."""
         talk = (Message("user", "One."), Message("assistant", "Two."), Message("user", "Three."))
         try:
             asked, finished, followed = (self._renderer.render(talk[:n], n != 2) for n in (1, 2, 3))
         except EngineError:
             return
-        self._written += self._system_frame() + followed.plain
+        self._written += self._system_frame() + followed.text
         ending, between = (_after_answer(rendered) for rendered in (finished, followed))
         self._turn_end = ending if between.startswith(ending) else self._through_first_name(between)
         self._user_frame = between[len(self._turn_end) :]
         firsts = (self._tokenize(text.lstrip(), True)[:1] for text in (ending, between))
         self.end_tokens = frozenset(token for first in firsts for token in first if self._is_named(token))
+        self.ends_by_text = template.source == PLAIN_TEMPLATE or not self.end_tokens
         if not self.end_tokens and between.strip():
-            self.end_texts += (between.rstrip(),)
-        before_answer = finished.marks.without(finished.text.partition(f"{finished.marks.start}1")[0])
-        self.pads_answers = before_answer.removeprefix(asked.plain).isspace()
+            self.end_texts = (between.rstrip(),)
+        before_answer = finished.text[: finished.spans_of(1)[0].start]
+        self.pads_answers = before_answer.removeprefix(asked.text).isspace()
 
     def _system_frame(self) -> str:
         try:
-            return self._renderer.render((Message("system", "Four."), Message("user", "One.")), True).plain
+            return self._renderer.render((Message("system", "Four."), Message("user", "One.")), True).text
         except EngineError:
             return ""
 
@@ -139,16 +148,17 @@ class PromptBuilder:
         """
         if messages[-1].role != "assistant":
             rendered = self._renderer.render(messages, True)
-            return Prompt(self._turns(rendered), rendered.marks.pattern.split(rendered.text)[-1])
+            return Prompt(self._turns(rendered), rendered.text[rendered.end :])
         try:
-            rendered = self._renderer.render(messages, False, keeps_end=True)
+            rendered = self._renderer.render(messages, False)
         except EngineError:  # it takes no conversation that ends with an answer
             return self._begun(messages)
-        last = f"{rendered.marks.end}{len(rendered.messages) - 1}{rendered.marks.number_end}"
-        text, mark, _ = rendered.text.rpartition(last)
-        if not mark:
+        last = len(rendered.messages) - 1
+        spans = rendered.spans_of(last)
+        trimmed = rendered.messages[last].content[spans[-1].read :] if spans else ""
+        if not spans or trimmed.strip():
             return self._begun(messages)
-        return Prompt(self._turns(Rendered(text, rendered.marks, rendered.messages)), "")
+        return Prompt(self._turns(rendered.until(spans[-1].end, trimmed)), "")
 
     def _begun(self, messages: Sequence[Message]) -> Prompt:
         """The prompt of an answer, and the beginning of the answer after it."""
@@ -163,9 +173,9 @@ class PromptBuilder:
         """The tokens of a rendered conversation, cut where its turns end."""
         tokens: list[Tokens] = []
         follows_text = False
-        for turn in self._cut(rendered):
+        for start, end in pairwise([0, *self._cuts(rendered), len(rendered.text)]):
             ids: list[int] = []
-            for run in _runs(rendered, turn):
+            for run in self._runs(rendered, start, end):
                 ids += self._tokenize_after_text(run) if follows_text else self._tokenize(run, True)
                 follows_text = bool(ids) and not self._is_named(ids[-1])
             tokens.append(tuple(ids))
@@ -175,21 +185,31 @@ class PromptBuilder:
             tokens[:2] = [tokens[0] + tokens[1]]
         return tuple(tokens)
 
-    def _cut(self, rendered: Rendered) -> list[str]:
-        """The text, with its marks, before the first user's message and of each turn."""
+    def _cuts(self, rendered: Rendered) -> list[int]:
+        """Where the first user's message begins, with its frame, and where turns end."""
+        cuts: list[int] = []
         if self._turn_end is None:
-            return [rendered.text]
-        cuts, text = [], rendered.text
-        for mark in rendered.marks.pattern.finditer(text):
-            starts, ends = mark.groups()
-            role = rendered.messages[int(starts or ends)].role if starts or ends else ""
-            if ends and role == "assistant" and text.startswith(self._turn_end, mark.end()):
-                cuts.append(mark.end() + len(self._turn_end))
-            elif starts and role == "user" and not cuts and self._user_frame.strip():
-                start = mark.start() - len(self._user_frame)
-                if start > 0 and text.startswith(self._user_frame, start):
+            return cuts
+        for span in rendered.spans:
+            role = rendered.messages[span.message].role
+            if role == "assistant" and rendered.text.startswith(self._turn_end, span.end):
+                cuts.append(span.end + len(self._turn_end))
+            elif role == "user" and not cuts and self._user_frame.strip():
+                start = span.start - len(self._user_frame)
+                if start > 0 and rendered.text.startswith(self._user_frame, start):
                     cuts.append(start)
-        return [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+        return cuts
+
+    def _runs(self, rendered: Rendered, start: int, end: int) -> list[str]:
+        """A part of the text in pieces that are tokenized apart, so that no message spells a token's name."""
+        pieces, at = [""], start
+        for first, last in rendered.foreign(start, end):
+            head, *others = cut_names(rendered.text[first:last], self._forging_names)
+            pieces[-1] += rendered.text[at:first] + head
+            pieces += others
+            at = last
+        pieces[-1] += rendered.text[at:end]
+        return pieces
 
     def _tokenize(self, text: str, special: bool) -> Tokens:
         return self._cached(text, special) if len(text) <= CACHED_LENGTH else self._tokenize_now(text, special)
@@ -208,11 +228,5 @@ class PromptBuilder:
 
 def _after_answer(rendered: Rendered) -> str:
     """What the template writes after message 1, up to the next message."""
-    marks = rendered.marks
-    return rendered.text.partition(f"{marks.end}1{marks.number_end}")[2].partition(marks.start)[0]
-
-
-def _runs(rendered: Rendered, turn: str) -> list[str]:
-    """A turn's text in pieces that are tokenized apart, so that no message spells a token's name."""
-    split = rendered.marks.split
-    return rendered.marks.pattern.sub(lambda mark: split if mark[0] == split else "", turn).split(split)
+    following = [span.start for span in rendered.spans_of(2)]
+    return rendered.text[rendered.spans_of(1)[-1].end : following[0] if following else None]

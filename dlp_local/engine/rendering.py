@@ -1,37 +1,73 @@
-"""A conversation as its chat template writes it, with marks where each message's text stands.
+"""A conversation as its chat template writes it, and where in that text each message stands.
 
-The template is given the real contents, so that it strips reasoning, trims and looks for switches as its author meant.
-Every message must come out whole; where a template passes over one, other shapes of the conversation are tried.
+The rule: the text is what the template makes of the very contents, whatever it does with them, and contents are text:
+none of them is read as a token of the template's. Where the template passes over a message, other shapes of the
+conversation are tried; where none comes out whole, it is refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
 
 from dlp_local.core.errors import EngineError
 from dlp_local.core.values import Message
-from dlp_local.engine.marks import Marks, spellings
+from dlp_local.engine.forging import hidden
 from dlp_local.engine.shapes import SHAPES
 from dlp_local.engine.template import ChatTemplate
+from dlp_local.engine.traced_text import OFFSET_BITS, TEMPLATE, TracedText
 
-AnswerMarks = Literal["all", "end", "none"]
-"""How answers are marked: as messages are, at their end and where the template does not look, or not at all."""
+Offsets = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of a rendered text that is of one message; `read` counts its content's characters up to the part's end."""
+
+    start: int
+    end: int
+    message: int
+    read: int
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A conversation's text with marks; `messages` are what the numbers in the marks count."""
+    """A conversation's text; `messages` are what the numbers in the spans count."""
 
     text: str
-    marks: Marks
+    spans: tuple[Span, ...]
     messages: tuple[Message, ...]
 
+    def spans_of(self, message: int) -> list[Span]:
+        """Where a message stands."""
+        return [span for span in self.spans if span.message == message]
+
+    def until(self, end: int, rest: str) -> Rendered:
+        """The conversation up to where its last message ends, and the rest of that message."""
+        *spans, last = (span for span in self.spans if span.end <= end)
+        whole = Span(last.start, end + len(rest), last.message, last.read + len(rest))
+        return Rendered(self.text[:end] + rest, (*spans, whole), self.messages)
+
+    def foreign(self, start: int, end: int) -> list[tuple[int, int]]:
+        """Where in a part of the text the template's own text is interrupted."""
+        runs: list[tuple[int, int]] = []
+        for span in self.spans:
+            first, last = max(span.start, start), min(span.end, end)
+            if first >= last:
+                continue
+            if runs and runs[-1][1] == first:
+                first = runs.pop()[0]
+            runs.append((first, last))
+        return runs
+
     @property
-    def plain(self) -> str:
-        """The text without marks."""
-        return self.marks.without(self.text)
+    def end(self) -> int:
+        """Where the last of all messages ends."""
+        return self.spans[-1].end if self.spans else 0
 
 
 class Renderer:
@@ -43,20 +79,18 @@ class Renderer:
     def __init__(self, template: ChatTemplate, names_in: Callable[[str], Iterable[str]]) -> None:
         self._template, self._names_in = template, names_in
 
-    def render(self, messages: Sequence[Message], add_generation_prompt: bool, *, keeps_end: bool = False) -> Rendered:
-        """The text of a conversation; with `keeps_end` the white space at the end of its last message stays.
+    def render(self, messages: Sequence[Message], add_generation_prompt: bool) -> Rendered:
+        """The text of a conversation.
 
-        Raises `EngineError` where the template does not take it, or leaves out a message, in any shape.
+        Some templates refuse contents that spell their tokens; they are then given such contents with those spellings
+        made unreadable. Raises `EngineError` where the template does not take the conversation, or leaves out a
+        message, in any shape.
         """
-        reason, tried = "", []
-        for typed in (False, True):
-            for shape in SHAPES:
-                shaped = shape(messages)
-                if (typed, shaped) in tried:
-                    continue
-                tried.append((typed, shaped))
+        reason = ""
+        for hides in (False, True):
+            for typed, shaped in _shapes(messages):
                 try:
-                    return _Attempt(self._template, shaped, typed, add_generation_prompt, keeps_end).run(self._names_in)
+                    return self._attempt(shaped, typed, add_generation_prompt, hides)
                 except Exception as error:  # a template is a program of the model's author and may raise anything
                     reason = reason or str(error)
         raise EngineError(
@@ -64,72 +98,67 @@ class Renderer:
             "leave out the system prompt, or set engine.chat_template to one that does."
         )
 
-
-@dataclass(frozen=True, slots=True)
-class _Attempt:
-    """One shape of a conversation."""
-
-    template: ChatTemplate
-    messages: list[Message]
-    typed: bool
-    add_generation_prompt: bool
-    keeps_end: bool
-
-    def run(self, names_in: Callable[[str], Iterable[str]]) -> Rendered:
-        """The conversation with as many marks as leave the template's work as it is; raises where it is not whole."""
-        marks = Marks.outside(message.content for message in self.messages)
-        spelled = [spellings(message.content, names_in) for message in self.messages]
-        text = self._text(marks, spelled, "all")
-        self._check_whole(marks, text)
-        answers = [i for i, message in enumerate(self.messages) if message.role == "assistant"]
-        wanted = self._as_meant(marks, spelled) if answers else None
-        if wanted is not None:
-            if marks.without(text) != wanted:
-                text = self._text(marks, self._unread(marks, spelled, answers, wanted), "end")
-            if marks.without(text) != wanted:
-                text = self._text(marks, spelled, "none")
-        return Rendered(text, marks, tuple(self.messages))
-
-    def _as_meant(self, marks: Marks, spelled: Sequence[frozenset[str]]) -> str | None:
-        """The text, without marks, where answers are given as they are; None where the template takes them not so."""
-        try:
-            return marks.without(self._text(marks, spelled, "none"))
-        except Exception:  # it refuses tokens that answers spell, and marked answers spell none
-            return None
-
-    def _text(self, marks: Marks, spelled: Sequence[frozenset[str]], answers: AnswerMarks) -> str:
-        contents = []
-        last = len(self.messages) - 1
-        for i, message in enumerate(self.messages):
-            content, how = message.content, answers if message.role == "assistant" else "all"
-            if how != "none":
-                content = marks.within(content, spelled[i])
-                content = marks.around(i, content, both=how == "all", whole=self.keeps_end and i == last)
-            contents.append(content)
+    def _attempt(self, messages: list[Message], typed: bool, add_generation_prompt: bool, hides: bool) -> Rendered:
+        """One shape of a conversation; raises where it is not whole."""
+        contents = [TracedText.of_message(number, message.content) for number, message in enumerate(messages)]
+        mark = ""
+        if hides:
+            contents, mark = hidden(contents, self._names_in)
         rendering = [
-            {"role": message.role, "content": [{"type": "text", "text": content}] if self.typed else content}
-            for message, content in zip(self.messages, contents, strict=True)
+            {"role": message.role, "content": [{"type": "text", "text": content}] if typed else content}
+            for message, content in zip(messages, contents, strict=True)
         ]
-        return self.template.render(rendering, self.add_generation_prompt)
+        text = self._template.render(rendering, add_generation_prompt)
+        text = text.replace(mark, "") if mark else text
+        sources = np.asarray(text.sources, np.int64)
+        rendered = Rendered(str.__str__(text), _spans(sources), tuple(messages))
+        for number, message in enumerate(messages):
+            places = [np.arange(span.start, span.end) for span in rendered.spans_of(number)]
+            self._check_whole(message, np.concatenate([np.arange(0), *places]), sources)
+        return rendered
 
-    def _unread(
-        self, marks: Marks, spelled: Sequence[frozenset[str]], answers: Sequence[int], wanted: str
-    ) -> list[frozenset[str]]:
-        """The spellings of each message but those that the template looks for in answers."""
-        read = set()
-        for name in frozenset().union(*(spelled[i] for i in answers)):
-            alone = [names & {name} if i in answers else names for i, names in enumerate(spelled)]
-            if marks.without(self._text(marks, alone, "end")) != wanted:
-                read.add(name)
-        return [names - read if i in answers else names for i, names in enumerate(spelled)]
+    def _check_whole(self, message: Message, places: Offsets, sources: Offsets) -> None:
+        """Raises `ValueError` unless a message stands in the result once, but for what the template itself takes out.
 
-    def _check_whole(self, marks: Marks, text: str) -> None:
-        """Raises `ValueError` unless every message's text stands in the result once; of answers, their end."""
-        starts, ends = marks.numbers(text)
-        for i, message in enumerate(self.messages):
-            if not message.content.strip():
-                continue
-            counts = (ends.count(i),) if message.role == "assistant" else (starts.count(i), ends.count(i))
-            if set(counts) != {1}:
-                what = "leaves out" if 0 in counts else "repeats"
-                raise ValueError(f"it {what} a message of the {message.role}")
+        It takes out outer white space, and parts that hold a text which it looks for: a tag of reasoning, a switch. Of
+        answers it may take out anything but their end.
+        """
+        offsets = sources[places] & ((1 << OFFSET_BITS) - 1)
+        order = np.argsort(offsets, kind="stable")
+        repeats = (np.diff(offsets[order]) == 0) & (np.abs(np.diff(places[order])) > 1)
+        if repeats.any():
+            raise ValueError(f"it repeats a message of the {message.role}")
+        is_answer = message.role == "assistant"
+        edges = np.concatenate([[-1], offsets[order]])
+        edges = np.append(edges[-1:] if is_answer else edges, len(message.content))
+        gaps = np.flatnonzero(np.diff(edges) > 1)
+        missing = [message.content[edges[gap] + 1 : edges[gap + 1]] for gap in gaps]
+        if not all(self._may_take_out(part, whole=not (len(places) or is_answer)) for part in missing):
+            raise ValueError(f"it leaves out a message of the {message.role}")
+
+    def _may_take_out(self, part: str, whole: bool) -> bool:
+        """Whether a part of a message, or a `whole` one, holds what the template looks for, or nothing."""
+        if whole:
+            return all(word in self._template.looked_for for word in part.split())
+        return not part.strip() or any(text in part for text in self._template.looked_for)
+
+
+def _shapes(messages: Sequence[Message]) -> list[tuple[bool, list[Message]]]:
+    """The different shapes of a conversation, each with whether its contents are typed."""
+    shapes: list[tuple[bool, list[Message]]] = []
+    for typed in (False, True):
+        for shape in SHAPES:
+            if (shaped := (typed, shape(messages))) not in shapes:
+                shapes.append(shaped)
+    return shapes
+
+
+def _spans(sources: Offsets) -> tuple[Span, ...]:
+    """The runs of characters that are of one message."""
+    owners = np.where(sources == TEMPLATE, TEMPLATE, sources >> OFFSET_BITS)
+    cuts = [0, *(np.flatnonzero(np.diff(owners)) + 1).tolist(), len(owners)]
+    return tuple(
+        Span(start, end, int(owners[start]), int(sources[end - 1] & ((1 << OFFSET_BITS) - 1)) + 1)
+        for start, end in pairwise(cuts)
+        if start < end and owners[start] != TEMPLATE
+    )

@@ -122,6 +122,12 @@ class Encoder(EncoderFile):
     tokenizer: EncoderFile
 
 
+class RouterFile(File):
+    """A router; `forced` where it was put in place by force, and not because it was found as good as the one before."""
+
+    forced: bool = False
+
+
 class Adapter(File):
     """One LoRA; its examples are texts in the manifest, rows of a file, or both."""
 
@@ -143,9 +149,9 @@ class Manifest(_Part):
     examples: tuple[str, ...] = ()
     backbone: Backbone
     encoder: Encoder
-    router: File | None = None
+    router: RouterFile | None = None
     router_before: File | None = None
-    """The one that `router train` replaced last, for `router rollback`; no route needs it."""
+    """The one that `router train` replaced last, for `router rollback`; no route needs it. None that was forced."""
 
     sampling: Sampling = Sampling()
     """What is set here counts where the user has set nothing."""

@@ -163,6 +163,7 @@ def test_a_disk_that_takes_no_more_is_told_and_nothing_is_left(tmp_path):
 
 @given(text=texts, encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32"]))
 def test_a_text_is_read_whatever_unicode_it_is_in(text, encoding):
+    text = text.lstrip("\0")  # in UTF-16, the mark and a zero are the mark of UTF-32
     assert decode(text.encode(encoding), "x") == text
 
 

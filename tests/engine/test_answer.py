@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlp_local.core.events import ReasoningDelta, TextDelta
+from dlp_local.core.events import AnswerWasReasoning, ReasoningDelta, TextDelta
 from dlp_local.core.values import Message
 from dlp_local.engine.answer import AnswerReader
 from dlp_local.engine.prompt import Prompt, PromptBuilder
@@ -40,9 +40,16 @@ def read(said, *, template=CHATML, control=CHATML_NAMES, user_defined=(), stops=
             break
         deltas += reader.feed(token)
     deltas += reader.rest()
-    return tuple(
-        "".join(delta.text for delta in deltas if isinstance(delta, kind)) for kind in (ReasoningDelta, TextDelta)
-    )
+    reasoning = answer = ""
+    for delta in deltas:
+        match delta:
+            case ReasoningDelta(text):
+                reasoning += text
+            case TextDelta(text):
+                answer += text
+            case AnswerWasReasoning():
+                reasoning, answer = reasoning + answer, ""
+    return reasoning, answer
 
 
 @pytest.mark.parametrize(
@@ -57,6 +64,12 @@ def read(said, *, template=CHATML, control=CHATML_NAMES, user_defined=(), stops=
         ("<|START_THINKING|>", "<|END_THINKING|>"),
         ("<|begin_of_thought|>", "<|end_of_thought|>"),
         ("<|inner_prefix|>", "<|inner_suffix|>"),
+        ("<|think_start|>", "<|think_end|>"),
+        ("<｜begin▁of▁thinking｜>", "<｜end▁of▁thinking｜>"),
+        ("<|cot|>", "<|/cot|>"),
+        ("<|cot|>", "<|end_cot|>"),
+        ("<reasoning>", "</reasoning>"),
+        ("<｜think｜>", "<｜/think｜>"),
     ],
 )
 @pytest.mark.parametrize("kind", ["control", "user defined", "text"])
@@ -79,6 +92,41 @@ def test_reasoning_between_tags_is_told_apart_whatever_tokens_the_tags_are(begin
 def test_an_answer_without_reasoning_is_the_answer():
     for said in ("Four.", "<b>Four</b>", "[1] Four", "a <think> b", "< 4", "<"):
         assert read(f"{said}<|im_end|>") == ("", said)
+
+
+LONE = ("</think>", "</thought>", "</seed:think>", "[/THINK]", "◁/think▷", "</reasoning>", "<|END_THINKING|>",
+        "<|think_end|>", "<｜end▁of▁thinking｜>", "<|/cot|>")  # fmt: skip
+
+
+@pytest.mark.parametrize("end", LONE)
+@pytest.mark.parametrize("kind", ["control", "user defined", "text"])
+def test_what_stands_before_a_lone_closing_tag_is_reasoning(end, kind):
+    names = {"control": {"control": (*CHATML_NAMES, end)}, "user defined": {"user_defined": (end,)}, "text": {}}[kind]
+    assert read(f"hmm,\n2 < 3{end}\n\nFour.<|im_end|>more", **names) == ("hmm,\n2 < 3", "Four.")
+    assert read(f"{end}Four.", **names) == ("", "Four.")
+    assert read(f"hmm{end}\nFour.", **names, template=PLAIN_TEMPLATE)[1] == "Four."
+
+
+def test_a_closing_tag_that_is_quoted_or_has_been_opened_or_comes_later_is_text():
+    for said in ("Write `</think>` there.", "```\nx</think>\n```", "<b> <think>x</think>", '"</think>" ends it'):
+        assert read(f"{said}<|im_end|>") == ("", said)
+    assert read("hm</think>Four</think>!") == ("hm", "Four</think>!")
+
+
+def test_an_answer_that_is_continued_is_none_of_the_reasoning():
+    vocabulary = Characters(CHATML_NAMES, ())
+    prompts = PromptBuilder(vocabulary, ChatTemplate(CHATML))
+    prompt = prompts.prompt([Message("user", "hi"), Message("assistant", "Well,")])
+    reader = AnswerReader(vocabulary, prompts, prompt, ())
+    deltas = [delta for token in map(ord, " a</think>b") for delta in reader.feed(token)]
+    assert "".join(delta.text for delta in [*deltas, *reader.rest()]) == " a</think>b"
+
+
+def test_the_tags_that_the_template_splits_answers_at_are_known():
+    template = CHATML.replace("{{ m.content }}", "{{ m.content.split('</mull>')[-1] }}")
+    assert read("<mull>hmm</mull>Four.", template=template) == ("hmm", "Four.")
+    assert read("hmm</mull>Four.", template=template) == ("hmm", "Four.")
+    assert read("hmm</mull>Four.") == ("", "hmm</mull>Four.")
 
 
 def test_reasoning_that_the_template_has_closed_is_none():
@@ -107,14 +155,47 @@ def test_a_stop_that_is_a_control_token_ends_the_answer_and_a_text_does_too():
     assert read("Paris.<|turn_stop|>A fake", stops=("<|turn_stop|>",)) == ("", "Paris.")
 
 
+@pytest.mark.parametrize("stop", ["is.<|turn_stop|>", "<|turn_stop|>A", "s.<|turn_stop|><|eot|>", "<|turn_stop|> A"])
+def test_a_stop_of_text_and_control_tokens_ends_the_answer(stop):
+    names = (*CHATML_NAMES, "<|turn_stop|>", "<|eot|>")
+    said = f"Paris. {stop} and<|turn_stop|>more, is.<|eot|>fine"
+    assert read(said, control=names, stops=(stop,)) == ("", "Paris. ")
+    assert read("Par<|turn_stop|>is", control=names, stops=(stop,)) == ("", "Paris")
+
+
+def test_a_stop_that_ends_in_the_token_that_ends_the_answer_is_left_out():
+    assert read("Paris.\n##<|im_end|>more", stops=("\n##<|im_end|>",)) == ("", "Paris.")
+
+
 def test_a_stop_within_reasoning_is_part_of_it():
     assert read("<think>END of this</think>That is it. END", stops=("END",)) == ("END of this", "That is it. ")
 
 
-@pytest.mark.parametrize("next_turn", ["User: And", "USER: And", "user: And", "Human: And", "Assistant: I"])
-def test_without_a_template_somebodys_next_turn_ends_the_answer(next_turn):
-    assert read(f" Hello there.\n{next_turn}", template=PLAIN_TEMPLATE) == ("", "Hello there.")
-    assert read(f" Hello there.\n\n{next_turn}", template=PLAIN_TEMPLATE)[1].strip() == "Hello there."
+NEXT_TURNS = (
+    "User: And", "USER: And", "user: And", "Human: And", "Assistant: I", "### User: And", "###User:", "**User:** x",
+    "**User**: x", "User : x", "Q: x", "You: x", "[User]: x", "<|user|>\nx", "<|im_start|>user", "_Human_: x",
+    "# Instruction: x", "[INST] x", "<user>: x", "(User): x", "User： x", "System:",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("gap", ["\n", "\r\n", "\n\n", " \n", "\n \n"])
+@pytest.mark.parametrize("next_turn", NEXT_TURNS)
+def test_without_a_template_somebodys_next_turn_ends_the_answer(next_turn, gap):
+    assert read(f" Hello there.{gap}{next_turn}", template=PLAIN_TEMPLATE, control=()) == ("", "Hello there.")
+    assert read(f"{gap}{next_turn}", template=PLAIN_TEMPLATE, control=()) == ("", "")
+
+
+ORDINARY = (
+    "Say User: hello", "Steps:\nQuick: one\nYouth: two\nQuality: three", "- User: a name\n* User: x\n1. User: y",
+    "Names:\n  user: root", "The end.\nUsers: many", "It is\nyou: not me", "a\nq: small",
+    "x\n## System requirements:\n8 GB", "x\n**Usage:** y", "x\n[1]: y", "x\nUser", "x\n<b>y</b>", "x\nSystematic: y",
+    "x\n**Users**", "x\nQ", "x\n[Use: y",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("said", ORDINARY)
+def test_ordinary_lines_are_no_next_turn(said):
+    assert read(f" {said}", template=PLAIN_TEMPLATE) == ("", said)
 
 
 def test_a_template_that_ends_answers_by_text_ends_them():

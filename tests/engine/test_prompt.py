@@ -168,7 +168,7 @@ def test_the_token_that_the_template_writes_after_an_answer_ends_it(template, na
 
 def test_without_a_template_turns_are_plain_and_the_next_one_ends_an_answer():
     assert prompt_of(None, CONVERSATION[:3]) == "User: one\nAssistant: two\nUser: three\nAssistant:"
-    assert "\nUser:" in builder(None).end_texts
+    assert builder(None).ends_by_text
     assert builder(None).pads_answers
 
 
@@ -177,7 +177,7 @@ texts = st.lists(st.sampled_from(PIECES), min_size=1).map("".join)
 
 
 @pytest.mark.parametrize("template", [QWEN3_LIKE, SKIPS_SYSTEM, TYPED, NO_SYSTEM])
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(system=texts, question=texts, answer=texts)
 def test_any_conversation_comes_out_whole_with_the_turns_of_its_template_alone(template, system, question, answer):
     talk = [Message("system", system), Message("user", question), Message("assistant", answer), Message("user", "last")]

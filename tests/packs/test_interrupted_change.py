@@ -83,26 +83,34 @@ def test_killed_at_any_moment_it_leaves_the_pack_as_it_was_or_as_it_is_meant_to_
     """The process ends itself at each call that touches the disk, one after the other."""
     before = pack_state(mine)
     killed = 0
-    for at in range(1, 40):
-        ran = subprocess.run(
-            script(f"""
-                import os, signal, sys
-                from pathlib import Path
-                from dlp_local.packs.adapters import add_adapter
-                import dlp_local.packs.resolve
+    adds = subprocess.Popen(
+        script(f"""
+            import os, signal, sys
+            from pathlib import Path
+            from dlp_local.packs.adapters import add_adapter
+            import dlp_local.packs.resolve
+            for line in sys.stdin:
                 seen = [0]
                 def watch(event, args):
                     if event in ("open", "os.rename", "os.remove", "os.mkdir") and "packs/mine" in str(args[0]):
                         seen[0] += 1
-                        if seen[0] == {at}:
+                        if seen[0] == int(line):
                             os.kill(os.getpid(), signal.SIGKILL)
-                sys.addaudithook(watch)
-                add_adapter(Path({str(mine)!r}), Path({str(bundled / "sql.gguf")!r}), "more")
-            """),
-            capture_output=True, timeout=60,
-        )  # fmt: skip
-        assert ran.returncode in (0, -signal.SIGKILL), ran.stderr.decode()
-        killed += ran.returncode != 0
+                child = os.fork()
+                if not child:
+                    sys.addaudithook(watch)
+                    add_adapter(Path({str(mine)!r}), Path({str(bundled / "sql.gguf")!r}), "more")
+                    os._exit(0)
+                print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        """),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    for at in range(1, 40):
+        adds.stdin.write(f"{at}\n")
+        adds.stdin.flush()
+        code = int(adds.stdout.readline())
+        assert code in (0, -signal.SIGKILL)
+        killed += code != 0
         pack = open_pack(mine)
         assert set(pack.manifest.adapters) - {"more"} == set(read_manifest(bundled).adapters)
         if "more" in pack.manifest.adapters:
@@ -110,8 +118,9 @@ def test_killed_at_any_moment_it_leaves_the_pack_as_it_was_or_as_it_is_meant_to_
         else:
             set_adapter(mine, "sql", AdapterChange(scale=1.0))
             set_adapter(mine, "sql", AdapterChange(scale=1.0))
-        if ran.returncode == 0:
+        if code == 0:
             break
+    adds.communicate(timeout=60)
     assert killed >= 8
     left = {name for name in pack_state(mine) if name not in before}
     assert left == set(), "what the cuts left behind goes with the next change"

@@ -81,3 +81,19 @@ def test_a_damaged_router_before_is_not_brought_back(mine, another_router):
     with pytest.raises(PackError, match=r"router\.onnx: cannot be read .* the router stays as it is"):
         rollback_router(mine)
     assert pack_state(mine) == before
+
+
+def test_a_router_that_was_put_in_by_force_is_taken_back_and_never_put_back(mine, another_router, bundled, tmp_path):
+    first = read_manifest(mine).router.sha256
+    place_router(mine, another_router, read_manifest(mine), "a test", forced=True)
+    assert read_manifest(mine).router.forced
+    third = tmp_path / "third.onnx"
+    third.write_bytes((bundled / "router.onnx").read_bytes() + b"\x12\x00\x12\x00")
+    place_router(mine, third, read_manifest(mine), "a test")
+    assert read_manifest(mine).router_before.sha256 == first
+    place_router(mine, another_router, read_manifest(mine), "a test", forced=True)
+    assert rollback_router(mine)
+    assert not read_manifest(mine).router.forced
+    assert read_manifest(mine).router.sha256 != first
+    assert read_manifest(mine).router_before is None
+    open_pack(mine)

@@ -9,7 +9,16 @@ from functools import partial
 from pathlib import Path
 
 from dlp_local.core.chat_options import ChatOptions
-from dlp_local.core.events import Event, HistoryTrimmed, ReasoningDelta, ReplyDone, RouteChosen, TextDelta, Timings
+from dlp_local.core.events import (
+    AnswerWasReasoning,
+    Event,
+    HistoryTrimmed,
+    ReasoningDelta,
+    ReplyDone,
+    RouteChosen,
+    TextDelta,
+    Timings,
+)
 from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.values import UNCHANGED, AdapterChange, AdapterInfo, FinishReason, Message, Mix, Route
 
@@ -57,6 +66,8 @@ class Answer:
     error: Exception | None = None
     context_used: int = 200
     reasoning: str = ""
+    is_reasoning_late: bool = False
+    """The reasoning comes as text, and is told to be none of the answer after it."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +127,9 @@ class FakeAssistant:
         if answer.trimmed:
             yield HistoryTrimmed(answer.trimmed)
         if answer.reasoning:
-            yield ReasoningDelta(answer.reasoning)
+            yield (TextDelta if answer.is_reasoning_late else ReasoningDelta)(answer.reasoning)
+        if answer.is_reasoning_late:
+            yield AnswerWasReasoning()
         given = call.answer_prefix
         reason = answer.finish_reason
         for index, piece in enumerate([*answer.pieces, None]):

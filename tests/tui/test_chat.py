@@ -307,9 +307,11 @@ async def test_an_answer_is_drawn_though_the_machine_is_so_busy_that_timers_come
             await w.sees("96 tok/s")
 
 
-async def test_reasoning_is_a_line_that_unfolds_also_when_the_conversation_is_opened_again():
+@pytest.mark.parametrize("late", [False, True])
+async def test_reasoning_is_a_line_that_unfolds_also_when_the_conversation_is_opened_again(late):
     history = History(None)
-    async with window(FakeAssistant(Answer(["Four."], reasoning="two and two")), history=history) as w:
+    answer = Answer(["Four."], reasoning="two and two", is_reasoning_late=late)
+    async with window(FakeAssistant(answer), history=history) as w:
         await w.say_and_wait("2 + 2?", "Four.")
         await w.sees("▸ Reasoning")
         assert "two and two" not in w.text()

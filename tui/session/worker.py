@@ -12,6 +12,7 @@ from typing import Any
 from dlp_local.conversation_turn import answer_turn, error_text, fail_turn
 from dlp_local.core.errors import DlpLocalError, ExitCode
 from dlp_local.core.events import (
+    AnswerWasReasoning,
     Event,
     HistoryTrimmed,
     PromptProgress,
@@ -190,6 +191,8 @@ class AssistantWorker:
                 return replace(turn, trimmed=turns) if is_news else turn
             case ReasoningDelta(text):
                 return replace(turn, reasoning=turn.reasoning + text)
+            case AnswerWasReasoning():
+                return replace(turn, reasoning=turn.reasoning + turn.answer, answer="")
             case TextDelta(text):
                 if turn.state != "generating":
                     self._state.update(phase="generating")

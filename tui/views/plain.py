@@ -112,6 +112,9 @@ class PlainView:
             self._print("A new conversation.")
 
     def _show(self, turn: Turn) -> None:
+        if len(turn.answer) < self._printed:
+            self._print("(What stands above is reasoning; the answer follows.)")
+            self._printed = 0
         end = len(turn.answer) if turn.ended else turn.answer.rfind("\n") + 1
         if end > self._printed:
             self._print(turn.answer[self._printed : end].rstrip("\n"))

@@ -22,6 +22,9 @@ FRAME, LONGEST_FRAME = 1 / 25, 0.4
 SHARE = 0.05
 """What drawing may take of a core: the rest of the machine is the model's."""
 
+LINES_SHOWN, CHARACTERS_SHOWN = 60, 6000
+"""Of a message, before the rest is folded."""
+
 
 class TurnView(Vertical):
     """Draws a turn as often as it changes, but at most once a frame, and the newest value only.
@@ -38,7 +41,10 @@ class TurnView(Vertical):
     def compose(self) -> ComposeResult:
         """Parts that have nothing to show take no room; the receipt always has its line."""
         request, attachments = split_attachments(self._turn.text)
-        yield Static(visible(request), classes="said", markup=False)
+        shown, rest = cut_long(request)
+        yield Static(visible(shown), classes="said", markup=False)
+        if rest:
+            yield Fold(f"{len(rest.splitlines()):,} more lines, {size_text(len(rest.encode()))}", rest)
         for attachment in attachments:
             yield Fold(f"{attachment.name} {size_text(len(attachment.text.encode()))}", attachment.text)
         yield Static("", classes="notice", markup=False)
@@ -89,6 +95,14 @@ class TurnView(Vertical):
         if part.display or text:
             part.update(visible(text))
             part.display = bool(text)
+
+
+def cut_long(text: str) -> tuple[str, str]:
+    """What is shown at once of a text, and the rest, empty but for a long one: a megabyte would stop the window."""
+    lines = text.split("\n", LINES_SHOWN)
+    shown = text if len(lines) <= LINES_SHOWN else "\n".join(lines[:LINES_SHOWN])
+    shown = shown[:CHARACTERS_SHOWN]
+    return shown, text[len(shown) :].removeprefix("\n")
 
 
 def trimmed_notice(turns: int) -> str:

@@ -118,7 +118,8 @@ def train_pack(folder: Path, files: Sequence[Path], *, force: bool, progress: Pr
         after = _judge(pack, new, examples, split, background)
         is_better = bool(before and after and _is_not_worse(after, before))
         if is_better or force:
-            place_router(folder, new, manifest, f"trained by dlp-local on {len(used.y)} rows")
+            about = f"trained by dlp-local on {len(used.y)} rows"
+            place_router(folder, new, manifest, about, forced=not is_better)
     return Report(
         rows=len(rows),
         held_out=len(split.y_held),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dlp_local.core.events import Generated, ReasoningDelta, TextDelta
+from dlp_local.core.events import AnswerWasReasoning, Generated, ReasoningDelta, TextDelta
 from dlp_local.core.settings import Engine as Options
 from dlp_local.core.settings import Sampling
 from dlp_local.core.values import Message, Mix
@@ -27,10 +27,16 @@ def answer(tmp_path):
         conversation = messages or (Message("user", "hi"),)
         *events, done = opened[-1].generate(conversation, Mix(), sampling or Sampling(temperature=0, max_tokens=40))
         assert isinstance(done, Generated)
-        texts, reasoning = (
-            "".join(event.text for event in events if isinstance(event, kind)) for kind in (TextDelta, ReasoningDelta)
-        )
-        return texts, reasoning, done
+        text = reasoning = ""
+        for event in events:
+            match event:
+                case TextDelta(piece):
+                    text += piece
+                case ReasoningDelta(piece):
+                    reasoning += piece
+                case AnswerWasReasoning():
+                    text, reasoning = "", reasoning + text
+        return text, reasoning, done
 
     yield answer
     for engine in opened:
@@ -76,3 +82,17 @@ def test_a_model_without_a_template_writes_no_turn_of_the_user(answer):
     script = ["Assistant:", " Hello", " there.", *bytes_of("\n"), "User:", " And", " now?"]
     text, _, done = answer(script, user_defined=["Assistant:", "User:"], template=None)
     assert (text, done.finish_reason) == ("Hello there.", "stop")
+
+
+def test_reasoning_that_was_never_opened_is_told_apart_once_it_ends(answer):
+    script = ["[assistant]", "hmm", " let", " me", "</think>", "Four", "."]
+    for control in (["</think>"], []):
+        text, reasoning, _ = answer(script, control=control)
+        assert (text, reasoning) == ("Four.", "hmm let me")
+
+
+def test_a_stop_of_a_text_and_a_control_token_ends_the_answer(answer):
+    script = ["[assistant]", "Paris", ".", "<|turn_stop|>", "A", " fake", " question?"]
+    stop = Sampling(temperature=0, max_tokens=40, stop=(".<|turn_stop|>",))
+    text, _, done = answer(script, sampling=stop, control=["<|turn_stop|>"])
+    assert (text, done.finish_reason) == ("Paris", "stop")

@@ -28,7 +28,7 @@ NOT_THEIRS = {"gpt2", "mistral3"}
 of Ministral 3 it begins to convert the model."""
 
 
-PRECISIONS = [*((name, "f32") for name in MODELS.keys() - NOT_THEIRS), ("llama", "f16"), ("llama", "q8_0")]
+PRECISIONS = [*((name, "f32") for name in sorted(MODELS.keys() - NOT_THEIRS)), ("llama", "f16"), ("llama", "q8_0")]
 
 
 @pytest.mark.parametrize(("name", "precision"), PRECISIONS)
