@@ -14,7 +14,10 @@ class Engine(Group):
 
     context: int = Field(8192, ge=64, description="tokens of context; at most what the backbone was trained for")
     threads: int = Field(
-        0, ge=0, le=512, description="threads of the backbone; 0: one for each physical core, one alone if it is tiny"
+        0,
+        ge=0,
+        le=512,
+        description="threads of the backbone; 0: as many as are fast at the moment, at most one for each physical core",
     )
     chat_template: str = Field("", description="Jinja text in place of the chat template that the backbone brings")
     batch: int = Field(512, ge=1, description="tokens of a prompt that are computed at once")

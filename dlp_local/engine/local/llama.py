@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -27,6 +28,7 @@ from dlp_local.engine.local.memory import keeps_scores
 from dlp_local.engine.local.memory_files import anonymous_files
 from dlp_local.engine.local.sampler import ChainSampler, GreedySampler, Sampler, is_plain_greedy
 from dlp_local.engine.local.stacking import Stack
+from dlp_local.engine.local.threads import ThreadChooser, ladder
 from dlp_local.engine.local.vocabulary import LlamaVocabulary
 from dlp_local.formats.gguf import EMBEDDINGS, MAGIC, read_header
 from dlp_local.formats.lora import LoraFile, check_fits
@@ -105,6 +107,9 @@ class Backbone:
         params.n_threads = params.n_threads_batch = threads
         params.no_perf = True
         without_flash = keeps_scores(options) and not offloads(options)
+        # Flash attention sums in the order of the threads: the answer would depend on how busy the machine was.
+        adapts = without_flash and not options.threads
+        self._threads = ThreadChooser(ladder(threads) if adapts else (threads,))
         params.flash_attn_type = FLASH_ATTENTION["off" if without_flash else options.flash_attention]
         params.type_k = params.type_v = KV_TYPES[options.kv_type]
         self._context = lib.llama_init_from_model(self._model, params)
@@ -201,12 +206,15 @@ class Backbone:
             batch.seq_id[i][0] = sequence
             batch.logits[i] = False
         batch.logits[count - 1] = is_last
-        # Asked between the nodes of the graph: worth it for a prompt, not for a single token.
-        if count > 1:
+        lib.llama_set_n_threads(self._context, self._threads.count, self._threads.count)
+        if count > 1:  # asked between the nodes of the graph: worth it for a prompt, not for a single token
             lib.llama_set_abort_callback(self._context, self._abort, ctypes.c_void_p(0))
-        status = lib.llama_decode(self._context, batch)
-        if count > 1:
+            status = lib.llama_decode(self._context, batch)
             lib.llama_set_abort_callback(self._context, self._no_abort, ctypes.c_void_p(0))
+        else:
+            started = time.perf_counter()
+            status = lib.llama_decode(self._context, batch)
+            self._threads.record(time.perf_counter() - started)
         if status == 2 or (count > 1 and self._is_cancelled()):
             return False
         if status != 0:
