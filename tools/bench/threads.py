@@ -44,7 +44,7 @@ def busy_programs(count: int) -> Iterator[None]:
 def tokens_a_second(engine: Engine, tokens: int, seed: int) -> float:
     """How fast an answer of `tokens` tokens is written, after its first one."""
     sampling = Sampling(max_tokens=tokens, temperature=1.0, min_p=0.05, seed=seed)
-    *_, end = engine.generate([MESSAGE], Mix({}), sampling)
+    *_, end = engine.generate([MESSAGE], Mix(), sampling)
     if not isinstance(end, Generated):
         raise SystemExit(f"The answer ended with {end!r}.")
     return (end.answer_tokens - 1) / (end.total_ms - end.first_token_ms) * 1000
