@@ -5,24 +5,19 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
-from contextlib import closing
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from dlp_local.another_answer import draw
+from dlp_local.answer_parts import answer_parts
+from dlp_local.answer_text import answer_text
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
 from dlp_local.core.events import (
-    AnswerWasReasoning,
     Event,
-    Generated,
     PromptProgress,
-    ReasoningDelta,
     ReplyDone,
     RouteChosen,
-    TextDelta,
-    Timings,
 )
 from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.settings import Sampling, Settings
@@ -126,11 +121,23 @@ class Assistant:
             return str(error)
         return ""
 
-    def route(self, text: str, *, previous: Route | None = None, without: Collection[str] = ()) -> Route:
-        """The router's decision about a message, given the route of the turn before it; never for some adapters."""
+    def route(
+        self,
+        text: str,
+        *,
+        previous: Route | None = None,
+        without: Collection[str] = (),
+        split: bool | None = None,
+    ) -> Route:
+        """The router's decision about a message, given the route of the turn before it; never for some adapters.
+
+        `split`: whether it may be answered in parts; None leaves that to the settings.
+        """
         check_message(text)
-        carried = previous.probabilities if previous else None
-        return self._router.route(text, self.settings.routing, carried, without)
+        routing = self.settings.routing
+        if split is not None:
+            routing = routing.model_copy(update={"split": split})
+        return self._router.route(text, routing, previous.carried if previous else None, without)
 
     def correct(self, text: str, right: str) -> None:
         """From now on a message, and what is almost the same, belongs to `right`; may be called from any thread.
@@ -150,14 +157,18 @@ class Assistant:
         options: ChatOptions = DEFAULTS,
         previous: Route | None = None,
         answer_prefix: str = "",
+        begun: Sequence[ReplyDone] = (),
         earlier: Sequence[ReplyDone] = (),
     ) -> Job[Event]:
         """Answers a message: `RouteChosen`, perhaps `HistoryTrimmed`, `ReasoningDelta`… and `TextDelta`…, and
         `ReplyDone` at the end. `AnswerWasReasoning` says that the text so far is none of the answer.
 
+        Where the message is routed in parts, each is answered under its own mix, in order, as if it were alone.
+
         A `mix` given by hand, or pinned by the options, leaves the router out. `answer_prefix` is the beginning of the
-        answer, to go on with: the reply then holds both. `earlier` are answers to this message, of which another one is
-        asked for: under a mix that gave one of them it is drawn at a temperature over 0, whatever is set.
+        answer, to go on with: the reply then holds both. Where that was an answer in parts, they are `begun`, and each
+        goes on (`answer_parts`). `earlier` are answers to this message, of which another one is asked for: under a mix
+        that gave one of them it is drawn at a temperature over 0, whatever is set.
 
         What comes can be cancelled, from any thread, and then ends with what there is by then. The events raise
         `InputError` for what cannot be answered.
@@ -165,33 +176,24 @@ class Assistant:
 
         def run(cancellation: Cancellation) -> Generator[Event, None, None]:
             route = self._route(text, options.mix if mix is None else mix, options, previous)
+            if begun or answer_prefix:
+                route = replace(route, parts=tuple(part.route for part in begun))
             yield RouteChosen(route)
-            messages = [*self._opening(options), *history, Message("user", text)]
-            if answer_prefix:
-                messages.append(Message("assistant", answer_prefix))
-            sampling = self._sampling(options, route.mix)
-            generate = partial(self._engine.generate, messages, route.mix, scope=options.scope)
-            taken = {reply.answer for reply in earlier if reply.route.mix == route.mix}
-            answer, reasoning = answer_prefix, ""
-            with closing(draw(generate, sampling, taken, cancellation)) as events:
-                for event in events:
-                    match event:
-                        case Generated():
-                            yield self._receipt(route, answer, reasoning.strip(), event)
-                            continue
-                        case TextDelta(piece):
-                            answer += piece
-                        case ReasoningDelta(piece):
-                            reasoning += piece
-                        case AnswerWasReasoning():
-                            answer, reasoning = "", reasoning + answer
-                    yield event
+            before = [*self._opening(options), *history]
+
+            def answer(part: Route, answer_prefix: str) -> Generator[Event, None, None]:
+                messages, sampling = [*before, Message("user", part.text)], self._sampling(options, part.mix)
+                return answer_text(
+                    self._engine, messages, part, sampling, options.scope, answer_prefix, earlier, cancellation
+                )
+
+            yield from answer_parts(route, answer, begun) if route.parts else answer(route, answer_prefix)
 
         return Job(run)
 
     def _route(self, text: str, mix: Mix | None, options: ChatOptions, previous: Route | None) -> Route:
         if mix is None:
-            return self.route(text, previous=previous, without=options.vetoed)
+            return self.route(text, previous=previous, without=options.vetoed, split=options.split)
         check_message(text)
         return Route(text, {}, mix)
 
@@ -199,21 +201,6 @@ class Assistant:
         """What is set, by the defaults of base where base has most of the mix, with a seed drawn where none is set."""
         sampling = options.sampling(self.settings.sampling)
         return seeded(sampling.for_base() if mix.base > MOSTLY else sampling)
-
-    def _receipt(self, route: Route, answer: str, reasoning: str, done: Generated) -> ReplyDone:
-        return ReplyDone(
-            text=route.text,
-            answer=answer,
-            route=route,
-            finish_reason=done.finish_reason,
-            prompt_tokens=done.prompt_tokens,
-            answer_tokens=done.answer_tokens,
-            context_used=done.context_used,
-            context_size=self.context_size,
-            timings=Timings(route.total_ms, route.total_ms + done.first_token_ms, route.total_ms + done.total_ms),
-            error=done.error,
-            reasoning=reasoning,
-        )
 
     def warm(self, history: Sequence[Message], *, options: ChatOptions = DEFAULTS) -> Job[PromptProgress]:
         """Prepares for the next message in idle time."""

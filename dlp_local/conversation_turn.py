@@ -39,6 +39,7 @@ class Replying(Protocol):
         options: ChatOptions = ...,
         previous: Route | None = None,
         answer_prefix: str = "",
+        begun: Sequence[ReplyDone] = (),
         earlier: Sequence[ReplyDone] = (),
     ) -> Job[Event]:
         """Answers a message after `history`; the last event is `ReplyDone`."""
@@ -60,13 +61,14 @@ def answer_turn(
     *,
     mix: Mix | None = None,
     answer_prefix: str = "",
+    begun: Sequence[ReplyDone] = (),
     another: bool = False,
 ) -> Job[Event]:
     """Answers a stored message under the conversation's options; the events are those of the assistant's reply.
 
     The answer is stored as it grows, a few times a second, and so is its end: done, failed with the reason, or given
-    up. `mix` holds for this turn alone. `answer_prefix` is the beginning of an answer, to go on with.
-    `another`: the answer is to be none of those that the message has already.
+    up. `mix` holds for this turn alone. `answer_prefix` is the beginning of an answer, to go on with,
+    and `begun` are the replies to its parts. `another`: the answer is to be none of those that the message has already.
     """
 
     def run(cancellation: Cancellation) -> Generator[Event, None, None]:
@@ -80,6 +82,7 @@ def answer_turn(
                 options=conversation.options,
                 previous=conversation.route_before(message),
                 answer_prefix=answer_prefix,
+                begun=begun,
                 earlier=conversation.earlier_replies(message) if another else (),
             )
             with closing(reply), cancellation.forwarded(reply.cancel):

@@ -21,7 +21,9 @@ MAY_IMPORT = {
     "packs": {"core", "formats", "hub"},
     "engine": {"core", "formats"},
     "another_answer": {"core", "engine"},
-    "assistant": {"core", "engine", "packs", "routing", "another_answer"},
+    "answer_text": {"core", "engine", "another_answer"},
+    "answer_parts": {"core"},
+    "assistant": {"core", "engine", "packs", "routing", "answer_text", "answer_parts"},
     "opening": {"core", "engine", "packs", "routing", "history", "assistant"},
     "conversation_turn": {"core", "history", "assistant"},
     "training": {"core", "formats", "packs", "routing", "history"},
@@ -30,7 +32,7 @@ MAY_IMPORT = {
         *("core", "formats", "hub", "packs", "history", "training", "doctor"),
         *("assistant", "opening", "conversation_turn", "tui"),
     },
-    "tui": {"core", "history", "assistant", "opening", "conversation_turn"},
+    "tui": {"core", "history", "answer_parts", "assistant", "opening", "conversation_turn"},
 }
 """Folder, or file of `dlp_local`, → what its files may import beside each other."""
 

@@ -10,7 +10,8 @@ PAGE = ROOT / "docs" / "architecture.md"
 BEGIN, END = "<!-- listing: python -m tools.listing -->\n", "<!-- end of listing -->\n"
 FLOORS = (
     *("core", "formats", "hub", "routing", "history", "packs", "engine"),
-    *("another_answer.py", "assistant.py", "opening.py", "conversation_turn.py", "training", "doctor", "cli"),
+    *("another_answer.py", "answer_text.py", "answer_parts.py", "assistant.py", "opening.py"),
+    *("conversation_turn.py", "training", "doctor", "cli"),
 )
 """The folders and files of `dlp_local`, each below those that may import it."""
 

@@ -122,3 +122,21 @@ SCORES: dict[str, dict[str, Score]] = {
     "sql": EXACT | {"the same rows when run, %": _share(same_rows)},
 }
 """The scores of each kind of rows, by what they are called; `EXACT` for any other."""
+
+
+_NAMED = re.compile(r"\b(?:name|food|area|near)\[([^\]]+)\]")
+
+
+def names_all(answer: str, row: Row) -> bool:
+    """Whether a sentence about a restaurant has its name, food, area and neighbor; other attributes can be worded."""
+    return all(value.lower() in answer.lower() for value in _NAMED.findall(row.message))
+
+
+_RIGHT: dict[str, Callable[[str, Row], bool]] = {
+    "describe": names_all, "extract": same_object, "actions": same_object, "json": same_object,
+}  # fmt: skip
+
+
+def is_right(kind: str, answer: str, row: Row) -> bool:
+    """Whether one answer is right; for tasks of exact answers, whether it is the same text."""
+    return _RIGHT.get(kind, same_text)(answer, row)

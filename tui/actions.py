@@ -14,11 +14,12 @@ AdapterActionKind = Literal["add", "enable", "disable", "remove"]
 
 @dataclass(frozen=True, slots=True)
 class RoutingAction:
-    """What the user decided about a turn's routing; `adapter` or `mix` says with what."""
+    """What the user decided about a turn's routing: `adapter` or `mix` says with what, `part` of which of its parts."""
 
     kind: RoutingActionKind
     mix: Mix = BARE
     adapter: str = ""
+    part: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

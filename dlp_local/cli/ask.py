@@ -20,7 +20,7 @@ from dlp_local.core.errors import EngineError, ExitCode, InputError
 from dlp_local.core.events import AnswerWasReasoning, Event, HistoryTrimmed, ReplyDone, TextDelta
 from dlp_local.core.files import decode
 from dlp_local.core.job import Job
-from dlp_local.core.receipt import reply_receipt
+from dlp_local.core.receipt import receipt_lines
 from dlp_local.core.serialize import reply_json
 from dlp_local.core.settings import Settings, load_settings
 from dlp_local.core.text import unknown_name
@@ -46,6 +46,7 @@ def ask(
     system: flags.SystemOption = None,
     sampling: Mapping[str, Any] = {},
     scope: flags.ScopeOption = None,
+    split: flags.SplitOption = None,
     save: Annotated[bool, typer.Option("--save", help="Keep the turn as a new conversation.")] = False,
     resume: flags.ResumeOption = False,
     number: flags.ContinueOption = None,
@@ -71,7 +72,7 @@ def ask(
         raise InputError("give one of --save, --resume and --continue.")
     settings = load_settings(pack=pack)
     vetoed = tuple(veto or ())
-    options_given = {"system": system, "scope": scope, "vetoed": vetoed or None} | dict(sampling)
+    options_given = {"system": system, "scope": scope, "split": split, "vetoed": vetoed or None} | dict(sampling)
     own = {name: value for name, value in options_given.items() if value is not None}
     chosen = Mix.parse(mix) if mix is not None else None
     if jsonl is not None:
@@ -93,8 +94,8 @@ def ask(
             else:
                 streams = sys.stdout.isatty() if stream is None else stream
                 done = _print_answer(reply, streams)
-                parts = [*reply_receipt(done), f"conversation {chat.number}"] if kept else reply_receipt(done)
-                terminal.print_note(" · ".join(parts))
+                where = f" · conversation {chat.number}" if kept else ""
+                terminal.print_note("\n".join(receipt_lines(done)) + where)
         if chat.problem:
             raise InputError(chat.problem)
     if done.error:

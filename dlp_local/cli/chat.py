@@ -14,6 +14,7 @@ from dlp_local.cli.flags import (
     PackOption,
     PersonaOption,
     ResumeOption,
+    SplitOption,
     SystemOption,
     stored_persona,
 )
@@ -26,6 +27,7 @@ from dlp_local.core.values import Mix
 def chat(
     pack: PackOption = None,
     mix: MixOption = None,
+    split: SplitOption = None,
     persona: PersonaOption = None,
     system: SystemOption = None,
     resume: ResumeOption = False,
@@ -37,6 +39,8 @@ def chat(
     """Chat in the terminal; F1 shows the keys."""
     settings = load_settings(pack=pack, system=system)
     own: dict[str, Any] = {} if mix is None else {"pinned": dict(Mix.parse(mix).weights)}
+    if split is not None:
+        own["split"] = split
     base = None if persona is None else stored_persona(persona)
 
     def change_options(before: ChatOptions) -> ChatOptions:

@@ -89,6 +89,14 @@ ScopeOption = Annotated[
 VetoOption = Annotated[
     list[str] | None, typer.Option("--veto", help="Never choose this adapter; may be repeated.", metavar="ADAPTER")
 ]
+SplitOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--split/--no-split",
+        help="Answer a message of several tasks in parts.",
+        show_default="split" if DEFAULTS.routing.split else "no-split",
+    ),
+]
 
 
 def stored_persona(name: str) -> ChatOptions:

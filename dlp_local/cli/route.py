@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dlp_local.cli import terminal
-from dlp_local.cli.flags import DEFAULTS, JsonOption, PackOption
+from dlp_local.cli.flags import DEFAULTS, JsonOption, PackOption, SplitOption
 from dlp_local.core.files import decode
 from dlp_local.core.serialize import explanation_json, route_json
 from dlp_local.core.settings import load_settings
@@ -36,9 +36,10 @@ def route(
         str | None,
         typer.Option("--normalize", help="Weights: 'proportional' or 'softmax' (the paper's code).", metavar="HOW"),
     ] = None,
+    split: SplitOption = None,
 ) -> None:
     """Show which adapters a message would get, without answering it."""
-    settings = load_settings(pack=pack, routing={"top_p": top_p, "normalize": normalize})
+    settings = load_settings(pack=pack, routing={"top_p": top_p, "normalize": normalize, "split": split})
     from dlp_local.opening import open_router
     from dlp_local.packs import open_pack, pack_folder
     from dlp_local.packs.default import fallback_notice
@@ -49,17 +50,19 @@ def route(
     previous = None
     if after is not None:
         check_message(after)
-        previous = router.route(after, settings.routing).probabilities
+        previous = router.route(after, settings.routing).carried
     for message in _messages(text):
         check_message(message)
         decision = router.route(message, settings.routing, previous)
         reasons = router.explain(message, settings.routing, previous) if why else None
         if as_json:
             terminal.write_json(route_json(decision) | (explanation_json(reasons) if reasons else {}))
-        else:
-            terminal.print_route(decision)
-            if reasons:
-                terminal.print_why(reasons, after is not None)
+            continue
+        terminal.print_route(decision)
+        if reasons:
+            terminal.print_why(reasons, after is not None)
+        for part in decision.parts:
+            terminal.print_route(part)
 
 
 def _messages(text: str) -> Iterator[str]:

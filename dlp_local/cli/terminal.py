@@ -95,7 +95,7 @@ def write_text(text: str) -> None:
 
 
 def print_route(route: Route) -> None:
-    """A route as a table with bars."""
+    """A route as a table with bars, without those of its parts."""
     table = Table(box=None, pad_edge=False)
     table.add_column("adapter")
     table.add_column("probability", justify="right")
@@ -112,7 +112,10 @@ def print_route(route: Route) -> None:
     console.print(table)
     if len(probabilities) > max(SHOWN, len(weights)):
         console.print(Text(f"and {len(probabilities) - max(SHOWN, len(weights))} less probable ones", style="dim"))
-    console.print(Text(f"{route.embed_ms:.1f} ms embed · {route.route_ms:.1f} ms route", style="dim"))
+    if route.total_ms:
+        console.print(Text(f"{route.embed_ms:.1f} ms embed · {route.route_ms:.1f} ms route", style="dim"))
+    if route.parts:
+        console.print(f"Answered in {len(route.parts)} parts, each under its own mix:")
 
 
 def print_why(why: RouteExplanation, has_before: bool) -> None:

@@ -43,6 +43,10 @@ class ChatOptions(_optional(Sampling), BaseModel):  # type: ignore[misc]
     vetoed: tuple[str, ...] = Field((), title="Vetoed adapters", description="never chosen: sql, shell")
     """Adapters that the router may not choose."""
 
+    split: bool | None = Field(
+        None, title="Split", description="true: several tasks are answered in parts; false: as one"
+    )
+
     def sampling(self, default: Sampling) -> Sampling:
         """The settings' sampling with what is set here on top."""
         own = self.model_dump(include=set(Sampling.model_fields), exclude_none=True)

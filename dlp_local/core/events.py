@@ -78,6 +78,8 @@ class ReplyDone:
     """Last event of a turn: the whole answer, the reasoning before it, and its receipt.
 
     Where the engine ended in the middle, `finish_reason` is "error", `answer` is what had come, and `error` says why.
+
+    A message that was answered in parts has the reply to each of its `parts`, also to those that were not come to.
     """
 
     text: str
@@ -91,12 +93,15 @@ class ReplyDone:
     timings: Timings
     error: str = ""
     reasoning: str = ""
+    parts: tuple[ReplyDone, ...] = ()
 
     @property
     def tokens_per_second(self) -> float:
-        """Speed of the answer after its first token; 0 where there was only one."""
-        seconds = (self.timings.total - self.timings.first_token) / 1000
-        return (self.answer_tokens - 1) / seconds if self.answer_tokens > 1 and seconds > 0 else 0.0
+        """Speed of the answer, of each of its parts, after the first token; 0 where there was only one."""
+        parts = self.parts or (self,)
+        tokens = sum(max(part.answer_tokens - 1, 0) for part in parts)
+        seconds = sum(part.timings.total - part.timings.first_token for part in parts) / 1000
+        return tokens / seconds if tokens and seconds > 0 else 0.0
 
 
 Event = RouteChosen | HistoryTrimmed | ReasoningDelta | TextDelta | AnswerWasReasoning | ReplyDone

@@ -15,24 +15,42 @@ ENDINGS: dict[FinishReason, str] = {
 
 
 def route_receipt(route: Route) -> tuple[str, ...]:
-    """The mix, and what routing took unless the mix was given by hand: `sql 0.72 · base 0.28`, `2 ms route`."""
-    mix = str(route.mix)
+    """The mix, and what routing took unless the mix was given by hand: `sql 0.72 · base 0.28`, `2 ms route`.
+
+    Of a message in parts the mix of each: `shell 1.00, then dates 1.00`.
+    """
+    mix = ", then ".join(str(part.mix) for part in route.parts or (route,))
     return (mix, f"{milliseconds(route.total_ms)} route") if route.probabilities else (mix,)
 
 
+def receipt_lines(reply: ReplyDone) -> tuple[str, ...]:
+    """The lines under an answer: one, or, where it has parts, one for each with its number."""
+    if not reply.parts:
+        return (" · ".join(reply_receipt(reply)),)
+    routed = f"{milliseconds(reply.route.total_ms)} route"
+    return tuple(
+        " · ".join([f"{number}. {part.route.mix}", *([routed] if number == 1 else []), *_outcome(part)])
+        for number, part in enumerate(reply.parts, start=1)
+    )
+
+
 def reply_receipt(reply: ReplyDone) -> tuple[str, ...]:
-    """What goes on one line under the answer: the route's part, times, speed, and how it ended unless by itself.
+    """The route's part, times, speed, and how it ended unless by itself.
 
     `sql 0.72 · shell 0.22 · base 0.06`, `2 ms route`, `180 ms first token`, `96 tok/s`, `stopped`.
     """
-    parts = list(route_receipt(reply.route))
+    return *route_receipt(reply.route), *_outcome(reply)
+
+
+def _outcome(reply: ReplyDone) -> list[str]:
+    parts = []
     if reply.answer_tokens:
         parts.append(f"{milliseconds(reply.timings.first_token)} first token")
     if reply.tokens_per_second:
         parts.append(f"{reply.tokens_per_second:.0f} tok/s")
     if ending := ENDINGS.get(reply.finish_reason):
         parts.append(ending)
-    return tuple(parts)
+    return parts
 
 
 def milliseconds(value: float) -> str:

@@ -1,7 +1,8 @@
 """The one JSON form of a route, a receipt and a reply: printed (`--json`), stored and exported.
 
 Milliseconds have three decimals, probabilities six. In `timings_ms`, `embed` is the encoder's time, `router` that of
-the router's network, and `route` all of the routing; `first_token` and `total` count from the message on.
+the router's network, and `route` all of the routing; `first_token` and `total` count from the message on. A message of
+several tasks has `parts`, each of the same form.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ _REASONS: dict[str, FinishReason] = {reason: reason for reason in get_args(Finis
 
 
 def route_json(route: Route) -> dict[str, Any]:
-    """A route with its message; `base` is in the mix where it has any weight."""
-    return {"text": route.text, **_decision(route), "timings_ms": _routing_times(route)}
+    """A route with its message, and those of its `parts`, if any; `base` is in a mix where it has any weight."""
+    parts = {"parts": [route_json(part) for part in route.parts]} if route.parts else {}
+    return {"text": route.text, **_decision(route), "timings_ms": _routing_times(route), **parts}
 
 
 def reply_json(reply: ReplyDone) -> dict[str, Any]:
@@ -30,7 +32,7 @@ def reply_json(reply: ReplyDone) -> dict[str, Any]:
 def receipt_json(reply: ReplyDone) -> dict[str, Any]:
     """Everything of a reply but its message and its answer; `reply_from_json` reads it back.
 
-    `error` and `reasoning` are there where there was one.
+    `error`, `reasoning` and `parts`, which are whole replies, are there where there were some.
     """
     timings = reply.timings
     return {
@@ -46,6 +48,7 @@ def receipt_json(reply: ReplyDone) -> dict[str, Any]:
         },
         **({"error": reply.error} if reply.error else {}),
         **({"reasoning": reply.reasoning} if reply.reasoning else {}),
+        **({"parts": [reply_json(part) for part in reply.parts]} if reply.parts else {}),
     }
 
 
@@ -63,10 +66,12 @@ def _reply(text: str, answer: str, receipt: Mapping[str, Any]) -> ReplyDone:
         times = {**times, "router": times["route"], "route": times["routed"]}
     mix = Mix.of({str(name): _number(weight) for name, weight in receipt["mix"].items()})
     probabilities = {str(name): _number(p) for name, p in receipt["probabilities"].items()}
+    parts = tuple(_reply(str(part["text"]), str(part["answer"]), part) for part in receipt.get("parts", ()))
+    routes = tuple(part.route for part in parts)
     return ReplyDone(
         text=text,
         answer=answer,
-        route=Route(text, probabilities, mix, _number(times["embed"]), _number(times["router"])),
+        route=Route(text, probabilities, mix, _number(times["embed"]), _number(times["router"]), routes),
         finish_reason=_REASONS[receipt["finish_reason"]],
         prompt_tokens=int(tokens["prompt"]),
         answer_tokens=int(tokens["answer"]),
@@ -75,6 +80,7 @@ def _reply(text: str, answer: str, receipt: Mapping[str, Any]) -> ReplyDone:
         timings=Timings(_number(times["route"]), _number(times["first_token"]), _number(times["total"])),
         error=str(receipt.get("error", "")),
         reasoning=str(receipt.get("reasoning", "")),
+        parts=parts,
     )
 
 

@@ -135,13 +135,18 @@ def _round_steps(steps: dict[str, float]) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What the router decided about a message: its probabilities, the mix made of them, and what that cost."""
+    """What the router decided about a message: its probabilities, the mix made of them, and what that cost.
+
+    A message of several tasks has `parts`, each with its own text and route, which are answered instead of the whole;
+    the times are those of all of them.
+    """
 
     text: str
     probabilities: Mapping[str, float]
     mix: Mix
     embed_ms: float = 0.0
     route_ms: float = 0.0
+    parts: tuple[Route, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "probabilities", MappingProxyType(dict(self.probabilities)))
@@ -150,6 +155,14 @@ class Route:
     def total_ms(self) -> float:
         """Milliseconds from the text to the mix."""
         return self.embed_ms + self.route_ms
+
+    @property
+    def carried(self) -> Mapping[str, float]:
+        """The probabilities that the next turn may inherit: of a message in parts, the mean of theirs."""
+        if not self.parts:
+            return self.probabilities
+        names = dict.fromkeys(name for part in self.parts for name in part.probabilities)
+        return {name: sum(part.probabilities.get(name, 0.0) for part in self.parts) / len(self.parts) for name in names}
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ def accepted_routes(history: History, pack: str) -> dict[str, str]:
 
     A route counts where the router chose it, its message was answered and followed by another one, nothing was tried in
     its place, and it was the message itself that decided: it began the conversation, or went elsewhere than the message
-    before it, so that nothing was carried over. Of a text that was said in several conversations the newest holds.
+    before it, so that nothing was carried over. Of a message that was answered in parts each part counts so. Of a text
+    that was said in several conversations the newest holds.
     """
     accepted: dict[str, str] = {}
     for info in sorted(history.conversations(limit=-1), key=lambda info: (info.changed_at, info.id)):
@@ -29,21 +30,24 @@ def accepted_routes(history: History, pack: str) -> dict[str, str]:
 
 def _accepted(conversation: Conversation, pack: str) -> Iterator[tuple[str, str]]:
     path = conversation.path()
-    before = ""
+    before: set[str] = set()
     for turn, _ in pairwise(path):
-        label = _label(turn) if turn.pack == pack else ""
-        if label and label != before and len(alternatives(conversation.turns, turn)) == 1:
-            yield turn.text, label
-        before = label
+        labels = _labels(turn) if turn.pack == pack else {}
+        if len(alternatives(conversation.turns, turn)) == 1:
+            yield from ((text, label) for text, label in labels.items() if label not in before)
+        before = set(labels.values())
 
 
-def _label(turn: StoredTurn) -> str:
-    """Where an answered turn was routed to.
+def _labels(turn: StoredTurn) -> dict[str, str]:
+    """Text → where it was routed to: of an answered turn, or of each of its parts.
 
-    Nothing where its mix was given by hand, the router was not sure, or what it chose was vetoed and never answered.
+    Nothing where the mix was given by hand, the router was not sure, or what it chose was vetoed and never answered.
     """
     if turn.state != "done" or not turn.done or turn.done.finish_reason not in ("stop", "length"):
-        return ""
-    probabilities = turn.done.route.probabilities
-    best = max(probabilities, key=probabilities.__getitem__, default="")
-    return best if best in turn.done.route.mix.as_dict() and probabilities[best] >= SURE else ""
+        return {}
+    labels = {}
+    for route in turn.done.route.parts or (turn.done.route,):
+        best = max(route.probabilities, key=route.probabilities.__getitem__, default="")
+        if best in route.mix.as_dict() and route.probabilities[best] >= SURE:
+            labels[route.text] = best
+    return labels

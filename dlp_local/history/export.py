@@ -10,7 +10,7 @@ from typing import Any
 from markdown_it import MarkdownIt
 
 from dlp_local.core.errors import InputError
-from dlp_local.core.receipt import reply_receipt
+from dlp_local.core.receipt import receipt_lines
 from dlp_local.core.serialize import receipt_json
 from dlp_local.core.text import visible
 from dlp_local.history.model import Conversation, StoredTurn
@@ -71,7 +71,7 @@ def to_markdown(conversation: Conversation) -> str:
         if turn.answer:
             parts.append(visible(turn.answer))
         if receipt := _receipt(turn):
-            parts.append(f"*{receipt}*")
+            parts.append("  \n".join(f"*{line}*" for line in receipt))
     return "\n\n".join(parts) + "\n"
 
 
@@ -96,16 +96,17 @@ def to_html(conversation: Conversation) -> str:
         if turn.answer:
             body.append(str(renderer.render(visible(turn.answer))))
         if receipt := _receipt(turn):
-            body.append(f'<p class="receipt">{html.escape(receipt)}</p>')
+            body.append(f'<p class="receipt">{"<br>".join(map(html.escape, receipt))}</p>')
     head = f'<meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
     return f"<!doctype html>\n<html><head>{head}</head><body>\n" + "\n".join(body) + "\n</body></html>\n"
 
 
-def _receipt(turn: StoredTurn) -> str:
-    """What stands under an answer; nothing where it came from another program, without a receipt."""
+def _receipt(turn: StoredTurn) -> list[str]:
+    """The lines that stand under an answer; none where it came from another program, without a receipt."""
     if turn.done and not turn.error:
-        return visible(" · ".join(reply_receipt(turn.done)))
-    return visible(turn.error) or ("" if turn.answer else "no answer")
+        return [visible(line) for line in receipt_lines(turn.done)]
+    ending = visible(turn.error) or ("" if turn.answer else "no answer")
+    return [ending] if ending else []
 
 
 _WRITERS: dict[str, Callable[[Conversation], str]] = {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from dlp_local.routing.corrections import Corrections
 from dlp_local.routing.embedding_cache import EmbeddingCache
 from dlp_local.routing.encoder import Encoder
 from dlp_local.routing.follow_up import carry_over
+from dlp_local.routing.parts import SURE_OF_WHOLE, joined, owner, pieces
 from dlp_local.routing.router import Router
 from dlp_local.routing.selection import head, select
 
@@ -89,15 +91,26 @@ class MessageRouter:
 
         The adapters in `without` are not chosen, and `base` has their share of the mix.
 
-        The route's probabilities are those that the mix was selected from, so they are the next turn's `previous`.
+        The route's probabilities are those that the mix was selected from. A message of several tasks has parts, too,
+        where the options allow it; one that was corrected is of one task.
         """
-        start = time.perf_counter()
-        embedding = self._embed(text)
-        embedded = time.perf_counter()
-        probabilities = carry_over(self._classifier.probabilities(embedding), previous or {})
-        mix = select(moved_to_base(probabilities, self._absent | set(without)), options)
-        done = time.perf_counter()
-        return Route(text, probabilities, mix, embed_ms=(embedded - start) * 1e3, route_ms=(done - embedded) * 1e3)
+        start, classifier, encode = time.perf_counter(), self._classifier, _Timed(self._encoder.encode)
+        excluded = self._absent | set(without)
+        alone = classifier.probabilities(encode([_request(text)]))
+        probabilities = carry_over(alone, previous or {})
+        mix = select(moved_to_base(probabilities, excluded), options)
+        parts: tuple[Route, ...] = ()
+        is_one = text in classifier.corrections.texts or owner(moved_to_base(alone, excluded), SURE_OF_WHOLE)
+        if options.split and not is_one:
+            parts = _parts(text, options, lambda texts: self._selectable(classifier, encode(texts), excluded))
+        total = time.perf_counter() - start
+        return Route(text, probabilities, mix, encode.seconds * 1e3, (total - encode.seconds) * 1e3, parts)
+
+    def _selectable(
+        self, classifier: Classifier, embeddings: Floats, excluded: Collection[str]
+    ) -> list[Mapping[str, float]]:
+        """The probabilities of embedded texts (n, dims), each on its own, as a mix is selected from them."""
+        return [moved_to_base(classifier.probabilities(embedding[None]), excluded) for embedding in embeddings]
 
     def explain(
         self, text: str, options: Routing, previous: Mapping[str, float] | None = None, nearest: int = 5
@@ -141,14 +154,13 @@ class MessageRouter:
         """
         classifier = self._classifier
         rows = np.zeros((len(embeddings), len(classifier.labels)), np.float32)
-        for row, embedding in zip(rows, embeddings, strict=True):
-            probabilities = moved_to_base(classifier.probabilities(embedding[None]), self._absent)
+        for row, probabilities in zip(rows, self._selectable(classifier, embeddings, self._absent), strict=True):
             row[:] = [probabilities.get(label, 0.0) for label in classifier.labels]
         return rows
 
     def _embed(self, text: str) -> Floats:
         """The embedding (1, dims) of what a message asks for."""
-        return self._encoder.encode([UserMessage.parse(text).routed])
+        return self._encoder.encode([_request(text)])
 
     def _embed_groups(self, texts: Mapping[str, Sequence[str]]) -> dict[str, Floats]:
         """The embeddings of each adapter's examples; all are asked of the cache at once."""
@@ -158,8 +170,47 @@ class MessageRouter:
 
     def _embed_cached(self, texts: Sequence[str]) -> Floats:
         """The embeddings (n, dims) of what examples and corrected messages ask for."""
-        requests = [UserMessage.parse(text).routed for text in texts]
+        requests = [_request(text) for text in texts]
         return self._cache.of(requests, self._encoder.encode) if self._cache else self._encoder.encode(requests)
+
+
+class _Timed:
+    """An encoder that says for how many `seconds` it ran."""
+
+    def __init__(self, encode: Callable[[Sequence[str]], Floats]) -> None:
+        self._encode = encode
+        self.seconds = 0.0
+
+    def __call__(self, texts: Sequence[str]) -> Floats:
+        start = time.perf_counter()
+        embeddings = self._encode(texts)
+        self.seconds += time.perf_counter() - start
+        return embeddings
+
+
+def _request(text: str) -> str:
+    """What of a message is routed."""
+    return UserMessage.parse(text).routed
+
+
+def _parts(
+    text: str, options: Routing, classify: Callable[[Sequence[str]], Sequence[Mapping[str, float]]]
+) -> tuple[Route, ...]:
+    """The parts of a message of several tasks, each routed on its own; nothing where they are not sure to be several.
+
+    `classify` gives the probabilities of texts: of the pieces first, then of what was joined of several.
+    """
+    where = pieces(text)
+    of_pieces = classify([text[place] for place in where]) if where else ()
+    runs = [where[run.start : run.stop] for run in joined(of_pieces, options.split_at)]
+    texts = [text[run[0].start : run[-1].stop] for run in runs]
+    known = {text[place]: p for place, p in zip(where, of_pieces, strict=True)}
+    if new := [part for part in texts if part not in known]:
+        known |= zip(new, classify(new), strict=True)
+    owners = [owner(known[part], options.split_at) for part in texts]
+    if not all(owners) or any(left == right for left, right in pairwise(owners)):
+        return ()
+    return tuple(Route(part, known[part], select(known[part], options)) for part in texts)
 
 
 def moved_to_base(probabilities: Mapping[str, float], excluded: Collection[str]) -> Mapping[str, float]:

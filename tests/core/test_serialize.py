@@ -1,6 +1,7 @@
 """One JSON form of routes and replies: what it gives is read back, also what an earlier version wrote."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -56,6 +57,27 @@ def test_a_route_has_the_same_keys_as_in_a_reply():
     assert set(route) < set(reply)
     assert set(route["timings_ms"]) < set(reply["timings_ms"])
     assert (route["mix"], route["probabilities"]) == (reply["mix"], reply["probabilities"])
+
+
+SPLIT = replace(REPLY, route=replace(REPLY.route, parts=(REPLY.route, REPLY.route)), parts=(REPLY, REPLY))
+
+
+def test_parts_are_whole_routes_and_replies_and_are_read_back():
+    assert route_json(SPLIT.route)["parts"] == [route_json(REPLY.route)] * 2
+    assert reply_json(SPLIT)["parts"] == [reply_json(REPLY)] * 2
+    read = reply_from_json(SPLIT.text, SPLIT.answer, json.loads(json.dumps(receipt_json(SPLIT))))
+    assert json.dumps(reply_json(read)) == json.dumps(reply_json(SPLIT))
+    assert read.route.parts == tuple(part.route for part in read.parts)
+    assert "parts" not in reply_json(REPLY) | route_json(REPLY.route)
+
+
+@given(json_values)
+def test_parts_of_another_shape_are_a_value_error(parts):
+    try:
+        reply = reply_from_json("a", "b", FIRST_FORM | {"parts": parts})
+    except ValueError:
+        return
+    assert not reply.parts
 
 
 def test_probabilities_stand_the_most_probable_first():

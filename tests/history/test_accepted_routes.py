@@ -1,5 +1,7 @@
 """Which routes count as accepted: those that the message itself decided, and that nobody took back."""
 
+from dataclasses import replace
+
 import pytest
 
 from dlp_local.core.events import ReplyDone, Timings
@@ -43,6 +45,16 @@ def test_a_route_is_accepted_where_the_user_went_on(history):
 def test_a_follow_up_that_went_where_the_turn_before_went_is_not(history):
     talk(history, ("count cats", {"sql": 0.9}), ("now the big ones", {"sql": 0.9}), ("bye", {"base": 1.0}))
     assert accepted_routes(history, "mine") == {"count cats": "sql"}
+
+
+def test_of_a_message_in_parts_each_part_is(history):
+    number, (first, _) = talk(history, ("both", {"sql": 0.5, "shell": 0.5}), ("more cats", {"sql": 0.9}))
+    parts = (done("count cats", {"sql": 0.95}), done("unpack it", {"shell": 0.95}))
+    whole = done("both", {"sql": 0.5, "shell": 0.5})
+    route = replace(whole.route, parts=tuple(part.route for part in parts))
+    history.finish(first, "an answer", replace(whole, route=route, parts=parts))
+    history.add_turn(number, first + 1, "bye", "mine")
+    assert accepted_routes(history, "mine") == {"count cats": "sql", "unpack it": "shell"}
 
 
 @pytest.mark.parametrize("probabilities", [{}, {"sql": 0.4, "shell": 0.35, "base": 0.25}])

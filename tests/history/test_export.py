@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import get_args
@@ -29,10 +30,11 @@ weights = st.dictionaries(
 
 
 @st.composite
-def replies(draw, text, answer):
+def replies(draw, text, answer, parts_of=2):
+    parts = tuple(draw(replies(draw(words), draw(words), 0)) for _ in range(draw(st.sampled_from([0, parts_of]))))
     mix = Mix.of(draw(weights))
     probabilities = draw(st.dictionaries(words, st.floats(0, 1).map(lambda p: round(p, 6)), max_size=3))
-    route = Route(text, probabilities, mix, draw(numbers), draw(numbers))
+    route = Route(text, probabilities, mix, draw(numbers), draw(numbers), tuple(part.route for part in parts))
     return ReplyDone(
         text,
         answer,
@@ -44,6 +46,7 @@ def replies(draw, text, answer):
         draw(st.integers(0, 9999)),
         Timings(draw(numbers), draw(numbers), draw(numbers)),
         error=draw(words),
+        parts=parts,
     )
 
 
@@ -131,6 +134,16 @@ def test_escape_sequences_are_signs_in_every_format():
     conversation = conversation_of("\x1b[31mred", "\x1b]0;title\x07", "\x1b[2J")
     for text in (to_markdown(conversation), to_html(conversation), to_json(conversation)):
         assert "\x1b" not in text
+
+
+@pytest.mark.parametrize("suffix", [".md", ".html"])
+def test_an_answer_in_parts_has_the_receipt_of_each(suffix):
+    conversation = conversation_of("a", "b")
+    (turn,) = conversation.turns
+    split = replace(turn, done=replace(turn.done, parts=(turn.done, turn.done)))
+    text = export(replace(conversation, turns=(split,)), suffix)
+    assert "1. sql 1.00 · 2 ms route · 20 ms first token" in text
+    assert "2. sql 1.00 · 20 ms first token" in text
 
 
 @pytest.mark.parametrize("suffix", [".md", ".html", ".json"])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from dlp_local.answer_parts import BREAK
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.events import (
     AnswerWasReasoning,
@@ -68,6 +69,18 @@ class Answer:
     reasoning: str = ""
     is_reasoning_late: bool = False
     """The reasoning comes as text, and is told to be none of the answer after it."""
+    parts: Sequence[tuple[str, str, str]] = ()
+    """Text, adapter and answer of each part; the answers are the pieces then."""
+
+
+def _parts(answer: Answer, context_size: int) -> tuple[ReplyDone, ...]:
+    return tuple(
+        ReplyDone(
+            text, answered, Route(text, {name: 0.97, "base": 0.03}, Mix.of({name: 1.0})), answer.finish_reason,
+            9, 2, 40, context_size, Timings(0.0, 90.0, 100.0),
+        )
+        for text, name, answered in answer.parts
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -79,6 +92,7 @@ class Call:
     options: ChatOptions
     answer_prefix: str
     earlier: tuple[ReplyDone, ...] = ()
+    begun: tuple[ReplyDone, ...] = ()
 
 
 class FakeAssistant:
@@ -113,16 +127,20 @@ class FakeAssistant:
         mix: Mix | None = None,
         options: ChatOptions | None = None,
         answer_prefix: str = "",
+        begun: Sequence[ReplyDone] = (),
         earlier: Sequence[ReplyDone] = (),
     ) -> Job[Event]:
-        call = Call(text, tuple(history), previous, mix, options or ChatOptions(), answer_prefix, tuple(earlier))
+        own = options or ChatOptions()
+        call = Call(text, tuple(history), previous, mix, own, answer_prefix, tuple(earlier), tuple(begun))
         return Job(partial(self._reply, call))
 
     def _reply(self, call: Call, cancellation: Cancellation) -> Generator[Event, None, None]:
         self.threads.add(threading.get_ident())
         self.calls.append(call)
         text, answer = call.text, self.script.pop(0) if self.script else Answer()
-        route = Route(text, dict(answer.mix.as_dict()), answer.mix, embed_ms=1.6, route_ms=0.2)
+        parts = _parts(answer, self.context_size)
+        routes = tuple(part.route for part in parts)
+        route = Route(text, dict(answer.mix.as_dict()), answer.mix, 1.6, 0.2, routes)
         yield RouteChosen(route)
         if answer.trimmed:
             yield HistoryTrimmed(answer.trimmed)
@@ -132,23 +150,24 @@ class FakeAssistant:
             yield AnswerWasReasoning()
         given = call.answer_prefix
         reason = answer.finish_reason
-        for index, piece in enumerate([*answer.pieces, None]):
+        pieces = BREAK.join(part.answer for part in parts).splitlines(keepends=True) or answer.pieces
+        for index, piece in enumerate([*pieces, None]):
             if answer.gate and index == answer.before_gate:
                 with cancellation.forwarded(answer.gate.break_off):
                     answer.gate.wait()
             if cancellation.requested:
                 reason = "cancelled"
                 break
-            if index == len(answer.pieces) - 1 and answer.error:
+            if index == len(pieces) - 1 and answer.error:
                 raise answer.error
             if piece is not None:
                 given += piece
                 yield TextDelta(piece)
-        tokens = len(answer.pieces)
+        tokens = len(pieces)
         yield ReplyDone(
             text, given, route, reason, 20, tokens, answer.context_used, self.context_size,
             Timings(route=1.8, first_token=180.0, total=180.0 + (tokens - 1) * 1000 / 96),
-            reasoning=answer.reasoning,
+            reasoning=answer.reasoning, parts=parts,
         )  # fmt: skip
 
     def add_adapter(self, source: str | Path, name: str, change: AdapterChange = UNCHANGED) -> str:

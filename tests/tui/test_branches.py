@@ -76,6 +76,19 @@ async def test_an_answer_that_was_cut_goes_on():
         assert fake.calls[1].answer_prefix == "the first part"
 
 
+async def test_an_answer_in_parts_goes_on_with_its_parts():
+    parts = [("one", "shell", "ls"), ("two", "sql", "SELECT")]
+    fake = FakeAssistant(Answer(parts=parts, finish_reason="length"), Answer([" -l"]))
+    async with window(fake) as w:
+        await w.say("both")
+        await w.sees("cut off at the limit", READY)
+        await w.press("f5")
+        await w.sees("ls -l", READY)
+        (call,) = fake.calls[1:]
+        assert call.answer_prefix == "ls"
+        assert [part.answer for part in call.begun] == ["ls", "SELECT"]
+
+
 async def test_an_earlier_message_is_marked_and_edited():
     async with window(FakeAssistant(Answer(["one"]), Answer(["two"]))) as w:
         await w.say_and_wait("first", "one")

@@ -82,6 +82,7 @@ names = st.from_regex("[a-z]{1,8}", fullmatch=True)
         seed=st.none() | st.integers(0, 2**31),
         scope=st.sampled_from([None, "turn", "context"]),
         pinned=st.sampled_from([None, {}, {"sql": 0.5}, {"sql": 0.25, "shell": 0.5}]),
+        split=st.sampled_from([None, True, False]),
         vetoed=st.lists(names, unique=True, max_size=3).map(tuple),
     )
 )

@@ -3,7 +3,7 @@
 import pytest
 
 from dlp_local.core.chat_options import ChatOptions
-from dlp_local.core.values import Mix
+from dlp_local.core.values import Message, Mix
 from tests.support.fakes import Answer, FakeAssistant
 from tests.tui.window import READY, window
 from tui.screens.routing import RoutingScreen
@@ -143,3 +143,46 @@ async def test_before_the_first_message_there_is_nothing_to_unfold():
     async with window(FakeAssistant()) as w:
         await w.press("f4")
         await w.sees("There is no message yet")
+
+
+PARTS = Answer(parts=[("tar: list a.tar", "shell", "tar tf a.tar"), ("to ISO: 4 July 1999", "dates", "1999-07-04")])
+
+
+async def test_an_answer_in_parts_is_one_answer_with_a_receipt_for_each_part():
+    async with window(FakeAssistant(PARTS)) as w:
+        await w.say_and_wait("both", "1999-07-04")
+        await w.sees(
+            "tar tf a.tar", "1. shell 1.00 · 2 ms route · 90 ms first token", "2. dates 1.00 · 90 ms first token"
+        )
+        assert w.session.history_messages == (
+            Message("user", "both"),
+            Message("assistant", "tar tf a.tar\n\n1999-07-04"),
+        )
+
+
+async def test_f4_shows_one_part_after_the_other_and_corrects_the_one_that_is_shown():
+    fake = FakeAssistant(PARTS)
+    async with window(fake) as w:
+        await w.say_and_wait("both", "1999-07-04")
+        await unfolded(w)
+        await w.sees("part 1 of 2", "tar: list a.tar", "shell", "0.970  1.00")
+        await w.press("right")
+        await w.sees("part 2 of 2", "to ISO: 4 July 1999", "dates", "0.970  1.00")
+        await w.press("right")
+        await w.sees("part 1 of 2")
+        await w.press("left", "w")
+        await w.sees("this part, and those almost like it, go to dates")
+        await w.press("down", "w", "w")
+        await w.until(lambda: fake.corrected)
+        (correction,) = w.session.history.corrections()
+        assert correction.text == fake.corrected[0][0] == "to ISO: 4 July 1999"
+        assert correction.wrong == Mix.of({"dates": 1.0})
+
+
+async def test_what_is_pinned_is_the_mix_of_the_part_that_is_shown():
+    fake = FakeAssistant(PARTS)
+    async with window(fake) as w:
+        await w.say_and_wait("both", "1999-07-04")
+        await unfolded(w)
+        await w.press("right", "p")
+        await w.until(lambda: w.session.conversation.options.mix == Mix.of({"dates": 1.0}))

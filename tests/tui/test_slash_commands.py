@@ -48,6 +48,17 @@ async def test_a_path_that_begins_with_a_slash_is_a_message():
 
 
 @pytest.mark.asyncio
+async def test_split_says_whether_several_tasks_are_answered_in_parts():
+    async with window(FakeAssistant()) as w:
+        for choice, expected in [("on", True), ("off", False), ("auto", None)]:
+            await w.say(f"/split {choice}")
+            await w.sees(f"Split: {choice}.")
+            assert w.session.conversation.options.split is expected
+        await w.say("/split maybe")
+        await w.sees("say which: /split on")
+
+
+@pytest.mark.asyncio
 async def test_retry_takes_a_mix_and_refuses_an_unknown_adapter():
     fake = FakeAssistant(Answer(["one"]), Answer(["again"]))
     async with window(fake) as w:

@@ -33,8 +33,8 @@ async def route(chat: Chat, _: str) -> None:
             await asyncio.to_thread(chat.session.retry, turn.id, mix)
         case RoutingAction("compare", mix):
             await _compare(chat, turn, mix)
-        case RoutingAction("correct", _, adapter):
-            await asyncio.to_thread(chat.session.correct, turn.id, adapter)
+        case RoutingAction("correct", _, adapter, part):
+            await asyncio.to_thread(chat.session.correct, turn.id, adapter, part)
             chat.view.show_message(f"Noted: this belongs to {adapter}.")
 
 
@@ -89,6 +89,21 @@ async def veto(chat: Chat, adapter: str) -> None:
     await _veto(chat, adapter)
 
 
+def split_choices(_chat: Chat, _before: Sequence[str]) -> Sequence[str]:
+    """What `/split` takes."""
+    return ("on", "off", ROUTED)
+
+
+@command("split", "on|off|auto", complete=split_choices)
+async def split(chat: Chat, choice: str) -> None:
+    """Answer several tasks in one message in parts, or as one; /split auto: as in the settings"""
+    choices = {"on": True, "off": False, ROUTED: None}
+    if choice not in choices:
+        raise InputError("say which: /split on, /split off or /split auto.")
+    await chat.set_options(split=choices[choice])
+    chat.view.show_message(f"Split: {choice}.")
+
+
 async def _pin(chat: Chat, mix: Mix) -> None:
     """Pins a mix; its adapters are no longer vetoed, as both cannot be meant."""
     names = [name for name, _ in mix.weights]
@@ -109,4 +124,4 @@ async def _veto(chat: Chat, adapter: str) -> None:
         await chat.set_options(vetoed=vetoed)
 
 
-COMMANDS = (route, mix, pin, veto)
+COMMANDS = (route, mix, pin, veto, split)

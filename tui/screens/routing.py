@@ -1,4 +1,7 @@
-"""The routing of one turn, unfolded: every adapter's probability and weight, and what can be done about them."""
+"""The routing of one turn, unfolded: every adapter's probability and weight, and what can be done about them.
+
+Of a turn that was answered in parts one part is shown at a time.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,12 @@ from textual.widgets.option_list import Option
 
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
+from dlp_local.core.events import ReplyDone
 from dlp_local.core.receipt import milliseconds
 from dlp_local.core.text import counted, unknown_name, visible
-from dlp_local.core.values import BASE, Mix
+from dlp_local.core.values import BASE, Mix, Route
 from tui.actions import RoutingAction, RoutingActionKind
-from tui.state import Turn
+from tui.state import Turn, TurnState
 
 BAR = 24
 HEADINGS = f"{'adapter':14} {'':{BAR}} {'router':>6}  {'mix':>4}"
@@ -31,6 +35,8 @@ class RoutingScreen(ModalScreen[RoutingAction | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,ctrl+c", "dismiss(None)", "Close"),
+        Binding("left", "part(-1)", "The part before"),
+        Binding("right", "part(1)", "The part after"),
         Binding("p", "pin", "Pin this mix for the conversation, or let the router choose again"),
         Binding("v", "veto", "Veto this adapter for the conversation, or allow it again"),
         Binding("a", "retry", "Again with this adapter alone"),
@@ -44,16 +50,25 @@ class RoutingScreen(ModalScreen[RoutingAction | None]):
         self._turn, self._adapters, self._options = turn, adapters, options
         self._weights_for: RoutingActionKind = "retry"
         self._to_confirm = ""
+        self._part = 0
+
+    @property
+    def _parts(self) -> tuple[Route, ...]:
+        return self._turn.route.parts if self._turn.route else ()
+
+    @property
+    def _route(self) -> Route | None:
+        """What is shown: the turn's route, or that of one of its parts."""
+        return self._parts[self._part] if self._parts else self._turn.route
 
     def compose(self) -> ComposeResult:
         """Message, bars, times, keys."""
         with Vertical(id="routing") as panel:
-            panel.border_title = "How this message was routed"
-            panel.border_subtitle = "Esc closes"
-            yield Static(visible(self._turn.text.strip().partition("\n")[0]), classes="said", markup=False)
+            panel.border_subtitle = "← → other parts · Esc closes" if self._parts else "Esc closes"
+            yield Static(classes="said", markup=False)
             yield Static(HEADINGS, classes="muted", markup=False)
-            yield OptionList(*self._rows(), id="adapters")
-            yield Static(times(self._turn), classes="muted", markup=False)
+            yield OptionList(id="adapters")
+            yield Static(id="times", classes="muted", markup=False)
             yield Input(placeholder="sql=0.7,shell=0.3 or base", id="weights")
             yield Static("", classes="problem", markup=False)
             yield Static(_keys(self._options), classes="muted")
@@ -63,9 +78,31 @@ class RoutingScreen(ModalScreen[RoutingAction | None]):
         self.query_one("#weights").display = False
         self.query_one(".problem").display = False
         self.query_one(OptionList).focus()
+        self._show()
+
+    def _show(self) -> None:
+        which = f"part {self._part + 1} of {len(self._parts)}" if self._parts else "this message"
+        self.query_one("#routing").border_title = f"How {which} was routed"
+        text = self._route.text if self._route else self._turn.text
+        self.query_one(".said", Static).update(visible(text.strip().partition("\n")[0]))
+        options = self.query_one(OptionList)
+        options.clear_options().add_options(self._rows())
+        options.highlighted = 0
+        done = self._turn.done
+        if done and done.parts:
+            done = done.parts[self._part]
+        self.query_one("#times", Static).update(times(self._turn.state, self._route, done))
+
+    def action_part(self, by: int) -> None:
+        """← and →: another part of the message."""
+        if self._parts:
+            self._part = (self._part + by) % len(self._parts)
+            self._to_confirm = ""
+            self.query_one(".problem").display = False
+            self._show()
 
     def _rows(self) -> list[Option]:
-        route = self._turn.route
+        route = self._route
         probabilities = dict(route.probabilities) if route else {}
         weights = route.mix.as_dict() if route else {}
         names = sorted({*self._adapters, BASE}, key=lambda name: (-probabilities.get(name, weights.get(name, 0)), name))
@@ -89,10 +126,10 @@ class RoutingScreen(ModalScreen[RoutingAction | None]):
         """Pins this mix for the conversation, or takes the pin back."""
         if self._options.pinned is not None:
             self.dismiss(RoutingAction("unpin"))
-        elif self._turn.route is None:
+        elif self._route is None:
             self._warn("It is not routed yet. Wait for its answer.")
         else:
-            self.dismiss(RoutingAction("pin", self._turn.route.mix))
+            self.dismiss(RoutingAction("pin", self._route.mix))
 
     def action_veto(self) -> None:
         """Vetoes the highlighted adapter, or allows it again."""
@@ -113,11 +150,12 @@ class RoutingScreen(ModalScreen[RoutingAction | None]):
         """W, twice: what it will do is said first."""
         adapter = self._chosen
         if self._to_confirm == adapter:
-            self.dismiss(RoutingAction("correct", adapter=adapter))
+            self.dismiss(RoutingAction("correct", adapter=adapter, part=self._part if self._parts else None))
             return
         self._to_confirm = adapter
         self._warn(
-            f"W once more: this message, and those almost like it, go to {adapter} from now on. "
+            f"W once more: this {'part' if self._parts else 'message'}, and those almost like it, go to {adapter} from "
+            "now on. "
             "`dlp-local router forget` takes it back."
         )
 
@@ -126,7 +164,7 @@ class RoutingScreen(ModalScreen[RoutingAction | None]):
         self._weights_for = kind
         weights = self.query_one("#weights", Input)
         weights.display = True
-        mix = self._turn.route.mix if self._turn.route else Mix()
+        mix = self._route.mix if self._route else Mix()
         weights.value = ",".join(f"{name}={weight:.2f}" for name, weight in mix.weights) or BASE
         weights.focus()
 
@@ -147,15 +185,15 @@ class RoutingScreen(ModalScreen[RoutingAction | None]):
         warning.display = True
 
 
-def times(turn: Turn) -> str:
-    """How it was routed, how sure the router was, and every time of the turn; below, its tokens."""
-    if turn.route is None:
-        return "queued: not routed yet" if turn.state == "queued" else "not routed"
+def times(state: TurnState, route: Route | None, done: ReplyDone | None) -> str:
+    """How a message or a part was routed, how sure the router was, and every time of it; below, its tokens."""
+    if route is None:
+        return "queued: not routed yet" if state == "queued" else "not routed"
     first, second = ["mix given by hand"], []
-    if turn.route.probabilities:
-        sure = max(turn.route.probabilities.values())
-        first = [f"confidence {sure:.2f}", f"route {milliseconds(turn.route.total_ms)}"]
-    if done := turn.done:
+    if route.probabilities:
+        sure = max(route.probabilities.values())
+        first = [f"confidence {sure:.2f}", *([f"route {milliseconds(route.total_ms)}"] if route.total_ms else [])]
+    if done:
         first += [f"first token {milliseconds(done.timings.first_token)}", f"total {milliseconds(done.timings.total)}"]
         second.append(counted(done.answer_tokens, "token"))
         if done.tokens_per_second:

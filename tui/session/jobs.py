@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from dlp_local.core.events import ReplyDone
 from dlp_local.core.values import Mix
 from dlp_local.history.open_conversation import OpenConversation
 from tui.session.assistant_backend import AssistantBackend
@@ -16,13 +17,14 @@ from tui.session.assistant_backend import AssistantBackend
 class AnswerJob:
     """A stored message to answer, perhaps under a mix given for it alone, perhaps begun already.
 
-    `another`: its answer is to be none of those that there are.
+    `begun` are the replies to the parts of such an answer. `another`: its answer is to be none of those that there are.
     """
 
     conversation: OpenConversation
     turn: int
     mix: Mix | None = None
     answer_prefix: str = ""
+    begun: tuple[ReplyDone, ...] = ()
     another: bool = False
 
 

@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 from textual.message import Message as Posted
 
+from dlp_local.answer_parts import begun_answer
 from dlp_local.conversation_turn import fail_turn, store_message
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
-from dlp_local.core.values import Correction, Message, Mix
+from dlp_local.core.events import ReplyDone
+from dlp_local.core.values import Correction, Message, Mix, Route
 from dlp_local.history import History
 from dlp_local.history.open_conversation import OpenConversation
 from tui.session.assistant_backend import AssistantBackend
@@ -109,17 +111,26 @@ class Session:
         """Goes on with an answer that was cut, as an alternative of it."""
         before = self.conversation[turn]
         mix = before.done.route.mix if before.done and not before.done.route.probabilities else None
-        return self._queue(before.text, before.parent, mix, answer_prefix=before.answer)
+        begun = before.done.parts if before.done else ()
+        answer_prefix = begun_answer(begun) if begun else before.answer
+        return self._queue(before.text, before.parent, mix, answer_prefix=answer_prefix, begun=begun)
 
     def _queue(
-        self, text: str, parent: int | None, mix: Mix | None = None, answer_prefix: str = "", another: bool = False
+        self,
+        text: str,
+        parent: int | None,
+        mix: Mix | None = None,
+        *,
+        answer_prefix: str = "",
+        begun: tuple[ReplyDone, ...] = (),
+        another: bool = False,
     ) -> Turn:
         conversation = self.conversation
         stored = store_message(conversation, text, parent=parent, pack=self.status.name)
         self._state.check_stored(conversation)
         self._state.show_path()
         waiting = self._state.turn(stored.id)
-        self._worker.put(AnswerJob(conversation, stored.id, mix, answer_prefix, another))
+        self._worker.put(AnswerJob(conversation, stored.id, mix, answer_prefix, begun, another))
         return waiting
 
     def stop(self) -> None:
@@ -169,15 +180,17 @@ class Session:
 
     # ---- the router and the pack ----
 
-    def correct(self, turn: int, right: str) -> None:
-        """A turn's message belongs to another adapter from the next answer on.
+    def correct(self, turn: int, right: str, part: int | None = None) -> None:
+        """A turn's message, or one of its parts, belongs to another adapter from the next answer on.
 
         Raises `HistoryError` where that cannot be stored.
         """
         stored = self.conversation[turn]
-        wrong = stored.done.route.mix if stored.done else Mix()
-        self.history.correct(Correction(stored.text, wrong, right))
-        self._worker.put(CorrectionJob(stored.text, right))
+        route = stored.done.route if stored.done else Route(stored.text, {}, Mix())
+        if part is not None:
+            route = route.parts[part]
+        self.history.correct(Correction(route.text, route.mix, right))
+        self._worker.put(CorrectionJob(route.text, right))
 
     def change_pack(self, activity: str, done: str, change: Callable[[AssistantBackend], str | None]) -> None:
         """Queues a change of the pack's adapters; `PackUpdated` tells what came of it.

@@ -131,6 +131,7 @@ class AssistantWorker:
                     job.turn,
                     mix=job.mix,
                     answer_prefix=job.answer_prefix,
+                    begun=job.begun,
                     another=job.another,
                 )
             return job

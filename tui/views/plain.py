@@ -15,7 +15,7 @@ from textual.message import Message
 
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import DlpLocalError, InputError
-from dlp_local.core.receipt import reply_receipt
+from dlp_local.core.receipt import receipt_lines
 from dlp_local.core.text import visible
 from dlp_local.core.values import AdapterInfo
 from dlp_local.history import History
@@ -125,7 +125,7 @@ class PlainView:
             if turn.error:
                 self._print(f"Error: {turn.error}")
             elif turn.done:
-                self._print(f"[{' · '.join(reply_receipt(turn.done))}]")
+                self._print("\n".join(f"[{line}]" for line in receipt_lines(turn.done)))
             self._waiting_for = None
 
     def _wait(self, turn: int) -> None:
@@ -220,12 +220,14 @@ class PlainView:
 
     async def show_routing(self, turn: Turn, adapters: tuple[str, ...], options: ChatOptions) -> RoutingAction | None:
         """A line for each adapter; /pin, /veto, /mix and /retry do what the window's keys do."""
-        probabilities = dict(turn.route.probabilities) if turn.route else {}
-        weights = turn.route.mix.as_dict() if turn.route else {}
-        ranked = sorted(probabilities.items(), key=lambda item: -item[1]) or [(name, 0.0) for name in weights]
-        for name, p in ranked:
-            weight = f", weight {weights[name]:.2f}" if name in weights else ""
-            self._print(f"{name}: probability {p:.3f}{weight}{', vetoed' if name in options.vetoed else ''}")
+        for route in (turn.route.parts or (turn.route,)) if turn.route else ():
+            if turn.route and turn.route.parts:
+                self._print(f"{PROMPT}{route.text}")
+            probabilities, weights = dict(route.probabilities), route.mix.as_dict()
+            ranked = sorted(probabilities.items(), key=lambda item: -item[1]) or [(name, 0.0) for name in weights]
+            for name, p in ranked:
+                weight = f", weight {weights[name]:.2f}" if name in weights else ""
+                self._print(f"{name}: probability {p:.3f}{weight}{', vetoed' if name in options.vetoed else ''}")
         self._print("/pin, /veto ADAPTER, /retry MIX and /mix MIX change it.")
         return None
 

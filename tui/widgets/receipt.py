@@ -6,7 +6,7 @@ from rich.cells import cell_len
 from textual.message import Message
 from textual.widgets import Static
 
-from dlp_local.core.receipt import reply_receipt, route_receipt
+from dlp_local.core.receipt import receipt_lines, route_receipt
 from dlp_local.core.text import visible
 from tui.state import Turn
 
@@ -41,8 +41,12 @@ class Receipt(Static):
         self.show(self._turn)
 
 
-def fold(line: str, width: int) -> str:
-    """Breaks a line that is too long between its parts, never inside `96 tok/s`; width 0 is not yet known."""
+def fold(text: str, width: int) -> str:
+    """Breaks lines that are too long between their parts, never inside `96 tok/s`; width 0 is not yet known."""
+    return "\n".join(_fold_line(line, width) for line in text.split("\n"))
+
+
+def _fold_line(line: str, width: int) -> str:
     lines = [""]
     for part in line.split(" · "):
         longer = f"{lines[-1]} · {part}" if lines[-1] else part
@@ -54,7 +58,10 @@ def fold(line: str, width: int) -> str:
 
 
 def receipt(turn: Turn) -> str:
-    """`sql 0.72 · shell 0.22 · base 0.06 · 2 ms route · 180 ms first token · 96 tok/s`, or what there is of it."""
+    """`sql 0.72 · shell 0.22 · base 0.06 · 2 ms route · 180 ms first token · 96 tok/s`, or what there is of it.
+
+    An answer in parts has such a line for each.
+    """
     number, count = turn.alternative
     place = [f"‹ {number}/{count} ›"] if count > 1 else []
     if turn.state == "queued":
@@ -62,5 +69,5 @@ def receipt(turn: Turn) -> str:
     if turn.route is None:
         states = {"failed": "broken off" if turn.answer else "no answer", "done": ""}
         return " · ".join(filter(None, [*place, states.get(turn.state, "processing …")]))
-    parts = reply_receipt(turn.done) if turn.done else route_receipt(turn.route)
-    return visible(" · ".join([*place, *parts]))
+    lines = receipt_lines(turn.done) if turn.done else (" · ".join(route_receipt(turn.route)),)
+    return visible(" · ".join([*place, "\n".join(lines)]))

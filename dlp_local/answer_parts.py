@@ -1,0 +1,107 @@
+"""The answer to a message of several tasks: the answers to its parts, in order, with a blank line between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+
+from dlp_local.core.events import AnswerWasReasoning, Event, HistoryTrimmed, ReplyDone, TextDelta, Timings
+from dlp_local.core.values import FinishReason, Route
+
+AnswerPart = Callable[[Route, str], Generator[Event, None, None]]
+"""Answers the text of a route, going on with the beginning of an answer; the last event is `ReplyDone`."""
+
+BREAK = "\n\n"
+"""Between the answers to two parts."""
+
+_WORST: tuple[FinishReason, ...] = ("error", "cancelled", "length", "loop", "stop")
+"""What ended the answer is the first of these that ended one of its parts."""
+
+
+def answer_parts(route: Route, answer: AnswerPart, begun: Sequence[ReplyDone] = ()) -> Generator[Event, None, None]:
+    """The events of the answers to all parts of a route as those of one answer; the last one is the whole `ReplyDone`.
+
+    `begun` are the replies to the parts of an answer to go on with, one for each. Those that are whole stay, and text
+    comes from the end of `begun_answer` on. Where a part ends by an error or is cancelled, so does the answer.
+    """
+    replies: list[ReplyDone] = []
+    shown, trimmed = _first_cut(begun), 0
+    for index, part in enumerate(route.parts):
+        before, answered = begun[index] if begun else None, _joined(replies)
+        prefix, break_ = before.answer if before else "", BREAK if answered else ""
+        if prefix and index > shown:
+            yield TextDelta(f"{break_}{prefix}")
+        if before and (index < shown or _is_whole(before)):
+            replies.append(before)
+            continue
+        break_ = "" if prefix else break_
+        with closing(answer(part, prefix)) as events:
+            for event in events:
+                match event:
+                    case ReplyDone():
+                        replies.append(event)
+                        continue
+                    case HistoryTrimmed(turns):
+                        if turns <= trimmed:
+                            continue
+                        trimmed = turns
+                    case TextDelta(text):
+                        event, break_ = TextDelta(f"{break_}{text}"), ""
+                    case AnswerWasReasoning() if answered:
+                        yield event
+                        event, break_ = TextDelta(answered), BREAK
+                yield event
+        if replies[-1].finish_reason in ("error", "cancelled"):
+            break
+    yield joined_reply(route, replies)
+
+
+def begun_answer(begun: Sequence[ReplyDone]) -> str:
+    """What stands of an answer in parts before the place where it is gone on with: all up to its first cut part."""
+    return _joined(begun[: _first_cut(begun) + 1])
+
+
+def _joined(parts: Sequence[ReplyDone]) -> str:
+    return BREAK.join(part.answer for part in parts if part.answer)
+
+
+def _first_cut(begun: Sequence[ReplyDone]) -> int:
+    """The first part that is to be gone on with; -1 where nothing is begun."""
+    return next((index for index, part in enumerate(begun) if not _is_whole(part)), len(begun) - 1)
+
+
+def _is_whole(part: ReplyDone) -> bool:
+    return part.finish_reason in ("stop", "loop")
+
+
+def joined_reply(route: Route, parts: Sequence[ReplyDone]) -> ReplyDone:
+    """One reply of those to the parts of a message, at least one; those that are missing at the end are unanswered.
+
+    Tokens are sums, and so is the time, with that of the routing; of the context the most that one part needed counts.
+    """
+    last = parts[-1]
+    parts = (
+        *parts,
+        *(
+            ReplyDone(part.text, "", part, last.finish_reason, 0, 0, 0, last.context_size, Timings(0.0, 0.0, 0.0))
+            for part in route.parts[len(parts) :]
+        ),
+    )
+    return ReplyDone(
+        text=route.text,
+        answer=_joined(parts),
+        route=route,
+        finish_reason=min((part.finish_reason for part in parts), key=_WORST.index),
+        prompt_tokens=sum(part.prompt_tokens for part in parts),
+        answer_tokens=sum(part.answer_tokens for part in parts),
+        context_used=max(part.context_used for part in parts),
+        context_size=parts[0].context_size,
+        timings=Timings(
+            route.total_ms,
+            route.total_ms + parts[0].timings.first_token,
+            route.total_ms + sum(part.timings.total for part in parts),
+        ),
+        error=next((part.error for part in parts if part.error), ""),
+        reasoning=BREAK.join(part.reasoning for part in parts if part.reasoning),
+        parts=parts,
+    )

@@ -1,0 +1,85 @@
+"""A message of several tasks: where it can be cut, and which of its pieces belong together. Pure functions.
+
+A message is cut into pieces, the router says whose each one is, and neighbors of one task are joined to parts. What is
+nobody's for sure (a greeting, half a question) goes along with a neighbor as its context.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+from dlp_local.core.values import BASE
+
+MOST_PIECES = 12
+"""A message with more of them is one text, a list or a file say, and not several requests."""
+
+SURE_OF_WHOLE = 0.9
+"""Probability of an adapter from which on a message is of its task alone, whatever its pieces look like: a router that
+was trained on messages of several tasks is not so sure of them."""
+
+_ALSO = r"(?:(?:and(?:\ (?:then|also))?|then|also),?[ \t]+)?"
+_JOINT = re.compile(
+    rf"""
+      \s*\n\s*{_ALSO}                                      # a line break
+    | (?:(?<=[.!?])|(?<=[.!?]["')\]]))[ \t]+{_ALSO}       # the end of a sentence
+    | ;[ \t]+{_ALSO}
+    | ,?[ \t]+(?:and(?:\ (?:then|also))?|then)[ \t]+      # a joining word
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_ABBREVIATION = re.compile(
+    r"""\b(?:[a-z]|e\.g|i\.e|mrs?|ms|dr|st|no|vs|etc|ft|feat
+          |jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)\.$""",
+    re.VERBOSE | re.IGNORECASE,
+)
+"""What ends with a full stop that ends no sentence."""
+
+_FENCE = "```"
+
+
+def pieces(text: str) -> tuple[slice, ...]:
+    """Where the pieces of a message stand in it: its lines, its sentences, and what `and` or `then` joins.
+
+    Nothing for a message that cannot be several requests: of one piece, of too many, and with a fenced block in it.
+    """
+    if _FENCE in text or not _JOINT.search(text.strip()):
+        return ()
+    found, start = [], len(text) - len(text.lstrip())
+    end = len(text.rstrip())
+    for joint in _JOINT.finditer(text, start, end):
+        if (_ABBREVIATION.search(text, start, joint.start()) and "\n" not in joint[0]) or joint.start() <= start:
+            continue
+        found.append(slice(start, joint.start()))
+        start = joint.end()
+    if start < end:
+        found.append(slice(start, end))
+    return tuple(found) if 2 <= len(found) <= MOST_PIECES else ()
+
+
+def owner(probabilities: Mapping[str, float], sure: float) -> str:
+    """The adapter that a text belongs to with a probability of `sure` or more; empty where it is nobody's."""
+    best = max(probabilities, key=probabilities.__getitem__, default=BASE)
+    return best if best != BASE and probabilities[best] >= sure else ""
+
+
+def joined(probabilities: Sequence[Mapping[str, float]], sure: float) -> tuple[range, ...]:
+    """Which pieces belong together, given the probabilities of each: one range for each part, in order.
+
+    Every piece is in one part, every part has an owner, and neighbors have different ones. What is nobody's between two
+    owners goes to the one that it rather belongs to. Nothing where there are not two owners.
+    """
+    owned = [(index, name) for index, p in enumerate(probabilities) if (name := owner(p, sure))]
+    cuts = [_cut(probabilities, left, right) for left, right in pairwise(owned) if left[1] != right[1]]
+    return tuple(range(a, b) for a, b in pairwise((0, *cuts, len(probabilities)))) if cuts else ()
+
+
+def _cut(probabilities: Sequence[Mapping[str, float]], left: tuple[int, str], right: tuple[int, str]) -> int:
+    """The first piece of the right part: what is between goes where it is most probable; equals go left."""
+    between = range(left[0] + 1, right[0])
+
+    def likeliness(cut: int) -> float:
+        return sum(probabilities[i].get((left if i < cut else right)[1], 0.0) for i in between)
+
+    return max(reversed(range(left[0] + 1, right[0] + 1)), key=likeliness)
