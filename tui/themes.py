@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-import tomlkit
 from rich.console import Console
 from textual.binding import Binding, BindingType
 from textual.theme import BUILTIN_THEMES, Theme
-from tomlkit.exceptions import TOMLKitError
 
 from dlp_local.core.errors import InputError
 from dlp_local.core.files import read_text, written_aside
@@ -63,6 +61,9 @@ def keep_theme(name: str) -> None:
 
     Raises `InputError` where the file cannot be read or written.
     """
+    import tomlkit  # not before the first paint
+    from tomlkit.exceptions import TOMLKitError
+
     file = config_file()
     try:
         document = tomlkit.parse(read_text(file)) if file.exists() else tomlkit.document()

@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+from functools import cached_property
 from pathlib import Path
-
-import psutil
 
 from dlp_local.core.errors import HistoryError
 from dlp_local.history.database import Database
@@ -18,9 +17,14 @@ class DraftStore(Database):
 
     def __init__(self, path: Path | None) -> None:
         """Opens or makes the file."""
-        started = psutil.Process().create_time()
-        self._window = f"{os.getpid()} {started} {secrets.token_hex(4)}"
+        self._token = secrets.token_hex(4)
         super().__init__(path)
+
+    @cached_property
+    def _window(self) -> str:
+        import psutil  # not before the first paint
+
+        return f"{os.getpid()} {psutil.Process().create_time()} {self._token}"
 
     def draft(self, conversation: int | None) -> str:
         """What was written in a conversation or, with None, for a new one: here, or else in a window that is gone.
@@ -70,6 +74,8 @@ def _stored_number(conversation: int | None) -> int | None:
 
 def _is_open(window: str) -> bool:
     """Whether the program that a window belongs to still runs; the number of a process is given out again."""
+    import psutil
+
     try:
         number, started, _ = window.split(" ")
         return bool(psutil.Process(int(number)).create_time() == float(started))
