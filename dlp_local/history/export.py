@@ -7,8 +7,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from markdown_it import MarkdownIt
-
 from dlp_local.core.errors import InputError
 from dlp_local.core.receipt import receipt_lines
 from dlp_local.core.serialize import receipt_json
@@ -88,6 +86,8 @@ th, td { border: 1px solid #8888; padding: .3rem .6rem; text-align: left; vertic
 
 def to_html(conversation: Conversation) -> str:
     """The shown path as one page that needs nothing else; a message or an answer cannot put tags or scripts into it."""
+    from markdown_it import MarkdownIt  # sixty modules, for one of the formats
+
     renderer = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
     title = html.escape(visible(conversation.info.title))
     body = [f"<h1>{title}</h1>"]

@@ -8,7 +8,7 @@ from textual.widgets import Markdown
 from dlp_local.core.text import visible
 from tests.support.fakes import Answer, FakeAssistant
 from tests.tui.window import READY, window
-from tui.markdown import has_structure
+from tui.structure import has_structure
 from tui.widgets.answer import Answer as Answered
 from tui.widgets.transcript import Transcript
 

@@ -11,7 +11,6 @@ from dlp_local.core.files import write_new
 from dlp_local.core.paths import user_path
 from dlp_local.core.text import counted, unknown_name
 from dlp_local.history.export import export
-from dlp_local.history.imports import read_conversations
 from tui.chat_commands.chat import NO_MESSAGE, Chat
 from tui.chat_commands.declaration import a_file, command
 
@@ -86,6 +85,8 @@ async def import_from(chat: Chat, file: str) -> None:
     """Store conversations that were exported as .json, also by ChatGPT and Open WebUI"""
     if not file:
         raise InputError("name a file that was exported as .json: /import notes.json.")
+    from dlp_local.history.imports import read_conversations  # not before the first paint
+
     conversations = await asyncio.to_thread(read_conversations, _path(file))
     numbers = [await asyncio.to_thread(chat.session.history.insert, each) for each in conversations]
     await asyncio.to_thread(chat.session.open, numbers[-1])
