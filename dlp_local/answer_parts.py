@@ -56,9 +56,23 @@ def answer_parts(route: Route, answer: AnswerPart, begun: Sequence[ReplyDone] = 
     yield joined_reply(route, replies)
 
 
+def begun_by(route: Route, text: str) -> tuple[ReplyDone, ...]:
+    """The replies to the parts of an answer of which the text alone is known; the last one with some of it was cut."""
+    answers = text.split(BREAK, len(route.parts) - 1) if text and route.parts else []
+    return tuple(
+        _unanswered(part, "stop" if index < len(answers) - 1 else "cancelled", "".join(answers[index : index + 1]))
+        for index, part in enumerate(route.parts if answers else ())
+    )
+
+
 def begun_answer(begun: Sequence[ReplyDone]) -> str:
     """What stands of an answer in parts before the place where it is gone on with: all up to its first cut part."""
     return _joined(begun[: _first_cut(begun) + 1])
+
+
+def _unanswered(route: Route, finish_reason: FinishReason, answer: str = "") -> ReplyDone:
+    """A part that was not come to, or of which no more than the text is known."""
+    return ReplyDone(route.text, answer, route, finish_reason, 0, 0, 0, 0, Timings(0.0, 0.0, 0.0))
 
 
 def _joined(parts: Sequence[ReplyDone]) -> str:
@@ -79,14 +93,8 @@ def joined_reply(route: Route, parts: Sequence[ReplyDone]) -> ReplyDone:
 
     Tokens are sums, and so is the time, with that of the routing; of the context the most that one part needed counts.
     """
-    last = parts[-1]
-    parts = (
-        *parts,
-        *(
-            ReplyDone(part.text, "", part, last.finish_reason, 0, 0, 0, last.context_size, Timings(0.0, 0.0, 0.0))
-            for part in route.parts[len(parts) :]
-        ),
-    )
+    left = (_unanswered(part, parts[-1].finish_reason) for part in route.parts[len(parts) :])
+    parts = (*parts, *left)
     return ReplyDone(
         text=route.text,
         answer=_joined(parts),
@@ -95,7 +103,7 @@ def joined_reply(route: Route, parts: Sequence[ReplyDone]) -> ReplyDone:
         prompt_tokens=sum(part.prompt_tokens for part in parts),
         answer_tokens=sum(part.answer_tokens for part in parts),
         context_used=max(part.context_used for part in parts),
-        context_size=parts[0].context_size,
+        context_size=max(part.context_size for part in parts),
         timings=Timings(
             route.total_ms,
             route.total_ms + parts[0].timings.first_token,

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from dlp_local.answer_parts import answer_parts
+from dlp_local.answer_parts import answer_parts, begun_by
 from dlp_local.answer_text import answer_text
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
@@ -157,7 +157,7 @@ class Assistant:
         options: ChatOptions = DEFAULTS,
         previous: Route | None = None,
         answer_prefix: str = "",
-        begun: Sequence[ReplyDone] = (),
+        begun: Sequence[ReplyDone] | None = None,
         earlier: Sequence[ReplyDone] = (),
     ) -> Job[Event]:
         """Answers a message: `RouteChosen`, perhaps `HistoryTrimmed`, `ReasoningDelta`… and `TextDelta`…, and
@@ -166,9 +166,10 @@ class Assistant:
         Where the message is routed in parts, each is answered under its own mix, in order, as if it were alone.
 
         A `mix` given by hand, or pinned by the options, leaves the router out. `answer_prefix` is the beginning of the
-        answer, to go on with: the reply then holds both. Where that was an answer in parts, they are `begun`, and each
-        goes on (`answer_parts`). `earlier` are answers to this message, of which another one is asked for: under a mix
-        that gave one of them it is drawn at a temperature over 0, whatever is set.
+        answer, to go on with: the reply then holds both. Where that was an answer in parts, the replies to them are
+        `begun`, and each that was cut goes on; () is an answer that had none. `earlier` are answers to this message, of
+        which another one is asked for: under a mix that gave one of them it is drawn at a temperature over 0, whatever
+        is set.
 
         What comes can be cancelled, from any thread, and then ends with what there is by then. The events raise
         `InputError` for what cannot be answered.
@@ -176,10 +177,11 @@ class Assistant:
 
         def run(cancellation: Cancellation) -> Generator[Event, None, None]:
             route = self._route(text, options.mix if mix is None else mix, options, previous)
-            if begun or answer_prefix:
+            if begun is not None:
                 route = replace(route, parts=tuple(part.route for part in begun))
             yield RouteChosen(route)
             before = [*self._opening(options), *history]
+            begun_parts = begun or begun_by(route, answer_prefix)
 
             def answer(part: Route, answer_prefix: str) -> Generator[Event, None, None]:
                 messages, sampling = [*before, Message("user", part.text)], self._sampling(options, part.mix)
@@ -187,7 +189,7 @@ class Assistant:
                     self._engine, messages, part, sampling, options.scope, answer_prefix, earlier, cancellation
                 )
 
-            yield from answer_parts(route, answer, begun) if route.parts else answer(route, answer_prefix)
+            yield from answer_parts(route, answer, begun_parts) if route.parts else answer(route, answer_prefix)
 
         return Job(run)
 

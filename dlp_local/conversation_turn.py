@@ -39,7 +39,7 @@ class Replying(Protocol):
         options: ChatOptions = ...,
         previous: Route | None = None,
         answer_prefix: str = "",
-        begun: Sequence[ReplyDone] = (),
+        begun: Sequence[ReplyDone] | None = None,
         earlier: Sequence[ReplyDone] = (),
     ) -> Job[Event]:
         """Answers a message after `history`; the last event is `ReplyDone`."""
@@ -61,7 +61,7 @@ def answer_turn(
     *,
     mix: Mix | None = None,
     answer_prefix: str = "",
-    begun: Sequence[ReplyDone] = (),
+    begun: Sequence[ReplyDone] | None = None,
     another: bool = False,
 ) -> Job[Event]:
     """Answers a stored message under the conversation's options; the events are those of the assistant's reply.

@@ -324,7 +324,14 @@ def test_another_answer_to_a_split_message_is_another_one_in_each_part(splitting
     assert all(a.answer != b.answer for a, b in zip(first.parts, second.parts, strict=True))
 
 
-def test_an_answer_whose_parts_are_not_known_is_gone_on_with_as_one(splitting):
-    done = finish(splitting, TWO, answer_prefix="tar tf", options=ChatOptions(max_tokens=8))
+def test_an_answer_that_was_one_is_gone_on_with_as_one(splitting):
+    done = finish(splitting, TWO, answer_prefix="tar tf", begun=(), options=ChatOptions(max_tokens=8))
     assert done.answer.startswith("tar tf")
     assert done.parts == ()
+
+
+def test_an_answer_of_which_the_text_alone_is_known_goes_on_in_the_part_that_it_ends_in(splitting):
+    whole = finish(splitting, TWO)
+    for cut in (len(whole.answer) - 3, 6):
+        rest = finish(splitting, TWO, answer_prefix=whole.answer[:cut])
+        assert [part.answer for part in rest.parts] == [part.answer for part in whole.parts]

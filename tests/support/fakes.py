@@ -92,7 +92,7 @@ class Call:
     options: ChatOptions
     answer_prefix: str
     earlier: tuple[ReplyDone, ...] = ()
-    begun: tuple[ReplyDone, ...] = ()
+    begun: Sequence[ReplyDone] | None = None
 
 
 class FakeAssistant:
@@ -127,11 +127,11 @@ class FakeAssistant:
         mix: Mix | None = None,
         options: ChatOptions | None = None,
         answer_prefix: str = "",
-        begun: Sequence[ReplyDone] = (),
+        begun: Sequence[ReplyDone] | None = None,
         earlier: Sequence[ReplyDone] = (),
     ) -> Job[Event]:
         own = options or ChatOptions()
-        call = Call(text, tuple(history), previous, mix, own, answer_prefix, tuple(earlier), tuple(begun))
+        call = Call(text, tuple(history), previous, mix, own, answer_prefix, tuple(earlier), begun)
         return Job(partial(self._reply, call))
 
     def _reply(self, call: Call, cancellation: Cancellation) -> Generator[Event, None, None]:

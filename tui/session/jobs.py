@@ -24,7 +24,7 @@ class AnswerJob:
     turn: int
     mix: Mix | None = None
     answer_prefix: str = ""
-    begun: tuple[ReplyDone, ...] = ()
+    begun: tuple[ReplyDone, ...] | None = None
     another: bool = False
 
 

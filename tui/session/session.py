@@ -111,7 +111,7 @@ class Session:
         """Goes on with an answer that was cut, as an alternative of it."""
         before = self.conversation[turn]
         mix = before.done.route.mix if before.done and not before.done.route.probabilities else None
-        begun = before.done.parts if before.done else ()
+        begun = before.done.parts if before.done else None
         answer_prefix = begun_answer(begun) if begun else before.answer
         return self._queue(before.text, before.parent, mix, answer_prefix=answer_prefix, begun=begun)
 
@@ -122,7 +122,7 @@ class Session:
         mix: Mix | None = None,
         *,
         answer_prefix: str = "",
-        begun: tuple[ReplyDone, ...] = (),
+        begun: tuple[ReplyDone, ...] | None = None,
         another: bool = False,
     ) -> Turn:
         conversation = self.conversation
