@@ -19,10 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlp_local import Assistant, ReplyDone, open_assistant
+from dlp_local import Assistant, Message, Mix, ReplyDone
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.files import written_aside
-from dlp_local.core.settings import Routing, Settings
+from dlp_local.core.job import Job
+from dlp_local.core.settings import Routing, Sampling, Settings
+from dlp_local.core.values import Scope
+from dlp_local.engine.base import EngineEvent, Reply
+from dlp_local.engine.local.process.client import EngineProcess
+from dlp_local.opening import settings_for
 from dlp_local.packs import open_pack
 from dlp_local.routing import MessageRouter
 from tools.data import Row
@@ -140,6 +145,28 @@ def measure_answers(
     }
 
 
+class RememberingEngine(EngineProcess):
+    """An engine that answers the same greedy request once, for a part is answered like its row alone."""
+
+    def __init__(self, *files_and_options: Any) -> None:
+        super().__init__(*files_and_options)
+        self._known: dict[Any, list[EngineEvent]] = {}
+
+    def generate(self, messages: Sequence[Message], mix: Mix, sampling: Sampling, scope: Scope | None = None) -> Reply:
+        """As that of any engine."""
+        request = (tuple(messages), mix, sampling.model_copy(update={"seed": 0}).model_dump_json(), scope)
+        if request not in self._known:
+            self._known[request] = list(super().generate(messages, mix, sampling, scope))
+        return Job(lambda _: (event for event in self._known[request]))
+
+
+def _open(folder: Path, router: MessageRouter, options: Routing) -> Assistant:
+    pack = open_pack(folder)
+    settings = settings_for(pack, Settings.model_construct(routing=options))
+    engine = RememberingEngine(pack.backbone_path, pack.adapter_files(), settings.engine)
+    return Assistant(pack, settings, engine, lambda _: router)
+
+
 def _reply(assistant: Assistant, text: str) -> ReplyDone:
     *_, done = assistant.reply(text, options=GREEDY)
     assert isinstance(done, ReplyDone)
@@ -187,7 +214,7 @@ def main() -> None:
     figures = measure_cuts(recipe, router, rows, options)
     print(json.dumps({name: value for name, value in figures.items() if name not in ("split", "cut wrong")}, indent=1))
     if args.messages:
-        with open_assistant(Settings.model_construct(routing=options), folder) as assistant:
+        with _open(folder, router, options) as assistant:
             figures["answers"] = measure_answers(recipe, assistant, rows, args.messages)
     with written_aside(args.out) as part:
         part.write_text(json.dumps(figures, indent=1, ensure_ascii=False), "utf-8")

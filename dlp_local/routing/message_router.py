@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ from dlp_local.routing.corrections import Corrections
 from dlp_local.routing.embedding_cache import EmbeddingCache
 from dlp_local.routing.encoder import Encoder
 from dlp_local.routing.follow_up import carry_over
-from dlp_local.routing.parts import SURE_OF_WHOLE, joined, owner, pieces
+from dlp_local.routing.parts import SURE_OF_WHOLE, split
 from dlp_local.routing.router import Router
 from dlp_local.routing.selection import head, select
 
@@ -99,17 +98,17 @@ class MessageRouter:
         alone = classifier.probabilities(encode([_request(text)]))
         probabilities = carry_over(alone, previous or {})
         mix = select(moved_to_base(probabilities, excluded), options)
-        parts: tuple[Route, ...] = ()
-        is_one = text in classifier.corrections.texts or owner(moved_to_base(alone, excluded), SURE_OF_WHOLE)
-        if options.split and not is_one:
-            parts = _parts(text, options, lambda texts: self._selectable(classifier, encode(texts), excluded))
+        parts: Sequence[tuple[str, Mapping[str, float]]] = ()
+        whole = max((p for name, p in moved_to_base(alone, excluded).items() if name != BASE), default=0.0)
+        if options.split and whole < SURE_OF_WHOLE and text not in classifier.corrections.texts:
+            parts = split(text, whole, options.split_at, lambda texts: self._selectable(encode(texts), excluded))
+        routes = tuple(Route(part, p, select(p, options)) for part, p in parts)
         total = time.perf_counter() - start
-        return Route(text, probabilities, mix, encode.seconds * 1e3, (total - encode.seconds) * 1e3, parts)
+        return Route(text, probabilities, mix, encode.seconds * 1e3, (total - encode.seconds) * 1e3, routes)
 
-    def _selectable(
-        self, classifier: Classifier, embeddings: Floats, excluded: Collection[str]
-    ) -> list[Mapping[str, float]]:
+    def _selectable(self, embeddings: Floats, excluded: Collection[str]) -> list[Mapping[str, float]]:
         """The probabilities of embedded texts (n, dims), each on its own, as a mix is selected from them."""
+        classifier = self._classifier
         return [moved_to_base(classifier.probabilities(embedding[None]), excluded) for embedding in embeddings]
 
     def explain(
@@ -154,7 +153,7 @@ class MessageRouter:
         """
         classifier = self._classifier
         rows = np.zeros((len(embeddings), len(classifier.labels)), np.float32)
-        for row, probabilities in zip(rows, self._selectable(classifier, embeddings, self._absent), strict=True):
+        for row, probabilities in zip(rows, self._selectable(embeddings, self._absent), strict=True):
             row[:] = [probabilities.get(label, 0.0) for label in classifier.labels]
         return rows
 
@@ -191,26 +190,6 @@ class _Timed:
 def _request(text: str) -> str:
     """What of a message is routed."""
     return UserMessage.parse(text).routed
-
-
-def _parts(
-    text: str, options: Routing, classify: Callable[[Sequence[str]], Sequence[Mapping[str, float]]]
-) -> tuple[Route, ...]:
-    """The parts of a message of several tasks, each routed on its own; nothing where they are not sure to be several.
-
-    `classify` gives the probabilities of texts: of the pieces first, then of what was joined of several.
-    """
-    where = pieces(text)
-    of_pieces = classify([text[place] for place in where]) if where else ()
-    runs = [where[run.start : run.stop] for run in joined(of_pieces, options.split_at)]
-    texts = [text[run[0].start : run[-1].stop] for run in runs]
-    known = {text[place]: p for place, p in zip(where, of_pieces, strict=True)}
-    if new := [part for part in texts if part not in known]:
-        known |= zip(new, classify(new), strict=True)
-    owners = [owner(known[part], options.split_at) for part in texts]
-    if not all(owners) or any(left == right for left, right in pairwise(owners)):
-        return ()
-    return tuple(Route(part, known[part], select(known[part], options)) for part in texts)
 
 
 def moved_to_base(probabilities: Mapping[str, float], excluded: Collection[str]) -> Mapping[str, float]:

@@ -1,13 +1,14 @@
 """A message of several tasks: where it can be cut, and which of its pieces belong together. Pure functions.
 
 A message is cut into pieces, the router says whose each one is, and neighbors of one task are joined to parts. What is
-nobody's for sure (a greeting, half a question) goes along with a neighbor as its context.
+nobody's for sure (a greeting, half a question) goes along with a neighbor as its context. The parts count only where the
+router is surer of each than of the whole: most of what looks like another task within a message is a piece of its own.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 from dlp_local.core.values import BASE
@@ -15,9 +16,8 @@ from dlp_local.core.values import BASE
 MOST_PIECES = 12
 """A message with more of them is one text, a list or a file say, and not several requests."""
 
-SURE_OF_WHOLE = 0.9
-"""Probability of an adapter from which on a message is of its task alone, whatever its pieces look like: a router that
-was trained on messages of several tasks is not so sure of them."""
+SURE_OF_WHOLE = 0.999
+"""Probability of an adapter from which on a message is of its task alone, and its pieces need not be looked at."""
 
 _ALSO = r"(?:(?:and(?:\ (?:then|also))?|then|also),?[ \t]+)?"
 _JOINT = re.compile(
@@ -37,6 +37,31 @@ _ABBREVIATION = re.compile(
 """What ends with a full stop that ends no sentence."""
 
 _FENCE = "```"
+
+
+Classify = Callable[[Sequence[str]], Sequence[Mapping[str, float]]]
+"""The probabilities of texts, each on its own."""
+
+
+def split(text: str, whole: float, sure: float, classify: Classify) -> list[tuple[str, Mapping[str, float]]]:
+    """The parts of a message of several tasks, each with its probabilities; empty where it is not sure to be several.
+
+    Each part belongs to an adapter with a probability of `sure` or more, and of more than `whole`, which is the greatest
+    of an adapter for the whole message. All pieces are classified at once, and then, once more, the parts that were
+    joined of several.
+    """
+    where = pieces(text)
+    of_pieces = classify([text[piece] for piece in where]) if where else ()
+    runs = [where[run.start : run.stop] for run in joined(of_pieces, sure)]
+    parts = [text[run[0].start : run[-1].stop] for run in runs]
+    known = {text[piece]: p for piece, p in zip(where, of_pieces, strict=True)}
+    if new := [part for part in parts if part not in known]:
+        known |= zip(new, classify(new), strict=True)
+    owners = [owner(known[part], sure) for part in parts]
+    are_several = all(owners) and all(left != right for left, right in pairwise(owners))
+    if not are_several or any(known[part][name] <= whole for part, name in zip(parts, owners, strict=True)):
+        return []
+    return [(part, known[part]) for part in parts]
 
 
 def pieces(text: str) -> tuple[slice, ...]:

@@ -148,3 +148,29 @@ def test_of_a_long_message_its_end_counts(bundled):
     for request, label in (("tar: extract archive.tar.gz into /tmp", "shell"), ("a table for two at 8pm", "extract")):
         assert top(router, f"{minutes}\n\n{request}") == label
         assert top(router, f"{request}\n\n{minutes}") == label
+
+
+TWO_TASKS = "to ISO: the 3rd of February 2021. I need a table for four on Friday at 8pm"
+
+
+def test_a_message_of_two_tasks_is_routed_in_parts_unless_that_is_not_wanted_or_it_was_corrected(bundled, monkeypatch):
+    router = open_pack_router(bundled)
+    routing = Settings().routing
+    first, second = TWO_TASKS.split(". ")
+    pure = {f"{first}.": "dates", second: "extract"}
+    labels = router.labels
+    vectors = {text: np.eye(router.dims, dtype=np.float32)[index] for index, text in enumerate([TWO_TASKS, *pure])}
+    monkeypatch.setattr(router._encoder, "encode", lambda texts: np.stack([vectors[text] for text in texts]))
+
+    def probabilities(_, embedding):
+        text = list(vectors)[int(embedding[0].argmax())]
+        return {label: 0.97 if label == pure.get(text) else 0.03 / len(labels) for label in labels}
+
+    monkeypatch.setattr(type(router._classifier), "probabilities", probabilities)
+    route = router.route(TWO_TASKS, routing)
+    assert [(part.text, str(part.mix).split()[0]) for part in route.parts] == [*pure.items()]
+    assert route.parts[0].total_ms == 0 < route.total_ms
+    assert router.route(TWO_TASKS, routing.model_copy(update={"split": False})).parts == ()
+    assert router.route(TWO_TASKS, routing, without=("dates",)).parts == ()
+    router.correct(TWO_TASKS, "dates")
+    assert router.route(TWO_TASKS, routing).parts == ()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlp_local.core.values import BASE
-from dlp_local.routing.parts import MOST_PIECES, joined, owner, pieces
+from dlp_local.routing.parts import MOST_PIECES, joined, owner, pieces, split
 
 SURE = 0.9
 NAMES = ("shell", "sql", "dates", BASE)
@@ -95,3 +95,52 @@ def test_what_is_nobodys_goes_where_it_is_likelier_and_else_with_what_is_before_
     assert joined([shell, neither, dates], SURE) == (range(0, 2), range(2, 3))
     assert joined([neither, shell, shell, dates, neither], SURE) == (range(0, 3), range(3, 5))
     assert joined([shell, neither, shell], SURE) == ()
+
+
+class Classifier:
+    """Says of each text what is told, and of others that they are nobody's; keeps what it was asked."""
+
+    def __init__(self, **texts):
+        self.texts, self.asked = {text.replace("_", " "): p for text, p in texts.items()}, []
+
+    def __call__(self, texts):
+        self.asked.append(list(texts))
+        return [self.texts.get(text, {BASE: 1.0}) for text in texts]
+
+
+SHELL, DATES = {"shell": 0.98, "dates": 0.02}, {"dates": 0.96, "shell": 0.04}
+
+
+def test_each_part_has_its_text_and_its_probabilities():
+    classify = Classifier(list_it=SHELL, when=DATES)
+    assert split("list it and when", 0.9, SURE, classify) == [("list it", SHELL), ("when", DATES)]
+    assert classify.asked == [["list it", "when"]]
+
+
+def test_what_is_joined_is_classified_once_more():
+    classify = Classifier(list_it=SHELL, when=DATES, **{"hello! list it": SHELL})
+    assert split("hello! list it. when", 0.9, SURE, classify) == []
+    classify.texts |= {"hello! list it.": SHELL, "list it.": SHELL}
+    classify.asked.clear()
+    assert split("hello! list it. when", 0.9, SURE, classify) == [("hello! list it.", SHELL), ("when", DATES)]
+    assert classify.asked == [["hello!", "list it.", "when"], ["hello! list it."]]
+
+
+@pytest.mark.parametrize(
+    ("text", "whole", "sure"),
+    [
+        ("list it and when", 0.96, SURE),
+        ("list it and when", 0.97, SURE),
+        ("list it and when", 0.5, 0.97),
+        ("list it and hello", 0.5, SURE),
+        ("list it", 0.5, SURE),
+    ],
+)
+def test_a_message_stays_whole_where_the_router_is_as_sure_of_it_or_not_of_each_part(text, whole, sure):
+    assert split(text, whole, sure, Classifier(list_it=SHELL, when=DATES)) == []
+
+
+def test_a_message_of_one_piece_costs_nothing():
+    classify = Classifier()
+    assert split("to ISO: 4 July 1999", 0.5, SURE, classify) == []
+    assert classify.asked == []
