@@ -1,7 +1,7 @@
 """A message of several tasks: where it can be cut, and which of its pieces belong together. Pure functions.
 
 A message is cut into pieces, the router says whose each one is, and neighbors of one task are joined to parts. What is
-nobody's for sure (a greeting, half a question) goes along with a neighbor as its context. The parts count only where the
+nobody's for sure (a greeting, half a question) goes along with a neighbor as its context. Parts count only where the
 router is surer of each than of the whole: most of what looks like another task within a message is a piece of its own.
 """
 
@@ -46,8 +46,8 @@ Classify = Callable[[Sequence[str]], Sequence[Mapping[str, float]]]
 def split(text: str, whole: float, sure: float, classify: Classify) -> list[tuple[str, Mapping[str, float]]]:
     """The parts of a message of several tasks, each with its probabilities; empty where it is not sure to be several.
 
-    Each part belongs to an adapter with a probability of `sure` or more, and of more than `whole`, which is the greatest
-    of an adapter for the whole message. All pieces are classified at once, and then, once more, the parts that were
+    Each part belongs to an adapter with a probability of `sure` or more, and of more than `whole`, the greatest that an
+    adapter has for the whole message. All pieces are classified at once, and then, once more, the parts that were
     joined of several.
     """
     where = pieces(text)
