@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import signal
 import sys
 import threading
@@ -20,6 +19,7 @@ from dlp_local.core.errors import EngineError, ExitCode, InputError
 from dlp_local.core.events import AnswerWasReasoning, Event, HistoryTrimmed, ReplyDone, TextDelta
 from dlp_local.core.files import decode
 from dlp_local.core.job import Job
+from dlp_local.core.json_text import parse_json
 from dlp_local.core.receipt import receipt_lines
 from dlp_local.core.serialize import reply_json
 from dlp_local.core.settings import Settings, load_settings
@@ -60,7 +60,7 @@ def ask(
     ] = None,
     no_stdin: Annotated[bool, typer.Option("--no-stdin", help="Leave stdin alone, as in a loop over it.")] = False,
 ) -> None:
-    """Answer one message and exit; `git diff | dlp-local ask "write a commit message"` works too."""
+    """Answer one message and exit; what is piped in goes along with it."""
     kept = save or resume or number is not None
     if jsonl is not None and (message or kept):
         raise InputError("--jsonl answers its own rows, each alone. Leave out the message, --save and --continue.")
@@ -199,10 +199,7 @@ def _ask_rows(assistant: Assistant, source: str, mix: Mix | None, options: ChatO
 
 
 def _row_text(line: bytes, number: int) -> str:
-    try:
-        row = json.loads(decode(line, f"row {number}"))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"row {number}: is not JSON ({error}). Write one object a line.") from None
+    row = parse_json(decode(line, f"row {number}"), f"row {number}", "Write one object a line.")
     if not isinstance(row, dict) or not isinstance(row.get("text"), str):
         raise InputError(f'row {number}: has no text. Write {{"text": "…"}}.')
     return str(row["text"])

@@ -14,7 +14,7 @@ from dlp_local.core.paths import history_file
 from dlp_local.core.settings import Settings, load_settings
 from dlp_local.core.text import unknown_name
 from dlp_local.core.values import BASE
-from dlp_local.history import History, open_history
+from dlp_local.history import NOT_SAVED, History, open_history
 
 DEFAULTS = Settings.model_construct()
 
@@ -112,7 +112,7 @@ def stored_history() -> History:
     """The history on this machine; raises `InputError` where it cannot be kept, with the reason."""
     history, notice = open_history()
     if history.path is None:
-        raise InputError(notice)
+        raise InputError(notice.removesuffix(f" {NOT_SAVED}"))
     if notice and not history.read_only:
         terminal.print_error(notice)
     return history

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dlp_local.core.errors import InputError
-from dlp_local.core.files import decode
+from dlp_local.core.files import decode, utf8_lines
 from dlp_local.core.paths import user_path
 from dlp_local.core.serialize import ranked
 from dlp_local.core.text import is_unicode, visible
@@ -78,7 +78,7 @@ def numbered_lines(source: str) -> Iterator[tuple[int, bytes]]:
     """The lines of a file, or of stdin for `-`, as they come, with their numbers; blank ones are left out."""
     try:
         with contextlib.nullcontext(sys.stdin.buffer) if source == "-" else user_path(source).open("rb") as file:
-            yield from ((number, line) for number, line in enumerate(file, start=1) if line.strip())
+            yield from ((number, line) for number, line in enumerate(utf8_lines(file, source), start=1) if line.strip())
     except OSError as error:
         raise InputError(f"{source}: cannot be read ({error.strerror}). Check the path.") from None
 

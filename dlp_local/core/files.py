@@ -11,9 +11,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
-from dlp_local.core.errors import InputError
+from dlp_local.core.errors import DlpLocalError, InputError
 
 MAX_TEXT = 256 << 20
 """Bytes of a text file that is read as a whole; a conversation of 50,000 turns has some 40 millions."""
@@ -145,23 +147,44 @@ def utf8(raw: bytes, name: str) -> bytes:
     return raw.removeprefix(codecs.BOM_UTF8)
 
 
+def utf8_lines(file: BinaryIO, name: str) -> Iterator[bytes]:
+    """The lines of an open file, as they come; those of UTF-16 and UTF-32, known by the mark, become UTF-8.
+
+    Raises `InputError` that calls it by `name`, where what follows such a mark is no text.
+    """
+    first = file.readline()
+    mark, encoding = next(((mark, encoding) for mark, encoding in _MARKS if first.startswith(mark)), (b"", ""))
+    if not encoding:
+        yield first
+        yield from file
+        return
+    decoder, rest = codecs.getincrementaldecoder(encoding)(), ""
+    try:
+        for part in chain([first[len(mark) :]], file):
+            *whole, rest = (rest + decoder.decode(part)).split("\n")
+            yield from (line.encode("utf-8") for line in whole)
+        yield (rest + decoder.decode(b"", final=True)).encode("utf-8")
+    except UnicodeError:
+        raise InputError(f"{name}: is no text, though it begins like {encoding}. Save it as UTF-8.") from None
+
+
 def read_text(path: Path) -> str:
     """The text of a file, as `decode` reads it; raises `InputError` where it cannot be read, or is too large."""
     return decode(read_bytes(path, MAX_TEXT, "Name another file."), str(path))
 
 
-def read_bytes(path: Path, most: int, otherwise: str) -> bytes:
+def read_bytes(path: Path, most: int, otherwise: str, error: type[DlpLocalError] = InputError) -> bytes:
     """All of a user's file, never more than `most` bytes of one without an end.
 
-    Raises `InputError` where it cannot be read, and where it is larger, with what to do `otherwise`.
+    Raises `error` where it cannot be read, and where it is larger, with what to do `otherwise`.
     """
     try:
         with path.open("rb") as file:
             raw = file.read(most + 1)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Check the path.") from None
+    except OSError as problem:
+        raise error(f"{path}: cannot be read ({problem.strerror}). Check the path.") from None
     if len(raw) > most:
-        raise InputError(f"{path}: is larger than {most >> 20} MiB. {otherwise}")
+        raise error(f"{path}: is larger than {most >> 20} MiB. {otherwise}")
     return raw
 
 

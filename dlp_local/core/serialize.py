@@ -53,11 +53,18 @@ def receipt_json(reply: ReplyDone) -> dict[str, Any]:
 
 
 def reply_from_json(text: str, answer: str, receipt: Mapping[str, Any]) -> ReplyDone:
-    """A reply from its texts and its receipt, of this or the first form; raises `ValueError` for another shape."""
+    """A reply from its texts and its receipt, of this or the first form.
+
+    Raises `ValueError` that says in plain words what is wrong with one of another shape.
+    """
     try:
         return _reply(text, answer, receipt)
-    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, InputError) as error:
-        raise ValueError(f"the receipt cannot be read: {error}") from None
+    except InputError as error:
+        raise ValueError(str(error).rstrip(".")) from None
+    except KeyError as error:
+        raise ValueError(f"it has no {error.args[0]!a}") from None
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
+        raise ValueError("what is in it is laid out in another way") from None
 
 
 def _reply(text: str, answer: str, receipt: Mapping[str, Any]) -> ReplyDone:

@@ -10,7 +10,9 @@ from dlp_local.core.paths import history_file
 from dlp_local.history.database import DamagedHistoryError
 from dlp_local.history.store import History
 
-__all__ = ["History", "open_history"]
+__all__ = ["NOT_SAVED", "History", "open_history"]
+
+NOT_SAVED = "This chat is not saved."
 
 
 def open_history(path: Path | None = None) -> tuple[History, str]:
@@ -25,8 +27,8 @@ def open_history(path: Path | None = None) -> tuple[History, str]:
     except DamagedHistoryError:
         return _begin_anew(path)
     except HistoryError as error:
-        return History(None), f"{error} This chat is not saved."
-    return history, f"{path}: may only be read. This chat is not saved." if history.read_only else ""
+        return History(None), f"{error} {NOT_SAVED}"
+    return history, f"{path}: may only be read. {NOT_SAVED}" if history.read_only else ""
 
 
 def _begin_anew(damaged: Path) -> tuple[History, str]:
@@ -39,6 +41,6 @@ def _begin_anew(damaged: Path) -> tuple[History, str]:
                 part.rename(aside.with_name(aside.name + suffix))
         return History(damaged), f"The history was damaged. It was kept as {aside}, and a new one was begun."
     except OSError as error:
-        return History(None), f"{damaged}: the history is damaged ({error.strerror}). This chat is not saved."
+        return History(None), f"{damaged}: the history is damaged ({error.strerror}). {NOT_SAVED}"
     except HistoryError as error:
-        return History(None), f"{error} This chat is not saved."
+        return History(None), f"{error} {NOT_SAVED}"

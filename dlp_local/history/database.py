@@ -29,6 +29,7 @@ _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _DAMAGED_INDEX = (sqlite3.SQLITE_CORRUPT_VTAB, sqlite3.SQLITE_CONSTRAINT)
 """What the index's own tables say; a constraint of the history's has an extended code."""
 
+_ELSEWHERE = "Move it away, or set DLP_LOCAL_DATA to another folder."
 _RIGHTS = "Give yourself the right to read and write the file and its folder, or set DLP_LOCAL_DATA to another folder."
 _ADVICE = {
     sqlite3.SQLITE_FULL: "Free some room on the disk.",
@@ -40,9 +41,12 @@ _ADVICE = {
     sqlite3.SQLITE_CANTOPEN: f"The folder may be missing. {_RIGHTS}",
     sqlite3.SQLITE_IOERR: "Look whether the disk is full, was unplugged or is damaged.",
     sqlite3.SQLITE_NOMEM: "Close other programs to free memory.",
-    sqlite3.SQLITE_CONSTRAINT: "The conversation may have been deleted elsewhere meanwhile.",
+    sqlite3.SQLITE_CONSTRAINT: "Begin a new conversation.",
     sqlite3.SQLITE_TOOBIG: "It is too long to be stored; shorten it.",
 }
+_GONE = "this conversation is there no more; it was deleted elsewhere meanwhile"
+"""What a constraint means: only the numbers of conversations and turns have some."""
+
 _OTHERWISE = "If that happens again, move the file away; a new history is begun then."
 
 T = TypeVar("T")
@@ -83,7 +87,12 @@ class Database:
             return _prepared(_connect(":memory:"), "memory")
         if self.read_only:
             return _open_read_only(self.path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self.path.is_dir():
+            raise HistoryError(f"{self.path}: is a folder, where the history is to be a file. {_ELSEWHERE}")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise HistoryError(f"{self.path.parent}: is no folder, or lies in none. {_ELSEWHERE}") from None
         self.path.touch(mode=0o600)
         return _prepared(_connect(_uri(self.path, "mode=rw")), self.path)
 
@@ -167,7 +176,8 @@ def _history_error(where: Path | str, error: sqlite3.Error) -> HistoryError:
         return DamagedIndexError(f"{where}: the search index is damaged ({error}). Move the file away.")
     if code in _DAMAGED:
         return DamagedHistoryError(f"{where}: the history is damaged ({error}). Move the file away.")
-    return HistoryError(f"{where}: the history cannot be used ({error}). {_ADVICE.get(code, _OTHERWISE)}")
+    reason = _GONE if code == sqlite3.SQLITE_CONSTRAINT else f"the history cannot be used ({error})"
+    return HistoryError(f"{where}: {reason}. {_ADVICE.get(code, _OTHERWISE)}")
 
 
 def _is_writable(path: Path) -> bool:

@@ -8,9 +8,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
+from dlp_local.core.fields import problems
 from dlp_local.core.files import MAX_TEXT, decode, read_bytes
+from dlp_local.core.json_text import parse_json
 from dlp_local.core.serialize import reply_from_json
 from dlp_local.history.export import FORMAT
 from dlp_local.history.foreign_exports import chatgpt_conversation, open_webui_conversation
@@ -23,6 +27,10 @@ _Reader = Callable[[dict[str, Any]], Conversation]
 
 _WRONG = (LookupError, TypeError, AttributeError, ValueError, OverflowError, RecursionError, InputError)
 """What reading JSON of another shape may raise."""
+
+
+class _UnreadableError(ValueError):
+    """Says in plain words what is wrong with an export."""
 
 
 def read_conversations(path: Path) -> tuple[Conversation, ...]:
@@ -38,10 +46,7 @@ def read_conversations(path: Path) -> tuple[Conversation, ...]:
 
 def conversations_from_json(text: str, name: str = "the file") -> tuple[Conversation, ...]:
     """The conversations in the text of an export; raises `InputError` that calls it by `name`."""
-    try:
-        exported = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{name}: is no conversation exported by dlp-local ({error}). {WHAT_IS_READ}") from None
+    exported = parse_json(text, name, WHAT_IS_READ)
     if isinstance(exported, dict) and "format" in exported:
         return (_own_conversation(exported, name),)
     for kind, marks, read in _FOREIGN:
@@ -57,7 +62,8 @@ def _foreign_conversations(chats: list[Any], kind: str, read: _Reader, name: str
         try:
             conversation = read(chat)
         except _WRONG as error:
-            raise InputError(f"{name}: {kind}, but conversation {number} cannot be read ({error}).") from None
+            reason = f"conversation {number} cannot be read ({_reason(error)})"
+            raise InputError(f"{name}: {kind}, but {reason}. Export it again, or take that one out.") from None
         if conversation.turns:
             conversations.append(conversation)
     if not conversations:
@@ -71,8 +77,25 @@ def _own_conversation(exported: dict[str, Any], name: str) -> Conversation:
         if exported["format"] == FORMAT:
             return _conversation(exported)
     except _WRONG as error:
-        raise InputError(f"{name}: is no conversation exported by dlp-local ({error}). Export it again.") from None
+        reason = f"cannot be read as a conversation of dlp-local's ({_reason(error)})"
+        raise InputError(f"{name}: {reason}. Export it again, or name another file.") from None
     raise InputError(f"{name}: has format {exported['format']}, and {FORMAT} is read here. Update dlp-local.")
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong with an export, in plain words."""
+    match error:
+        case _UnreadableError() | InputError():
+            return str(error).rstrip(".")
+        case ValidationError():
+            return "; ".join(problems(error, ChatOptions))
+        case KeyError(args=[str() as key]):
+            return f"it has no {key[:40]!a}"
+        case UnicodeError():
+            return "a text has half a character in it"
+        case RecursionError():
+            return "it is nested too deeply"
+    return "what is in it is laid out in another way"
 
 
 def _conversation(exported: dict[str, Any]) -> Conversation:
@@ -80,10 +103,10 @@ def _conversation(exported: dict[str, Any]) -> Conversation:
     known: set[int | None] = {None}
     for turn in turns:
         if turn.parent not in known or turn.id in known:
-            raise ValueError(f"turn {turn.id} stands in no order")
+            raise _UnreadableError(f"turn {turn.id} stands before the one that it follows")
         known.add(turn.id)
     if exported["tip"] not in known:
-        raise ValueError("the tip is no turn")
+        raise _UnreadableError("the turn that it is to be shown up to is not there")
     info = ConversationInfo(
         id=0,
         title=str(exported["title"]),
@@ -98,18 +121,25 @@ def _conversation(exported: dict[str, Any]) -> Conversation:
 
 
 def _time(written: object) -> str:
-    """A time as it was written; raises `ValueError` or `OverflowError` for what is none."""
-    datetime.fromisoformat(str(written)).astimezone()
+    """A time as it was written; raises `_UnreadableError` for what is none."""
+    try:
+        datetime.fromisoformat(str(written)).astimezone()
+    except (ValueError, OverflowError):
+        raise _UnreadableError(f"{str(written)[:40]!a} is no time") from None
     return str(written)
 
 
 def _turn(exported: dict[str, Any]) -> StoredTurn:
     number, parent = exported["id"], exported["parent"]
     if type(number) is not int or not (parent is None or type(parent) is int):
-        raise ValueError("a turn's number is none")
+        raise _UnreadableError(f"{str(number)[:40]!a} after {str(parent)[:40]!a} is no number of a turn")
     text, answer = str(exported["text"]), str(exported["answer"])
-    done = reply_from_json(text, answer, exported["receipt"]) if exported["receipt"] else None
-    state = _STATES[exported["state"]]
+    try:
+        done = reply_from_json(text, answer, exported["receipt"]) if exported["receipt"] else None
+    except ValueError as problem:
+        raise _UnreadableError(f"the receipt of turn {number}: {problem}") from None
+    if (state := _STATES.get(str(exported["state"]))) is None:
+        raise _UnreadableError(f"turn {number} has the state {str(exported['state'])[:40]!a}, which is none")
     error, pack, created_at = (str(exported[key]) for key in ("error", "pack", "created_at"))
     return StoredTurn(number, parent, text, answer, state, error, done, pack, created_at)
 

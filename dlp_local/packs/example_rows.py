@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from dlp_local.core.errors import InputError
 from dlp_local.core.files import read_bytes, utf8
+from dlp_local.core.json_text import parse_json
 
 MAX_BYTES = 64 << 20
 
@@ -54,10 +54,7 @@ def _jsonl_text(line: str, place: str) -> str:
 
 
 def _value(line: str, place: str, key: str) -> str:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{place}: is not JSON ({error}). Write one object a line.") from None
+    row = parse_json(line, place, "Write one object a line.")
     value = row.get(key) if isinstance(row, dict) else None
     if not isinstance(value, str) or not value.strip():
         others = ', "adapter": "…"' if key == "adapter" else ""

@@ -88,6 +88,15 @@ def test_rows_are_answered_in_order_and_a_bad_row_does_not_end_the_rest(run, tmp
         refused(process, 1)
 
 
+def test_rows_with_the_mark_of_utf_16_are_answered(run, tmp_path):
+    rows = '{"text": "to ISO: 4 July 1999"}\r\n{"text": "to ISO: 1 May 2020"}\r\n'.encode("utf-16")
+    (tmp_path / "rows.jsonl").write_bytes(rows)
+    answers = [
+        json.loads(line)["answer"] for line in run("ask", "--jsonl", tmp_path / "rows.jsonl").stdout.splitlines()
+    ]
+    assert answers == ["1999-07-04", "2020-05-01"]
+
+
 def test_route_prints_a_table_with_bars(run):
     output = run("route", "tar: extract archive.tar.gz into /tmp").stdout.decode()
     assert "shell" in output

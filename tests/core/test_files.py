@@ -1,6 +1,7 @@
 """A file is either whole or not there."""
 
 import codecs
+import io
 import multiprocessing
 import os
 import signal
@@ -13,8 +14,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlp_local.core.errors import InputError
-from dlp_local.core.files import decode, inside_folder, temporary_folder, write_new, written_aside
+from dlp_local.core.errors import InputError, PackError
+from dlp_local.core.files import (
+    decode,
+    inside_folder,
+    read_bytes,
+    temporary_folder,
+    utf8_lines,
+    write_new,
+    written_aside,
+)
 
 WRITERS = 4
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\ufeff"))
@@ -204,3 +213,25 @@ def test_a_path_that_is_accepted_stays_inside_its_folder(value):
 def test_a_path_that_could_leave_its_folder_is_refused(value):
     with pytest.raises(ValueError, match="must be a file inside the folder"):
         inside_folder(value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16-le", "utf-16-be", "utf-32"])
+@given(texts.map(lambda text: text.replace("\0", "")))
+def test_the_lines_of_a_file_are_the_same_in_every_encoding_that_has_a_mark(encoding, text):
+    marks = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}
+    raw = marks.get(encoding, b"") + text.encode(encoding)
+    lines = [line.decode("utf-8-sig").rstrip("\n") for line in utf8_lines(io.BytesIO(raw), "rows")]
+    assert [line for line in lines if line] == [line for line in text.split("\n") if line]
+
+
+def test_what_is_no_text_after_such_a_mark_is_told():
+    with pytest.raises(InputError, match="rows: is no text, though it begins like utf-16-le"):
+        list(utf8_lines(io.BytesIO(codecs.BOM_UTF16_LE + b"a"), "rows"))
+
+
+def test_the_kind_of_error_for_a_file_that_cannot_be_read_is_the_callers(tmp_path):
+    with pytest.raises(PackError, match="cannot be read"):
+        read_bytes(tmp_path / "none", 10, "Name another file.", PackError)
+    (tmp_path / "long").write_bytes(b"x" * 11)
+    with pytest.raises(PackError, match="is larger than"):
+        read_bytes(tmp_path / "long", 10, "Name another file.", PackError)

@@ -201,8 +201,9 @@ def test_a_turn_of_a_conversation_that_was_erased_meanwhile_is_told(file):
     number = filled(file)
     with contextlib.closing(History(file)) as history:
         history.purge(number)
-        with pytest.raises(HistoryError, match="deleted elsewhere meanwhile"):
+        with pytest.raises(HistoryError, match="deleted elsewhere meanwhile") as error:
             history.add_turn(number, None, "too late")
+        assert "FOREIGN" not in str(error.value)
 
 
 def test_damage_within_the_file_is_told_as_damage(file):
@@ -273,6 +274,20 @@ def test_a_disk_that_takes_no_more_is_told_and_what_was_stored_before_stays(file
     told, texts = process.stdout.splitlines()
     assert "the disk is full" in told
     assert texts == "['kept', 'goes on']"
+
+
+def test_a_folder_in_the_place_of_the_file_is_told(file):
+    file.mkdir(parents=True)
+    with pytest.raises(HistoryError, match=r"history\.db: is a folder, where .*set DLP_LOCAL_DATA to another folder"):
+        History(file)
+
+
+def test_a_file_in_the_place_of_the_folder_is_told(tmp_path):
+    (tmp_path / "data").write_text("mine")
+    for path in (tmp_path / "data" / "history.db", tmp_path / "data" / "deeper" / "history.db"):
+        with pytest.raises(HistoryError, match=r"is no folder, or lies in none.*set DLP_LOCAL_DATA"):
+            History(path)
+    assert (tmp_path / "data").read_text() == "mine"
 
 
 needs_rights = pytest.mark.skipif(

@@ -136,7 +136,25 @@ def test_a_tree_that_is_ten_thousand_messages_deep_is_read():
 def test_what_cannot_be_read_is_told_in_plain_words(text, told):
     with pytest.raises(InputError, match=rf"talk\.json: .*{told}") as error:
         conversations_from_json(text, "talk.json")
-    assert "indices" not in str(error.value)
+    assert_plain(error.value)
+
+
+def assert_plain(error):
+    """What is told is none of Python's own words, and ends with what to do."""
+    words = (
+        "indices",
+        "object",
+        "attribute",
+        "Expecting",
+        "char ",
+        "Error",
+        "unpack",
+        "NoneType",
+        "isoformat",
+        "codec",
+    )
+    assert not [word for word in words if word in str(error)], error
+    assert str(error).endswith(".")
 
 
 def test_an_answer_from_elsewhere_has_no_receipt_in_an_export_and_is_not_called_missing():

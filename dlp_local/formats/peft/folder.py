@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dlp_local.core.errors import PackError
+from dlp_local.core.files import read_bytes
+from dlp_local.core.json_text import parse_json
 from dlp_local.formats.peft import mlx
 from dlp_local.formats.peft.config import MERGE, LoraConfig, read_peft_config
+from dlp_local.formats.peft.other_layouts import layout_of_folder
 
 CONFIG = "adapter_config.json"
 MAX_CONFIG = 4 << 20
@@ -73,17 +75,9 @@ def read_folder(folder: Path) -> LoraFolder:
 
 
 def _read_json(path: Path) -> Mapping[str, Any]:
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_CONFIG + 1)
-    except OSError as error:
-        raise PackError(f"{path}: cannot be read ({error.strerror}). Name the folder of an adapter.") from None
-    if len(raw) > MAX_CONFIG:
-        raise PackError(f"{path}: is larger than {MAX_CONFIG >> 20} MiB. Name the folder of an adapter.")
-    try:
-        content = json.loads(raw.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise PackError(f"{path}: does not describe a LoRA: it is no JSON ({error}). Get the file again.") from None
+    raw = read_bytes(path, MAX_CONFIG, "Name the folder of an adapter.", PackError)
+    text = raw.decode("utf-8-sig", "replace")
+    content = parse_json(text, f"{path}: does not describe a LoRA", "Get the file again.", PackError)
     if not isinstance(content, dict):
         raise PackError(f"{path}: does not describe a LoRA: it is no JSON object. Get the file again.")
     return content
@@ -116,6 +110,8 @@ def _other_folder(folder: Path) -> str:
         return "holds a LoRA for images (diffusers), not for a language model. Use an adapter made for this backbone."
     if OLD_MLX in names or mlx.WEIGHTS in names:
         return f"holds an adapter of MLX's without its {CONFIG}, which says its scale. Get the whole folder."
+    if layout := layout_of_folder(folder, CONFIG):
+        return layout
     if "config.json" in names:
         return f"holds a whole model, not an adapter: there is no {CONFIG}. Convert the model to GGUF for a pack."
     return ""

@@ -9,6 +9,7 @@ from dlp_local.core.errors import PackError
 from dlp_local.formats.gguf import EMBEDDINGS
 from dlp_local.formats.peft.config import LoraConfig
 from dlp_local.formats.peft.names import LoraTensor, backbones_own, module_of, parse_name, why_not_lora
+from dlp_local.formats.peft.other_layouts import other_layout
 from dlp_local.formats.peft.target import BackboneWeight, Target
 from dlp_local.formats.safetensors_file import Safetensors
 
@@ -70,6 +71,8 @@ def find_pairs(source: Safetensors, config: LoraConfig, target: Target) -> LoraP
         names = ", ".join(sorted(name or "one without a name" for name in adapters))
         raise PackError(f"{source.path}: holds several adapters: {names[:200]}. Save one of them by itself.")
     if not by_module:
+        if layout := other_layout(source.shapes.keys()):
+            raise PackError(f"{source.path}: is {layout}")
         raise PackError(f"{source.path}: holds no LoRA. Name the folder of an adapter.")
     pairs: dict[str, Pair] = {}
     for module, halves in by_module.items():

@@ -26,6 +26,8 @@ MAX_ALL_STEPS = 1_000_000_000
 MAX_COUNT = 32
 """A repeat of more times than this is taken as one without a bound."""
 
+_LEADING_FLAGS = re.compile(r"(?:\(\?[aimsux]+\))+")
+
 _REPEATS = (constants.MAX_REPEAT, constants.MIN_REPEAT, constants.POSSESSIVE_REPEAT)
 
 
@@ -53,33 +55,49 @@ class Patterns(Generic[Value]):
 
     def __init__(self, values: Mapping[str, Value]) -> None:
         self._steps = 0.0
-        self._compiled: list[tuple[re.Pattern[str], _Ways, Value]] = []
+        self._compiled: list[tuple[str, re.Pattern[str], _Ways, Value]] = []
         for pattern, value in values.items():
-            whole = rf"(.*\.)?({pattern})$"  # as peft.utils.other.get_pattern_key
+            flags, rest = _flags(pattern)
+            whole = rf"{flags}(.*\.)?({rest})$"  # as peft.utils.other.get_pattern_key
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # of what a later Python may read otherwise
                     ways = _sequence(parser.parse(whole))
-                    self._compiled.append((re.compile(whole), ways, value))
+                    self._compiled.append((pattern, re.compile(whole), ways, value))
             except (re.error, RecursionError, OverflowError) as error:
-                raise ValueError(f"the pattern {pattern[:64]!a} is no regular expression ({error})") from None
+                raise ValueError(f"the pattern {pattern[:64]!a} {_refusal(error)}") from None
             if ways.steps(1) > MAX_STEPS:
-                raise ValueError(_endless(whole))
+                raise ValueError(_endless(pattern))
 
     def value(self, module: str, default: Value) -> Value:
         """The value of the first pattern that matches a module's name, or its end after a dot."""
-        for pattern, ways, value in self._compiled:
+        for pattern, compiled, ways, value in self._compiled:
             steps = ways.steps(len(module))
             self._steps += steps
             if steps > MAX_STEPS or self._steps > MAX_ALL_STEPS:
-                raise ValueError(_endless(pattern.pattern))
-            if pattern.match(module):
+                raise ValueError(_endless(pattern))
+            if compiled.match(module):
                 return value
         return default
 
 
-def _endless(whole: str) -> str:
-    pattern = whole.removeprefix(r"(.*\.)?(").removesuffix(")$")
+def _flags(pattern: str) -> tuple[str, str]:
+    """Flags at the start of a pattern, and the rest of it.
+
+    They hold for all of it: PEFT puts the pattern into a group, and before Python 3.11 flags counted there, too.
+    """
+    flags = _LEADING_FLAGS.match(pattern)
+    return (flags[0], pattern[flags.end() :]) if flags else ("", pattern)
+
+
+def _refusal(error: Exception) -> str:
+    if isinstance(error, re.error) and "flags not at the start" in error.msg:
+        return "has flags in its middle, which Python takes at the start alone. Write them there"
+    reason = error.msg if isinstance(error, re.error) else "it is too long, or nested too deeply"
+    return f"is no regular expression ({reason})"
+
+
+def _endless(pattern: str) -> str:
     return f"to match the pattern {pattern[:64]!a} could take for ever. Name the modules one by one"
 
 

@@ -131,6 +131,19 @@ def test_a_pattern_matches_what_it_does_in_peft(tmp_path, pattern):
     assert [config.strength(name) == 3 for name in NAMES] == wanted
 
 
+@pytest.mark.parametrize("flags", ["(?i)", "(?i)(?s)", "(?ix)"])
+def test_flags_at_the_start_of_a_pattern_hold_for_all_of_it(tmp_path, flags):
+    """As in PEFT before Python 3.11, which takes none in the middle of an expression, where PEFT puts them."""
+    config = read_folder(write_folder(tmp_path / "peft", rank_pattern={f"{flags}Q_PROJ": 7})).config
+    assert config.rank("MODEL.layers.0.self_attn.q_proj") == 7
+    assert config.rank("model.layers.0.self_attn.v_proj") == 4
+
+
+def test_flags_in_the_middle_of_a_pattern_are_refused_in_plain_words(tmp_path):
+    with pytest.raises(PackError, match="has flags in its middle, which Python takes at the start alone"):
+        read_folder(write_folder(tmp_path / "peft", rank_pattern={"q_proj|(?i)V_PROJ": 7}))
+
+
 def test_the_first_pattern_that_matches_counts(tmp_path):
     config = read_folder(write_folder(tmp_path / "peft", rank_pattern={".*q_proj": 2, "q_proj": 3})).config
     assert config.rank("model.layers.0.self_attn.q_proj") == 2

@@ -192,3 +192,28 @@ def test_a_garbled_file_is_read_or_refused_and_nothing_else(tmp_path_factory, sp
     with contextlib.suppress(PackError):
         convert_lora(folder / "peft", write_backbone(folder / "b.gguf"), folder / "a.gguf")
         assert read_lora(folder / "a.gguf").pairs
+
+
+KOHYA = {
+    "images": ({"lora_unet_down_blocks_0_attn.lora_down.weight": (4, 8)}, "is a LoRA for an image model"),
+    "kohya": ({"model_layers_0_q_proj.lora_down.weight": (4, 8)}, r"kohya's layout \(lora_down, lora_up\)"),
+    "no configuration": ({A: (4, 8)}, "is a LoRA without its adapter_config.json"),
+}
+
+
+@pytest.mark.parametrize("kind", KOHYA)
+def test_a_folder_without_a_configuration_is_named_for_what_is_in_it(tmp_path, backbone, kind):
+    shapes, told = KOHYA[kind]
+    tensors = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    (tmp_path / "lora").mkdir()
+    (tmp_path / "lora" / "some.safetensors").write_bytes(safetensors(tensors))
+    with pytest.raises(PackError, match=f"some.safetensors .*{told}"):
+        convert_lora(tmp_path / "lora", backbone, tmp_path / "a.gguf")
+
+
+@pytest.mark.parametrize("kind", ["images", "kohya"])
+def test_tensors_in_another_layout_are_named_for_what_they_are_beside_a_configuration_too(tmp_path, backbone, kind):
+    shapes, told = KOHYA[kind]
+    weights = safetensors({name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
+    with pytest.raises(PackError, match=told):
+        convert_lora(write_folder(tmp_path / "peft", weights), backbone, tmp_path / "a.gguf")
