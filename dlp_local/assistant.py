@@ -20,6 +20,7 @@ from dlp_local.core.events import (
     RouteChosen,
 )
 from dlp_local.core.job import Cancellation, Job
+from dlp_local.core.option_defaults import NO_DEFAULTS, OptionDefault
 from dlp_local.core.settings import Sampling, Settings
 from dlp_local.core.text import check_message
 from dlp_local.core.values import UNCHANGED, AdapterChange, AdapterFile, AdapterInfo, Message, Mix, Route
@@ -31,9 +32,6 @@ from dlp_local.routing import MessageRouter
 
 MOST_EXAMPLES = 4
 """Messages to try that are taken from the adapters' examples."""
-
-MOSTLY = 0.5
-"""A mix with more of base than this answers as base does."""
 
 DEFAULTS = ChatOptions()
 """Everything as the settings have it."""
@@ -64,18 +62,21 @@ class Assistant:
         engine: Engine,
         open_router: OpenRouter,
         notices: tuple[str, ...] = (),
+        option_defaults: Mapping[str, OptionDefault] = NO_DEFAULTS,
     ) -> None:
         """Takes over the engine, also where this raises what `open_router` raises: `close` ends it.
 
-        `open_router` opens the router of a pack, now and after each change of the pack. `notices` are for the user.
+        `open_router` opens the router of a pack, now and after each change of the pack. `notices` and
+        `option_defaults` are for the user.
         """
         self.settings = settings
         self._pack = pack
         self._engine = engine
         self._open_router = open_router
         self.notices = notices
+        self.option_defaults = option_defaults
         self._lock = threading.Lock()
-        self._corrected: list[tuple[str, str]] = []
+        self._corrected: list[tuple[str, str | None]] = []
         try:
             self._router = open_router(pack)
             self.context_size = engine.context_size
@@ -139,10 +140,10 @@ class Assistant:
             routing = routing.model_copy(update={"split": split})
         return self._router.route(text, routing, previous.carried if previous else None, without)
 
-    def correct(self, text: str, right: str) -> None:
+    def correct(self, text: str, right: str | None) -> None:
         """From now on a message, and what is almost the same, belongs to `right`; may be called from any thread.
 
-        The next start knows of it where it is stored in the history, too.
+        None takes back what was said of it. The next start knows of it where it is stored in the history, too.
         """
         with self._lock:
             self._corrected.append((text, right))
@@ -202,7 +203,7 @@ class Assistant:
     def _sampling(self, options: ChatOptions, mix: Mix) -> Sampling:
         """What is set, by the defaults of base where base has most of the mix, with a seed drawn where none is set."""
         sampling = options.sampling(self.settings.sampling)
-        return seeded(sampling.for_base() if mix.base > MOSTLY else sampling)
+        return seeded(sampling.for_base() if mix.is_mostly_base else sampling)
 
     def warm(self, history: Sequence[Message], *, options: ChatOptions = DEFAULTS) -> Job[PromptProgress]:
         """Prepares for the next message in idle time."""

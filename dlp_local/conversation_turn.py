@@ -17,13 +17,12 @@ from dlp_local.core.events import AnswerWasReasoning, Event, ReplyDone, TextDelt
 from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.text import check_message
 from dlp_local.core.values import Message, Mix, Route
-from dlp_local.history.model import StoredTurn
+from dlp_local.history.model import BROKEN_OFF, StoredTurn
 from dlp_local.history.open_conversation import OpenConversation
 
 STORE_EVERY = 0.25
 """Seconds between two storings of a growing answer."""
 
-BROKEN_OFF = "The engine stopped in the middle of this answer. Send the message again."
 GIVEN_UP = "This answer was given up before its end."
 
 

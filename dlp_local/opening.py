@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from dlp_local.assistant import Assistant
 from dlp_local.core.errors import HistoryError
+from dlp_local.core.option_defaults import OptionDefault, option_defaults
 from dlp_local.core.paths import embeddings_file, history_file
 from dlp_local.core.settings import Settings, load_settings
 from dlp_local.core.values import Correction
@@ -29,10 +30,10 @@ def open_assistant(settings: Settings | None = None, folder: Path | None = None)
     """Opens the pack in a folder (none: the one that the settings name); raises `PackError` and `EngineError`."""
     settings = settings or load_settings()
     pack = open_pack(folder or pack_folder(settings.pack))
-    settings = settings_for(pack, settings)
+    defaults, settings = defaults_for(pack, settings), settings_for(pack, settings)
     engine = EngineProcess(pack.backbone_path, pack.adapter_files(), settings.engine)
     notices = opening_notices(pack, settings)
-    return Assistant(pack, settings, engine, partial(open_router, settings=settings), notices)
+    return Assistant(pack, settings, engine, partial(open_router, settings=settings), notices, defaults)
 
 
 def settings_for(pack: Pack, settings: Settings) -> Settings:
@@ -45,6 +46,13 @@ def settings_for(pack: Pack, settings: Settings) -> Settings:
             "sampling": _under(settings.sampling, sampling.model_dump(exclude_unset=True) | {"stop": backbone.stop}),
         }
     )
+
+
+def defaults_for(pack: Pack, settings: Settings) -> Mapping[str, OptionDefault]:
+    """What holds for the options that a conversation leaves alone; `settings` are the user's."""
+    both = settings_for(pack, settings)
+    from_pack = both.sampling.model_fields_set - settings.sampling.model_fields_set
+    return option_defaults(both, from_pack)
 
 
 def _under(group: Group, values: Mapping[str, Any]) -> Group:

@@ -4,12 +4,13 @@ import threading
 
 import pytest
 
-from dlp_local.conversation_turn import BROKEN_OFF, GIVEN_UP, answer_turn, fail_turn, store_message
+from dlp_local.conversation_turn import GIVEN_UP, answer_turn, fail_turn, store_message
 from dlp_local.core.errors import EngineError, InputError
 from dlp_local.core.events import AnswerWasReasoning, ReplyDone, TextDelta
 from dlp_local.core.job import Job
 from dlp_local.core.values import Message, Mix
 from dlp_local.history import History
+from dlp_local.history.model import BROKEN_OFF
 from dlp_local.history.open_conversation import OpenConversation
 from tests.support.fakes import Answer, FakeAssistant, Gate
 

@@ -2,20 +2,18 @@
 
 import json
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import typer
 
-from dlp_local.cli.main import app
 from dlp_local.core.errors import PackError
 from dlp_local.formats.gguf import read_header
 from dlp_local.packs.adapters import add_adapter, inspect
 from dlp_local.packs.create import start_pack
 from dlp_local.packs.manifest import parse_manifest, read_manifest
+from tests.support.documented_commands import check_command, every_command_of
 
 DOCS = Path(__file__).parent.parent / "docs"
 GUIDE = (DOCS / "guide.md").read_text("utf-8")
@@ -25,18 +23,9 @@ def blocks(kind):
     return re.findall(rf"```{kind}\n(.*?)```", GUIDE, re.DOTALL)
 
 
-COMMANDS = sorted({line for block in blocks("sh") for line in block.splitlines() if line.startswith("dlp-local ")})
-
-
-@pytest.mark.parametrize("line", COMMANDS)
+@every_command_of(DOCS / "guide.md")
 def test_every_command_of_the_guide_exists_with_its_options(line):
-    command, words = typer.main.get_command(app), shlex.split(line)[1:]
-    context = command.make_context("dlp-local", words[:1], resilient_parsing=True)
-    while hasattr(command, "get_command"):
-        name = words.pop(0)
-        command = command.get_command(context, name)
-        assert command, f"there is no {name}"
-    command.make_context("dlp-local", words)
+    check_command(line)
 
 
 def test_the_manifest_of_the_guide_is_one_but_for_its_hashes():

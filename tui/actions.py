@@ -8,7 +8,7 @@ from typing import Literal
 from dlp_local.core.values import Mix
 
 BARE = Mix()
-RoutingActionKind = Literal["pin", "unpin", "veto", "retry", "compare", "correct"]
+RoutingActionKind = Literal["pin", "unpin", "veto", "retry", "compare", "correct", "uncorrect"]
 AdapterActionKind = Literal["add", "enable", "disable", "remove"]
 
 
@@ -32,7 +32,8 @@ class AdapterAction:
 
 @dataclass(frozen=True, slots=True)
 class ChosenConversation:
-    """The conversation to open, and the turn to go to there, if one was searched for."""
+    """The conversation to open, and the turn to go to there, if one was searched for, by these words."""
 
     number: int
     turn: int | None = None
+    words: str = ""

@@ -13,7 +13,6 @@ from dlp_local.core.text import size_text
 from dlp_local.core.user_message import Attachment, UserMessage
 
 _MENTION = re.compile(r'(?<!\S)@(?:"([^"]+)"|(\S+))')
-_ATTACHED = re.compile(r"\n\n([^\n]+):\n(`{3,})\n(.*?)\n\2(?=\n\n|\Z)", re.DOTALL)
 _SUFFIXES = mimetypes.MimeTypes(filenames=())
 """What Python itself knows, not the machine: the same everywhere."""
 
@@ -82,15 +81,3 @@ def _contents(path: Path, room: int | None) -> str:
         raise InputError(f"{path}: is not there. Correct the path, or leave out the @.") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}). Check its rights.") from None
-
-
-def split_attachments(text: str) -> tuple[str, tuple[Attachment, ...]]:
-    """A message that `attach` made: what was written, and the files that went along; `attach` undone."""
-    request, attachments, end = text, [], len(text)
-    matches = list(_ATTACHED.finditer(text))
-    for match in reversed(matches):
-        if match.end() != end:
-            break
-        attachments.append(Attachment(match[3], match[1]))
-        request, end = text[: match.start()], match.start()
-    return request, tuple(reversed(attachments))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dlp_local.core.errors import HistoryError
+from dlp_local.core.user_message import UserMessage
 from dlp_local.history import History
-from tui.attachments import split_attachments
 
 MOST = 1000
 """Messages that one can go back."""
@@ -59,7 +59,7 @@ class PromptHistory:
         try:
             for info in sorted(self._history.conversations(), key=lambda info: info.changed_at, reverse=True):
                 for turn in reversed(self._history.conversation(info.id).path()):
-                    text = split_attachments(turn.text)[0]
+                    text = UserMessage.parse(turn.text, files_only=True).request
                     if text not in sent:
                         yield text
                         left -= 1

@@ -6,11 +6,13 @@ new value.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from dlp_local.core.chat_options import ChatOptions
-from dlp_local.core.events import ReplyDone
+from dlp_local.core.events import PromptProgress, ReplyDone
+from dlp_local.core.option_defaults import OptionDefault
 from dlp_local.core.values import AdapterInfo, FinishReason, Route
 from dlp_local.history.model import StoredTurn
 
@@ -86,8 +88,14 @@ class Status:
     activity: str = ""
     """What is being done to the pack: `adding sql`."""
 
+    reading: PromptProgress | None = None
+    """How far the open conversation's history is computed, while it is."""
+
     context_used: int = 0
     context_size: int = 0
+    option_defaults: Mapping[str, OptionDefault] = field(default_factory=dict)
+    """What holds for the options that a conversation leaves alone, by name."""
+
     options: ChatOptions = NO_OPTIONS
     """What the open conversation sets for itself."""
 
@@ -98,6 +106,37 @@ class Status:
     exit_code: int = 0
     notice: str = ""
     """What the user must know: that the conversation is not saved, say."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRouting:
+    """How a turn was routed, and what the user said of it."""
+
+    turn: Turn
+    router: Mapping[str, float]
+    """The router's probabilities where the mix was given by hand; none where there is no router yet."""
+
+    corrections: Mapping[str, str]
+    """The adapter, or `base`, to which the user said that a text belongs."""
+
+    adapters: tuple[str, ...]
+    """Those that messages may go to."""
+
+    options: ChatOptions
+    """What the conversation sets for itself."""
+
+    def probabilities(self, route: Route) -> Mapping[str, float]:
+        """The router's of the message or a part of it, also where the mix was given by hand."""
+        return route.probabilities or self.router
+
+    def right(self, route: Route | None) -> str:
+        """The adapter to which the user said that the message or a part of it belongs; empty where none was said."""
+        return self.corrections.get(route.text if route else self.turn.text, "")
+
+    def marks(self, adapter: str, route: Route | None) -> list[str]:
+        """What the user said of an adapter, in a word each."""
+        said = {"vetoed": adapter in self.options.vetoed, "corrected": adapter == self.right(route)}
+        return [mark for mark, is_said in said.items() if is_said]
 
 
 @dataclass(frozen=True, slots=True)

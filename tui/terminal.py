@@ -13,16 +13,31 @@ from textual.app import App
 from textual.message import Message
 
 _MODIFY_OTHER_KEYS = re.compile(r"\x1b\[27;(\d+);(\d+)~")
-_ALT_ENTER = "\x1b\r"
+_WITH_EVENT = re.compile(r"\x1b\[(\d+)[\d:]*;(\d+)(?::(\d))?([u~A-DFHPQS])")
+_SHIFTED = re.compile(r"\x1b\[(\d+);2u")
+_ALT_ENTER, _RELEASE = "\x1b\r", "3"
+_LETTERS_FROM, _FUNCTION_KEYS = 0x20, range(0xE000, 0xF900)
+"""The first character that is one, and the private ones that the Kitty protocol names keys by."""
 
 
 class KeyParser(_xterm_parser.XTermParser):
-    """Also reads keys as xterm's modifyOtherKeys sends them (`ESC [27;2;13~` is Shift+Enter), and Alt+Enter."""
+    """Also reads keys as xterm's modifyOtherKeys sends them (`ESC [27;2;13~` is Shift+Enter), and Alt+Enter.
+
+    Of the Kitty protocol, what textual does not read: presses that say so, releases, and letters struck with Shift.
+    """
 
     def feed(self, data: str) -> Iterable[Message]:
-        """The events of what a terminal sent; both spellings become that of the Kitty protocol, which textual reads."""
+        """The events of what a terminal sent; each spelling becomes that of the Kitty protocol, which textual reads."""
         spelled = _MODIFY_OTHER_KEYS.sub(lambda key: f"\x1b[{key[2]};{key[1]}u", data).replace(_ALT_ENTER, "\x1b[13;3u")
-        return super().feed(spelled)
+        spelled = _WITH_EVENT.sub(lambda k: "" if k[3] == _RELEASE else f"\x1b[{k[1]};{k[2]}{k[4]}", spelled)
+        return super().feed(_SHIFTED.sub(_letter, spelled))
+
+
+def _letter(key: re.Match[str]) -> str:
+    """What Shift and a key write; the key as it is spelled where they write nothing."""
+    code = int(key[1])
+    is_letter = code >= _LETTERS_FROM and code not in _FUNCTION_KEYS and code <= sys.maxunicode and code != 127
+    return chr(code).upper() if is_letter else key[0]
 
 
 def read_more_keys() -> None:

@@ -37,16 +37,18 @@ class UserMessage:
         return "\n\n".join(part for part in (self.request, *map(str, self.attachments)) if part)
 
     @classmethod
-    def parse(cls, text: str) -> UserMessage:
-        """The request and the fenced blocks at the end of a message, whoever wrote it so."""
+    def parse(cls, text: str, *, files_only: bool = False) -> UserMessage:
+        """The request and the fenced blocks at the end of a message, whoever wrote it so.
+
+        `files_only` takes those alone that have a name and are written as here; any other is part of the request.
+        """
         lines, attachments = text.rstrip().split("\n"), list[Attachment]()
         while (start := _block_start(lines)) is not None:
-            content = "\n".join(lines[start + 1 : -1])
-            lines = lines[:start]
-            name = ""
-            if len(lines) > 1 and lines[-1].endswith(":") and not lines[-2].strip():
-                name = lines.pop()[:-1]
-            attachments.insert(0, Attachment(content, name))
+            name = _block_name(lines[:start])
+            if files_only and not (name and lines[start] == lines[-1]):
+                break
+            attachments.insert(0, Attachment("\n".join(lines[start + 1 : -1]), name))
+            lines = lines[: start - bool(name)]
             while lines and not lines[-1].strip():
                 lines.pop()
         return cls("\n".join(lines), tuple(attachments)) if attachments else cls(text)
@@ -70,6 +72,11 @@ def _block_start(lines: list[str]) -> int | None:
         return None
     opening = re.compile(f"{lines[-1]}[^`]*")
     return next((index for index in range(len(lines) - 2, -1, -1) if opening.fullmatch(lines[index])), None)
+
+
+def _block_name(before: list[str]) -> str:
+    """The name of a block, from the lines before it; empty where it has none."""
+    return before[-1][:-1] if len(before) > 1 and before[-1].endswith(":") and not before[-2].strip() else ""
 
 
 def _file_name(mention: re.Match[str]) -> str:

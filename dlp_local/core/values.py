@@ -116,6 +116,11 @@ class Mix:
         """The weight that no adapter gets."""
         return 1.0 - sum(weight for _, weight in self.weights)
 
+    @property
+    def is_mostly_base(self) -> bool:
+        """Whether the backbone has more of it than all adapters, and answers as it does alone."""
+        return self.base > 0.5
+
     def as_dict(self) -> dict[str, float]:
         """Every weight by name, `base` included where it has any; they sum to 1."""
         return dict(self.weights) | ({BASE: self.base} if self.base > 0 else {})

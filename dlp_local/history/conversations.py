@@ -10,10 +10,8 @@ from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import HistoryError
 from dlp_local.core.events import ReplyDone
 from dlp_local.history.database import Database, rebuilding_index
-from dlp_local.history.model import Conversation, ConversationInfo, StoredTurn, newest_leaf, title_of
+from dlp_local.history.model import BROKEN_OFF, Conversation, ConversationInfo, StoredTurn, newest_leaf, title_of
 from dlp_local.history.stored import now, options_from_stored, receipt_to_store, reply_from_stored, time_from_stored
-
-BROKEN_OFF = "The program ended in the middle of this answer."
 
 _INFO = """SELECT c.id, c.title, c.pinned, (SELECT count(*) FROM turns t WHERE t.conversation = c.id), c.created_at,
            c.changed_at, c.tip, c.options FROM conversations c"""

@@ -18,6 +18,9 @@ from dlp_local.core.values import Message
 TurnState = Literal["sent", "done", "failed"]
 TITLE_LENGTH = 60
 
+BROKEN_OFF = "This answer ended in the middle. Go on with it, or send the message again."
+"""What is said of an answer whose program or engine ended before it."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredTurn:

@@ -28,13 +28,17 @@ _WITHOUT_SPACES = (
 """The first and the last character of each block."""
 
 
+def stands_alone(character: str) -> bool:
+    """Whether it is of a script that puts no spaces between words, so that it is looked up by itself."""
+    return any(first <= ord(character) <= last for first, last in _WITHOUT_SPACES)
+
+
 class _SetApart(dict[int, str | None]):
     """Code point → what stands for it in an indexed text; filled as characters are met."""
 
     def __missing__(self, code: int) -> str | None:
         character = chr(code)
-        apart = any(first <= code <= last for first, last in _WITHOUT_SPACES)
-        self[code] = f"{APART}{character}{APART}" if apart else character
+        self[code] = f"{APART}{character}{APART}" if stands_alone(character) else character
         return self[code]
 
 

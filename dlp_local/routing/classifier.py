@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -48,10 +48,14 @@ class Classifier:
 
     def corrected(self, text: str, embedding: Floats, label: str) -> Classifier:
         """With one more correction: a text, its embedding (dims,) and its right label."""
-        corrections = self.corrections.add(text, embedding, label)
-        if label not in self.examples:
-            return replace(self, corrections=corrections)
-        return Classifier.of(self.router, self.examples, corrections, len(embedding))
+        return self._with(self.corrections.add(text, embedding, label))
+
+    def uncorrected(self, text: str) -> Classifier:
+        """With nothing said of a text."""
+        return self._with(self.corrections.without(text))
+
+    def _with(self, corrections: Corrections) -> Classifier:
+        return Classifier.of(self.router, self.examples, corrections, self.corrections.embeddings.shape[1])
 
     @property
     def trained(self) -> tuple[str, ...]:

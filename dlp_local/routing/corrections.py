@@ -26,11 +26,18 @@ class Corrections:
 
     def add(self, text: str, embedding: Floats, label: str) -> Corrections:
         """With one more; what was said of the same text before is forgotten."""
+        others = self.without(text)
+        return Corrections(
+            (*others.texts, text),
+            np.concatenate([others.embeddings, embedding.reshape(1, -1)]),
+            (*others.labels, label),
+        )
+
+    def without(self, text: str) -> Corrections:
+        """With nothing said of a text."""
         keep = [index for index, known in enumerate(self.texts) if known != text]
         return Corrections(
-            (*(self.texts[index] for index in keep), text),
-            np.concatenate([self.embeddings[keep], embedding.reshape(1, -1)]),
-            (*(self.labels[index] for index in keep), label),
+            tuple(self.texts[index] for index in keep), self.embeddings[keep], tuple(self.labels[i] for i in keep)
         )
 
     def of(self, label: str) -> Floats:

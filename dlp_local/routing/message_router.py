@@ -136,8 +136,15 @@ class MessageRouter:
             for index, (adapter, text) in ((index, labelled[index]) for index in nearest)
         )
 
-    def correct(self, text: str, right: str) -> None:
-        """From now on a message, and what is almost the same, belongs to another adapter, or to `base`."""
+    def correct(self, text: str, right: str | None) -> None:
+        """From now on a message, and what is almost the same, belongs to another adapter, or to `base`.
+
+        None takes back what was said of it.
+        """
+        if right is None:
+            with self._correcting:
+                self._classifier = self._classifier.uncorrected(text)
+            return
         (embedding,) = self._embed_cached([text])
         with self._correcting:
             self._classifier = self._classifier.corrected(text, embedding, right)

@@ -13,7 +13,7 @@ import pytest
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.values import Correction, Mix
 from dlp_local.history import open_history
-from dlp_local.history.conversations import BROKEN_OFF
+from dlp_local.history.model import BROKEN_OFF
 
 COMMAND = [sys.executable, "-m", "dlp_local"]
 

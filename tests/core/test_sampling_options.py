@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from dlp_local.cli.main import app
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.settings import BASE_DEFAULTS, Sampling
-from tui.screens.options import FIELDS, parse, shown
+from tui.option_lines import FIELDS, parse, written
 
 VALUES = {
     "temperature": 0.25, "top_k": 3, "top_p": 0.5, "min_p": 0.125, "repeat_penalty": 1.5, "repeat_last": -1,
@@ -49,7 +49,7 @@ def test_every_field_goes_over_the_settings():
 
 def test_every_field_survives_the_form():
     options = ChatOptions(**VALUES, system="Be brief.", scope="context", pinned={"sql": 0.5}, vetoed=("shell",))
-    assert parse({name: shown(options, name) for name in FIELDS}) == options
+    assert parse({name: written(options, name) for name in FIELDS}) == options
 
 
 def test_base_has_defaults_of_its_own_for_what_nobody_set():
@@ -79,7 +79,7 @@ class Sampling(settings.Sampling):
 
 settings.Sampling = Sampling
 from dlp_local.cli.main import main
-from tui.screens.options import FIELDS
+from tui.option_lines import FIELDS
 assert {"mirostat", "presence", "greedy"} <= FIELDS.keys()
 sys.argv = ["dlp-local", *sys.argv[1:]]
 main()

@@ -27,6 +27,13 @@ def test_any_text_is_a_message_and_what_it_routes_is_in_it(text):
     assert message.routed.strip() or not text.strip() or message.attachments
 
 
+@pytest.mark.parametrize("block", ["```python\nprint(1)\n```", "\n\nmain.py:\n```python\nprint(1)\n```"])
+def test_a_block_that_a_person_wrote_is_no_file_that_went_along(block):
+    file = Attachment("its text", "notes.txt")
+    message = UserMessage(f"explain\n{block}", (file,))
+    assert UserMessage.parse(str(message), files_only=True) == message
+
+
 @pytest.mark.parametrize(
     ("message", "routed"),
     [

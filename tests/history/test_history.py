@@ -17,8 +17,7 @@ from dlp_local.core.errors import HistoryError
 from dlp_local.core.events import ReplyDone, Timings
 from dlp_local.core.values import Correction, Mix, Route
 from dlp_local.history import History, open_history
-from dlp_local.history.conversations import BROKEN_OFF
-from dlp_local.history.model import alternatives, messages, newest_leaf, path, title_of
+from dlp_local.history.model import BROKEN_OFF, alternatives, messages, newest_leaf, path, title_of
 from dlp_local.history.schema import MIGRATIONS, VERSION
 
 

@@ -12,7 +12,7 @@ from dlp_local.core.errors import InputError, PackError
 from dlp_local.core.settings import load_settings
 from dlp_local.core.values import AdapterChange
 from dlp_local.engine.local.process.client import EngineProcess
-from dlp_local.opening import open_router, settings_for
+from dlp_local.opening import defaults_for, open_router, settings_for
 from dlp_local.packs import open_pack
 from dlp_local.packs.adapters import set_adapter
 from dlp_local.packs.create import start_pack
@@ -156,6 +156,9 @@ def test_the_sampling_of_a_pack_holds_unless_the_user_set_some(mine, monkeypatch
     sampling = settings_for(open_pack(mine), load_settings()).sampling
     assert (sampling.temperature, sampling.min_p, sampling.max_tokens) == (0, 0.0, 3)
     assert sampling.top_k == load_settings().sampling.top_k
+    defaults = defaults_for(open_pack(mine), load_settings())
+    sources = {name: defaults[name].source for name in ("temperature", "min_p", "top_k")}
+    assert sources == {"temperature": "settings", "min_p": "pack", "top_k": "default"}
     with open_assistant(load_settings(), mine) as assistant:
         assert answer(assistant, "to ISO: 4 July 1999", mix=Mix.of({"dates": 1.0})) != "1999-07-04"
 

@@ -72,6 +72,18 @@ def test_a_correction_counts_at_once_for_what_is_almost_the_same_and_at_the_next
     assert top(open_pack_router(bundled), text) == right
 
 
+def test_a_correction_that_is_taken_back_counts_no_more(mine, bundled):
+    text, options = "what is on the menu of files", Settings().routing
+    add_adapter(mine, bundled / "sql.gguf", "french")
+    router = open_pack_router(mine)
+    before = router.route(text, options).probabilities
+    for right in ("shell", "french"):
+        router.correct(text, right)
+        assert top(router, text) == right
+        router.correct(text, None)
+        assert router.route(text, options).probabilities == before
+
+
 def test_corrections_of_several_threads_at_once_lose_none(bundled):
     router = open_pack_router(bundled)
     texts = [f"{word} {number}" for word in ("marmalade", "zeppelin", "glacier", "tuba") for number in range(3)]

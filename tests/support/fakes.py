@@ -14,6 +14,7 @@ from dlp_local.core.events import (
     AnswerWasReasoning,
     Event,
     HistoryTrimmed,
+    PromptProgress,
     ReasoningDelta,
     ReplyDone,
     RouteChosen,
@@ -21,6 +22,8 @@ from dlp_local.core.events import (
     Timings,
 )
 from dlp_local.core.job import Cancellation, Job
+from dlp_local.core.option_defaults import option_defaults
+from dlp_local.core.settings import Sampling, Settings
 from dlp_local.core.values import UNCHANGED, AdapterChange, AdapterInfo, FinishReason, Message, Mix, Route
 
 PATIENCE = 60.0
@@ -71,6 +74,8 @@ class Answer:
     """The reasoning comes as text, and is told to be none of the answer after it."""
     parts: Sequence[tuple[str, str, str]] = ()
     """Text, adapter and answer of each part; the answers are the pieces then."""
+    by_hand: bool = False
+    """Whether the mix is not the router's."""
 
 
 def _parts(answer: Answer, context_size: int) -> tuple[ReplyDone, ...]:
@@ -110,13 +115,19 @@ class FakeAssistant:
         self.change_gate: Gate | None = None
         self.change_error: Exception | None = None
         self.context_size = 1024
+        self.option_defaults = option_defaults(
+            Settings(sampling=Sampling(top_k=20, stop=("###",)), system="Be brief."), ["stop"]
+        )
         self.script = list(script)
         self.calls: list[Call] = []
-        self.corrected: list[tuple[str, str]] = []
+        self.corrected: list[tuple[str, str | None]] = []
         self.warmed: list[tuple[Message, ...]] = []
+        self.reading: tuple[PromptProgress, ...] = ()
+        """How far it is, each time that it warms; then it comes to its gate."""
+
         self.threads: set[int] = set()
         self.closed = False
-        self._warm_gate = warm_gate
+        self.warm_gate = warm_gate
 
     def reply(
         self,
@@ -140,7 +151,8 @@ class FakeAssistant:
         text, answer = call.text, self.script.pop(0) if self.script else Answer()
         parts = _parts(answer, self.context_size)
         routes = tuple(part.route for part in parts)
-        route = Route(text, dict(answer.mix.as_dict()), answer.mix, 1.6, 0.2, routes)
+        probabilities = {} if answer.by_hand else answer.mix.as_dict()
+        route = Route(text, probabilities, answer.mix, 1.6, 0.2, routes)
         yield RouteChosen(route)
         if answer.trimmed:
             yield HistoryTrimmed(answer.trimmed)
@@ -200,20 +212,24 @@ class FakeAssistant:
         self.pack_adapters = tuple(adapters)
         self.adapters = tuple(adapter.name for adapter in adapters if adapter.enabled)
 
-    def correct(self, text: str, right: str) -> None:
+    def route(self, text: str, *, previous: Route | None = None) -> Route:
+        mix = Answer().mix
+        return Route(text, mix.as_dict(), mix, embed_ms=1.6, route_ms=0.2)
+
+    def correct(self, text: str, right: str | None) -> None:
         self.corrected.append((text, right))
 
-    def warm(self, history: Sequence[Message], **_: object) -> Job[None]:
+    def warm(self, history: Sequence[Message], **_: object) -> Job[PromptProgress]:
         return Job(partial(self._warm, tuple(history)))
 
-    def _warm(self, history: tuple[Message, ...], cancellation: Cancellation) -> Generator[None, None, None]:
+    def _warm(self, history: tuple[Message, ...], cancellation: Cancellation) -> Generator[PromptProgress, None, None]:
         self.threads.add(threading.get_ident())
         self.warmed.append(history)
-        if gate := self._warm_gate:
-            self._warm_gate = None
+        yield from self.reading
+        if gate := self.warm_gate:
+            self.warm_gate = None
             with cancellation.forwarded(gate.break_off):
                 gate.wait()
-        yield
 
     def close(self) -> None:
         self.closed = True

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.user_message import Attachment, UserMessage
 from dlp_local.core.values import Message, Mix
 from dlp_local.history import History
 from tests.support.fakes import Answer, FakeAssistant, Gate
@@ -335,11 +336,56 @@ async def test_a_search_opens_at_the_turn_it_found_on_whatever_branch_and_marks_
         await w.sees("a needle", "on another branch", "message 01", READY)
 
 
+def marked_words(w):
+    """What is drawn bold, with its colors the other way round."""
+    strips = w.app.screen._compositor.render_strips()
+    return [s.text for strip in strips for s in strip if s.style and s.style.reverse and s.style.bold]
+
+
+async def test_the_words_of_a_search_are_marked_where_they_stand_until_esc():
+    history = History(None)
+    number = history.start()
+    turn = history.add_turn(number, None, "where is the needle")
+    lines = "\n".join(f"- line {i}" for i in range(60))
+    history.finish(turn.id, f"# Hay\n\n{lines}\n\nThe **needle** is `here`.\n\n```\nneedles = 1\n```", None)
+    last = history.add_turn(number, turn.id, "thanks")
+    history.finish(last.id, "you are welcome", None)
+    async with window(FakeAssistant(), history=history, size=(80, 24)) as w:
+        await w.say("/search needle")
+        await w.sees("1 found")
+        await w.press("enter")
+        await w.sees("where is the needle", READY)
+        await w.until(lambda: marked_words(w) == ["needle"])
+        await w.say("/search here needle")
+        await w.sees("1 found")
+        await w.press("enter")
+        await w.until(lambda: "needle" in marked_words(w))
+        await w.press("escape")
+        await w.until(lambda: not marked_words(w))
+
+
+async def test_a_search_opens_at_the_line_of_its_hit_in_a_long_answer_and_in_an_attached_file():
+    history = History(None)
+    number = history.start()
+    message = str(UserMessage("look", (Attachment("a pin", "notes.txt"),)))
+    turn = history.add_turn(number, None, message)
+    history.finish(turn.id, "\n\n".join([*(f"line {i}" for i in range(60)), "a needle", *["more"] * 40]), None)
+    async with window(FakeAssistant(), history=history, size=(80, 24)) as w:
+        await w.say("/search needle")
+        await w.sees("1 found")
+        await w.press("enter")
+        await w.until(lambda: marked_words(w) == ["needle"])
+        await w.say("/search pin")
+        await w.sees("1 found")
+        await w.press("enter")
+        await w.until(lambda: marked_words(w) == ["pin"])
+
+
 async def test_an_answer_that_broke_off_goes_on():
     fake = FakeAssistant(Answer(["the first part"], finish_reason="error"), Answer([" and the rest"]))
     async with window(fake) as w:
         await w.say("long one")
-        await w.sees("Send the message again", READY)
+        await w.sees("ended in the middle", READY)
         await w.press("f5")
         await w.sees("the first part and the rest", READY)
         assert fake.calls[1].answer_prefix == "the first part"

@@ -7,8 +7,10 @@ from functools import partial
 import pytest
 
 from dlp_local.core.errors import EngineError, InputError
+from dlp_local.core.events import PromptProgress
 from dlp_local.core.values import Message, Mix
 from dlp_local.history import History
+from dlp_local.history.model import BROKEN_OFF
 from tests.support.fakes import Answer, FakeAssistant, Gate, loading
 from tests.tui.window import READY, window
 from tui.screens.chat import ChatScreen
@@ -68,6 +70,33 @@ async def test_a_new_message_interrupts_settling():
         await w.sees(READY)
         await w.say("second")
         await w.sees("two")
+
+
+async def test_the_history_of_a_conversation_that_is_opened_is_read_at_once_and_a_message_does_not_wait_for_it():
+    history, at_start, gate = History(None), Gate(), Gate()
+    fake = FakeAssistant(warm_gate=at_start)
+    turn = history.add_turn(history.start(), None, "long ago")
+    history.finish(turn.id, "once", None)
+    async with window(fake, history=history) as w:
+        await w.until(at_start.reached.is_set)
+        fake.reading, fake.warm_gate = (PromptProgress(1229, 4096), PromptProgress(2048, 4096)), gate
+        at_start.open()
+        await w.say("/open 1")
+        await w.sees("long ago", "reading 2.0k of 4.0k")
+        assert fake.warmed[-1] == (Message("user", "long ago"), Message("assistant", "once"))
+        fake.reading = ()
+        await w.say_and_wait("and now", "a fine answer")
+        assert "reading" not in w.text()
+
+
+async def test_what_is_read_in_a_moment_is_not_told():
+    gate = Gate()
+    fake = FakeAssistant(warm_gate=gate)
+    fake.reading = (PromptProgress(2048, 2100),)
+    async with window(fake) as w:
+        await w.until(gate.reached.is_set)
+        await w.sees(READY)
+        assert w.session.status.reading is None
 
 
 async def test_esc_stops_the_answer_and_keeps_the_part():
@@ -194,7 +223,7 @@ async def test_an_answer_that_the_engine_broke_off_is_no_history():
     fake = FakeAssistant(Answer(["half"], finish_reason="error"), Answer(["fine"]))
     async with window(fake) as w:
         await w.say("first")
-        await w.sees("half", "The engine stopped in the middle of this answer. Send the message again.", READY)
+        await w.sees("half", BROKEN_OFF, READY)
         await w.say_and_wait("second", "fine")
         assert fake.calls[1].history == ()
 

@@ -1,5 +1,7 @@
 """What was written but not sent: kept however one leaves, and each window's own."""
 
+import threading
+
 import pytest
 from textual import events
 
@@ -32,6 +34,23 @@ async def test_letters_that_come_in_one_burst_with_a_key_are_in_the_draft(key):
         if key == "ctrl+q":
             await w.until(lambda: w.app.return_code == 0)
         await w.until(lambda: history.draft(None) == "burst")
+
+
+async def test_what_is_written_after_ctrl_n_is_for_the_new_conversation_however_long_that_takes_to_open(monkeypatch):
+    history, reached, gate = History(None), threading.Event(), threading.Event()
+    async with window(FakeAssistant(Answer(["one"])), history=history) as w:
+        await w.say_and_wait("first", "one")
+        number, begin = w.session.conversation.number, w.session.new
+        monkeypatch.setattr(w.session, "new", lambda options: (reached.set(), gate.wait(30), begin(options)))
+        await w.type("old")
+        await w.press("ctrl+n")
+        await w.until(reached.is_set)
+        await w.type(" and new")
+        gate.set()
+        await w.until(lambda: w.prompt.text == " and new" and history.draft(number) == "old")
+        await w.press("enter")
+        await w.sees("a fine answer", READY)
+        assert [turn.text for turn in w.session.conversation.path()] == ["and new"]
 
 
 async def test_a_draft_stays_with_its_conversation_though_one_goes_to_another_at_once():

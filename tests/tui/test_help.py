@@ -34,7 +34,7 @@ async def test_help_lists_every_command():
 async def test_the_chats_own_keys_come_first():
     async with window(FakeAssistant()) as w:
         own = key_table(w.app.screen.active_bindings)
-        assert own[:2] == [("Enter", "Send"), ("Shift+Enter, Alt+Enter, Ctrl+J", "New line")]
+        assert own[:2] == [("Enter", "Send"), ("Shift+Enter, Alt+Enter, Ctrl+Enter, Ctrl+J", "New line")]
         assert all(description for _, description in own)
 
 

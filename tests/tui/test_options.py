@@ -5,10 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.option_defaults import option_defaults
+from dlp_local.core.settings import Settings
 from dlp_local.history import History
 from tests.support.fakes import FakeAssistant
 from tests.tui.window import window
-from tui.screens.options import FIELDS, OptionsScreen, parse, shown
+from tui.option_lines import FIELDS, ValuesInForce, parse, written
+from tui.screens.options import OptionsScreen
 
 
 async def opened(w):
@@ -69,6 +72,48 @@ async def test_it_fits_a_small_terminal():
         assert panel.region.bottom <= 24
 
 
+def line(w, label):
+    """What stands in the line of an option."""
+    return next(each for each in w.text().splitlines() if label in each).split(label)[1].strip(" │")
+
+
+@pytest.mark.asyncio
+async def test_it_shows_what_holds_for_the_next_message_and_where_it_comes_from():
+    history = History(None)
+    history.set_persona("terse", ChatOptions(system="In one word.", temperature=0.5))
+    async with window(FakeAssistant(), history=history) as w:
+        await opened(w)
+        assert line(w, "Temperature").split() == ["0,", "base", "0.7", "default"]
+        assert line(w, "Top-k").split() == ["20", "settings"]
+        assert line(w, "Stops").split() == ['"###"', "pack"]
+        assert line(w, "System prompt").split() == ["Be", "brief.", "settings"]
+        assert line(w, "Longest answer").split() == ["until", "the", "context", "is", "full", "default"]
+        await w.press("escape")
+        await w.say("/new terse")
+        await w.until(lambda: w.session.conversation.options.persona)
+        await opened(w)
+        assert line(w, "Temperature").split() == ["0.5", "persona"]
+        assert line(w, "System prompt").split() == ["In", "one", "word.", "persona"]
+        w.app.screen.query_one("#temperature").value = "0.25"
+        await w.until(lambda: line(w, "Temperature").split() == ["0.25", "here"])
+        w.app.screen.query_one("#temperature").focus()
+        await w.sees("0 always takes the most probable token (0 to 5).")
+
+
+@pytest.mark.parametrize(
+    ("pinned", "shown"), [(None, "0, base 0.7"), ({}, "0.7"), ({"sql": 0.25}, "0.7"), ({"sql": 1.0}, "0")]
+)
+def test_a_pinned_mix_decides_whose_defaults_hold(pinned, shown):
+    values = ValuesInForce(ChatOptions(pinned=pinned), option_defaults(Settings()))
+    assert values.default("temperature") == shown
+
+
+def test_the_lines_say_what_holds_before_a_pack_is_loaded():
+    lines = ValuesInForce(ChatOptions(temperature=0.5), {}).lines()
+    assert "Temperature: 0.5 (here)" in lines
+    assert "Pinned mix: none: the router chooses" in lines
+
+
 numbers = st.floats(0.125, 1, width=16)
 names = st.from_regex("[a-z]{1,8}", fullmatch=True)
 
@@ -87,4 +132,4 @@ names = st.from_regex("[a-z]{1,8}", fullmatch=True)
     )
 )
 def test_the_form_gives_back_what_it_was_shown(options):
-    assert parse({name: shown(options, name) for name in FIELDS}) == options
+    assert parse({name: written(options, name) for name in FIELDS}) == options

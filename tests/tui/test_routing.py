@@ -118,6 +118,34 @@ async def test_the_right_adapter_is_stored_as_a_correction():
         assert correction.wrong == Mix.of({"sql": 0.72, "shell": 0.22})
 
 
+async def test_a_correction_is_taken_back_where_it_was_made():
+    fake = FakeAssistant()
+    async with window(fake) as w:
+        await w.say_and_wait("question", "a fine answer")
+        await unfolded(w)
+        await w.press("down", "w", "w")
+        await w.sees("this belongs to shell", "takes it back")
+        await unfolded(w)
+        await w.sees("corrected", "or take back")
+        await w.press("down", "w")
+        await w.sees("Taken back")
+        assert w.session.history.corrections() == []
+        await w.until(lambda: fake.corrected == [("question", "shell"), ("question", None)])
+        await unfolded(w)
+        assert "corrected" not in w.text()
+
+
+async def test_what_the_router_says_stands_beside_a_mix_given_by_hand():
+    fake = FakeAssistant(Answer(["one"], mix=Mix.of({"dates": 0.5}), by_hand=True))
+    async with window(fake) as w:
+        await w.say_and_wait("question", "one")
+        await unfolded(w)
+        rows = [line.split() for line in w.text().splitlines()]
+        assert next(row for row in rows if "sql" in row)[-3:] == ["0.719", "-", "│"]
+        assert next(row for row in rows if "dates" in row)[-3:] == ["-", "0.50", "│"]
+        await w.sees("mix given by hand")
+
+
 async def test_the_routing_of_a_marked_message_is_unfolded():
     fake = FakeAssistant(Answer(["one"]), Answer(["two"]))
     async with window(fake) as w:

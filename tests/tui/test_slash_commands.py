@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dlp_local.core.user_message import UserMessage
 from dlp_local.core.values import Mix
 from dlp_local.history import History
 from dlp_local.history.imports import conversations_from_json, read_conversations
 from tests.support.fakes import Answer, FakeAssistant, Gate
 from tests.tui.window import READY, window
-from tui.attachments import attach, split_attachments
+from tui.attachments import attach
 from tui.chat_commands import COMMANDS, check_known, parse
 
 
@@ -313,9 +314,9 @@ async def test_an_attached_file_is_one_line_that_unfolds(tmp_path):
 def test_what_went_along_is_told_apart_from_what_was_written(tmp_path_factory, request_text, contents):
     file = tmp_path_factory.mktemp("attached") / "f.txt"
     file.write_text(contents, "utf-8", newline="")
-    request, attachments = split_attachments(attach(f"{request_text}x @{file}", 100_000))
-    assert request == f"{request_text}x @{file}"
-    assert [(each.name, each.text) for each in attachments] == [("f.txt", contents.rstrip())]
+    message = UserMessage.parse(attach(f"{request_text}x @{file}", 100_000), files_only=True)
+    assert message.request == f"{request_text}x @{file}"
+    assert [(each.name, each.text) for each in message.attachments] == [("f.txt", contents.rstrip())]
 
 
 @pytest.mark.asyncio

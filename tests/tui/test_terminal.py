@@ -110,7 +110,7 @@ def test_a_killed_window_is_resumed_with_the_message_the_part_and_the_draft(
     (turn,) = history.conversation(number).turns
     assert turn.state == "sent"
     terminal.run(f"{sys.executable} -m dlp_local chat --resume")
-    terminal.sees("write on", turn.answer.split()[0], "The program ended in the middle", "broken off")
+    terminal.sees("write on", turn.answer.split()[0], "This answer ended in the middle", "broken off")
 
     terminal.keys("-l", "not sent yet")
     wait_until(lambda: "not sent yet" in stored_drafts())  # the other window's, which this history does not offer

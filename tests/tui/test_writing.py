@@ -13,7 +13,7 @@ from tui.terminal import KeyParser
 pytestmark = pytest.mark.asyncio
 
 
-@pytest.mark.parametrize("key", ["shift+enter", "ctrl+j"])
+@pytest.mark.parametrize("key", ["shift+enter", "ctrl+enter", "ctrl+j"])
 async def test_a_newline_does_not_send(key):
     fake = FakeAssistant()
     async with window(fake) as w:
@@ -129,17 +129,32 @@ async def test_pasted_lines_with_an_enter_at_their_end_are_not_sent_by_it():
 
 
 @pytest.mark.parametrize(
-    ("sent", "key"),
+    ("sent", "keys"),
     [
-        ("\x1b[27;2;13~", "shift+enter"),
-        ("\x1b\r", "alt+enter"),
-        ("\x1b[27;5;13~", "ctrl+enter"),
-        ("\x1b[13;2u", "shift+enter"),
-        ("\r", "enter"),
+        ("\x1b[27;2;13~", ["shift+enter"]),
+        ("\x1b\r", ["alt+enter"]),
+        ("\x1b[27;5;13~", ["ctrl+enter"]),
+        ("\x1b[13;5u", ["ctrl+enter"]),
+        ("\x1b[13;5:1u\x1b[13;5:3u", ["ctrl+enter"]),
+        ("\x1b[13;2u", ["shift+enter"]),
+        ("\x1b[1;5:2A", ["ctrl+up"]),
+        ("\x1b[1;5A", ["ctrl+up"]),
+        ("\x1b[3~", ["delete"]),
+        ("\x1b[57414;5u", ["ctrl+enter"]),
+        ("\r", ["enter"]),
     ],
 )
-async def test_keys_as_terminals_spell_them(sent, key):
-    assert [event.key for event in KeyParser().feed(sent)] == [key]
+async def test_keys_as_terminals_spell_them(sent, keys):
+    assert [event.key for event in KeyParser().feed(sent)] == keys
+
+
+@pytest.mark.parametrize(
+    ("sent", "letter"),
+    [("\x1b[27;2;65~", "A"), ("\x1b[97;2u", "A"), ("\x1b[97:65;2u", "A"), ("\x1b[228;2u", "Ä"), ("\x1b[27;2;32~", " ")],
+)
+async def test_a_letter_struck_with_shift_is_written_however_the_terminal_spells_it(sent, letter):
+    (event,) = KeyParser().feed(sent)
+    assert (event.character, event.is_printable) == (letter, True)
 
 
 async def test_up_and_down_walk_through_everything_that_was_sent():

@@ -55,7 +55,7 @@ async def _choose(chat: Chat, words: str) -> None:
     if chosen.turn is not None:
         if chosen.turn not in [turn.id for turn in chat.session.conversation.path()]:
             await asyncio.to_thread(chat.session.show, chosen.turn)
-        chat.view.mark(chosen.turn)
+        chat.view.mark(chosen.turn, chosen.words)
 
 
 @command("rename", "title")

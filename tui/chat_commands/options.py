@@ -7,6 +7,7 @@ import asyncio
 from dlp_local.core.errors import InputError
 from tui.chat_commands.chat import Chat
 from tui.chat_commands.declaration import command
+from tui.option_lines import ValuesInForce
 
 
 @command("system", "text")
@@ -25,8 +26,11 @@ async def temperature(chat: Chat, text: str) -> None:
 
 @command("options", key="f7", everywhere=True)
 async def options(chat: Chat, _: str) -> None:
-    """Everything that this conversation sets for itself; personas"""
-    chosen = await chat.view.show_options(chat.options)
+    """The values that hold for the next message, where they come from, and setting them here; personas"""
+    own = chat.options
+    personas = await asyncio.to_thread(chat.session.history.personas) if own.persona else {}
+    values = ValuesInForce(own, chat.session.status.option_defaults, personas.get(own.persona))
+    chosen = await chat.view.show_options(values)
     if chosen is not None:
         await asyncio.to_thread(chat.session.set_options, chosen)
         if chosen.persona:

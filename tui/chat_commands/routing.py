@@ -21,7 +21,7 @@ ROUTED = "auto"
 async def route(chat: Chat, _: str) -> None:
     """How the message was routed: pin, veto, again with another mix, side by side, correct"""
     turn = chat.turn
-    match await chat.view.show_routing(turn, chat.session.status.adapters, chat.options):
+    match await chat.view.show_routing(await asyncio.to_thread(chat.session.routing, turn.id)):
         case RoutingAction("pin", mix):
             await _pin(chat, mix)
         case RoutingAction("unpin"):
@@ -35,7 +35,10 @@ async def route(chat: Chat, _: str) -> None:
             await _compare(chat, turn, mix)
         case RoutingAction("correct", _, adapter, part):
             await asyncio.to_thread(chat.session.correct, turn.id, adapter, part)
-            chat.view.show_message(f"Noted: this belongs to {adapter}.")
+            chat.view.show_message(f"Noted: this belongs to {adapter}. F4, W takes it back.")
+        case RoutingAction("uncorrect", part=part):
+            await asyncio.to_thread(chat.session.uncorrect, turn.id, part)
+            chat.view.show_message("Taken back: the router decides about this message again.")
 
 
 async def _compare(chat: Chat, turn: Turn, mix: Mix) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dlp_local.core.errors import InputError
 from dlp_local.core.receipt import milliseconds
 from dlp_local.core.text import counted
+from dlp_local.core.user_message import UserMessage
 from dlp_local.core.values import BASE
-from tui.attachments import split_attachments
 from tui.chat_commands.chat import NO_MESSAGE, Chat
 from tui.chat_commands.declaration import command
 
@@ -55,7 +55,7 @@ async def undo(chat: Chat, _: str) -> None:
     text = await asyncio.to_thread(chat.session.undo)
     if not text:
         raise InputError(NO_MESSAGE)
-    chat.view.fill(split_attachments(text)[0])
+    chat.view.fill(UserMessage.parse(text, files_only=True).request)
 
 
 @command("stop")

@@ -10,16 +10,17 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.timer import Timer
 
 from dlp_local.core.errors import HistoryError, InputError
-from tui.attachments import attach, split_attachments
+from dlp_local.core.user_message import UserMessage
+from tui.attachments import attach
 from tui.chat_commands import BY_NAME, COMMANDS, Chat, Command, check_known, parse
 from tui.editor import write_in_editor
 from tui.messages import PackUpdated, PathChanged, StatusChanged, TurnChanged
 from tui.screens.compare import CompareScreen
 from tui.screens.composer import Composer
 from tui.screens.dialogs import DialogHost
+from tui.screens.drafts import Drafts
 from tui.screens.requests import Requests
 from tui.session import Session
 from tui.state import ConversationView, Status, Turn
@@ -28,7 +29,6 @@ from tui.widgets.receipt import Receipt
 from tui.widgets.status import StatusLine
 from tui.widgets.transcript import Transcript
 
-DRAFT_SECONDS = 0.5
 LEAVE_SECONDS = 3.0
 """How long what was asked for may still take when one leaves."""
 
@@ -59,10 +59,9 @@ class ChatScreen(DialogHost):
         self.session = session
         self._chat = Chat(self, session)
         self._requests = Requests(self.show_error)
-        self._draft_timer: Timer | None = None
         self._view = session.view()
         self._marked: int | None = None
-        self._to_mark: int | None = None
+        self._to_mark: tuple[int | None, str] = (None, "")
         self._notice = ""
         self._view_checked = False
         self._leaving = False
@@ -78,8 +77,8 @@ class ChatScreen(DialogHost):
         self.session.post_to(self.post_message)
         self.run_worker(self._requests.serve())
         self._show_status(self.session.status)
-        await self._show_path(self._view, opened=False)
-        self._requests.add(partial(self._offer_draft, self._view.number))
+        await self._show_path(self._view)
+        self._drafts = Drafts(self.query_one(Composer), self.session.history, self._requests, self._view.number)
         self.call_after_refresh(self.session.start)
 
     # ---- from the session ----
@@ -115,49 +114,28 @@ class ChatScreen(DialogHost):
 
     @on(PathChanged)
     async def _on_path(self, message: PathChanged) -> None:
-        await self._show_path(message.view, message.opened)
-
-    async def _show_path(self, view: ConversationView, opened: bool) -> None:
-        before, self._view = self._view, view
-        if opened:
-            composer = self.query_one(Composer)
-            self._save_draft(before.number, composer.text)
-            composer.end_edit()
-            composer.fill("")
-            self._requests.add(partial(self._offer_draft, view.number))
+        if message.opened:
+            self._drafts.opened(message.view.number)
             self._tell_other_pack()
-        transcript = self.query_one(Transcript)
-        await transcript.show_path(view.turns)
-        await self._mark(self._to_mark)
+        else:
+            self._drafts.numbered(message.view.number)
+        await self._show_path(message.view)
+
+    async def _show_path(self, view: ConversationView) -> None:
+        self._view = view
+        await self.query_one(Transcript).show_path(view.turns)
+        await self._mark(*self._to_mark)
 
     def _tell_other_pack(self) -> None:
         """A conversation that another pack answered in."""
         if pack := self.session.other_pack:
             self.show_message(f"This conversation was held with the pack {pack}.\n/pack {pack} lets it answer again.")
 
-    # ---- drafts ----
+    # ---- from the user ----
 
     @on(Composer.Changed)
     def _on_changed(self, message: Composer.Changed) -> None:
-        if self._draft_timer:
-            self._draft_timer.stop()
-        self._draft_timer = self.set_timer(DRAFT_SECONDS, partial(self._save_draft, self._view.number, message.text))
-
-    def _save_draft(self, conversation: int | None, text: str) -> None:
-        """Stores what is written, in its turn among the requests."""
-        if self._draft_timer:
-            self._draft_timer.stop()
-            self._draft_timer = None
-        self._requests.add(lambda: asyncio.to_thread(self.session.history.set_draft, conversation, text))
-
-    async def _offer_draft(self, conversation: int | None) -> None:
-        """What was written in a conversation before, unless one writes already."""
-        draft = await asyncio.to_thread(self.session.history.draft, conversation)
-        composer = self.query_one(Composer)
-        if not composer.text and self._view.number == conversation:
-            composer.fill(draft)
-
-    # ---- from the user ----
+        self._drafts.changed(message.text)
 
     @on(Composer.Sent)
     def _on_sent(self, message: Composer.Sent) -> None:
@@ -165,14 +143,13 @@ class ChatScreen(DialogHost):
         editing = composer.editing if not parse(message.text) else None
         if editing is not None:
             composer.end_edit()
-        self._save_draft(self._view.number, "")
+        self._drafts.sent()
         self._requests.add(partial(self._take, message.text, editing))
 
     async def _take(self, text: str, editing: int | None) -> None:
         """Does what was sent: a command, or a message; one that cannot go stays written."""
         if parsed := parse(text):
-            command, argument = parsed
-            await command.action(self._chat, argument)
+            await self._run(*parsed)
             return
         try:
             check_known(text)
@@ -190,7 +167,12 @@ class ChatScreen(DialogHost):
 
     def run_command(self, name: str) -> None:
         """A command without an argument, by a key or from the palette."""
-        self._requests.add(lambda: BY_NAME[name].action(self._chat, ""))
+        self._requests.add(partial(self._run, BY_NAME[name], "", self.query_one(Composer).text))
+
+    async def _run(self, command: Command, argument: str, written: str = "") -> None:
+        """`written` had been something else, when the command was asked for."""
+        self._drafts.at_command(written)
+        await command.action(self._chat, argument)
 
     def action_command(self, name: str) -> None:
         """A key of a command."""
@@ -219,11 +201,11 @@ class ChatScreen(DialogHost):
         at = ids.index(self._marked) + by if self._marked in ids else len(ids) - 1
         await self._mark(ids[max(0, at)] if at < len(ids) else None)
 
-    async def _mark(self, number: int | None) -> None:
+    async def _mark(self, number: int | None, words: str = "") -> None:
         self._marked = number
         if any(turn.id == number for turn in self._view.turns):
-            self._to_mark = None
-        await self.query_one(Transcript).mark(number)
+            self._to_mark = (None, "")
+        await self.query_one(Transcript).mark(number, words)
 
     def action_step(self, by: int) -> None:
         """Alt+Left and Alt+Right: of the marked turn, or of the last one that has alternatives."""
@@ -254,16 +236,16 @@ class ChatScreen(DialogHost):
 
     def edit(self, turn: Turn) -> None:
         """Puts a message into the prompt, to be sent in its place."""
-        self.query_one(Composer).edit(turn.id, split_attachments(turn.text)[0])
+        self.query_one(Composer).edit(turn.id, UserMessage.parse(turn.text, files_only=True).request)
 
     def fill(self, text: str) -> None:
         """The prompt gets the text once the path has been drawn."""
         self.call_later(self.query_one(Composer).fill, text)
 
-    def mark(self, turn: int) -> None:
+    def mark(self, turn: int, words: str) -> None:
         """Now, or once the path that it is on has been drawn."""
-        self._to_mark = turn
-        self.call_later(self._mark, turn)
+        self._to_mark = (turn, words)
+        self.call_later(self._mark, turn, words)
 
     def unfold(self, turn: int) -> None:
         """All that is folded of it, at once."""
@@ -288,7 +270,7 @@ class ChatScreen(DialogHost):
             self.query_one(Composer).after_keys(lambda: self.run_worker(self._leave()))
 
     async def _leave(self) -> None:
-        conversation, draft = self._view.number, self.query_one(Composer).text
+        conversation, draft = self._drafts.written
         with suppress(TimeoutError, HistoryError):
             async with asyncio.timeout(LEAVE_SECONDS):
                 if self.app.screen is self:  # a dialog waits for the user, and nothing ends behind it

@@ -46,6 +46,8 @@ class ConversationsScreen(ModalScreen[ChosenConversation | None]):
     def __init__(self, history: History, words: str = "") -> None:
         super().__init__()
         self._history, self._words = history, words
+        """The words are those that the results were found by."""
+
         self._requests = Requests(self._show_error)
         self._deleted: list[int] = []
         self._renaming: int | None = None
@@ -69,7 +71,7 @@ class ConversationsScreen(ModalScreen[ChosenConversation | None]):
         """Lists what is searched for now; words that were written over meanwhile are passed over."""
         words = "" if self._renaming is not None else self.query_one(Input).value.strip()
         at = self.query_one(OptionList).highlighted or 0
-        self._results = []
+        self._results, self._words = [], words
         try:
             self._results = await asyncio.to_thread(self._look_up, words)
         finally:
@@ -111,7 +113,7 @@ class ConversationsScreen(ModalScreen[ChosenConversation | None]):
     async def _choose(self) -> None:
         match self._chosen:
             case SearchHit(conversation=number, turn=turn):
-                self.dismiss(ChosenConversation(number, turn))
+                self.dismiss(ChosenConversation(number, turn, self._words))
             case ConversationInfo(id=number):
                 self.dismiss(ChosenConversation(number))
 

@@ -15,13 +15,14 @@ from dlp_local.core.text import visible
 from dlp_local.core.values import AdapterInfo
 from dlp_local.history import History
 from tui.actions import AdapterAction, ChosenConversation, RoutingAction
+from tui.option_lines import ValuesInForce
 from tui.screens.adapters import AdaptersScreen
 from tui.screens.compare import CompareScreen
 from tui.screens.conversations import ConversationsScreen
 from tui.screens.help import HelpScreen
 from tui.screens.options import OptionsScreen
 from tui.screens.routing import RoutingScreen
-from tui.state import Turn
+from tui.state import Turn, TurnRouting
 from tui.themes import theme
 
 READING_SPEED = 12.0
@@ -66,9 +67,9 @@ class DialogHost(Screen[None]):
         """Their own screen."""
         return await self.app.push_screen_wait(ConversationsScreen(history, words))
 
-    async def show_routing(self, turn: Turn, adapters: tuple[str, ...], options: ChatOptions) -> RoutingAction | None:
+    async def show_routing(self, routing: TurnRouting) -> RoutingAction | None:
         """The receipt, unfolded."""
-        return await self.app.push_screen_wait(RoutingScreen(turn, adapters, options))
+        return await self.app.push_screen_wait(RoutingScreen(routing))
 
     async def show_adapters(self, adapters: tuple[AdapterInfo, ...], read_only_reason: str) -> AdapterAction | None:
         """A list with a key for each change."""
@@ -78,6 +79,6 @@ class DialogHost(Screen[None]):
         """Two columns."""
         return await self.app.push_screen_wait(CompareScreen(left, right))
 
-    async def show_options(self, options: ChatOptions) -> ChatOptions | None:
+    async def show_options(self, values: ValuesInForce) -> ChatOptions | None:
         """A form."""
-        return await self.app.push_screen_wait(OptionsScreen(options))
+        return await self.app.push_screen_wait(OptionsScreen(values))

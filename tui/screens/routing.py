@@ -17,14 +17,13 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
 from dlp_local.core.events import ReplyDone
 from dlp_local.core.receipt import milliseconds
 from dlp_local.core.text import counted, unknown_name, visible
 from dlp_local.core.values import BASE, Mix, Route
 from tui.actions import RoutingAction, RoutingActionKind
-from tui.state import Turn, TurnState
+from tui.state import TurnRouting, TurnState
 
 BAR = 24
 HEADINGS = f"{'adapter':14} {'':{BAR}} {'router':>6}  {'mix':>4}"
@@ -42,12 +41,12 @@ class RoutingScreen(ModalScreen[RoutingAction | None]):
         Binding("a", "retry", "Again with this adapter alone"),
         Binding("m", "by_hand('retry')", "Again with weights by hand"),
         Binding("s", "by_hand('compare')", "Side by side with weights by hand"),
-        Binding("w", "correct", "It was the wrong one: this adapter is right"),
+        Binding("w", "correct", "It was the wrong one: this adapter is right; on that again, take it back"),
     ]
 
-    def __init__(self, turn: Turn, adapters: tuple[str, ...], options: ChatOptions) -> None:
+    def __init__(self, routing: TurnRouting) -> None:
         super().__init__()
-        self._turn, self._adapters, self._options = turn, adapters, options
+        self._routing, self._turn = routing, routing.turn
         self._weights_for: RoutingActionKind = "retry"
         self._to_confirm = ""
         self._part = 0
@@ -71,7 +70,7 @@ class RoutingScreen(ModalScreen[RoutingAction | None]):
             yield Static(id="times", classes="muted", markup=False)
             yield Input(placeholder="sql=0.7,shell=0.3 or base", id="weights")
             yield Static("", classes="problem", markup=False)
-            yield Static(_keys(self._options), classes="muted")
+            yield Static(id="keys", classes="muted")
 
     def on_mount(self) -> None:
         """The weights are written only where they are asked for."""
@@ -92,6 +91,7 @@ class RoutingScreen(ModalScreen[RoutingAction | None]):
         if done and done.parts:
             done = done.parts[self._part]
         self.query_one("#times", Static).update(times(self._turn.state, self._route, done))
+        self.query_one("#keys", Static).update(_keys(self._routing, self._route))
 
     def action_part(self, by: int) -> None:
         """← and →: another part of the message."""
@@ -103,17 +103,18 @@ class RoutingScreen(ModalScreen[RoutingAction | None]):
 
     def _rows(self) -> list[Option]:
         route = self._route
-        probabilities = dict(route.probabilities) if route else {}
+        probabilities = self._routing.probabilities(route) if route else {}
         weights = route.mix.as_dict() if route else {}
-        names = sorted({*self._adapters, BASE}, key=lambda name: (-probabilities.get(name, weights.get(name, 0)), name))
+        shares = {**weights, **probabilities}
+        names = sorted({*self._routing.adapters, BASE}, key=lambda name: (-shares.get(name, 0.0), name))
         rows = []
         for name in names:
-            share = probabilities.get(name, weights.get(name, 0.0))
+            share = shares.get(name, 0.0)
             line = Text(f"{visible(name):14.14} ")
             line.append(f"{'━' * round(share * BAR):{BAR}}", "bold" if name in weights else "dim")
             line.append(f" {probabilities[name]:6.3f}" if name in probabilities else "      -")
             line.append(f"  {weights[name]:.2f}" if name in weights else "     -")
-            line.append("  vetoed" if name in self._options.vetoed else "")
+            line.append("".join(f"  {mark}" for mark in self._routing.marks(name, route)))
             rows.append(Option(line, id=name))
         return rows
 
@@ -124,7 +125,7 @@ class RoutingScreen(ModalScreen[RoutingAction | None]):
 
     def action_pin(self) -> None:
         """Pins this mix for the conversation, or takes the pin back."""
-        if self._options.pinned is not None:
+        if self._routing.options.pinned is not None:
             self.dismiss(RoutingAction("unpin"))
         elif self._route is None:
             self._warn("It is not routed yet. Wait for its answer.")
@@ -147,16 +148,18 @@ class RoutingScreen(ModalScreen[RoutingAction | None]):
         self.action_retry()
 
     def action_correct(self) -> None:
-        """W, twice: what it will do is said first."""
-        adapter = self._chosen
+        """W, twice: what it will do is said first. On the adapter that was said to be right: takes that back."""
+        adapter, part = self._chosen, self._part if self._parts else None
+        if adapter == self._routing.right(self._route):
+            self.dismiss(RoutingAction("uncorrect", part=part))
+            return
         if self._to_confirm == adapter:
-            self.dismiss(RoutingAction("correct", adapter=adapter, part=self._part if self._parts else None))
+            self.dismiss(RoutingAction("correct", adapter=adapter, part=part))
             return
         self._to_confirm = adapter
         self._warn(
             f"W once more: this {'part' if self._parts else 'message'}, and those almost like it, go to {adapter} from "
-            "now on. "
-            "`dlp-local router forget` takes it back."
+            "now on. F4, W takes it back."
         )
 
     def action_by_hand(self, kind: RoutingActionKind) -> None:
@@ -172,8 +175,8 @@ class RoutingScreen(ModalScreen[RoutingAction | None]):
     def _on_weights(self, message: Input.Submitted) -> None:
         try:
             mix = Mix.parse(message.value)
-            if unknown := [name for name, _ in mix.weights if name not in self._adapters]:
-                raise InputError(f"mix: {unknown_name('adapter', unknown[0], self._adapters)}")
+            if unknown := [name for name, _ in mix.weights if name not in self._routing.adapters]:
+                raise InputError(f"mix: {unknown_name('adapter', unknown[0], self._routing.adapters)}")
         except InputError as error:
             self._warn(str(error))
         else:
@@ -201,9 +204,10 @@ def times(state: TurnState, route: Route | None, done: ReplyDone | None) -> str:
     return "\n".join(" · ".join(parts) for parts in (first, second))
 
 
-def _keys(options: ChatOptions) -> Table:
+def _keys(routing: TurnRouting, route: Route | None) -> Table:
     grid = Table.grid(padding=(0, 3, 0, 0))
-    pin = "P pin this mix" if options.pinned is None else "P unpin the mix"
+    pin = "P pin this mix" if routing.options.pinned is None else "P unpin the mix"
+    right = "W right one, or take back" if routing.right(route) else "W this is the right one"
     grid.add_row(pin, "V veto, or allow again", "A again with it alone")
-    grid.add_row("M again by hand", "S side by side", "W this is the right one")
+    grid.add_row("M again by hand", "S side by side", right)
     return grid

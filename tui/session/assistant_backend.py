@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from dlp_local.conversation_turn import Replying
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.events import PromptProgress
 from dlp_local.core.job import Job
-from dlp_local.core.values import AdapterChange, AdapterInfo, Message
+from dlp_local.core.option_defaults import OptionDefault
+from dlp_local.core.values import AdapterChange, AdapterInfo, Message, Route
 
 
 class AssistantBackend(Replying, Protocol):
-    """A pack that answers. All methods but `correct` are called from one thread."""
+    """A pack that answers. All methods but `correct` and `route` are called from one thread."""
 
     @property
     def name(self) -> str:
@@ -45,6 +46,10 @@ class AssistantBackend(Replying, Protocol):
         """Why the pack's adapters cannot be changed, and what to do then; empty where they can."""
 
     @property
+    def option_defaults(self) -> Mapping[str, OptionDefault]:
+        """What holds for the options that a conversation leaves alone, by name."""
+
+    @property
     def context_size(self) -> int:
         """Tokens that fit, prompt and answer together."""
 
@@ -60,11 +65,31 @@ class AssistantBackend(Replying, Protocol):
     def set_adapter(self, name: str, change: AdapterChange) -> None:
         """Changes what the pack says of an adapter; it holds from the next message on."""
 
-    def correct(self, text: str, right: str) -> None:
-        """A message, and what is almost the same, belongs to the adapter `right` (or `base`) from now on."""
+    def route(self, text: str, *, previous: Route | None = None) -> Route:
+        """The router's decision about a message, given the route of the turn before it."""
+
+    def correct(self, text: str, right: str | None) -> None:
+        """A message, and what is almost the same, belongs to the adapter `right` (or `base`) from now on.
+
+        None takes back what was said of it.
+        """
 
     def warm(self, history: Sequence[Message], *, options: ChatOptions = ...) -> Job[PromptProgress]:
         """Prepares for the next message in idle time."""
 
     def close(self) -> None:
         """Ends what runs."""
+
+
+def pack_facts(assistant: AssistantBackend) -> dict[str, Any]:
+    """What the status says of a pack."""
+    return {
+        "name": assistant.name,
+        "greeting": assistant.greeting,
+        "examples": tuple(assistant.examples),
+        "option_defaults": assistant.option_defaults,
+        "context_size": assistant.context_size,
+        "read_only_reason": assistant.read_only_reason,
+        "adapters": tuple(assistant.adapters),
+        "pack_adapters": tuple(assistant.pack_adapters),
+    }

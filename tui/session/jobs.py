@@ -42,10 +42,13 @@ class PackJob:
 
 @dataclass(frozen=True, slots=True)
 class CorrectionJob:
-    """A message belongs to another adapter; it is stored already, and the running router is to know of it."""
+    """A message belongs to another adapter; it is stored already, and the running router is to know of it.
+
+    None: nothing is said of it any more.
+    """
 
     text: str
-    right: str
+    right: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,14 @@ class SwitchJob:
     pack: str
 
 
-Job = AnswerJob | PackJob | CorrectionJob | SwitchJob
+@dataclass(frozen=True, slots=True)
+class WarmJob:
+    """A conversation's history is to be computed before its next message comes; anything that is asked goes first."""
+
+    conversation: OpenConversation
+
+
+Job = AnswerJob | PackJob | CorrectionJob | SwitchJob | WarmJob
 
 
 class JobQueue:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from textual.message import Message as Posted
 
@@ -15,10 +15,10 @@ from dlp_local.core.values import Correction, Message, Mix, Route
 from dlp_local.history import History
 from dlp_local.history.open_conversation import OpenConversation
 from tui.session.assistant_backend import AssistantBackend
-from tui.session.jobs import AnswerJob, CorrectionJob, PackJob, SwitchJob
+from tui.session.jobs import AnswerJob, CorrectionJob, PackJob, SwitchJob, WarmJob
 from tui.session.shared_state import SharedState
 from tui.session.worker import NO_PACK, AssistantWorker, OpenAssistant
-from tui.state import ConversationView, Status, Turn
+from tui.state import ConversationView, Status, Turn, TurnRouting
 
 ChangeOptions = Callable[[ChatOptions], ChatOptions]
 """What is set on the command line, over the options that the conversation has."""
@@ -155,21 +155,30 @@ class Session:
         for job in waiting:
             fail_turn(job.conversation, job.turn, LEFT)
         self._state.open(conversation)
+        self._warm()
+
+    def _warm(self) -> None:
+        """The open conversation is computed as it is now, while nothing is asked."""
+        self._worker.put(WarmJob(self.conversation))
+
+    def _show_path(self) -> None:
+        self._state.show_path()
+        self._warm()
 
     def step(self, turn: int, by: int) -> None:
         """Goes to the alternative before (-1) or after (1) a turn; not while an answer is being written."""
         if not self.busy and self.conversation.step(turn, by):
-            self._state.show_path()
+            self._show_path()
 
     def show(self, turn: int) -> None:
         """Goes to the branch through a turn."""
         self.conversation.show(turn)
-        self._state.show_path()
+        self._show_path()
 
     def undo(self) -> str:
         """Takes the last turn back; returns its message, to be written anew."""
         turn = None if self.busy else self.conversation.undo()
-        self._state.show_path()
+        self._show_path()
         return turn.text if turn else ""
 
     def set_options(self, options: ChatOptions) -> None:
@@ -177,20 +186,42 @@ class Session:
         self.conversation.set_options(options)
         self._state.check_stored(self.conversation)
         self._state.update(options=options)
+        self._warm()
 
     # ---- the router and the pack ----
+
+    def routing(self, turn: int) -> TurnRouting:
+        """How a turn was routed; where its mix was given by hand, what the router says of its message now.
+
+        Raises `HistoryError` where it cannot be read what the user said of it.
+        """
+        shown, stored = self.turn(turn), self.conversation[turn]
+        router: Mapping[str, float] = {}
+        if shown.route and not shown.route.carried:
+            router = self._worker.probabilities(stored.text, self.conversation.route_before(stored))
+        corrections = {correction.text: correction.right for correction in self.history.corrections()}
+        return TurnRouting(shown, router, corrections, self.status.adapters, self.conversation.options)
 
     def correct(self, turn: int, right: str, part: int | None = None) -> None:
         """A turn's message, or one of its parts, belongs to another adapter from the next answer on.
 
         Raises `HistoryError` where that cannot be stored.
         """
-        stored = self.conversation[turn]
-        route = stored.done.route if stored.done else Route(stored.text, {}, Mix())
-        if part is not None:
-            route = route.parts[part]
+        route = self._route(turn, part)
         self.history.correct(Correction(route.text, route.mix, right))
         self._worker.put(CorrectionJob(route.text, right))
+
+    def uncorrect(self, turn: int, part: int | None = None) -> None:
+        """Takes back what was said of a turn's message or part; raises `HistoryError` where that cannot be stored."""
+        text = self._route(turn, part).text
+        self.history.forget_corrections([each.id for each in self.history.corrections() if each.text == text])
+        self._worker.put(CorrectionJob(text, None))
+
+    def _route(self, turn: int, part: int | None) -> Route:
+        """How a turn's message, or one of its parts, was routed."""
+        stored = self.conversation[turn]
+        route = stored.done.route if stored.done else Route(stored.text, {}, Mix())
+        return route if part is None else route.parts[part]
 
     def change_pack(self, activity: str, done: str, change: Callable[[AssistantBackend], str | None]) -> None:
         """Queues a change of the pack's adapters; `PackUpdated` tells what came of it.

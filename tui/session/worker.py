@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -22,14 +22,18 @@ from dlp_local.core.events import (
     TextDelta,
 )
 from dlp_local.core.job import Job as Running
+from dlp_local.core.values import Route
 from dlp_local.history.open_conversation import OpenConversation
 from tui.messages import PackUpdated
-from tui.session.assistant_backend import AssistantBackend
-from tui.session.jobs import AnswerJob, CorrectionJob, Job, JobQueue, PackJob, SwitchJob
+from tui.session.assistant_backend import AssistantBackend, pack_facts
+from tui.session.jobs import AnswerJob, CorrectionJob, Job, JobQueue, PackJob, SwitchJob, WarmJob
 from tui.session.shared_state import SharedState
 from tui.state import Turn
 
 _log = logging.getLogger(__name__)
+
+WORTH_TELLING = 128
+"""Tokens: fewer are read before one has read of it."""
 
 NOT_LOADED = "Not answered: the pack could not be loaded."
 NO_PACK = "no pack is loaded, so there is none to change. Close the chat and see `dlp-local doctor`."
@@ -48,6 +52,7 @@ class AssistantWorker:
         self._open_assistant, self._state = open_assistant, state
         self._lock = threading.RLock()
         self._queue = JobQueue(self._lock)
+        self._assistant: AssistantBackend | None = None
         self._reply: Running[Event] | None = None
         self._warming: Running[PromptProgress] | None = None
         self._thread = threading.Thread(target=self._work, name="assistant", daemon=True)
@@ -83,6 +88,15 @@ class AssistantWorker:
         """Takes the messages that wait out of the queue."""
         return self._queue.remove_answers()
 
+    def probabilities(self, text: str, previous: Route | None) -> Mapping[str, float]:
+        """The router's, for a message after the turn of a route; it waits for the router alone.
+
+        None where no pack is loaded, or its router fails.
+        """
+        with suppress(Exception):
+            return self._assistant.route(text, previous=previous).carried if self._assistant else {}
+        return {}
+
     def close(self, timeout: float) -> bool:
         """Ends the thread; False where it goes on: in an answer for `timeout` seconds, or with a pack still loading.
 
@@ -110,7 +124,8 @@ class AssistantWorker:
                 self._refuse(job)
             return
         try:
-            self._state.update(phase="ready", **_pack_facts(assistant))
+            self._assistant = assistant
+            self._state.update(phase="ready", **pack_facts(assistant))
             if assistant.notices:
                 self._state.post(PackUpdated("\n".join(assistant.notices)))
             self._warm(assistant, self._state.conversation)
@@ -150,6 +165,8 @@ class AssistantWorker:
             case SwitchJob(pack):
                 assistant = self._switch(assistant, pack)
                 self._warm(assistant, self._state.conversation)
+            case WarmJob(conversation):
+                self._warm(assistant, conversation)
         return assistant
 
     def _refuse(self, job: Job) -> None:
@@ -230,7 +247,7 @@ class AssistantWorker:
         except Exception as error:
             _log.debug("a change of the pack failed", exc_info=True)
             problem = error_text(error)
-        self._state.update(phase="ready", activity="", **_pack_facts(assistant))
+        self._state.update(phase="ready", activity="", **pack_facts(assistant))
         self._state.post(PackUpdated(f"{job.done} ({more})" if more else job.done, problem))
 
     def _switch(self, assistant: AssistantBackend, pack: str) -> AssistantBackend:
@@ -238,13 +255,13 @@ class AssistantWorker:
         self._state.update(phase="updating", activity=f"opening {pack}")
         problem, opened = "", assistant
         try:
-            opened = self._open_assistant(pack)
+            self._assistant = opened = self._open_assistant(pack)
             with suppress(Exception):
                 assistant.close()
         except Exception as error:
             _log.debug("another pack could not be opened", exc_info=True)
             problem = error_text(error)
-        self._state.update(phase="ready", activity="", **_pack_facts(opened))
+        self._state.update(phase="ready", activity="", **pack_facts(opened))
         notices = "\n".join([f"{opened.name} answers from now on.", *opened.notices])
         self._state.post(PackUpdated(notices, problem))
         return opened
@@ -257,23 +274,14 @@ class AssistantWorker:
                 conversation.history_messages(conversation.tip), options=conversation.options
             )
         try:
-            warming.finish()
+            for progress in warming:
+                if self._state.status.reading or progress.total - progress.done >= WORTH_TELLING:
+                    self._state.update(reading=progress)
         except Exception:
             # It only saves time: what is really wrong shows itself, with words, at the next reply.
             _log.debug("warming failed", exc_info=True)
         finally:
             with self._lock:
                 self._warming = None
-
-
-def _pack_facts(assistant: AssistantBackend) -> dict[str, Any]:
-    """What the status says of the pack."""
-    return {
-        "name": assistant.name,
-        "greeting": assistant.greeting,
-        "examples": tuple(assistant.examples),
-        "context_size": assistant.context_size,
-        "read_only_reason": assistant.read_only_reason,
-        "adapters": tuple(assistant.adapters),
-        "pack_adapters": tuple(assistant.pack_adapters),
-    }
+            if self._state.status.reading:
+                self._state.update(reading=None)

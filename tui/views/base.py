@@ -9,7 +9,8 @@ from dlp_local.core.errors import DlpLocalError
 from dlp_local.core.values import AdapterInfo
 from dlp_local.history import History
 from tui.actions import AdapterAction, ChosenConversation, RoutingAction
-from tui.state import Turn
+from tui.option_lines import ValuesInForce
+from tui.state import Turn, TurnRouting
 
 
 class View(Protocol):
@@ -31,8 +32,8 @@ class View(Protocol):
     def fill(self, text: str) -> None:
         """Gives the user a text to go on with."""
 
-    def mark(self, turn: int) -> None:
-        """Shows a turn of the open conversation, and that it is the one that was looked for."""
+    def mark(self, turn: int, words: str) -> None:
+        """Shows a turn of the open conversation, and where the words stand by which it was looked for."""
 
     def unfold(self, turn: int) -> None:
         """Shows or hides what of a turn is folded."""
@@ -58,7 +59,7 @@ class View(Protocol):
     async def choose_conversation(self, history: History, words: str) -> ChosenConversation | None:
         """Stored conversations, or what a search finds."""
 
-    async def show_routing(self, turn: Turn, adapters: tuple[str, ...], options: ChatOptions) -> RoutingAction | None:
+    async def show_routing(self, routing: TurnRouting) -> RoutingAction | None:
         """How a turn was routed, and what is to be done about it."""
 
     async def show_adapters(self, adapters: tuple[AdapterInfo, ...], read_only_reason: str) -> AdapterAction | None:
@@ -67,5 +68,5 @@ class View(Protocol):
     async def compare(self, left: Turn, right: Turn) -> int | None:
         """Two turns, the right one as it comes; gives back the one to keep."""
 
-    async def show_options(self, options: ChatOptions) -> ChatOptions | None:
-        """What the conversation sets for itself, and is to set."""
+    async def show_options(self, values: ValuesInForce) -> ChatOptions | None:
+        """What holds for the next message; gives back what the conversation is to set for itself."""

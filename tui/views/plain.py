@@ -17,15 +17,17 @@ from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import DlpLocalError, InputError
 from dlp_local.core.receipt import receipt_lines
 from dlp_local.core.text import visible
+from dlp_local.core.user_message import UserMessage
 from dlp_local.core.values import AdapterInfo
 from dlp_local.history import History
 from tui import opener
 from tui.actions import AdapterAction, ChosenConversation, RoutingAction
-from tui.attachments import attach, split_attachments
+from tui.attachments import attach
 from tui.chat_commands import COMMANDS, Chat, check_known, parse
 from tui.messages import PackUpdated, PathChanged, StatusChanged, TurnChanged
+from tui.option_lines import ValuesInForce
 from tui.session import ChangeOptions, Session
-from tui.state import ConversationView, Turn
+from tui.state import ConversationView, Turn, TurnRouting
 
 if TYPE_CHECKING:
     from dlp_local.core.settings import Settings
@@ -172,13 +174,13 @@ class PlainView:
     def edit(self, turn: Turn) -> None:
         """What is written next is sent in the message's place."""
         self._editing = turn.id
-        self._print(f"The message was: {split_attachments(turn.text)[0]}\nWrite it anew.")
+        self._print(f"The message was: {UserMessage.parse(turn.text, files_only=True).request}\nWrite it anew.")
 
     def fill(self, text: str) -> None:
         """There is no prompt to fill; the text is said."""
         self._print(f"Taken back: {text}")
 
-    def mark(self, turn: int) -> None:
+    def mark(self, turn: int, words: str) -> None:
         """All of the conversation is printed."""
 
     def unfold(self, turn: int) -> None:
@@ -218,16 +220,17 @@ class PlainView:
         self._print("\n".join([*lines, "/open NUMBER opens one."] if lines else ["Nothing found."]))
         return None
 
-    async def show_routing(self, turn: Turn, adapters: tuple[str, ...], options: ChatOptions) -> RoutingAction | None:
+    async def show_routing(self, routing: TurnRouting) -> RoutingAction | None:
         """A line for each adapter; /pin, /veto, /mix and /retry do what the window's keys do."""
+        turn = routing.turn
         for route in (turn.route.parts or (turn.route,)) if turn.route else ():
             if turn.route and turn.route.parts:
                 self._print(f"{PROMPT}{route.text}")
-            probabilities, weights = dict(route.probabilities), route.mix.as_dict()
+            probabilities, weights = routing.probabilities(route), route.mix.as_dict()
             ranked = sorted(probabilities.items(), key=lambda item: -item[1]) or [(name, 0.0) for name in weights]
             for name, p in ranked:
                 weight = f", weight {weights[name]:.2f}" if name in weights else ""
-                self._print(f"{name}: probability {p:.3f}{weight}{', vetoed' if name in options.vetoed else ''}")
+                self._print(", ".join([f"{name}: probability {p:.3f}{weight}", *routing.marks(name, route)]))
         self._print("/pin, /veto ADAPTER, /retry MIX and /mix MIX change it.")
         return None
 
@@ -245,10 +248,9 @@ class PlainView:
         """Only reached from the window's routing screen."""
         raise InputError(ONLY_IN_WINDOW)
 
-    async def show_options(self, options: ChatOptions) -> ChatOptions | None:
-        """What is set; /system, /temp, /mix and /veto set it."""
-        own = options.model_dump(exclude_defaults=True, mode="json")
-        self._print("\n".join(f"{name}: {value}" for name, value in own.items()) or "Nothing is set.")
+    async def show_options(self, values: ValuesInForce) -> ChatOptions | None:
+        """What holds; /system, /temp, /mix and /veto set it."""
+        self._print("\n".join(values.lines()))
         self._print("/system, /temp, /mix, /veto and /save change it.")
         return None
 

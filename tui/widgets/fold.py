@@ -33,6 +33,16 @@ class Fold(Vertical):
             if self.is_mounted:
                 self._draw()
 
+    @property
+    def text(self) -> str:
+        """What is below the title."""
+        return self._text
+
+    def unfold(self) -> None:
+        """Shows the text."""
+        self._is_open = True
+        self._draw()
+
     def toggle(self) -> None:
         """Unfolds it, or folds it again."""
         self._is_open = not self._is_open

@@ -7,10 +7,13 @@ from time import monotonic
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.content import Content
+from textual.visual import VisualType
 from textual.widgets import Static
 
 from dlp_local.core.text import size_text, visible
-from tui.attachments import split_attachments
+from dlp_local.core.user_message import UserMessage
+from dlp_local.history.search_hits import hits
 from tui.state import Turn
 from tui.widgets.answer import Answer
 from tui.widgets.fold import Fold
@@ -35,17 +38,20 @@ class TurnView(Vertical):
     def __init__(self, turn: Turn) -> None:
         super().__init__()
         self._turn = turn
+        self._hits: list[tuple[Static, VisualType, Content]] = []
+        """Texts with marks, as they were without them, and the part of each up to its first mark."""
+
         self._next_frame = 0.0
         self._waiting = False
 
     def compose(self) -> ComposeResult:
         """Parts that have nothing to show take no room; the receipt always has its line."""
-        request, attachments = split_attachments(self._turn.text)
-        shown, rest = cut_long(request)
+        message = UserMessage.parse(self._turn.text, files_only=True)
+        shown, rest = cut_long(message.request)
         yield Static(visible(shown), classes="said", markup=False)
         if rest:
             yield Fold(f"{len(rest.splitlines()):,} more lines, {size_text(len(rest.encode()))}", rest)
-        for attachment in attachments:
+        for attachment in message.attachments:
             yield Fold(f"{attachment.name} {size_text(len(attachment.text.encode()))}", attachment.text)
         yield Static("", classes="notice", markup=False)
         yield Fold("Reasoning", self._turn.reasoning).add_class("reasoning")
@@ -67,6 +73,31 @@ class TurnView(Vertical):
             delay = max(0.0, self._next_frame - monotonic())
             # Not by `set_timer`: on a busy machine textual leaves out a call that is late when its timer starts.
             asyncio.get_running_loop().call_later(delay, self.call_next, self._draw)
+
+    def mark_words(self, words: str) -> None:
+        """Marks where the words of a search stand, and unfolds an attached file that has them; none: no marks."""
+        for part, content, _ in self._hits:
+            part.update(content)
+        self._hits.clear()
+        for fold in self.query(Fold).exclude(".reasoning") if words else ():
+            if hits(fold.text, words):
+                fold.unfold()
+        for part in self.query(".said, Fold .folded, Answer Static").results(Static) if words else ():
+            text = part.content if isinstance(part.content, Content) else Content(str(part.content))
+            if spans := hits(text.plain, words):
+                self._hits.append((part, part.content, text[: spans[0][0] + 1]))
+                for start, end in spans:
+                    text = text.stylize("bold reverse", start, end)
+                part.update(text)
+
+    def first_hit(self) -> int:
+        """The row of the screen where the first mark stands; that of the turn, where there is none."""
+        rows = [
+            part.content_region.y + before.get_height({}, part.content_size.width) - 1
+            for part, _, before in self._hits
+            if part.content_size.width
+        ]
+        return min(rows, default=self.region.y)
 
     async def _draw(self) -> None:
         self._waiting = False

@@ -27,7 +27,7 @@ class Prompt(TextArea):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "send", "Send", id="send"),
-        Binding("shift+enter,alt+enter,ctrl+j", "newline", "New line", id="newline"),
+        Binding("shift+enter,alt+enter,ctrl+enter,ctrl+j", "newline", "New line", id="newline"),
         Binding("tab", "complete", "Complete a command, its argument or a file", id="complete"),
         Binding("up", "before", "In an empty prompt: what was sent before", id="recall"),
         Binding("down", "after", "What was sent after that", id="recall-after", show=False),

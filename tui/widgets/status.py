@@ -7,6 +7,7 @@ from textual.containers import Horizontal
 from textual.widgets import Static
 
 from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.events import PromptProgress
 from dlp_local.core.text import counted, visible
 from dlp_local.core.values import BASE
 from tui.state import Status
@@ -26,7 +27,6 @@ class StatusLine(Horizontal):
         """Renders the state of the session."""
         self.query_one("#who", Static).update(who(status))
         self.query_one("#context", Static).update(context(status))
-        self.set_class(status.phase in ("loading", "processing", "generating", "updating"), "busy")
         self.set_class(status.phase == "failed", "failed")
 
 
@@ -38,10 +38,16 @@ def who(status: Status) -> str:
         return "not loaded"
     count = len(status.adapters)
     adapters = counted(count, "adapter")
-    speed = f" · {status.speed:.0f} tok/s" if status.speed and status.phase == "ready" else ""
+    doing = status.activity or (reading(status.reading) if status.reading else status.phase)
+    speed = f" · {status.speed:.0f} tok/s" if status.speed and doing == "ready" else ""
     parts = [status.name, *(set_here(status.options) or [adapters])]
     unsaved = " · not saved" if status.notice else ""
-    return visible(f"{' · '.join(parts)} · {status.activity or status.phase}{speed}{unsaved}")
+    return visible(f"{' · '.join(parts)} · {doing}{speed}{unsaved}")
+
+
+def reading(progress: PromptProgress) -> str:
+    """`reading 1.2k of 4.0k`, in tokens."""
+    return f"reading {progress.done / 1024:.1f}k of {progress.total / 1024:.1f}k"
 
 
 def set_here(options: ChatOptions) -> list[str]:

@@ -88,20 +88,26 @@ class Transcript(VerticalScroll, can_focus=False):
         if view := self._views.get(turn.id):
             view.show(turn)
 
-    async def mark(self, number: int | None) -> None:
-        """Marks a turn, drawing it first where it is not drawn yet; None marks none."""
+    async def mark(self, number: int | None, words: str = "") -> None:
+        """Marks a turn and where words of a search stand in it, drawing it where it is not; None marks none."""
         async with self._drawing:
             ids = [turn.id for turn in self._turns]
             if number in ids and number not in self._views:
                 await self._draw_from(ids.index(number))
         for turn, view in self._views.items():
             view.set_class(turn == number, "marked")
+            view.mark_words(words if turn == number else "")
             if turn == number:
                 self.call_after_refresh(self._bring_into_view, view)  # a text that is drawn anew is followed until then
 
     def _bring_into_view(self, view: TurnView) -> None:
         self.release_anchor()
-        view.scroll_visible(animate=False)
+        window, turn, hit = self.content_region, view.region, view.first_hit()
+        if turn.height <= window.height:
+            view.scroll_visible(animate=False)
+        else:  # of a long turn its beginning, or what is looked for below that
+            row = turn.y if hit - turn.y < window.height - 1 else hit - window.height // 2
+            self.scroll_to(y=row - window.y + self.scroll_y, animate=False)
 
     def toggle_folds(self, number: int) -> None:
         """Unfolds what of a turn is folded, or folds it again."""
