@@ -1,7 +1,8 @@
 """The next turn, which a model that ends its turns by no token writes after its answer, however it spells it.
 
 It is a line that begins with somebody's name and a colon, whatever marks the name: `User:`, `**User:**`, `### Human:`,
-`[User]:`, `Q:`; or with a tag: `<|user|>`, `[INST]`. White space before it is no part of the answer.
+`[User]:`, `Q:`; a heading that is a name; or a line that begins with a tag: `<|user|>`, `[INST]`. White space before it
+is no part of the answer.
 """
 
 from __future__ import annotations
@@ -31,9 +32,11 @@ def _beginnings(words: tuple[str, ...]) -> str:
 
 _NAME = f"(?:(?i:{_any(_NAMES)})|{_any(_CAPITALIZED)})"
 _NAME_BEGUN = f"(?:(?i:{_beginnings(_NAMES)})|{_beginnings(_CAPITALIZED)})"
-_LINE = re.compile(rf"\s*\n(?:{_BEFORE}{_NAME}{_AFTER}[:：]|<\|\w{{1,24}}\|>|(?i:{_any(_TAGS)}))")
+_HEADING = r"#{1,6} ?(?i:user|human|assistant) ?"
+_LINE = re.compile(rf"\s*\n ?(?:{_BEFORE}{_NAME}{_AFTER}[:：]|{_HEADING}\n|<\|\w{{1,24}}\|>|(?i:{_any(_TAGS)}))")
 _LINE_BEGUN = re.compile(
-    rf"(?:\s+|\s*\n(?:{_BEFORE}{_NAME_BEGUN}?|{_BEFORE}{_NAME}{_AFTER}|<\|\w{{0,24}}\|?|(?i:{_beginnings(_TAGS)})))\Z"
+    r"(?:\s+|"
+    rf"\s*\n ?(?:{_BEFORE}{_NAME_BEGUN}?|{_BEFORE}{_NAME}{_AFTER}|<\|\w{{0,24}}\|?|(?i:{_beginnings(_TAGS)})))\Z"
 )
 
 

@@ -174,7 +174,7 @@ def test_a_stop_within_reasoning_is_part_of_it():
 NEXT_TURNS = (
     "User: And", "USER: And", "user: And", "Human: And", "Assistant: I", "### User: And", "###User:", "**User:** x",
     "**User**: x", "User : x", "Q: x", "You: x", "[User]: x", "<|user|>\nx", "<|im_start|>user", "_Human_: x",
-    "# Instruction: x", "[INST] x", "<user>: x", "(User): x", "User： x", "System:",
+    "# Instruction: x", "[INST] x", "<user>: x", "(User): x", "User： x", " User: x", "### Human\n\nx", "System:",
 )  # fmt: skip
 
 

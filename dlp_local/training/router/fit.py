@@ -16,6 +16,7 @@ The recipe, measured on CLINC150 and BANKING77 (a tenth of the training rows hel
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,13 @@ FEWEST_HIDDEN = 128
 BASE_SHARE = 0.15
 """Of all messages, those that belong to no adapter."""
 
-KERNEL_WEIGHT = 0.3
+KERNEL_WEIGHT, KERNEL_WEIGHT_OF_FEW = 0.3, 1.0
+MANY_ROWS = 100
+"""The density's weight where every adapter has `MANY_ROWS`, and the one that it comes near to where they are few.
+
+With 10 to 30 rows of two or three adapters, where 1 % of everyday messages go to an adapter, 9.2 % of valid rows go to
+`base` at weight 1 and 10.8 % at 0.3; what is left reads like everyday messages ("Goodbye then!", "Book it please").
+"""
 
 Floats = npt.NDArray[np.float32]
 Progress = Callable[[float], None]
@@ -119,7 +126,7 @@ def fit_router(
     )
     fewest = [max(anchors.FEWEST_ANCHORS, rehearsed.get(str(name), 0)) for name in names]
     density = anchors.find_anchors(x, y, fewest, shape.anchors, seed, lambda share: progress(0.9 + 0.1 * share))
-    raw = Network(*ensemble, *density, kernel_weight=KERNEL_WEIGHT)
+    raw = Network(*ensemble, *density, kernel_weight=_kernel_weight(all_labels))
 
     held_labels = np.asarray(held_out[1], dtype=object).astype(str)
     known = np.isin(held_labels, names)
@@ -139,6 +146,12 @@ def fit_router(
         calibration_error_before=calibration_error(softmax(logits + offset), y_held),
         calibration_error=calibration_error(probabilities, y_held),
     )
+
+
+def _kernel_weight(labels: Sequence[str]) -> float:
+    counts = [count for label, count in Counter(labels).items() if label != BASE]
+    share = min(1.0, min(counts, default=MANY_ROWS) / MANY_ROWS)
+    return KERNEL_WEIGHT_OF_FEW + share * (KERNEL_WEIGHT - KERNEL_WEIGHT_OF_FEW)
 
 
 def _hidden_numbers(rows: int, dims: int, labels: int, shape: Shape) -> int:

@@ -28,6 +28,17 @@ def test_a_small_router_stays_within_its_shape():
     assert len(network.anchors) <= 3 * len(LABELS)
 
 
+def test_the_density_counts_more_where_an_adapter_has_few_rows():
+    rows, labels = clusters(2000, 3)
+    shape, none = Shape(members=1, hidden=8), (rows[:0], [])
+    few = [i for i, label in enumerate(labels) if label != "shell" or i < 40]
+    weights = [
+        fit_router(rows[of], [labels[i] for i in of], held_out=none, shape=shape).network.kernel_weight
+        for of in (few, range(2000))
+    ]
+    assert weights[0] > 2 * weights[1]
+
+
 def test_the_router_learns(trained):
     rows, labels = clusters(1000, 9)
     found = np.array(trained.labels)[trained.probabilities(rows).argmax(axis=1)] == labels
