@@ -102,10 +102,10 @@ def _figures(recipe: Recipe, data: Path, kept: Path, pack: Path) -> dict[str, An
     """The pack's figures: those kept, where they were measured on these very files, else measured now."""
     measured_on = hashlib.sha256((pack / "pack.toml").read_bytes()).hexdigest()
     if kept.exists() and (old := json.loads(kept.read_text("utf-8")))["pack"] == measured_on:
-        return dict(old["tasks"])
-    tasks = measure_pack.measure(recipe, data, pack)
-    kept.write_text(json.dumps({"pack": measured_on, "tasks": tasks}, indent=1), "utf-8")
-    return tasks
+        return dict(old)
+    *_, figures = measure_pack.measure(recipe, data, pack, kept.with_suffix(".answers.jsonl"))
+    kept.write_text(json.dumps({"pack": measured_on} | figures, indent=1), "utf-8")
+    return dict(figures)
 
 
 def main() -> None:

@@ -3,15 +3,18 @@
     python -m tools.measure_pack smollm2 --data DATA --rows 200 --out build/smollm2/figures.json
 
 `alone`: the task's adapter at weight 1. `routed`: the mix that the router chooses. `base`: the bare backbone. What each
-task is scored by stands in `SCORES`. The same message under the same mix is answered once.
+task is scored by stands in `SCORES`. The same message under the same mix is answered once, and the answers are kept
+beside OUT, in `OUT.answers.jsonl`: a run that was cut, or one after the router was trained again, computes only those
+that are missing.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from dlp_local import Assistant, Mix, ReplyDone, open_assistant
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.files import written_aside
 from dlp_local.core.settings import Settings
+from dlp_local.packs.manifest import read_manifest
 from tools.data import Row
 from tools.recipes import RECIPES
 from tools.recipes.recipe import Recipe
@@ -32,40 +36,83 @@ GREEDY = ChatOptions(temperature=0, repeat_penalty=1, max_tokens=512)
 
 
 class Answers:
-    """A pack's answers, each computed once."""
+    """A pack's answers, each computed once and kept in a file, a JSON object a line.
 
-    def __init__(self, assistant: Assistant) -> None:
-        self._assistant = assistant
-        self._known: dict[tuple[str, Mix], str] = {}
+    Answers of another backbone or of other adapters in the same file do not count; the router does not matter to them.
+    """
+
+    def __init__(self, assistant: Assistant, pack: Path, file: Path) -> None:
+        self._assistant, self._file = assistant, file
+        manifest = read_manifest(pack)
+        parts = [manifest.backbone.sha256, *(f"{name} {part.sha256}" for name, part in manifest.adapters.items())]
+        self._pack = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+        self._known: dict[tuple[str, str], str] = {
+            (kept["message"], kept["mix"]): kept["answer"]
+            for kept in map(json.loads, self._lines())
+            if kept["pack"] == self._pack
+        }
 
     def of(self, message: str, mix: Mix | None) -> str:
         """The whole answer to a message, greedy; the router chooses where there is no mix."""
         chosen = self._assistant.route(message).mix if mix is None else mix
-        if (message, chosen) not in self._known:
+        key = message, str(chosen)
+        if key not in self._known:
             *_, done = self._assistant.reply(message, mix=chosen, options=GREEDY)
             assert isinstance(done, ReplyDone)
-            self._known[message, chosen] = done.answer
-        return self._known[message, chosen]
+            self._known[key] = done.answer
+            line = {"pack": self._pack, "message": message, "mix": str(chosen), "answer": done.answer}
+            with self._file.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        return self._known[key]
+
+    def _lines(self) -> list[str]:
+        """The whole lines of the file; what a run that was cut left of its last one is removed."""
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        text = self._file.read_text("utf-8", errors="replace") if self._file.exists() else ""
+        whole = text[: text.rfind("\n") + 1]
+        if whole != text:
+            self._file.write_text(whole, "utf-8")
+        return whole.split("\n")[:-1]
 
 
-def measure(recipe: Recipe, data: Path, pack: Path, most: int = ROWS, base_rows: int = BASE_ROWS) -> dict[str, Any]:
-    """Figures of every kind of valid rows of a pack: of each way of answering, of each metric."""
-    figures: dict[str, Any] = {}
+def measure(
+    recipe: Recipe, data: Path, pack: Path, answers: Path, most: int = ROWS, base_rows: int = BASE_ROWS
+) -> Iterator[dict[str, Any]]:
+    """Figures of a pack, more of them each time; `answers` is where answers are kept.
+
+    `tasks` has those of each kind of valid rows, each way of answering, each metric; `everyday` what is answered to the
+    recipe's everyday requests. What base answers to valid rows comes last, for it takes longest.
+    """
+    figures: dict[str, Any] = {"tasks": {}, "everyday": []}
     with open_assistant(Settings.model_construct(), pack) as assistant:
-        answers = Answers(assistant)
-        for kind, adapter in recipe.kinds.items():
-            rows = _sample(recipe.valid_rows(data, kind), most)
-            messages = list(rows)
-            ways = {"alone": (messages, Mix.of({adapter: 1.0})), "routed": (messages, None)}
-            ways["base"] = (messages[:base_rows], Mix())
-            scores = SCORES.get(kind, EXACT)
-            figures[kind] = {"rows": len(rows), "base_rows": len(messages[:base_rows])}
-            for way, (asked, mix) in ways.items():
-                given = [answers.of(message, mix) for message in asked]
-                wanted = [rows[message] for message in asked]
-                figures[kind][way] = {name: round(score(given, wanted), 1) for name, score in scores.items()}
-            print(kind, figures[kind], flush=True)
-    return figures
+        known = Answers(assistant, pack, answers)
+        samples = {kind: _sample(recipe.valid_rows(data, kind), most) for kind in recipe.kinds}
+        for ways in (("alone", "routed"), ("base",)):
+            for kind, adapter in recipe.kinds.items():
+                rows = samples[kind]
+                figure = figures["tasks"].setdefault(kind, {"rows": len(rows), "base_rows": min(base_rows, len(rows))})
+                for way in ways:
+                    mix = {"alone": Mix.of({adapter: 1.0}), "routed": None, "base": Mix()}[way]
+                    asked = list(rows)[: base_rows if way == "base" else most]
+                    answered = [known.of(message, mix) for message in asked]
+                    wanted = [rows[message] for message in asked]
+                    scores = SCORES.get(kind, EXACT)
+                    figure[way] = {name: round(score(answered, wanted), 1) for name, score in scores.items()}
+                yield figures
+            if not figures["everyday"]:
+                figures["everyday"] = [_both_answers(assistant, known, message) for message in recipe.everyday]
+                yield figures
+
+
+def _both_answers(assistant: Assistant, answers: Answers, message: str) -> dict[str, str]:
+    """The mix that the router chooses for a message, its answer, and that of base."""
+    mix = assistant.route(message).mix
+    return {
+        "message": message,
+        "mix": str(mix),
+        "routed": answers.of(message, mix),
+        "base": answers.of(message, Mix()),
+    }
 
 
 def _sample(rows: Sequence[Row], most: int) -> Mapping[str, list[Row]]:
@@ -88,9 +135,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     folder = args.folder or Path("models") / args.pack
-    figures = measure(RECIPES[args.pack], args.data, folder, args.rows, args.base_rows)
-    with written_aside(args.out) as part:
-        part.write_text(json.dumps(figures, indent=1), "utf-8")
+    answers = args.out.with_suffix(".answers.jsonl")
+    for figures in measure(RECIPES[args.pack], args.data, folder, answers, args.rows, args.base_rows):
+        with written_aside(args.out) as part:
+            part.write_text(json.dumps(figures, indent=1), "utf-8")
+    print(json.dumps(figures, indent=1))
 
 
 if __name__ == "__main__":

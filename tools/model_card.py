@@ -9,8 +9,8 @@ from typing import Any
 from tools.recipes.recipe import Recipe
 
 
-def write(recipe: Recipe, pack: Path, figures: dict[str, dict[str, Any]], router_figures: Path) -> str:
-    """The whole card for the files in `pack`."""
+def write(recipe: Recipe, pack: Path, figures: dict[str, Any], router_figures: Path) -> str:
+    """The whole card for the files in `pack`; `figures` as `tools/measure_pack.py` gives them."""
     files = sorted(path for path in pack.iterdir() if path.name != "MODEL_CARD.md")
     total = sum(path.stat().st_size for path in files)
     before, after = recipe.card.split("<!-- figures -->\n\n")
@@ -22,7 +22,7 @@ def write(recipe: Recipe, pack: Path, figures: dict[str, dict[str, Any]], router
         "| rows of | metric | rows | alone | routed | base | rows for base |",
         "|---|---|---|---|---|---|---|",
     ]
-    for kind, figure in figures.items():
+    for kind, figure in figures["tasks"].items():
         lines += [
             f"| {kind} | {metric} | {figure['rows']:,} | "
             f"{' | '.join(f'{figure[way][metric]:.1f}' for way in ('alone', 'routed', 'base'))} | "
@@ -30,6 +30,7 @@ def write(recipe: Recipe, pack: Path, figures: dict[str, dict[str, Any]], router
             for metric in figure["alone"]
         ]
     lines += ["", *_router_lines(json.loads(router_figures.read_text("utf-8"))), ""]
+    lines += _everyday_lines(figures["everyday"])
     lines += ["## Files", "", "| file | size |", "|---|---|"]
     lines += [f"| {path.name} | {path.stat().st_size / 1e6:.2f} MB |" for path in files]
     lines += [f"| all | {total / 1e6:.1f} MB |", "", after]
@@ -51,3 +52,26 @@ def _router_lines(figures: dict[str, Any]) -> list[str]:
         f"{percent(figures['top1_adapters'])} ({each(of_adapters)}). To base: {each(figures['kinds_of_base'])} rows. "
         f"Expected calibration error {percent(figures['calibration_error_valid'])}.",
     ]
+
+
+SHOWN = 200
+"""Characters of an answer that the card shows."""
+
+
+def _everyday_lines(answers: list[dict[str, str]]) -> list[str]:
+    """A table of everyday requests: where they went, and what was answered; base's answer, too, where it is another."""
+    if not answers:
+        return []
+    lines = ["## Everyday requests", "", "Nothing was trained on these. Greedy; long answers are cut here.", ""]
+    lines += ["| request | answered by | answer |", "|---|---|---|"]
+    for row in answers:
+        lines.append(f"| {_cell(row['message'])} | {row['mix']} | {_cell(row['routed'])} |")
+        if row["routed"] != row["base"]:
+            lines.append(f"| | (base) | {_cell(row['base'])} |")
+    return [*lines, ""]
+
+
+def _cell(text: str) -> str:
+    """A text as one cell of a table."""
+    line = " ".join(text.split()).replace("|", "\\|")
+    return line if len(line) <= SHOWN else f"{line[:SHOWN].rstrip()} …"

@@ -10,7 +10,17 @@ from pathlib import Path
 from dlp_local.core.values import BASE
 from dlp_local.training.router.background import background_messages
 from dlp_local.training.router.fit import Shape
-from tools import everyday, generated, proofreading, requests, small_talk, smollm2_data, units
+from tools import (
+    everyday,
+    generated,
+    near_requests,
+    proofreading,
+    requests,
+    router_parts,
+    small_talk,
+    smollm2_data,
+    units,
+)
 from tools.data import Row, load, read_jsonl
 from tools.router_corpus import Corpus
 from tools.router_messages import (
@@ -32,15 +42,25 @@ from tools.router_messages import TASK_FOLLOW_UPS as OF_THE_BUNDLED
 TASKS = ("actions", "banking", "cron", "dates", "describe", "extract", "json", "regex", "shell", "sql")
 
 ROWS = {
-    "actions": 2600, "banking": 2800, "cron": 1300, "dates": 900, "describe": 700, "extract": 3600, "json": 900,
-    "regex": 1300, "shell": 2600, "bash": 3600, "sql": 1600, "everyday": 300,
+    "actions": 9000, "banking": 8000, "cron": 3000, "dates": 1200, "describe": 900, "extract": 7000, "json": 2000,
+    "regex": 3000, "shell": 9000, "bash": 7000, "sql": 3500, "everyday": 600,
 }  # fmt: skip
 """Training messages of each kind; `bash` and `everyday` are messages for `shell`, too."""
 
-INTENT_ROWS, REASONING_ROWS, REQUESTS, OTHER_ROWS = 50, 12, 1100, 350
-"""Messages of `base`: of each intent, of each task of reasoning, requests, and of each task that has no adapter."""
+PIECES = {
+    "actions": 400, "banking": 600, "cron": 300, "describe": 150, "extract": 500, "json": 400, "regex": 300,
+    "shell": 700, "sql": 500,
+}  # fmt: skip
+"""Pieces of a task's messages, which a message in several parts is cut into."""
 
-VALID_ROWS = 250
+AS_PARTS, COMPOSITES = 0.06, 35
+"""The share of a task's messages that are there as parts of a message, too; messages of each pair of tasks."""
+
+INTENT_ROWS, REASONING_ROWS, REQUESTS, NEAR_REQUESTS, QUESTIONS, OTHER_ROWS = 100, 20, 1400, 7000, 1200, 400
+"""Messages of `base`: of each intent, of each task of reasoning, requests, those that use an adapter's words, questions
+about facts (those of `sql`, without columns), and of each task that has no adapter."""
+
+VALID_ROWS = 1000
 """Of each kind, drawn with a fixed seed."""
 
 _OF_ADAPTERS = {
@@ -49,6 +69,21 @@ _OF_ADAPTERS = {
     "cancel_reservation",
 }  # fmt: skip
 """Domains and intents of `intents` that some adapter knows in part; their rows are neither `base` nor any adapter's."""
+
+_BANKS_OTHERS = {
+    "apr", "application_status", "bill_balance", "bill_due", "credit_limit", "credit_limit_change", "credit_score",
+    "improve_credit_score", "interest_rate", "min_payment", "order_checks", "pay_bill", "redeem_rewards",
+    "rewards_balance", "routing", "spending_history",
+}  # fmt: skip
+"""Intents of those domains that are none of the 77 of `banking`."""
+
+_BOOKING = re.compile(
+    r"\b(table|book|reserv|seat|sit|restaurant|place|food|cuisine|dish|vegetarian|vegan|gluten|menu|serve|(in|out)side|"
+    r"(in|out)door|patio|garden|terrace|price|cheap|expensive|moderate|rating|address|phone|parking|park|delivery|"
+    r"wheelchair|highchair|chair|area|neighbou?rhood|party|kids|late|change|cancel|time|date|name)",
+    re.IGNORECASE,
+)
+"""Words of a booking: a row of `extract` without one, and without a slot, could be said to anybody."""
 
 _ACTION = re.compile(r"\b(weather|music|playlist)\b", re.IGNORECASE)
 """Words of small talk that is a command here."""
@@ -87,13 +122,40 @@ HELD_OUT_FOLLOW_UPS = HELD_OUT_TASK_FOLLOW_UPS | {
 
 
 def training_messages(data: Path, rng: random.Random) -> list[tuple[str, str]]:
-    """All (message, label) rows that the router is trained on; a follow-up of anything has every label."""
-    rows = [(message, task) for task in TASKS for message in _of_task(data, task, rng)]
-    rows = [(message, task) for message, task in rows if not small_talk_alone(message)]
-    rows += [(message, BASE) for message in _of_base(data, rng)]
+    """All (message, label) rows that the router is trained on; a follow-up of anything has every label.
+
+    No valid row is one of them, whatever its case and its marks.
+    """
+    valid = {_words_of(message) for messages in _valid(data).values() for message in messages}
+
+    def usable(messages: list[str]) -> list[str]:
+        return [message for message in messages if _words_of(message) not in valid]
+
+    of_tasks = {
+        task: [text for text in usable(_of_task(data, task, _own(rng))) if not small_talk_alone(text)] for task in TASKS
+    }
+    talk = usable(_talk(_own(rng)))
+    rows = [(message, task) for task, messages in of_tasks.items() for message in messages]
+    rows += [
+        (router_parts.as_part(message, rng), task) for message, task in rng.sample(rows, round(AS_PARTS * len(rows)))
+    ]
+    rows += [row for row in router_parts.piece_rows(of_tasks, PIECES, rng) if not small_talk_alone(row[0])]
+    rows += router_parts.composite_rows(of_tasks, COMPOSITES, talk, rng)
+    rows += [(message, BASE) for message in [*talk, *usable(_of_base(data, _own(rng)))]]
+    rows = [(message, label) for message, label in rows if _words_of(message) not in valid]
     rows += [(message, task) for task, said in TASK_FOLLOW_UPS.items() for message in said] * TASK_FOLLOW_UP_REPEATS
     rows += [(message, label) for message in ANY_FOLLOW_UPS for label in (*TASKS, BASE)] * ANY_FOLLOW_UP_REPEATS
     return rows
+
+
+def _own(rng: random.Random) -> random.Random:
+    """Draws of its own for a kind of messages: how many another kind draws does not change them."""
+    return random.Random(rng.getrandbits(40))
+
+
+def _words_of(message: str) -> str:
+    """A message's words and marks that count, for looking whether two messages are the same."""
+    return " ".join(message.casefold().split()).strip(" .?!")
 
 
 def _of_task(data: Path, task: str, rng: random.Random) -> list[str]:
@@ -101,6 +163,10 @@ def _of_task(data: Path, task: str, rng: random.Random) -> list[str]:
     if task in smollm2_data.GENERATED:
         pairs = generated.make_rows(smollm2_data.GENERATED[task], task, ROWS[task], "train")
         return [politely(message, rng) for message, _ in pairs]
+    if task == "extract":
+        rows = [row for row in load(data, task, "train") if row.answer != "{}" or _BOOKING.search(row.message)]
+        messages = list(dict.fromkeys(row.message for row in rows))
+        return [politely(message, rng) for message in rng.sample(messages, min(len(messages), ROWS[task]))]
     if task == "actions":
         rows = smollm2_data.training_rows(data, task, rng)[: ROWS[task]]
         return [politely(row.message, rng) for row in rows]
@@ -119,31 +185,37 @@ def _question(prompt: str, rng: random.Random) -> str:
     return politely(text.rstrip(".") if rng.random() < 0.3 else text, rng)
 
 
-def _of_base(data: Path, rng: random.Random) -> list[str]:
-    """Messages for no adapter: small talk, requests, `intents`, reasoning, and tasks that have no adapter."""
+def _talk(rng: random.Random) -> list[str]:
+    """Small talk that is no command here."""
     talk = [*SMALL_TALK, *(message for message, _ in small_talk.own_messages())] * TALK_REPEATS
     talk += [small_talk.own_pair(rng)[0] for _ in range(500)]
+    return [text for text in talk if not _ACTION.search(text)]
+
+
+def _of_base(data: Path, rng: random.Random) -> list[str]:
+    """Messages for no adapter but small talk: requests, `intents`, reasoning, and tasks that have no adapter."""
     intents: defaultdict[str, list[str]] = defaultdict(list)
     for row in _intents(data, "train"):
         intents[row.answer].append(row.message)
     messages = [text for texts in intents.values() for text in rng.sample(texts, min(INTENT_ROWS, len(texts)))]
     out_of_scope = intents["oos"] * 2
+    questions = [raw["prompt"] for raw in rng.sample(read_jsonl(data / "sql" / "train.jsonl.gz"), QUESTIONS)]
     background = [text for text in background_messages() if not _ACTION.search(text)] * 2
     reasoning: defaultdict[str, list[str]] = defaultdict(list)
     for raw in read_jsonl(data / "bbh" / "train.jsonl.gz"):
         if raw["subtask"] != "date_understanding":
             reasoning[raw["subtask"]].append(raw["prompt"])
-    questions = [text for texts in reasoning.values() for text in rng.sample(texts, REASONING_ROWS)]
+    questions += [text for texts in reasoning.values() for text in rng.sample(texts, REASONING_ROWS)]
     sentences = smollm2_data.sentence_source(data)
     others = generated.make_rows(units.make, "units", OTHER_ROWS, "train")
     others += generated.make_rows(lambda draw: proofreading.make(draw, sentences), "proofread", OTHER_ROWS, "train")
     return [
-        *(text for text in talk if not _ACTION.search(text)),
         *messages,
         *out_of_scope,
         *background,
         *questions,
         *requests.make_requests(REQUESTS, rng),
+        *near_requests.make_requests(NEAR_REQUESTS, rng),
         *(message for message, _ in others),
     ]
 
@@ -154,12 +226,12 @@ def _intents(data: Path, split: str) -> list[Row]:
     return [
         Row(row["prompt"], row["answer"], row["domain"])
         for row in rows
-        if not {row["domain"], row["answer"]} & _OF_ADAPTERS
+        if row["answer"] in _BANKS_OTHERS or not {row["domain"], row["answer"]} & _OF_ADAPTERS
     ]
 
 
-def valid_messages(data: Path) -> dict[str, list[str]]:
-    """Kind → its valid messages, `VALID_ROWS` at most."""
+def _valid(data: Path) -> dict[str, list[str]]:
+    """Kind → all its valid messages, which nothing is trained on."""
     valid = {task: [row.message for row in smollm2_data.valid_rows(data, task)] for task in TASKS}
     valid["bash"] = [row.message for row in load(data, "bash", "valid")]
     intents = _intents(data, "valid")
@@ -167,15 +239,23 @@ def valid_messages(data: Path) -> dict[str, list[str]]:
     valid["out of scope"] = [row.message for row in intents if row.answer == "oos"]
     valid["small talk"] = [text for text in HELD_OUT_SMALL_TALK if not _ACTION.search(text)]
     valid["everyday"] = list(requests.HELD_OUT)
-    rng = random.Random(0)
-    return {kind: rng.sample(texts, min(len(texts), VALID_ROWS)) for kind, texts in valid.items()}
+    valid["near an adapter"] = list(near_requests.HELD_OUT)
+    return valid
 
+
+def valid_messages(data: Path) -> dict[str, list[str]]:
+    """Kind → its valid messages, `VALID_ROWS` at most."""
+    rng = random.Random(0)
+    return {kind: rng.sample(texts, min(len(texts), VALID_ROWS)) for kind, texts in _valid(data).items()}
+
+
+KINDS_OF_BASE = ("intents", "out of scope", "small talk", "everyday", "near an adapter")
 
 CORPUS = Corpus(
     tasks=TASKS,
     training=training_messages,
     valid=valid_messages,
-    labels={"bash": "shell", "intents": BASE, "out of scope": BASE, "small talk": BASE, "everyday": BASE},
+    labels={"bash": "shell"} | dict.fromkeys(KINDS_OF_BASE, BASE),
     follow_ups=HELD_OUT_FOLLOW_UPS,
     any_follow_ups=HELD_OUT_ANY_FOLLOW_UPS,
     new_follow_ups=NEW_TASK_FOLLOW_UPS,

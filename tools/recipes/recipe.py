@@ -53,3 +53,6 @@ class Recipe:
 
     card: str
     """The text of MODEL_CARD.md around `<!-- figures -->`."""
+
+    everyday: tuple[str, ...] = ()
+    """Requests for no adapter, whose answers the card lists."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from dlp_local.core.errors import PackError
 from dlp_local.packs.backbone_location import find_backbone, how_to_get
 from dlp_local.packs.manifest import Backbone, DistributionFile
-from tools import smollm2_data, smollm2_messages
+from tools import requests, smollm2_data, smollm2_messages
 from tools.recipes.recipe import About, Recipe
 
 FIND = "find all pdf files larger than 10 MB in my home folder"
@@ -133,4 +133,5 @@ RECIPE = Recipe(
     kinds={"bash": "shell"} | {task: task for task in ABOUT},
     valid_rows=smollm2_data.valid_rows,
     card=Path(__file__).with_suffix(".md").read_text("utf-8"),
+    everyday=requests.HELD_OUT,
 )

@@ -1,0 +1,45 @@
+"""The messages that the SmolLM2 pack's router learns from: pieces, composites, and requests that only sound alike."""
+
+import random
+
+from tools import near_requests, router_parts
+
+MESSAGES = {
+    "banking": ["My card is lost. Can I get a new one?", "Is there a fee"],
+    "cron": ["every day at noon", "on Mondays and Fridays, then at nine"],
+    "sql": ["How many are there?\ncolumns: name, year"],
+}
+
+
+def test_a_message_is_cut_at_lines_sentences_and_joints():
+    assert router_parts.pieces("How many?\ncolumns: a, b") == ["How many?", "columns: a, b"]
+    assert router_parts.pieces("find the logs and then delete them") == ["find the logs", "delete them"]
+    assert router_parts.pieces("name[The Eagle], food[French]") == ["name[The Eagle]", "food[French]"]
+    assert router_parts.pieces("every day at noon") == []
+
+
+def test_of_three_pieces_the_runs_of_two_are_there_as_well():
+    runs = router_parts.pieces("It is late. It is lost. Help.")
+    assert runs == ["It is late.", "It is lost.", "Help.", "It is lost. Help.", "It is late. It is lost."]
+
+
+def test_a_piece_has_the_label_of_its_task():
+    rows = router_parts.piece_rows(MESSAGES, {"sql": 5, "banking": 1}, random.Random(0))
+    assert {("How many are there?", "sql"), ("columns: name, year", "sql")} < set(rows)
+    assert [label for _, label in rows].count("banking") == 1
+
+
+def test_a_composite_is_there_under_each_of_its_labels_and_small_talk_adds_none():
+    rows = router_parts.composite_rows(MESSAGES, 4, ["thanks"], random.Random(0))
+    labels = {text: sorted(label for other, label in rows if other == text) for text, _ in rows}
+    assert {tuple(group) for text, group in labels.items() if "hanks" in text} <= {("banking",), ("cron",), ("sql",)}
+    assert ("banking", "cron") in {tuple(group) for group in labels.values()}
+
+
+def test_near_requests_are_seeded_different_and_none_of_those_held_out():
+    made = near_requests.make_requests(500, random.Random(3))
+    assert made == near_requests.make_requests(500, random.Random(3))
+    assert len(set(made)) == 500
+    assert not {text.casefold().rstrip("?.!") for text in made} & {
+        text.casefold().rstrip("?.!") for text in near_requests.HELD_OUT
+    }
