@@ -2,10 +2,10 @@
 
     python -m tools.measure_pack smollm2 --data DATA --rows 200 --out build/smollm2/figures.json
 
-`alone`: the task's adapter at weight 1. `routed`: the mix that the router chooses. `base`: the bare backbone. What each
-task is scored by stands in `SCORES`. The same message under the same mix is answered once, and the answers are kept
-beside OUT, in `OUT.answers.jsonl`: a run that was cut, or one after the router was trained again, computes only those
-that are missing.
+`alone`: the task's adapter at weight 1. `routed`: as the router chooses, in parts where it splits a message. `base`: the
+bare backbone. What each task is scored by stands in `SCORES`. The same message under the same mix is answered once, and
+the answers are kept beside OUT, in `OUT.answers.jsonl`: a run that was cut, or one after the router was trained again,
+computes only those that are missing.
 """
 
 from __future__ import annotations
@@ -54,16 +54,19 @@ class Answers:
 
     def of(self, message: str, mix: Mix | None) -> str:
         """The whole answer to a message, greedy; the router chooses where there is no mix."""
-        chosen = self._assistant.route(message).mix if mix is None else mix
-        key = message, str(chosen)
-        if key not in self._known:
-            *_, done = self._assistant.reply(message, mix=chosen, options=GREEDY)
+        how = str(mix)
+        if mix is None:
+            route = self._assistant.route(message)
+            mix = None if route.parts else route.mix
+            how = json.dumps([[part.text, str(part.mix)] for part in route.parts]) if route.parts else str(mix)
+        if (message, how) not in self._known:
+            *_, done = self._assistant.reply(message, mix=mix, options=GREEDY)
             assert isinstance(done, ReplyDone)
-            self._known[key] = done.answer
-            line = {"pack": self._pack, "message": message, "mix": str(chosen), "answer": done.answer}
+            self._known[message, how] = done.answer
+            line = {"pack": self._pack, "message": message, "mix": how, "answer": done.answer}
             with self._file.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
-        return self._known[key]
+        return self._known[message, how]
 
     def _lines(self) -> list[str]:
         """The whole lines of the file; what a run that was cut left of its last one is removed."""
@@ -106,11 +109,11 @@ def measure(
 
 def _both_answers(assistant: Assistant, answers: Answers, message: str) -> dict[str, str]:
     """The mix that the router chooses for a message, its answer, and that of base."""
-    mix = assistant.route(message).mix
+    route = assistant.route(message)
     return {
         "message": message,
-        "mix": str(mix),
-        "routed": answers.of(message, mix),
+        "mix": ", ".join(str(part.mix) for part in route.parts or (route,)),
+        "routed": answers.of(message, None),
         "base": answers.of(message, Mix()),
     }
 

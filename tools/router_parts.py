@@ -1,8 +1,8 @@
 """Training messages for a router that is asked about parts of a message: pieces of rows, and rows put together.
 
-A message is cut at line breaks, ends of sentences and joints ("and", "then", "also"), and its pieces are routed one by
-one (`dlp_local.routing.parts`). So a router sees pieces of a task's messages under that task, and messages of two tasks
-under both: it is to be sure of each part and unsure of the whole.
+The product cuts a message at line breaks, ends of sentences and joining words, and routes its pieces one by one. So a
+router sees pieces of a task's messages under that task, and messages of two tasks under both: it is to be sure of each
+part and unsure of the whole.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import random
 import re
 from collections.abc import Mapping, Sequence
 
+from dlp_local.routing import parts
+
 JOINTS = ("\n", "\n\n", ". ", ". ", "; ", " and ", " and then ", ", then ", " then ", ". Also ", ", and ")
 TRIPLES = 0.06
 """Of the composites, those of three tasks."""
 
-_CUT = re.compile(r"\s*\n\s*|(?<=[.!?;])\s+|,? (?:and then|then|also|and) ")
-_LIST = re.compile(r"(?<=\]), ")
 _LEADS = ("please ", "also ", "can you ", "then ", "next, ", "first ")
 _KEPT_CAPITAL = re.compile(r"I\b|[A-Z]{2}|[A-Z]\w*[A-Z]")
 
@@ -32,15 +32,11 @@ def as_part(message: str, rng: random.Random) -> str:
 
 
 def pieces(message: str) -> list[str]:
-    """What a message is cut into, one by one, and the runs that leave out its first or its last piece."""
-    cut = _LIST if _LIST.search(message) else _CUT
-    ends = [0, *(match.end() for match in cut.finditer(message)), len(message)]
-    starts = [*(match.start() for match in cut.finditer(message)), len(message)]
-    if len(starts) < 2:
-        return []
-    single = [message[start:end] for start, end in zip(ends, starts, strict=False)]
-    runs = [message[ends[1] :], message[: starts[-2]]] if len(starts) > 2 else []
-    return list(dict.fromkeys(text.strip() for text in (*single, *runs) if len(text.strip()) > 1))
+    """What a message is cut into, one by one; of three or more also what is left without the first or the last."""
+    cut = parts.pieces(message)
+    if len(cut) > 2:
+        cut = (*cut, slice(cut[1].start, cut[-1].stop), slice(cut[0].start, cut[-2].stop))
+    return list(dict.fromkeys(message[piece] for piece in cut if len(message[piece]) > 1))
 
 
 def piece_rows(
@@ -73,17 +69,17 @@ def composite_rows(
             rows += [(text, label) for label in labels]
     for task in messages:
         for _ in range(for_each_pair):
-            parts = [rng.choice(messages[task]), rng.choice(talk)]
-            rng.shuffle(parts)
-            rows.append((_joined(parts, rng), task))
+            both = [rng.choice(messages[task]), rng.choice(talk)]
+            rng.shuffle(both)
+            rows.append((_joined(both, rng), task))
     return rows
 
 
-def _joined(parts: Sequence[str], rng: random.Random) -> str:
+def _joined(messages: Sequence[str], rng: random.Random) -> str:
     text = ""
-    for part in parts:
+    for message in messages:
         joint = rng.choice(JOINTS) if text else ""
         if joint and joint[0] in ".;,":
             text = text.rstrip(".?!;, ")
-        text += joint + as_part(part, rng)
+        text += joint + as_part(message, rng)
     return text

@@ -48,7 +48,7 @@ ROWS = {
 """Training messages of each kind; `bash` and `everyday` are messages for `shell`, too."""
 
 PIECES = {
-    "actions": 400, "banking": 600, "cron": 600, "dates": 150, "describe": 150, "extract": 500, "json": 400,
+    "actions": 400, "banking": 600, "cron": 600, "dates": 150, "extract": 500, "json": 400,
     "regex": 300, "shell": 700, "sql": 500,
 }  # fmt: skip
 """Pieces of a task's messages, which a message in several parts is cut into."""

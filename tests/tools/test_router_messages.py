@@ -14,7 +14,6 @@ MESSAGES = {
 def test_a_message_is_cut_at_lines_sentences_and_joints():
     assert router_parts.pieces("How many?\ncolumns: a, b") == ["How many?", "columns: a, b"]
     assert router_parts.pieces("find the logs and then delete them") == ["find the logs", "delete them"]
-    assert router_parts.pieces("name[The Eagle], food[French]") == ["name[The Eagle]", "food[French]"]
     assert router_parts.pieces("every day at noon") == []
 
 
