@@ -2,10 +2,10 @@
 
     python -m tools.measure_pack smollm2 --data DATA --rows 200 --out build/smollm2/figures.json
 
-`alone`: the task's adapter at weight 1. `routed`: as the router chooses, in parts where it splits a message. `base`: the
-bare backbone. What each task is scored by stands in `SCORES`. The same message under the same mix is answered once, and
-the answers are kept beside OUT, in `OUT.answers.jsonl`: a run that was cut, or one after the router was trained again,
-computes only those that are missing.
+`alone`: the task's adapter at weight 1. `routed`: as the router chooses, in parts where it splits a message. `base`:
+the bare backbone. What each task is scored by stands in `SCORES`. The same message under the same mix is answered once,
+and the answers are kept beside OUT, in `OUT.answers.jsonl`: a run that was cut, or one after the router was trained
+again, computes only those that are missing.
 """
 
 from __future__ import annotations
