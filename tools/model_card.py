@@ -48,8 +48,9 @@ def _router_lines(figures: dict[str, Any]) -> list[str]:
 
     of_adapters = [kind for kind in figures["top1"] if kind not in figures["kinds_of_base"]]
     return [
-        f"Router: {figures['parameters']:,} parameters. Top-1 on valid rows of the adapters: "
-        f"{percent(figures['top1_adapters'])} ({each(of_adapters)}). To base: {each(figures['kinds_of_base'])} rows. "
+        f"Router: {figures['parameters']:,} parameters. Top-1 on valid rows of the adapters, mean of their "
+        f"kinds: {percent(figures['top1_adapters'])} ({each(of_adapters)}). "
+        f"To base: {each(figures['kinds_of_base'])} rows. "
         f"Expected calibration error {percent(figures['calibration_error_valid'])}.",
     ]
 

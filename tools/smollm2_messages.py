@@ -24,7 +24,6 @@ from tools import (
 from tools.data import Row, load, read_jsonl
 from tools.router_corpus import Corpus
 from tools.router_messages import (
-    ANY_FOLLOW_UP_REPEATS,
     ANY_FOLLOW_UPS,
     HELD_OUT_ANY_FOLLOW_UPS,
     HELD_OUT_SMALL_TALK,
@@ -32,7 +31,6 @@ from tools.router_messages import (
     NEW_TASK_FOLLOW_UPS,
     SMALL_TALK,
     TALK_REPEATS,
-    TASK_FOLLOW_UP_REPEATS,
     politely,
     small_talk_alone,
     task_messages,
@@ -60,6 +58,9 @@ INTENT_ROWS, REASONING_ROWS, REQUESTS, NEAR_REQUESTS, QUESTIONS, OTHER_ROWS = 10
 """Messages of `base`: of each intent, of each task of reasoning, requests, those that use an adapter's words, questions
 about facts (those of `sql`, without columns), and of each task that has no adapter."""
 
+TASK_FOLLOW_UP_REPEATS, ANY_FOLLOW_UP_REPEATS = 12, 24
+"""How often each follow-up is in the training rows of a label."""
+
 VALID_ROWS = 1000
 """Of each kind, drawn with a fixed seed."""
 
@@ -84,7 +85,7 @@ _BOOKING = re.compile(
     re.IGNORECASE,
 )
 """Words of a booking. A row of `extract` without one and without a slot ("No", "Goodbye then!", "It's silly") is talk:
-its answer would be an empty object, and base has a better one. It is measured as base's, and not trained on."""
+its answer would be an empty object, and base has a better one."""
 
 _ACTION = re.compile(r"\b(weather|music|playlist)\b", re.IGNORECASE)
 """Words of small talk that is a command here."""
@@ -136,6 +137,7 @@ def training_messages(data: Path, rng: random.Random) -> list[tuple[str, str]]:
         task: [text for text in usable(_of_task(data, task, _own(rng))) if not small_talk_alone(text)] for task in TASKS
     }
     talk = usable(_talk(_own(rng)))
+    talk_in_bookings = [row.message for row in load(data, "extract", "train") if not _is_booking(row)]
     rows = [(message, task) for task, messages in of_tasks.items() for message in messages]
     as_parts, pieces, composites = _own(rng), _own(rng), _own(rng)
     rows += [
@@ -144,7 +146,7 @@ def training_messages(data: Path, rng: random.Random) -> list[tuple[str, str]]:
     ]
     rows += [row for row in router_parts.piece_rows(of_tasks, PIECES, pieces) if not small_talk_alone(row[0])]
     rows += router_parts.composite_rows(of_tasks, COMPOSITES, talk, composites)
-    rows += [(message, BASE) for message in [*talk, *usable(_of_base(data, _own(rng)))]]
+    rows += [(message, BASE) for message in [*talk, *usable(talk_in_bookings), *usable(_of_base(data, _own(rng)))]]
     rows = [(message, label) for message, label in rows if _words_of(message) not in valid]
     rows += [(message, task) for task, said in TASK_FOLLOW_UPS.items() for message in said] * TASK_FOLLOW_UP_REPEATS
     rows += [(message, label) for message in ANY_FOLLOW_UPS for label in (*TASKS, BASE)] * ANY_FOLLOW_UP_REPEATS
@@ -269,6 +271,6 @@ CORPUS = Corpus(
     follow_ups=HELD_OUT_FOLLOW_UPS,
     any_follow_ups=HELD_OUT_ANY_FOLLOW_UPS,
     new_follow_ups=NEW_TASK_FOLLOW_UPS,
-    shape=Shape(members=1, hidden=256, dropout=0.3, anchors=24),
-    base_lift=0.5,
+    shape=Shape(members=2, hidden=512, dropout=0.5, anchors=48),
+    base_lift=0.25,
 )
