@@ -20,7 +20,7 @@ import tomlkit
 
 from dlp_local.formats.peft.convert import convert_lora
 from dlp_local.packs import bundled_pack
-from dlp_local.packs.manifest import Adapter, Backbone, Encoder, EncoderFile, File, Manifest, read_manifest
+from dlp_local.packs.manifest import Adapter, Backbone, Encoder, EncoderFile, Manifest, RouterFile, read_manifest
 from tools import measure_pack, model_card, train_router
 from tools.recipes import RECIPES
 from tools.recipes.recipe import Recipe
@@ -61,7 +61,7 @@ def make_manifest(recipe: Recipe, pack: Path) -> Manifest:
         examples=recipe.examples,
         backbone=recipe.backbone or Backbone(**about("backbone.gguf")),
         encoder=encoder,
-        router=File(**about("router.onnx")),
+        router=RouterFile(**about("router.onnx")),
         adapters=adapters,
     )
 

@@ -186,6 +186,18 @@ _TEMPLATES: tuple[tuple[str, list[str], float], ...] = (
     ("{}, what should I do?", _MOODS, 1.0),
 )  # fmt: skip
 
+_PARTS = (
+    "a bigger model|another model|the model|a backbone|an adapter|your adapters|the settings|my chat history|"
+    "the router|a pack|the context|the temperature|a system prompt|a persona|this program|the license|"
+    "your training data|a GPU|the newest version|the documentation|the memory|the answer length|my data"
+).split("|")
+_ON_PARTS = (
+    "how do I change {}?|where do I find {}?|what is {} for?|is {} stored on my disk?|how do I install {}?|"
+    "can I delete {}?|how large is {}?|do I need {}?|which files belong to {}?|can I use you without {}?|"
+    "how do I get {}?|why is {} so slow?|can you tell me about {}?|is {} free?|where does {} come from?|"
+    "how can I share {}?|what happens to {} when I close the window?"
+).split("|")
+
 HELD_OUT = (
     "What is a regular expression engine?", "Are regexes faster than plain string search?",
     "Who came up with the star in regular expressions?", "Knit me a pattern idea for a winter scarf",
@@ -236,3 +248,11 @@ def make_requests(count: int, rng: random.Random) -> list[str]:
         if text not in HELD_OUT:
             requests[text] = None
     return list(requests)
+
+
+def about_the_program(count: int, rng: random.Random) -> list[str]:
+    """Different questions about the assistant itself and its parts."""
+    questions: dict[str, None] = {}
+    while len(questions) < count:
+        questions[_typed(rng.choice(_ON_PARTS).replace("{}", rng.choice(_PARTS)), rng)] = None
+    return list(questions)

@@ -30,7 +30,6 @@ from tools.router_messages import (
     HELD_OUT_TASK_FOLLOW_UPS,
     NEW_TASK_FOLLOW_UPS,
     SMALL_TALK,
-    TALK_REPEATS,
     politely,
     small_talk_alone,
     task_messages,
@@ -55,11 +54,12 @@ AS_PARTS, COMPOSITES = 0.07, 45
 """The share of a task's messages that are there as parts of a message, too; messages of each pair of tasks."""
 
 INTENT_ROWS, REASONING_ROWS, REQUESTS, NEAR_REQUESTS, QUESTIONS, OTHER_ROWS = 100, 20, 1400, 7000, 1200, 400
+PROGRAM_QUESTIONS = 300
 """Messages of `base`: of each intent, of each task of reasoning, requests, those that use an adapter's words, questions
-about facts (those of `sql`, without columns), and of each task that has no adapter."""
+about facts (those of `sql`, without columns), of each task that has no adapter; and about the program itself."""
 
-TASK_FOLLOW_UP_REPEATS, ANY_FOLLOW_UP_REPEATS = 12, 24
-"""How often each follow-up is in the training rows of a label."""
+TALK_REPEATS, TASK_FOLLOW_UP_REPEATS, ANY_FOLLOW_UP_REPEATS = 15, 12, 24
+"""How often small talk is in the training rows, and each follow-up under each of its labels: few of them, many rows."""
 
 VALID_ROWS = 1000
 """Of each kind, drawn with a fixed seed."""
@@ -226,6 +226,7 @@ def _of_base(data: Path, rng: random.Random) -> list[str]:
         *requests.make_requests(REQUESTS, rng),
         *near_requests.make_requests(NEAR_REQUESTS, rng),
         *(message for message, _ in others),
+        *near_requests.about_the_program(PROGRAM_QUESTIONS, rng),
     ]
 
 
