@@ -49,6 +49,8 @@ TALK = (
     "hello, who are you?",
     "Give me a recipe for pancakes.",
     "thanks, that helped a lot",
+    "What is a regular expression?",
+    "how do I unclog a drain?",
 )
 
 

@@ -8,6 +8,9 @@ from typing import Any
 
 from tools.recipes.recipe import Recipe
 
+WAYS = ("alone", "routed", "base")
+"""Ways of answering; one that was not measured yet has an empty column."""
+
 
 def write(recipe: Recipe, pack: Path, figures: dict[str, Any], router_figures: Path) -> str:
     """The whole card for the files in `pack`; `figures` as `tools/measure_pack.py` gives them."""
@@ -17,7 +20,7 @@ def write(recipe: Recipe, pack: Path, figures: dict[str, Any], router_figures: P
     lines = [before.rstrip(), "", "## Figures", ""]
     lines += [
         "Valid rows, greedy, measured on these files through the product (`python -m tools.measure_pack`). `alone`:",
-        "the task's adapter by hand; `routed`: the mix that the router chose; `base`: no adapter.",
+        "the task's adapter by hand; `routed`: as the router chose; `base`: no adapter.",
         "",
         "| rows of | metric | rows | alone | routed | base | rows for base |",
         "|---|---|---|---|---|---|---|",
@@ -25,7 +28,7 @@ def write(recipe: Recipe, pack: Path, figures: dict[str, Any], router_figures: P
     for kind, figure in figures["tasks"].items():
         lines += [
             f"| {kind} | {metric} | {figure['rows']:,} | "
-            f"{' | '.join(f'{figure[way][metric]:.1f}' for way in ('alone', 'routed', 'base'))} | "
+            f"{' | '.join(f'{figure[way][metric]:.1f}' if way in figure else '' for way in WAYS)} | "
             f"{figure['base_rows']} |"
             for metric in figure["alone"]
         ]
