@@ -18,6 +18,7 @@ FILE = Path(__file__).parent.parent / "README.md"
 README = FILE.read_text("utf-8")
 SESSION = re.findall(r'^\$ dlp-local ask "(.+)"\n(.+)$', README, re.MULTILINE)
 COMMANDS = re.findall(r'^dlp-local ask "([^"…]+)" +# one answer: (.+)$', README, re.MULTILINE)
+IN_PARTS = re.findall(r"^\$ dlp-local ask '(.+)'\n(.+)\n\n(.+)$", README, re.MULTILINE)
 PACK = shipped_pack("smollm2")
 BACKBONE = read_manifest(PACK).backbone
 needs_backbone = pytest.mark.skipif(
@@ -69,6 +70,14 @@ def test_an_example_gives_the_answer_that_stands_there(smollm2, message, answer)
     *_, done = smollm2.reply(message)
     assert isinstance(done, ReplyDone)
     assert done.answer == answer
+
+
+@needs_backbone
+def test_a_message_of_two_tasks_is_answered_as_it_stands_there(smollm2):
+    ((message, *answers),) = IN_PARTS
+    *_, done = smollm2.reply(message)
+    assert [part.answer for part in done.parts] == answers
+    assert done.answer == "\n\n".join(answers)
 
 
 @needs_backbone

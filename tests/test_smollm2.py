@@ -107,6 +107,27 @@ def test_an_adapter_answers_exactly_where_its_message_is_routed_to_it(smollm2, n
     assert (done.answer, done.route.mix) == (answer, Mix.of({name: 1.0}))
 
 
+@pytest.mark.parametrize("joint", ["\n", ". ", " and ", ", then "])
+@pytest.mark.parametrize(("first", "second"), [("cron", "actions"), ("shell", "banking"), ("json", "shell")])
+def test_a_message_of_two_tasks_is_routed_in_parts(router, first, second, joint):
+    texts = [ANSWERS[name][0] for name in (first, second)]
+    route = router.route(joint.join(texts), Settings().routing)
+    assert [part.mix for part in route.parts] == [Mix.of({first: 1.0}), Mix.of({second: 1.0})]
+    assert [part.text.rstrip(".") for part in route.parts] == texts
+
+
+@pytest.mark.parametrize("message", [*(message for message, _ in ANSWERS.values()), *TALK])
+def test_a_message_of_one_task_stays_whole(router, message):
+    assert router.route(message, Settings().routing).parts == ()
+
+
+@needs_backbone
+def test_each_part_of_a_message_gets_the_answer_that_it_gets_alone(smollm2):
+    names = ("cron", "banking", "json")
+    *_, done = smollm2.reply("\n".join(ANSWERS[name][0] for name in names))
+    assert [part.answer for part in done.parts] == [ANSWERS[name][1] for name in names]
+
+
 @needs_backbone
 def test_base_talks(smollm2):
     *_, done = smollm2.reply("Explain what a mutex is in simple words.", options=ChatOptions(max_tokens=64))
