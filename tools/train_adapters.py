@@ -1,304 +1,185 @@
-"""Trains the bundled adapters: one LoRA (rank 16, all seven weights of a layer) for each task.
+"""Trains the adapters of a pack side by side, on the dequantized weights of the GGUF that they run on.
 
-    python -m tools.train_adapters --data DATA --backbone build/backbone --out build/adapters [TASK …]
+    python -m tools.train_adapters PACK --data DATA --backbone MODEL.gguf [--start WEIGHTS] [VARIANT …]
 
-They are trained the way they run (Activated LoRA, arXiv 2512.17910; PEFT's `alora_invocation_tokens`): earlier turns
-are computed by the bare backbone, the adapter is on from the `<|user|>` of the last turn. A share of the rows stands
-after random earlier turns of any task. Some train twice: the second training goes on from the first one's result, and
-the adapter is a mean of both (`Second`). Started again, a task goes on from its last checkpoint, and a finished one is
-kept.
+Each adapter is trained as it runs (`dlp_local.training.adapter`): on from the last user's turn, whatever stands before
+it computed by the bare backbone. A second run with the same `--out` goes on from its checkpoint, with rows drawn anew.
+The weights at the end are in `out/last`, their mean over about the last tenth of the steps in `out/mean`; `--valid`
+counts valid rows that each answers exactly, to choose by. `tools.build_pack` trains all and takes those that the pack's
+`AdapterSet` says were chosen.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
+import json
 import random
-import shutil
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
-from peft.tuners.lora.layer import Linear as LoraLinear
-from tokenizers import Tokenizer
-from transformers import LlamaForCausalLM
+from torch.utils.data import DataLoader, IterableDataset
 
-from dlp_local.core.files import written_aside
-from tools import data, small_talk
-from tools.frame import ASSISTANT, END, USER, render
+from dlp_local.training.adapter.adapters import AdapterBank
+from dlp_local.training.adapter.backbone import Backbone
+from dlp_local.training.adapter.data import Batch, batches
+from dlp_local.training.adapter.decode import answers
+from dlp_local.training.adapter.trainer import Budget, Trainer
+from tools.adapter_set import AdapterSet
+from tools.gguf_vocabulary import GgufVocabulary
+from tools.recipes import RECIPES
 
-TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-IGNORED = -100
-"""Label of a position that the loss leaves out."""
-
-Tensors = dict[str, torch.Tensor]
+LOG_SECONDS, LONGEST_ANSWER = 20, 160
 
 
-@dataclass(frozen=True, slots=True)
-class Second:
-    """A second training, from the result of the first one, on rows in another order.
+class Batches(IterableDataset):  # type: ignore[misc]
+    """A variant's endless batches, made in a process of their own."""
 
-    The adapter is (1 - share)·first + share·mean of the weights after each step of the second one's latter half (model
-    soups, Wortsman et al. 2022, arXiv 2203.05482). Valid rows of `shell`: NLL 1.731 → 1.698, right 11.8 → 12.1 %; the
-    second one's end alone has 1.699 and 11.2 %.
+    def __init__(self, adapters: AdapterSet, data: Path, backbone: Path, name: str, seed: int) -> None:
+        self._adapters, self._data, self._backbone, self._name, self._seed = adapters, data, backbone, name, seed
+
+    def __iter__(self) -> Iterator[Batch]:
+        adapters, variant = self._adapters, self._adapters.variants[self._name]
+        tokenize = GgufVocabulary(self._backbone).tokenize
+        rows = adapters.rows(self._data, variant.task, self._seed)
+        examples = (adapters.frame.example(row.message, row.answer, tokenize) for row in rows)
+        yield from batches(examples, adapters.batch_rows, adapters.length, random.Random(self._seed), variant.brevity)
+
+
+def train(
+    adapters: AdapterSet,
+    data: Path,
+    backbone_file: Path,
+    out: Path,
+    budget: Budget,
+    *,
+    names: Sequence[str] = (),
+    start: Path | None = None,
+    save_every: float = 60,
+    valid: int = 0,
+) -> None:
+    """Trains variants, or all of them, into `out/last` and `out/mean` until `budget` is spent.
+
+    It goes on from a checkpoint in `out`.
+    All of them each have their share of the time; some that are named have all of it. `start` holds PEFT folders to go
+    on from, by task.
     """
-
-    steps: int
-    lr: float
-    share: float
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Everything that decides the result of one adapter's training."""
-
-    steps: int
-    dropout: float = 0.0
-    batch: int = 32
-    rank: int = 16
-    alpha: int = 32
-    lr: float = 3e-3
-    weight_decay: float = 0.01
-    history_share: float = 0.07
-    brevity: float = 0.0
-    """A token weighs its answer's length to minus this power: 0 counts tokens alike, 1 answers."""
-    gain: float = 1.0
-    """The first training's strength, before a second one, over the trained one; chosen on valid rows."""
-    second: Second | None = None
-    seed: int = 0
-
-
-PLANS = {
-    "shell": Plan(steps=10500, dropout=0.1, brevity=0.7, gain=1.1, second=Second(steps=3000, lr=1.2e-3, share=0.4)),
-    "sql": Plan(steps=5600),
-    "describe": Plan(steps=350, dropout=0.05),
-    "extract": Plan(steps=2400, dropout=0.1),
-    "banking": Plan(steps=2000, dropout=0.2, weight_decay=0.1),
-    "dates": Plan(steps=1000),
-}
-
-
-class Examples:
-    """Endless training batches of one task, reworded in every pass."""
-
-    def __init__(self, folder: Path, task: str, tokenizer: Tokenizer, plan: Plan) -> None:
-        self._folder, self._task, self._tokenizer, self._plan = folder, task, tokenizer, plan
-        self._rng = random.Random(f"adapter-{task}-{plan.seed}")
-        self._earlier = [row for name in data.TASKS for row in data.training_rows(folder, name, self._rng)[:4000]]
-
-    def _ids(self, text: str) -> list[int]:
-        return self._tokenizer.encode(text).ids
-
-    def _history(self) -> str:
-        turns: list[tuple[str, str]] = []
-        if self._rng.random() < 0.2:
-            turns.append(("system", small_talk.system_prompt(self._rng)))
-        for _ in range(self._rng.choice([0, 1, 1, 2])):
-            if self._rng.random() < 0.3:
-                message, answer = small_talk.own_pair(self._rng)
-            else:
-                row = self._rng.choice(self._earlier)
-                message, answer = row.message, row.answer
-            turns += [("user", message), ("assistant", answer)]
-        return render(turns)
-
-    def _example(self, row: data.Row) -> tuple[list[int], list[int]]:
-        """(input ids, labels) of one row; only the answer and its end are learnt."""
-        history = self._history() if self._rng.random() < self._plan.history_share else ""
-        prompt = self._ids(f"{history}{USER}{row.message}{END}{ASSISTANT}")
-        answer = self._ids(row.answer + END)
-        return prompt + answer, [IGNORED] * len(prompt) + answer
-
-    def batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yields (input_ids, labels), both int64 (batch, length), padded at the right; batches hold similar lengths."""
-        while True:
-            rows = data.training_rows(self._folder, self._task, self._rng)
-            size, pool = self._plan.batch, 40 * self._plan.batch
-            for start in range(0, len(rows) - size + 1, pool):
-                examples = sorted(map(self._example, rows[start : start + pool]), key=lambda pair: len(pair[0]))
-                groups = [examples[i : i + size] for i in range(0, len(examples) - size + 1, size)]
-                self._rng.shuffle(groups)
-                yield from map(_pad, groups)
-
-
-def _pad(group: list[tuple[list[int], list[int]]]) -> tuple[torch.Tensor, torch.Tensor]:
-    length = max(len(ids) for ids, _ in group)
-    ids = torch.tensor([ids + [0] * (length - len(ids)) for ids, _ in group])
-    labels = torch.tensor([labels + [IGNORED] * (length - len(labels)) for _, labels in group])
-    return ids, labels
-
-
-def _activated_forward(
-    module: Any, x: torch.Tensor, *args: Any, alora_offsets: list[int | None] | None = None, **kwargs: Any
-) -> torch.Tensor:
-    """The forward pass of PEFT's LoRA layer as an activated LoRA: the same numbers, faster on a CPU.
-
-    `x` (batch, length, inputs) → (batch, length, outputs). `alora_offsets` counts, from the end of each row, the
-    positions at which the adapter is on (None: nowhere). Where it is on everywhere, W + s·B·A is one matrix; else a
-    mask takes the place of PEFT's gathers.
-    """
-    base = module.base_layer
-    if alora_offsets is None or module.disable_adapters:
-        result: torch.Tensor = base(x)
-        return result
-    (name,) = module.active_adapters
-    a, b, dropout = module.lora_A[name], module.lora_B[name], module.lora_dropout[name]
-    length = x.shape[1]
-    starts = torch.tensor([length - min(offset or 0, length) for offset in alora_offsets])
-    if not starts.any() and isinstance(dropout, torch.nn.Identity):
-        return torch.nn.functional.linear(x, base.weight + module.scaling[name] * (b.weight @ a.weight))
-    delta: torch.Tensor = b(a(dropout(x))) * module.scaling[name]
-    if starts.any():
-        delta = delta * (torch.arange(length) >= starts[:, None])[..., None]
-    return delta + base(x)
-
-
-def add_adapter(backbone: LlamaForCausalLM, invocation: list[int], plan: Plan) -> PeftModel:
-    """The backbone with a fresh adapter that is on from the last `invocation` tokens."""
-    torch.manual_seed(plan.seed)
-    config = LoraConfig(
-        r=plan.rank,
-        lora_alpha=plan.alpha,
-        lora_dropout=plan.dropout,
-        target_modules=list(TARGETS),
-        task_type="CAUSAL_LM",
-        alora_invocation_tokens=invocation,
-    )
-    return get_peft_model(backbone, config)
-
-
-def learning_rate(step: int, plan: Plan) -> float:
-    """The share of the peak rate at a step: linear warm-up over 3 %, then a cosine to 0."""
-    warmup = max(1, plan.steps * 3 // 100)
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (plan.steps - warmup)))
-
-
-class Mean:
-    """The mean of tensors over several moments."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.tensors: Tensors = {}
-
-    def add(self, tensors: Tensors) -> None:
-        """Takes another moment in."""
-        self.count += 1
-        for name, tensor in tensors.items():
-            self.tensors.setdefault(name, torch.zeros_like(tensor)).lerp_(tensor, 1 / self.count)
-
-
-def _strengthen(model: PeftModel, gain: float) -> None:
-    model.peft_config["default"].lora_alpha *= gain
-    for module in model.modules():
-        if isinstance(module, LoraLinear):
-            module.scaling["default"] *= gain
-
-
-def _weights(model: PeftModel) -> Tensors:
-    return {name: tensor.detach().clone() for name, tensor in get_peft_model_state_dict(model).items()}
-
-
-def _loss(model: PeftModel, ids: torch.Tensor, labels: torch.Tensor, brevity: float) -> torch.Tensor:
-    """The mean cross-entropy of the answers' tokens of a batch."""
-    picked = labels[:, 1:] != IGNORED
-    columns = picked.any(dim=0).nonzero().flatten()
-    with torch.autocast("cpu", torch.bfloat16):
-        logits = model(input_ids=ids, logits_to_keep=columns).logits
-    kept = picked[:, columns]
-    of_tokens = torch.nn.functional.cross_entropy(
-        logits[kept].float(), labels[:, 1:][:, columns][kept], reduction="none"
-    )
-    weights = kept.sum(dim=1, keepdim=True).expand_as(kept)[kept] ** -brevity
-    return (of_tokens * weights).sum() / weights.sum()
-
-
-def fit(
-    model: PeftModel, examples: Examples, plan: Plan, checkpoint: Path, save_every: int = 300, log_every: int = 100
-) -> Mean:
-    """Trains a model's adapter, going on from a checkpoint; the mean of its weights in the latter half of the steps."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=plan.lr, weight_decay=plan.weight_decay, betas=(0.9, 0.98))
-    batches, mean, first = examples.batches(), Mean(), 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        set_peft_model_state_dict(model, state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        first, mean.count, mean.tensors = state["step"], state["averaged"], state["mean"]
-        print(f"{checkpoint.stem}: going on from step {first}")
-        for _ in range(first if first < plan.steps else 0):
-            next(batches)
-    model.train()
-    started, tokens, losses = time.monotonic(), 0, []
-    for step in range(first, plan.steps):
-        ids, labels = next(batches)
-        for group in optimizer.param_groups:
-            group["lr"] = plan.lr * learning_rate(step, plan)
-        loss = _loss(model, ids, labels, plan.brevity)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        if step >= plan.steps // 2:
-            mean.add(get_peft_model_state_dict(model))
-        tokens += ids.numel()
-        losses.append(loss.item())
-        if (step + 1) % log_every == 0:
-            speed = tokens / (time.monotonic() - started)
-            average = sum(losses[-log_every:]) / log_every
-            print(
-                f"{checkpoint.stem}: step {step + 1}/{plan.steps} loss {average:.4f} {speed:,.0f} tokens/s", flush=True
-            )
-        if (step + 1) % save_every == 0 or step + 1 == plan.steps:
-            state = {"model": get_peft_model_state_dict(model), "optimizer": optimizer.state_dict(), "step": step + 1}
-            with written_aside(checkpoint) as part:
-                torch.save(state | {"averaged": mean.count, "mean": mean.tensors}, part)
-    return mean
-
-
-def train(folder: Path, backbone: Path, out: Path, task: str, plan: Plan) -> None:
-    """Trains one adapter into `out/task` (a PEFT folder)."""
-    final = out / task
-    if (final / "adapter_model.safetensors").exists():
-        print(f"{task}: already trained")
-        return
+    plans = {name: adapters.variants[name].plan for name in names or adapters.variants}
+    if names:
+        plans = {name: replace(plan, begin=0.0, end=1.0) for name, plan in plans.items()}
     out.mkdir(parents=True, exist_ok=True)
-    tokenizer = Tokenizer.from_file(str(backbone / "tokenizer.json"))
-    model = add_adapter(LlamaForCausalLM.from_pretrained(backbone), tokenizer.encode(USER).ids, plan)
-    LoraLinear.forward = _activated_forward
-    fit(model, Examples(folder, task, tokenizer, plan), plan, out / f"{task}.pt")
-    _strengthen(model, plan.gain)
-    if plan.second:
-        before = _weights(model)
-        again = replace(plan, steps=plan.second.steps, lr=plan.second.lr, seed=plan.seed + 1)
-        mean = fit(model, Examples(folder, task, tokenizer, again), again, out / f"{task}-second.pt").tensors
-        share = plan.second.share
-        set_peft_model_state_dict(model, {name: before[name].lerp(mean[name], share) for name in before})
-    aside = out / f"{task}.part"
-    model.save_pretrained(aside)
-    shutil.rmtree(final, ignore_errors=True)
-    aside.rename(final)
+    streams = {  # their processes start before CUDA does
+        name: iter(
+            DataLoader(
+                Batches(adapters, data, backbone_file, name, i),
+                batch_size=None,
+                num_workers=1,
+                prefetch_factor=48 * plan.slots if torch.cuda.is_available() else 4,
+            )
+        )
+        for i, (name, plan) in enumerate(plans.items())
+    }
+    cuda = torch.cuda.is_available()
+    backbone = Backbone(backbone_file, "cuda" if cuda else "cpu", torch.bfloat16 if cuda else torch.float32)
+    bank = _begin(adapters, list(plans), backbone, start)
+    if cuda:
+        backbone.compile()
+    vocabulary = GgufVocabulary(backbone_file)
+    before = adapters.prefixes(data, vocabulary.tokenize)
+    trainer = Trainer(backbone, bank, plans, streams, before, budget)
+    if (out / "checkpoint.pt").exists():
+        trainer.restore(out / "checkpoint.pt")
+    _run(trainer, out / "checkpoint.pt", save_every)
+    invocation = vocabulary.tokenize(adapters.frame.before)
+    for folder, tensors in (("last", bank.tensors), ("mean", trainer.optimizer.mean)):
+        for name in bank.names:
+            bank.save(name, out / folder / name, invocation, tensors)
+    if valid:
+        shares = exact(adapters, backbone, bank, data, vocabulary, valid)
+        (out / "valid.json").write_text(json.dumps(shares, indent=1), "utf-8")
+        print(json.dumps(shares, indent=1))
+
+
+def _begin(adapters: AdapterSet, names: list[str], backbone: Backbone, start: Path | None) -> AdapterBank:
+    bank = AdapterBank(names, backbone.shape, adapters.rank, backbone.device)
+    for i, name in enumerate(names):
+        folder = start / adapters.variants[name].task if start else None
+        if folder is not None and folder.exists():
+            bank.load(name, folder)
+        else:
+            bank.start(name, adapters.variants[name].rank, i)
+    return bank
+
+
+def _run(trainer: Trainer, checkpoint: Path, save_every: float) -> None:
+    """Steps until the time is over; says how it goes, and saves."""
+    saved = logged = trainer.seconds
+    first = trainer.progress()
+    while trainer.step():
+        seconds = trainer.seconds
+        if seconds - logged > LOG_SECONDS:
+            progress, logged = trainer.progress(), seconds
+            losses = " ".join(f"{name} {loss:.3f}" for name, loss in progress.losses.items())
+            speed = (progress.tokens - first.tokens) / (progress.seconds - first.seconds)
+            print(f"{progress.share:.1%} {progress.tokens:,} tokens, {speed:,.0f} a second: {losses}", flush=True)
+        if seconds - saved > save_every:
+            trainer.save(checkpoint)
+            saved = seconds
+    trainer.save(checkpoint)
+
+
+def exact(
+    adapters: AdapterSet, backbone: Backbone, bank: AdapterBank, data: Path, vocabulary: GgufVocabulary, count: int
+) -> dict[str, float]:
+    """How many of `count` valid rows, in percent, each variant answers exactly as the data has it."""
+    (end,) = vocabulary.tokenize(adapters.frame.end)
+    before = vocabulary.tokenize(adapters.before)
+    shares = {}
+    for name in bank.names:
+        rows = adapters.valid_rows(data, adapters.variants[name].task)
+        rows = random.Random(0).sample(rows, min(count, len(rows)))
+        prompts = {name: [adapters.frame.prompt(row.message, vocabulary.tokenize) for row in rows]}
+        answered = answers(backbone, bank, prompts, before, end, LONGEST_ANSWER)[name]
+        texts = [vocabulary.text(tokens).strip() for tokens in answered]
+        shares[name] = 100 * sum(text == row.answer.strip() for text, row in zip(texts, rows, strict=True)) / len(rows)
+    return shares
+
+
+def choose(adapters: AdapterSet, backbone_file: Path, trained: Path, out: Path) -> None:
+    """Writes the chosen weights of a training as a PEFT folder `out/NAME` for each adapter."""
+    shape = Backbone(backbone_file).shape
+    invocation = GgufVocabulary(backbone_file).tokenize(adapters.frame.before)
+    for name, choice in adapters.chosen.items():
+        bank = AdapterBank(choice.variants, shape, adapters.rank)
+        for variant in choice.variants:
+            bank.load(variant, trained / choice.weights / variant)
+        mean = {group: tensor.detach().mean(1, keepdim=True) for group, tensor in bank.tensors.items()}
+        bank.save(choice.variants[0], out / name, invocation, mean)
 
 
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tasks", nargs="*", metavar="TASK", help=f"of {', '.join(PLANS)}; none: all of them")
+    parser.add_argument("pack", choices=sorted(RECIPES))
+    parser.add_argument("variants", nargs="*", metavar="VARIANT", help="these alone, all the time; none: all of them")
     parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
-    parser.add_argument("--backbone", type=Path, default=Path("build/backbone"))
-    parser.add_argument("--out", type=Path, default=Path("build/adapters"))
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--backbone", type=Path, required=True, help="the GGUF that the adapters will run on")
+    parser.add_argument("--out", type=Path, help="else build/PACK/training")
+    parser.add_argument("--start", type=Path, help="folder of PEFT folders to go on from, by task")
+    parser.add_argument("--seconds", type=float, help="else as long as for the pack in the repository")
+    parser.add_argument("--valid", type=int, default=0, help="valid rows to answer at the end")
+    parser.add_argument("--save-every", type=float, default=60, help="seconds between checkpoints")
     args = parser.parse_args()
-    if unknown := set(args.tasks) - set(PLANS):
-        parser.error(f"no such task: {', '.join(sorted(unknown))}; there are {', '.join(PLANS)}")
-    torch.set_num_threads(args.threads)
-    for task in args.tasks or PLANS:
-        train(args.data, args.backbone, args.out, task, PLANS[task])
+    adapters = RECIPES[args.pack].adapter_set
+    if unknown := set(args.variants) - set(adapters.variants):
+        parser.error(f"no such variant: {', '.join(sorted(unknown))}; there are {', '.join(adapters.variants)}")
+    out = args.out or Path("build") / args.pack / "training"
+    seconds = adapters.seconds if args.seconds is None else args.seconds
+    train(
+        adapters, args.data, args.backbone, out, Budget(seconds=seconds),
+        names=args.variants, start=args.start, save_every=args.save_every, valid=args.valid,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

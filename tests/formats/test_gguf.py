@@ -116,17 +116,19 @@ def test_the_exported_tokenizer_and_weights_compute_what_torch_does(small_llama,
 def test_an_exported_peft_adapter_computes_what_torch_does(small_llama, tmp_path):
     torch = pytest.importorskip("torch", reason="needs the train extra")
     pytest.importorskip("peft", reason="needs the train extra")
+    from peft import LoraConfig, get_peft_model
     from tokenizers import Tokenizer
     from transformers import LlamaForCausalLM
 
-    from tools import gguf_export, train_adapters
+    from tools import gguf_export
 
     tokenizer = Tokenizer.from_file(str(small_llama / "tokenizer.json"))
     user = tokenizer.token_to_id("<|user|>")
     plain = LlamaForCausalLM.from_pretrained(small_llama).eval()
-    model = train_adapters.add_adapter(
-        LlamaForCausalLM.from_pretrained(small_llama), [user], train_adapters.Plan(steps=1)
-    ).eval()
+    config = LoraConfig(
+        r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM", alora_invocation_tokens=[user]
+    )
+    model = get_peft_model(LlamaForCausalLM.from_pretrained(small_llama), config).eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "lora_B" in name:
@@ -150,46 +152,6 @@ def test_an_exported_peft_adapter_computes_what_torch_does(small_llama, tmp_path
             expected = torch_logits(model, ids)
             assert np.abs(backbone.logits() - expected).max() <= 1e-3 * np.abs(expected).max()
             assert not np.allclose(expected, torch_logits(plain, ids), atol=1e-2)
-
-
-TURN = "<|user|>hello<|end|><|assistant|>"
-TRAINING_ROWS = {
-    "on everywhere": (TURN, TURN + "three four<|end|>"),
-    "on in parts": (TURN, TURN + "three<|end|>" + TURN, "no turn at all"),
-}
-
-
-@pytest.mark.parametrize("texts", TRAINING_ROWS.values(), ids=TRAINING_ROWS)
-def test_the_training_shortcut_computes_what_pefts_own_activated_layer_does(small_llama, monkeypatch, texts):
-    torch = pytest.importorskip("torch", reason="needs the train extra")
-    layer = pytest.importorskip("peft.tuners.lora.layer", reason="needs the train extra")
-    from tokenizers import Tokenizer
-    from transformers import LlamaForCausalLM
-
-    from tools import train_adapters
-
-    tokenizer = Tokenizer.from_file(str(small_llama / "tokenizer.json"))
-    user, pad = tokenizer.token_to_id("<|user|>"), tokenizer.token_to_id("<|end|>")
-    plan = train_adapters.Plan(steps=1)
-    model = train_adapters.add_adapter(LlamaForCausalLM.from_pretrained(small_llama), [user], plan)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if "lora_B" in name:
-                parameter.normal_(0, 0.1)
-    rows = [tokenizer.encode(text).ids for text in texts]
-    ids = torch.tensor([row + [pad] * (max(map(len, rows)) - len(row)) for row in rows])
-
-    def gradients():
-        model.zero_grad()
-        logits = model(input_ids=ids).logits
-        logits.square().mean().backward()
-        return logits.detach(), [p.grad.clone() for p in model.parameters() if p.grad is not None]
-
-    logits, grads = gradients()
-    monkeypatch.setattr(layer.Linear, "forward", train_adapters._activated_forward)
-    other_logits, other_grads = gradients()
-    assert torch.allclose(logits, other_logits, atol=1e-4)
-    assert all(torch.allclose(a, b, rtol=1e-3, atol=1e-4) for a, b in zip(grads, other_grads, strict=True))
 
 
 @pytest.fixture(scope="module")

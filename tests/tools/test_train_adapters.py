@@ -1,8 +1,9 @@
-"""The training of the bundled adapters: cut and gone on with, and the mean of two trainings."""
+"""The training of a pack's adapters, from rows to PEFT folders: cut and gone on with, and the choice among variants."""
 
 from __future__ import annotations
 
 import itertools
+import json
 
 import pytest
 
@@ -10,66 +11,60 @@ torch = pytest.importorskip("torch", reason="needs the train extra")
 pytest.importorskip("peft", reason="needs the train extra")
 pytest.importorskip("transformers", reason="needs the train extra")
 
-from peft import get_peft_model_state_dict  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
 
-from tools import train_adapters, train_backbone  # noqa: E402
+from dlp_local.training.adapter.data import ChatFrame  # noqa: E402
+from dlp_local.training.adapter.trainer import Budget, Plan  # noqa: E402
+from tools.adapter_set import AdapterSet, Choice, Variant  # noqa: E402
+from tools.data import Row  # noqa: E402
+from tools.frame import ASSISTANT, END, USER  # noqa: E402
+from tools.train_adapters import choose, train  # noqa: E402
 
-PLAN = train_adapters.Plan(steps=6, batch=2, lr=1e-2)
-
-
-class Rows:
-    """Six batches of two short rows; a training that asks for more than `cut` of them is interrupted."""
-
-    def __init__(self, cut: int = 6) -> None:
-        self.cut = cut
-
-    def batches(self):
-        draw = torch.Generator().manual_seed(0)
-        for number in itertools.count():
-            if number == self.cut:
-                raise KeyboardInterrupt
-            ids = torch.randint(5, 60, (2, 8), generator=draw)
-            yield ids, torch.where(torch.arange(8) < 4, train_adapters.IGNORED, ids)
+ROWS = {"up": Row("count to two", "one two"), "down": Row("count down", "two one")}
 
 
-@pytest.fixture
-def new_model(monkeypatch):
-    """Makes the same untrained adapter on the same tiny backbone each time."""
-    monkeypatch.setattr(train_adapters.LoraLinear, "forward", train_adapters.LoraLinear.forward)
-    plan = train_backbone.Plan(vocab=64, hidden=32, layers=1, heads=2, kv_heads=2, ffn=32, context=16)
-    return lambda: train_adapters.add_adapter(train_backbone.build_model(plan), [3], PLAN)
+def adapters(variants):
+    return AdapterSet(
+        frame=ChatFrame(USER, f"{END}{ASSISTANT}", END),
+        before="",
+        variants=variants,
+        chosen={"up": Choice(("up-a", "up-b"), "last"), "down": Choice(("down",))},
+        rows=lambda _, task, seed: itertools.repeat(ROWS[task]),
+        valid_rows=lambda _, task: [ROWS[task]] * 3,
+        prefixes=lambda _, tokenize: itertools.cycle([[], tokenize(f"{USER}hello{END}{ASSISTANT}hello{END}")]),
+        batch_rows=2,
+        length=32,
+        seconds=1,
+    )
 
 
-def weights(model):
-    return get_peft_model_state_dict(model)
+PLAN = Plan(rate=0.005)
+TWO_TASKS = adapters({"up-a": Variant("up", PLAN, 4), "up-b": Variant("up", PLAN, 4), "down": Variant("down", PLAN, 8)})
 
 
-def same(one, other):
-    return all(torch.allclose(one[name], other[name], atol=1e-6) for name in one | other)
+def weights(folder):
+    return load_file(folder / "adapter_model.safetensors")
 
 
-def test_a_training_that_was_cut_ends_where_an_uncut_one_does(new_model, tmp_path):
-    whole, cut = new_model(), new_model()
-    mean = train_adapters.fit(whole, Rows(), PLAN, tmp_path / "whole.pt")
-    with pytest.raises(KeyboardInterrupt):
-        train_adapters.fit(cut, Rows(cut=5), PLAN, tmp_path / "cut.pt", save_every=4)
-    goes_on = new_model()
-    again = train_adapters.fit(goes_on, Rows(), PLAN, tmp_path / "cut.pt", save_every=4)
-    assert same(weights(goes_on), weights(whole))
-    assert not same(weights(goes_on), weights(new_model()))
-    assert again.count == mean.count == 3
-    assert same(again.tensors, mean.tensors)
+@pytest.fixture(scope="module")
+def backbone(bundled):
+    torch.set_num_threads(1)
+    return bundled / "backbone.gguf"
 
 
-def test_a_finished_training_is_taken_from_its_checkpoint_without_reading_a_row(new_model, tmp_path):
-    model, other = new_model(), new_model()
-    train_adapters.fit(model, Rows(), PLAN, tmp_path / "task.pt")
-    train_adapters.fit(other, Rows(cut=0), PLAN, tmp_path / "task.pt")
-    assert same(weights(other), weights(model))
+def test_adapters_learn_their_rows_and_a_second_run_goes_on(backbone, tmp_path, capsys):
+    train(TWO_TASKS, tmp_path, backbone, tmp_path / "out", Budget(steps=5))
+    first = torch.load(tmp_path / "out" / "checkpoint.pt", weights_only=True)["steps"]
+    train(TWO_TASKS, tmp_path, backbone, tmp_path / "out", Budget(steps=40), valid=3)
+    assert torch.load(tmp_path / "out" / "checkpoint.pt", weights_only=True)["steps"] > first
+    right = json.loads((tmp_path / "out" / "valid.json").read_text("utf-8"))
+    assert right == {"up-a": 100.0, "up-b": 100.0, "down": 100.0}, capsys.readouterr().out
 
-
-def test_the_mean_is_that_of_all_that_was_added():
-    mean = train_adapters.Mean()
-    for value in (1.0, 2.0, 6.0):
-        mean.add({"w": torch.full((2, 2), value)})
-    assert torch.allclose(mean.tensors["w"], torch.full((2, 2), 3.0))
+    choose(TWO_TASKS, backbone, tmp_path / "out", tmp_path / "adapters")
+    one, other = (weights(tmp_path / "out" / "last" / name) for name in ("up-a", "up-b"))
+    for name, tensor in weights(tmp_path / "adapters" / "up").items():
+        mean = (one[name].float() + other[name].float()) / 2
+        torch.testing.assert_close(tensor.float(), mean, atol=1e-3, rtol=1e-2)
+    config = json.loads((tmp_path / "adapters" / "down" / "adapter_config.json").read_text("utf-8"))
+    assert config["r"] == 8
+    assert len(config["alora_invocation_tokens"]) == 1

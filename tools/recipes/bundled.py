@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tools import data, export_encoder, gguf_export, router_messages, train_adapters, train_backbone
+from tools import bundled_adapters, data, export_encoder, gguf_export, router_messages, train_backbone
 from tools.recipes.recipe import About, Recipe
 
 UNPACK = "tar: extract archive.tar.gz into /tmp"
@@ -71,12 +71,6 @@ def prepare(folder: Path, build: Path) -> Path:
     return path
 
 
-def adapters(folder: Path, build: Path) -> None:
-    """Trains the adapters."""
-    for task, plan in train_adapters.PLANS.items():
-        train_adapters.train(folder, build / "backbone", build / "adapters", task, plan)
-
-
 RECIPE = Recipe(
     name="bundled",
     description="Demonstration pack: a 7.5 M parameter backbone and six adapters",
@@ -88,7 +82,7 @@ RECIPE = Recipe(
     license=LICENSE,
     attribution=ATTRIBUTION,
     prepare=prepare,
-    train_adapters=adapters,
+    adapter_set=bundled_adapters.ADAPTERS,
     corpus=router_messages.CORPUS,
     kinds={task: task for task in ABOUT},
     valid_rows=lambda folder, kind: data.load(folder, kind, "valid"),

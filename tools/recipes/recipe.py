@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dlp_local.formats.peft.convert import Precision
 from dlp_local.packs.manifest import Backbone
+from tools.adapter_set import AdapterSet
 from tools.data import Row
 from tools.router_corpus import Corpus
 
@@ -27,8 +28,7 @@ class Recipe:
     """A pack of the program.
 
     Without a `backbone` it has `backbone.gguf` and an encoder of its own, else the bundled pack's encoder.
-    `prepare(data, build)` makes what comes before the adapters, and gives the backbone's file. `train_adapters(data,
-    build)` makes a PEFT folder `build/adapters/NAME` for each adapter that is not there yet.
+    `prepare(data, build)` makes what comes before the adapters, and gives the backbone's file.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Recipe:
     """Of the router, which has learnt from all rows, and of a backbone in the pack."""
 
     prepare: Callable[[Path, Path], Path]
-    train_adapters: Callable[[Path, Path], None]
+    adapter_set: AdapterSet
     corpus: Corpus
     kinds: Mapping[str, str]
     """Kinds of valid rows, and the adapter that each is for."""

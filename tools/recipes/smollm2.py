@@ -7,7 +7,7 @@ from pathlib import Path
 from dlp_local.core.errors import PackError
 from dlp_local.packs.backbone_location import find_backbone, how_to_get
 from dlp_local.packs.manifest import Backbone, DistributionFile
-from tools import requests, smollm2_data, smollm2_messages
+from tools import requests, smollm2_adapters, smollm2_data, smollm2_messages
 from tools.recipes.recipe import About, Recipe
 
 FIND = "find all pdf files larger than 10 MB in my home folder"
@@ -103,15 +103,6 @@ def prepare(data: Path, build: Path) -> Path:
     return path
 
 
-def adapters(data: Path, build: Path) -> None:
-    """Looks that all adapters are trained and chosen; raises `PackError` that names the missing ones."""
-    if missing := [name for name in ABOUT if not (build / "adapters" / name / "adapter_model.safetensors").exists()]:
-        raise PackError(
-            f"{build / 'adapters'}: there is no {', '.join(missing)} yet. Train them with tools.smollm2_adapters, and "
-            "put the folders that do best on valid rows there."
-        )
-
-
 ATTRIBUTION = (
     "trained on tldr-pages (CC BY 4.0), NL2Bash (MIT), WikiSQL (BSD-3-Clause), E2E NLG (CC BY-SA 4.0), RESTAURANTS-8K "
     "(CC BY 4.0), BANKING77 (CC BY 4.0), Snips 2017 (CC0 1.0), CLINC150 (CC BY 3.0), BIG-Bench Hard (MIT)"
@@ -128,7 +119,7 @@ RECIPE = Recipe(
     license="CC-BY-SA-4.0",
     attribution=ATTRIBUTION,
     prepare=prepare,
-    train_adapters=adapters,
+    adapter_set=smollm2_adapters.ADAPTERS,
     corpus=smollm2_messages.CORPUS,
     kinds={"bash": "shell"} | {task: task for task in ABOUT},
     valid_rows=smollm2_data.valid_rows,

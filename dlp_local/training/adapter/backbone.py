@@ -231,9 +231,12 @@ class Backbone:
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def prefix(self, ids: Sequence[int]) -> KeyValues:
-        """The keys and values (1, kv heads, P, head) of one prefix, computed by the bare backbone."""
+        """The keys and values (1, kv heads, P, head) of one prefix, computed by the bare backbone; P may be 0."""
         cache: KeyValues = []
         length = len(ids)
+        if not length:
+            none = torch.zeros(1, self.shape.kv_heads, 0, self.shape.head, device=self.device, dtype=self.dtype)
+            return [(none, none)] * self.shape.layers
         bias = torch.full((1, 1, length, length), -torch.inf, device=self.device, dtype=self.dtype).triu(1)
 
         def attention(_: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:

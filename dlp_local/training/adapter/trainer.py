@@ -85,7 +85,7 @@ class Trainer:
     """Fits the adapters of a bank.
 
     `streams` give batches of one shape: one for each slot of an adapter and step. `prefixes` gives, for each step, the
-    tokens that stand before its rows (system prompt, earlier turns), at least one.
+    tokens that stand before its rows (system prompt, earlier turns), or none.
     """
 
     def __init__(
