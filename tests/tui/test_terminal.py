@@ -1,67 +1,21 @@
 """The real thing in a real terminal: `python -m dlp_local chat` in tmux, 80×24."""
 
 import os
-import shutil
-import signal
 import sqlite3
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import psutil
 import pytest
 
 from dlp_local.history import History
+from dlp_local.packs.backbone_location import find_backbone, how_to_get
+from dlp_local.packs.locations import shipped_pack
+from dlp_local.packs.manifest import read_manifest
+from tests.support.terminal import Terminal, needs_tmux, wait_until
 
-ROOT = Path(__file__).parents[2]
-SECONDS = 60.0
-
-pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
-
-
-class Terminal:
-    """A tmux server of its own with one pane."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._code = folder, folder / "exit_code"
-        self._runs = 0
-
-    def tmux(self, *arguments: str) -> str:
-        command = ["tmux", "-u", "-S", self._socket, "-f", "/dev/null", *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
-
-    @property
-    def _socket(self) -> str:
-        return str(self._folder / f"{self._runs}.sock")
-
-    def run(self, command: str) -> None:
-        self._runs += 1
-        self._code.unlink(missing_ok=True)
-        line = f"{command}; echo $? >{self._code}.part; mv {self._code}.part {self._code}; sleep 600"
-        self.tmux("new-session", "-d", "-x", "80", "-y", "24", "-c", str(ROOT), line)
-
-    def screen(self) -> str:
-        return self.tmux("capture-pane", "-p")
-
-    def keys(self, *keys: str) -> None:
-        self.tmux("send-keys", *keys)
-
-    def sees(self, *texts: str) -> str:
-        self._until(lambda: all(text in self.screen() for text in texts))
-        return self.screen()
-
-    def exit_code(self) -> int:
-        self._until(self._code.exists)
-        return int(self._code.read_text())
-
-    def _until(self, condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + SECONDS
-        while not condition():
-            assert time.monotonic() < end, f"waited in vain; the terminal says\n{self.screen()}"
-            time.sleep(0.1)
+pytestmark = needs_tmux
 
 
 @pytest.fixture
@@ -73,7 +27,7 @@ def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Termin
     monkeypatch.setenv("DLP_LOCAL_DATA", str(tmp_path / "stored"))
     opened = Terminal(tmp_path)
     yield opened
-    subprocess.run(["tmux", "-S", opened._socket, "kill-server"], check=False, capture_output=True)
+    opened.close()
 
 
 def test_a_conversation_in_a_terminal(terminal: Terminal) -> None:
@@ -106,7 +60,7 @@ def test_a_killed_window_is_resumed_with_the_message_the_part_and_the_draft(
     wait_until(lambda: (last := history.last()) and history.conversation(last).turns[0].answer)
     number = history.last()
     assert number
-    kill(terminal)
+    terminal.kill()
     (turn,) = history.conversation(number).turns
     assert turn.state == "sent"
     terminal.run(f"{sys.executable} -m dlp_local chat --resume")
@@ -114,28 +68,46 @@ def test_a_killed_window_is_resumed_with_the_message_the_part_and_the_draft(
 
     terminal.keys("-l", "not sent yet")
     wait_until(lambda: "not sent yet" in stored_drafts())  # the other window's, which this history does not offer
-    kill(terminal)
+    terminal.kill()
     terminal.run(f"{sys.executable} -m dlp_local chat --resume")
     terminal.sees("not sent yet")
 
 
-def wait_until(condition: Callable[[], object]) -> None:
-    """Waits until something is so."""
-    end = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
+SMOLLM2 = shipped_pack("smollm2")
+BACKBONE = read_manifest(SMOLLM2).backbone
+TASKS = (
+    ("every weekday at half past eight", "30 8 * * 1-5", "cron"),
+    ("to ISO: the 3rd of February 2021", "2021-02-03", "dates"),
+    ("fix this JSON: {name: 'Ana', tags: ['a', 'b',]}", '{"name": "Ana", "tags": ["a", "b"]}', "json"),
+    ("find all pdf files larger than 10 MB in my home folder", 'find ~ -size +10M -iname "*.pdf"', "shell"),
+)
+
+
+@pytest.mark.skipif(find_backbone(SMOLLM2, BACKBONE) is None, reason=f"the pack smollm2: {how_to_get(BACKBONE)}")
+def test_a_chat_of_five_tasks_with_the_real_pack_survives_a_kill(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DLP_LOCAL_PACK")
+    terminal.run(f"{sys.executable} -m dlp_local chat")
+    terminal.sees("smollm2", "ready")
+    for message, answer, adapter in TASKS:
+        terminal.say(message)
+        screen = terminal.sees(message, answer, adapter, "ready")
+        assert "Traceback" not in screen
+    terminal.say("Write a long story about a lighthouse and the people who live there.")
+    history = History(Path(os.environ["DLP_LOCAL_DATA"]) / "history.db")
+    number = history.last()
+    assert number
+    wait_until(lambda: len(turns := history.conversation(number).turns) == 5 and turns[4].answer)
+    terminal.kill()
+    *done, begun = history.conversation(number).turns
+    assert [turn.answer for turn in done] == [answer for _, answer, _ in TASKS]
+    assert begun.state == "sent"
+    terminal.run(f"{sys.executable} -m dlp_local chat --resume")
+    terminal.sees(begun.answer.split()[0], "This answer ended in the middle", "ready")
 
 
 def stored_drafts() -> list[str]:
     """The drafts of all windows, as they are on the disk."""
     with closing(sqlite3.connect(Path(os.environ["DLP_LOCAL_DATA"]) / "history.db")) as database:
         return [text for (text,) in database.execute("SELECT text FROM window_drafts")]
-
-
-def kill(terminal: Terminal) -> None:
-    """`kill -9` of the program in the pane, and its terminal is gone, too."""
-    shell = psutil.Process(int(terminal.tmux("list-panes", "-F", "#{pane_pid}")))
-    os.kill(shell.children()[0].pid, signal.SIGKILL)
-    assert terminal.exit_code() == 128 + signal.SIGKILL
-    terminal.tmux("kill-server")
