@@ -17,15 +17,26 @@ hypothesis.settings.register_profile("busy machines", deadline=None)
 hypothesis.settings.load_profile("busy machines")
 
 
-@pytest.fixture(autouse=True)
-def no_settings_of_the_machine(monkeypatch, tmp_path):
+def _hide_the_machine(monkeypatch, folder):
     """Neither the user's config file nor what is stored or installed changes what a test sees, nor does it add to it.
 
     The pack is the bundled one, also where the backbone of the preferred one is installed.
     """
     monkeypatch.setenv("DLP_LOCAL_PACK", "bundled")
-    monkeypatch.setenv("DLP_LOCAL_CONFIG", str(tmp_path / "no-config.toml"))
-    monkeypatch.setenv("DLP_LOCAL_DATA", str(tmp_path / "data-of-the-test"))
+    monkeypatch.setenv("DLP_LOCAL_CONFIG", str(folder / "no-config.toml"))
+    monkeypatch.setenv("DLP_LOCAL_DATA", str(folder / "data-of-the-test"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_settings_of_the_machine_for_what_tests_share(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        _hide_the_machine(monkeypatch, tmp_path_factory.mktemp("shared"))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def no_settings_of_the_machine(monkeypatch, tmp_path):
+    _hide_the_machine(monkeypatch, tmp_path)
 
 
 @pytest.fixture(scope="session")

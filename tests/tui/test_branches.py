@@ -342,6 +342,16 @@ def marked_words(w):
     return [s.text for strip in strips for s in strip if s.style and s.style.reverse and s.style.bold]
 
 
+async def test_the_hit_is_seen_in_the_list_however_late_it_stands_in_its_line():
+    history = History(None)
+    turn = history.add_turn(history.start(), None, "a long way to go before the needle comes at last, and some more")
+    history.finish(turn.id, "yes", None)
+    async with window(FakeAssistant(), history=history, size=(80, 24)) as w:
+        await w.say("/search needle")
+        await w.sees("1 found", "…", "before the needle")
+        assert "needle" in marked_words(w)
+
+
 async def test_the_words_of_a_search_are_marked_where_they_stand_until_esc():
     history = History(None)
     number = history.start()

@@ -25,6 +25,8 @@ from tui.actions import ChosenConversation
 from tui.screens.requests import Requests
 
 TITLE_WIDTH = 44
+BEFORE_HIT = 24
+"""Characters of an excerpt that are shown before its first hit."""
 
 
 class ConversationsScreen(ModalScreen[ChosenConversation | None]):
@@ -196,4 +198,7 @@ def hit_line(hit: SearchHit) -> Text:
     excerpt = Text("".join(c if c.isprintable() else " " for c in hit.excerpt))
     for start, end in hit.spans:
         excerpt.stylize("bold reverse", start, end)
+    first = hit.spans[0][0] if hit.spans else 0
+    if first > BEFORE_HIT:  # else the end of the line would cut it off
+        excerpt = Text("…").append_text(excerpt[first - BEFORE_HIT :])
     return line.append_text(excerpt)

@@ -77,3 +77,4 @@ class OptionsScreen(ModalScreen[ChatOptions | None]):
             problem = self.query_one(".problem", Static)
             problem.update(visible(str(error)))
             problem.display = True
+            problem.call_after_refresh(problem.scroll_visible)
