@@ -19,7 +19,7 @@ from dlp_local.core.values import Correction
 from dlp_local.engine.local.process.client import EngineProcess
 from dlp_local.history import History
 from dlp_local.packs import Pack, bundled_pack, open_pack, pack_folder
-from dlp_local.packs.backbone_check import context_notice
+from dlp_local.packs.backbone_kind import context_notice
 from dlp_local.packs.default import fallback_notice
 from dlp_local.routing import MessageRouter
 

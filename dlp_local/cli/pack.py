@@ -19,7 +19,7 @@ from dlp_local.core.files import read_text
 from dlp_local.core.settings import load_settings
 from dlp_local.core.text import size_text, visible
 from dlp_local.packs.adapters import verify_pack
-from dlp_local.packs.backbone_check import context_notice
+from dlp_local.packs.backbone_kind import context_notice
 from dlp_local.packs.backbone_location import find_backbone, how_to_get
 from dlp_local.packs.create import copy_pack, remove_pack, start_pack
 from dlp_local.packs.default import pack_folder, set_default_pack

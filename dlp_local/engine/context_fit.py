@@ -11,14 +11,17 @@ from dlp_local.engine.prompt import Prompt, PromptBuilder
 ANSWER_SHARE = 4
 """A prompt leaves at least a quarter of the context to the answer, less where the answer may not be that long."""
 
+KEPT_SHARE = 2
+"""A conversation that outgrows its room loses its oldest turns down to half of it."""
+
 
 def fit(
     prompts: PromptBuilder, messages: Sequence[Message], context_size: int, max_tokens: int | None
 ) -> tuple[Prompt, int]:
     """The prompt of as many turns as fit beside the answer, and how many of the oldest were left out.
 
-    Followed from its start, a conversation that outgrows the room loses its oldest turns down to half of it: so the
-    turns after that find their history on the spine. What goes depends on the messages alone.
+    Turns are left out as they would have been at each message of the conversation, many at once and then none for a
+    while: so the turns after that find their history on the spine. What goes depends on the messages alone.
 
     Raises `InputError` for a last message that does not fit by itself.
     """
@@ -32,7 +35,7 @@ def fit(
     for last, length in enumerate(lengths):
         used += length
         if used > room:
-            while dropped < last and used > room // 2:
+            while dropped < last and used > room // KEPT_SHARE:
                 used -= lengths[dropped]
                 dropped += 1
     for first in range(dropped, len(starts)):

@@ -18,7 +18,7 @@ from dlp_local.core.paths import packs_folder, user_path
 from dlp_local.core.text import did_you_mean
 from dlp_local.formats.gguf import STRING, read_header
 from dlp_local.hub.choice import RepoFile
-from dlp_local.packs.backbone_check import check_backbone
+from dlp_local.packs.backbone_kind import check_backbone
 from dlp_local.packs.clone import Content, hash_file, share_file
 from dlp_local.packs.hash_cache import forget_hashes
 from dlp_local.packs.locations import SHIPPED, bundled_pack, check_name, user_packs

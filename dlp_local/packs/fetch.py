@@ -23,7 +23,7 @@ from dlp_local.formats.safetensors_file import open_safetensors
 from dlp_local.hub import client
 from dlp_local.hub.choice import Reference, RepoFile, choose
 from dlp_local.hub.download import Downloader, Progress, persist
-from dlp_local.packs.backbone_check import check_backbone, is_adapter
+from dlp_local.packs.backbone_kind import check_backbone, is_adapter
 from dlp_local.packs.clone import hash_file
 from dlp_local.packs.fetched import (
     Fetched,

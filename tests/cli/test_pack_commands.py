@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from dlp_local.core.paths import packs_folder
-from dlp_local.packs.backbone_check import trained_context
+from dlp_local.packs.backbone_kind import trained_context
 from dlp_local.packs.catalogue import catalogue
 from dlp_local.packs.create import start_pack
 from dlp_local.packs.locations import find_pack

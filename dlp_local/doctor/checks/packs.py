@@ -19,7 +19,7 @@ from dlp_local.engine.local.memory import needed_memory
 from dlp_local.opening import open_router, settings_for
 from dlp_local.packs import Pack
 from dlp_local.packs.adapters import verify_pack
-from dlp_local.packs.backbone_check import context_notice, trained_context
+from dlp_local.packs.backbone_kind import context_notice, trained_context
 from dlp_local.packs.backbone_location import find_backbone, how_to_get
 from dlp_local.packs.manifest import read_manifest
 from dlp_local.routing import MessageRouter

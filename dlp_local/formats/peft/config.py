@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dlp_local.core.errors import PackError
 from dlp_local.core.fields import problems
-from dlp_local.formats.peft.patterns import Patterns, Value
+from dlp_local.formats.peft.rank_patterns import Patterns, Value
 
 MERGE = "Merge it into its backbone and convert that, or use another adapter."
 """What helps where a GGUF adapter cannot express something that was trained."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from dlp_local.core.errors import PackError
 from dlp_local.formats.gguf import EMBEDDINGS
 from dlp_local.formats.peft.config import LoraConfig
-from dlp_local.formats.peft.names import LoraTensor, backbones_own, module_of, parse_name, why_not_lora
 from dlp_local.formats.peft.other_layouts import other_layout
 from dlp_local.formats.peft.target import BackboneWeight, Target
+from dlp_local.formats.peft.tensor_names import LoraTensor, backbones_own, module_of, parse_name, why_not_lora
 from dlp_local.formats.safetensors_file import Safetensors
 
 Halves = Mapping[str, tuple[str, LoraTensor]]

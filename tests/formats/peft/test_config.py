@@ -13,7 +13,7 @@ from dlp_local.core.errors import PackError
 from dlp_local.formats.lora import read_lora
 from dlp_local.formats.peft.convert import convert_lora
 from dlp_local.formats.peft.folder import read_folder
-from dlp_local.formats.peft.patterns import Patterns
+from dlp_local.formats.peft.rank_patterns import Patterns
 from tests.support.peft_folder import refused, write_backbone, write_folder
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dlp_local.formats.lora import left_out, read_lora
 from dlp_local.formats.peft.convert import convert_lora
-from dlp_local.formats.peft.names import LoraTensor, module_of, parse_name
+from dlp_local.formats.peft.tensor_names import LoraTensor, module_of, parse_name
 from tests.support.lora import read_pairs, write_lora
 from tests.support.peft_folder import (
     FFN,

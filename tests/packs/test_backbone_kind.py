@@ -4,7 +4,7 @@ import pytest
 
 from dlp_local.core.errors import PackError
 from dlp_local.formats.gguf import read_header
-from dlp_local.packs.backbone_check import check_backbone, context_notice, trained_context
+from dlp_local.packs.backbone_kind import check_backbone, context_notice, trained_context
 from dlp_local.packs.create import start_pack
 from dlp_local.packs.locations import user_packs
 from tests.support.gguf_files import write_gguf
