@@ -9,24 +9,36 @@ from itertools import pairwise
 from dlp_local.engine.traced_text import TracedText
 
 _PRIVATE_USE = range(0xE000, 0xF8FF)
+_FOREIGN = 1
 
 NamesIn = Callable[[str], Iterable[str]]
 """The names of tokens that a tokenizer sees in a text."""
 
 
-def cut_names(text: str, names_in: NamesIn) -> list[str]:
-    """A text in pieces in which no name is seen, also none that comes up once others are cut."""
-    return [text[start:end] for start, end in pairwise([0, *_cuts(text, names_in), len(text)])]
+def foreign_cuts(text: str, foreign: bytes, names_in: NamesIn) -> list[int]:
+    """Where a text is cut so that no name is seen in its pieces of which a character is foreign.
 
-
-def _cuts(text: str, names_in: NamesIn) -> list[int]:
-    """After the first character of each name."""
-    names = sorted({name for name in names_in(text) if len(name) > 1 and name in text}, key=len, reverse=True)
-    if not names:
-        return []
-    cuts = [match.start() + 1 for match in re.finditer("|".join(map(re.escape, names)), text)]
-    within = [start + cut for start, end in pairwise([0, *cuts, len(text)]) for cut in _cuts(text[start:end], names_in)]
-    return sorted({*cuts, *within})
+    `foreign` is 1 for each character of the text that is a message's, and 0 for the template's. The cuts stand after
+    the first character of each such name, also of those that come up once others are cut.
+    """
+    cuts: set[int] = set()
+    pieces = [(0, len(text))]
+    while pieces:
+        start, end = pieces.pop()
+        if foreign.find(_FOREIGN, start, end) < 0:
+            continue
+        piece = text[start:end]
+        places = {
+            (start + match.start(), len(name))
+            for name in set(names_in(piece))
+            if len(name) > 1
+            for match in re.finditer(f"(?={re.escape(name)})", piece)
+        }
+        new = sorted({place + 1 for place, length in places if foreign.find(_FOREIGN, place, place + length) >= 0})
+        if new:
+            cuts.update(new)
+            pieces += pairwise([start, *new, end])
+    return sorted(cuts)
 
 
 def hidden(contents: Sequence[TracedText], names_in: NamesIn) -> tuple[list[TracedText], str]:
@@ -37,5 +49,5 @@ def hidden(contents: Sequence[TracedText], names_in: NamesIn) -> tuple[list[Trac
 
 
 def _joined(content: TracedText, mark: str, names_in: NamesIn) -> TracedText:
-    edges = [0, *_cuts(content, names_in), len(content)]
-    return TracedText(mark).join(content[start:end] for start, end in pairwise(edges))
+    cuts = foreign_cuts(str.__str__(content), bytes([_FOREIGN]) * len(content), names_in)
+    return TracedText(mark).join(content[start:end] for start, end in pairwise([0, *cuts, len(content)]))

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 from dlp_local.core.errors import EngineError
 from dlp_local.core.values import Message
-from dlp_local.engine.forging import cut_names
+from dlp_local.engine.forging import foreign_cuts
 from dlp_local.engine.reasoning import ReasoningTags
 from dlp_local.engine.rendering import Rendered, Renderer
 from dlp_local.engine.template import PLAIN_TEMPLATE, ChatTemplate
@@ -70,7 +70,7 @@ class PromptBuilder:
     def __init__(self, vocabulary: Vocabulary, template: ChatTemplate) -> None:
         self._vocabulary, self._written = vocabulary, template.source
         self._cached = lru_cache(maxsize=1024)(self._tokenize_now)
-        self._renderer = Renderer(template, self._forging_names)
+        self._renderer = Renderer(template, self._token_names)
         self._opening = tuple(vocabulary.opening_tokens)
         self._pads = vocabulary.piece(vocabulary.tokenize("a", special=False)[0]).startswith(b" ")
         self._turn_end: str | None = None
@@ -127,17 +127,12 @@ class PromptBuilder:
     def _is_named(self, token: int) -> bool:
         return self._vocabulary.kind(token) != "normal"
 
-    def _forging_names(self, text: str) -> Iterator[str]:
+    def _token_names(self, text: str) -> Iterator[str]:
         """The names of control tokens in a text, and of user-defined tokens that the template writes."""
-        if self._tokenize(text, True) == self._tokenize(text, False) and not self._has_user_defined(text):
-            return
-        for token in self._tokenize(text, True):
+        for token in set(self._tokenize(text, True)):
             kind, name = self._vocabulary.kind(token), self._vocabulary.name(token)
             if kind == "control" or (kind == "user defined" and name.strip() and name in self._written):
                 yield name
-
-    def _has_user_defined(self, text: str) -> bool:
-        return any(self._vocabulary.kind(token) == "user defined" for token in set(self._tokenize(text, True)))
 
     # ---- tokens ----
 
@@ -202,14 +197,9 @@ class PromptBuilder:
 
     def _runs(self, rendered: Rendered, start: int, end: int) -> list[str]:
         """A part of the text in pieces that are tokenized apart, so that no message spells a token's name."""
-        pieces, at = [""], start
-        for first, last in rendered.foreign(start, end):
-            head, *others = cut_names(rendered.text[first:last], self._forging_names)
-            pieces[-1] += rendered.text[at:first] + head
-            pieces += others
-            at = last
-        pieces[-1] += rendered.text[at:end]
-        return pieces
+        text = rendered.text[start:end]
+        cuts = foreign_cuts(text, rendered.foreign(start, end), self._token_names)
+        return [text[first:last] for first, last in pairwise([0, *cuts, len(text)])]
 
     def _tokenize(self, text: str, special: bool) -> Tokens:
         return self._cached(text, special) if len(text) <= CACHED_LENGTH else self._tokenize_now(text, special)

@@ -52,17 +52,14 @@ class Rendered:
         whole = Span(last.start, end + len(rest), last.message, last.read + len(rest))
         return Rendered(self.text[:end] + rest, (*spans, whole), self.messages)
 
-    def foreign(self, start: int, end: int) -> list[tuple[int, int]]:
-        """Where in a part of the text the template's own text is interrupted."""
-        runs: list[tuple[int, int]] = []
+    def foreign(self, start: int, end: int) -> bytes:
+        """1 for each character of a part of the text that is a message's, 0 for the template's."""
+        mask = bytearray(end - start)
         for span in self.spans:
             first, last = max(span.start, start), min(span.end, end)
-            if first >= last:
-                continue
-            if runs and runs[-1][1] == first:
-                first = runs.pop()[0]
-            runs.append((first, last))
-        return runs
+            if first < last:
+                mask[first - start : last - start] = b"\x01" * (last - first)
+        return bytes(mask)
 
     @property
     def end(self) -> int:
