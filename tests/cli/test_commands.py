@@ -268,7 +268,7 @@ def test_a_plain_chat_answers_line_by_line_and_stores_it(stored):
     assert "[dates 1.00 · " in said
     assert "dates: probability 1.000, weight 1.00" in said
     assert "Error: the window alone can do that" in said
-    assert "pinned: {'sql': 0.5}" in said
+    assert "Pinned mix: sql=0.5 (here)" in said
     assert "\x1b" not in said
     conversation = stored.conversation(stored.last())
     assert [turn.text for turn in conversation.turns] == ["to ISO: 4 July 1999"] * 2 + ["/nonsense is a message"]
@@ -290,8 +290,8 @@ def test_a_plain_chat_prints_the_conversation_that_it_goes_to(stored, tmp_path):
 def test_a_chat_begins_with_a_persona_and_a_mix_over_it(stored):
     stored.set_persona("brief", ChatOptions(persona="brief", max_tokens=2, pinned={"sql": 1.0}))
     said = out("chat", "--plain", "--persona", "brief", "--mix", "dates", stdin=b"to ISO: 4 July 1999\n/options\n")
-    assert "pinned: {'dates': 1.0}" in said
-    assert "max_tokens: 2" in said
+    assert "Pinned mix: dates=1 (here)" in said
+    assert "Longest answer: 2 (persona)" in said
     (turn,) = stored.conversation(stored.last()).turns
     assert turn.done.route.mix == Mix.of({"dates": 1})
     assert turn.done.finish_reason == "length"
@@ -302,8 +302,8 @@ def test_a_mix_goes_over_the_options_that_a_conversation_has(stored):
     number = out("ask", "--save", "--json", "--max-tokens", "2", "hello")
     number = str(json.loads(number)["conversation"])
     said = out("chat", "--plain", "--continue", number, "--mix", "sql", stdin=b"/options\n")
-    assert "max_tokens: 2" in said
-    assert "pinned: {'sql': 1.0}" in said
+    assert "Longest answer: 2 (here)" in said
+    assert "Pinned mix: sql=1 (here)" in said
 
 
 def test_a_dumb_terminal_gets_the_plain_chat():
