@@ -1,4 +1,4 @@
-"""The pictures of the README and docs/chat.md: the real window on the bundled pack, as SVG.
+"""The pictures of the README and docs/chat.md: the real window on the SmolLM2 pack, as SVG.
 
     python -m tools.pictures --out docs
 
@@ -17,6 +17,7 @@ from textual.pilot import Pilot
 from dlp_local.core.settings import Ui, load_settings
 from dlp_local.history import History
 from dlp_local.opening import open_assistant
+from dlp_local.packs.default import pack_folder
 from tui.app import ChatApp
 from tui.widgets.prompt import Prompt
 
@@ -24,13 +25,13 @@ SIZE = "100x32"
 SCENES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "chat": (
         (
-            "tar: extract archive.tar.gz into /tmp",
-            "I need a table for four on Friday at 8pm",
-            "hello, what can you do?",
+            "find all pdf files larger than 10 MB in my home folder",
+            "play some jazz by Miles Davis on spotify\nevery weekday at half past eight",
+            "fix this JSON: {name: 'Ana', tags: ['a', 'b',]}",
         ),
         (),
     ),
-    "routing": (("Cancel my booking for Friday and refund my card",), ("f4",)),
+    "routing": (("cancel my restaurant reservation and refund my card",), ("f4",)),
     "conversations": ((), ("ctrl+o",)),
     "options": ((), ("f7",)),
     "help": ((), ("f1",)),
@@ -41,7 +42,8 @@ SCENES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 async def draw(out: Path, size: tuple[int, int], theme: str) -> None:
     """Has one conversation and writes one picture for each scene."""
     settings = load_settings()
-    app = ChatApp(lambda _: open_assistant(settings), History(None), ui=Ui(theme=theme))
+    pack = pack_folder("smollm2")
+    app = ChatApp(lambda _: open_assistant(settings, pack), History(None), ui=Ui(theme=theme))
     try:
         async with app.run_test(size=size) as pilot:
             await _until(pilot, lambda: app.session.status.phase == "ready")
