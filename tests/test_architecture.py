@@ -1,6 +1,7 @@
 """The arrows between the folders and inside them: a file imports lower floors only (docs/architecture.md)."""
 
 import ast
+import re
 import subprocess
 import sys
 from functools import cache
@@ -148,6 +149,13 @@ def test_the_window_is_imported_without_the_engine_the_router_or_torch():
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=60)
+
+
+def test_every_file_that_the_docs_name_is_there():
+    named = re.findall(r"`([a-z_]+(?:/[a-z_]+)*\.py)", PAGE.read_text("utf-8"))
+    assert named
+    files = {path.relative_to(ROOT).as_posix() for path in sources("dlp_local", "tui", "tools")}
+    assert not [name for name in named if not any(f"/{file}".endswith(f"/{name}") for file in files)]
 
 
 def test_the_listing_in_the_docs_is_that_of_the_files():

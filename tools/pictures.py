@@ -26,12 +26,12 @@ SCENES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "chat": (
         (
             "find all pdf files larger than 10 MB in my home folder",
-            "play some jazz by Miles Davis on spotify\nevery weekday at half past eight",
             "fix this JSON: {name: 'Ana', tags: ['a', 'b',]}",
+            "play some jazz by Miles Davis on spotify\nevery weekday at half past eight",
         ),
         (),
     ),
-    "routing": (("cancel my restaurant reservation and refund my card",), ("f4",)),
+    "routing": ((), ("f4",)),
     "conversations": ((), ("ctrl+o",)),
     "options": ((), ("f7",)),
     "help": ((), ("f1",)),
