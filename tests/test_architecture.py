@@ -154,7 +154,7 @@ def test_the_window_is_imported_without_the_engine_the_router_or_torch():
 def test_every_file_that_the_docs_name_is_there():
     named = re.findall(r"`([a-z_]+(?:/[a-z_]+)*\.py)", PAGE.read_text("utf-8"))
     assert named
-    files = {path.relative_to(ROOT).as_posix() for path in sources("dlp_local", "tui", "tools")}
+    files = {path.relative_to(ROOT).as_posix() for path in sources("dlp_local", "tui", "tools", "tests")}
     assert not [name for name in named if not any(f"/{file}".endswith(f"/{name}") for file in files)]
 
 
