@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlp_local.core.events import HistoryTrimmed, ReplyDone, RouteChosen, TextDelta
+from dlp_local.core.events import (
+    AnswerWasReasoning,
+    HistoryTrimmed,
+    ReasoningDelta,
+    ReplyDone,
+    RouteChosen,
+    TextDelta,
+)
 from dlp_local.core.values import Message, Mix, Route
 
 if TYPE_CHECKING:
@@ -14,10 +21,12 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "AnswerWasReasoning",
     "Assistant",
     "HistoryTrimmed",
     "Message",
     "Mix",
+    "ReasoningDelta",
     "ReplyDone",
     "Route",
     "RouteChosen",

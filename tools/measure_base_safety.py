@@ -3,8 +3,8 @@
     python -m tools.measure_base_safety --data DATA
 
 `router train --out` on 10, 20 or 30 rows each of two or three tasks, drawn anew each time, without rows of `base` and
-with thirty of one kind; then `EVERYDAY`, none of which is trained on, and valid rows of the tasks. And on ten tasks of
-`bbh`, whose messages are long, with 100 rows each.
+with thirty of one kind; then `EVERYDAY`, none of which is trained on, and valid rows of the tasks. The same with
+domains of `intents`, whose rows are little alike; and with ten tasks of `bbh`, whose messages are long, of 100 rows each.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 import random
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,9 @@ from dlp_local.training.router.train import FILE_NAME, train_file
 from tools.data import TASKS, load, read_jsonl
 
 VALID_ROWS = 150
+DOMAINS = ("travel", "work", "home", "auto_and_commute", "credit_cards", "banking")
+"""Of `intents`; none whose messages are everyday ones."""
+
 Messages = Mapping[str, Sequence[str]]
 """Label → its messages."""
 
@@ -67,16 +70,29 @@ def few_rows(data: Path, rng: random.Random) -> tuple[Messages, Messages]:
     return train, {task: [row.message for row in load(data, task, "valid")][:VALID_ROWS] for task in tasks}
 
 
+def ragged_rows(data: Path, rng: random.Random) -> tuple[Messages, Messages]:
+    """Rows to train on and valid ones of some domains of `intents`, of 15 intents each."""
+    train, valid = (_by(read_jsonl(data / "intents" / f"{split}.jsonl.gz"), "domain") for split in ("train", "valid"))
+    domains, count = rng.sample(DOMAINS, rng.choice([2, 3])), rng.choice([10, 20, 30])
+    return (
+        {domain: rng.sample(train[domain], count) for domain in domains},
+        {domain: valid[domain][:VALID_ROWS] for domain in domains},
+    )
+
+
 def long_rows(data: Path, rng: random.Random) -> tuple[Messages, Messages]:
     """Rows to train on and valid ones of ten tasks of `bbh`."""
-    splits: list[dict[str, list[str]]] = []
-    for split in ("train", "valid"):
-        by_task: dict[str, list[str]] = defaultdict(list)
-        for row in read_jsonl(data / "bbh" / f"{split}.jsonl.gz"):
-            by_task[row["subtask"]].append(row["prompt"])
-        splits.append(by_task)
-    tasks = rng.sample(sorted(splits[0]), 10)
-    return {task: splits[0][task][:100] for task in tasks}, {task: splits[1][task] for task in tasks}
+    train, valid = (_by(read_jsonl(data / "bbh" / f"{split}.jsonl.gz"), "subtask") for split in ("train", "valid"))
+    tasks = rng.sample(sorted(train), 10)
+    return {task: train[task][:100] for task in tasks}, {task: valid[task] for task in tasks}
+
+
+def _by(rows: Iterable[Mapping[str, str]], field: str) -> dict[str, list[str]]:
+    """The messages of rows, by what they have in a field."""
+    messages: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        messages[row[field]].append(row["prompt"])
+    return messages
 
 
 def measure(encoder: Encoder, train: Messages, valid: Messages, base: Sequence[str]) -> dict[str, float]:
@@ -125,9 +141,10 @@ def main() -> None:
     for name, draw, base in (
         ("few rows, none of base", few_rows, ()),
         ("few rows, thirty greetings as base", few_rows, greetings),
+        ("few rows little alike, none of base", ragged_rows, ()),
         ("ten tasks of long messages, none of base", long_rows, ()),
     ):
-        count = arguments.draws if draw is few_rows else max(1, arguments.draws // 4)
+        count = max(1, arguments.draws // 4) if draw is long_rows else arguments.draws
         draws = [measure(encoder, *draw(arguments.data, random.Random(seed)), base) for seed in range(count)]
         print(json.dumps({name: summary(draws)}, indent=1), flush=True)
 

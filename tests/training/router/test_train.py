@@ -62,6 +62,7 @@ def test_a_worse_router_is_not_put_in_place(mine, tmp_path):
     assert pack_state(mine) == before
     forced = train_pack(mine, [tmp_path / "wrong.jsonl"], force=True, progress=silent)
     assert forced.in_place
+    assert read_manifest(mine).router.forced
     assert forced.after.accuracy < forced.before.accuracy
 
 
