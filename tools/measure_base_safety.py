@@ -4,7 +4,7 @@
 
 `router train --out` on 10, 20 or 30 rows each of two or three tasks, drawn anew each time, without rows of `base` and
 with thirty of one kind; then `EVERYDAY`, none of which is trained on, and valid rows of the tasks. The same with
-domains of `intents`, whose rows are little alike; and with ten tasks of `bbh`, whose messages are long, of 100 rows each.
+domains of `intents`, whose rows are little alike; and with ten tasks of `bbh`, whose messages are long, 100 rows each.
 """
 
 from __future__ import annotations
