@@ -123,9 +123,13 @@ class Encoder(EncoderFile):
 
 
 class RouterFile(File):
-    """A router; `forced` where it was put in place by force, and not because it was found as good as the one before."""
+    """A router; `forced` where it was put in place by force, and not because it was found as good as the one before.
+
+    `first` where there was none before it, and examples alone routed.
+    """
 
     forced: bool = False
+    first: bool = False
 
 
 class Adapter(File):
@@ -150,7 +154,7 @@ class Manifest(_Part):
     backbone: Backbone
     encoder: Encoder
     router: RouterFile | None = None
-    router_before: File | None = None
+    router_before: RouterFile | None = None
     """The one that `router train` replaced last, for `router rollback`; no route needs it. None that was forced."""
 
     sampling: Sampling = Sampling()

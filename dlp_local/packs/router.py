@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import tomlkit
 
 from dlp_local.core.errors import InputError, PackError
-from dlp_local.packs.manifest import File, Manifest, read_manifest
+from dlp_local.packs.manifest import Manifest, RouterFile, read_manifest
 from dlp_local.packs.pack import Pack
-from dlp_local.packs.transaction import FILES, edited_manifest, store_file, toml_table
+from dlp_local.packs.transaction import edited_manifest, store_file, toml_table
 
 
 def place_router(folder: Path, router: Path, compared_with: Manifest, about: str, *, forced: bool = False) -> None:
@@ -24,41 +23,39 @@ def place_router(folder: Path, router: Path, compared_with: Manifest, about: str
         now = read_manifest(folder)
         if (now.router, now.encoder) != (compared_with.router, compared_with.encoder):
             raise InputError(f"{folder}: has another router since this one was begun. Train it again.")
-        entry = store_file(folder, router, "router", "onnx") | {"attribution": about}
-        if forced:
-            entry["forced"] = True
-        if not now.router or entry["sha256"] != now.router.sha256:
+        first = now.router is None or (now.router.first and now.router.forced)
+        entry = RouterFile.model_validate(
+            store_file(folder, router, "router", "onnx") | {"attribution": about, "forced": forced, "first": first}
+        )
+        if not now.router or entry.sha256 != now.router.sha256:
             _set(document, now, entry)
 
 
 def rollback_router(folder: Path) -> bool:
     """Changes a pack's router with the one before; whether it has one now.
 
-    One that was put in place by force does not come back. A pack that had none before its first training goes back to
-    prototypes alone. Raises `InputError` where there is
-    nothing to go back to, `PackError` where the one before is damaged, and as `edited_manifest`.
-    The pack then stays as it was.
+    One that was put in place by force does not come back. A pack that had none before its first one goes back to
+    prototypes alone. Raises `InputError` where there is nothing to go back to, `PackError` where the one before is
+    damaged, and as `edited_manifest`. The pack then stays as it was.
     """
     with edited_manifest(folder) as document:
         now = read_manifest(folder)
-        was_trained_here = now.router and now.router.file.startswith(f"{FILES}/router-")
-        if not now.router_before and not was_trained_here:
+        if not now.router_before and not (now.router and now.router.first):
             raise InputError("there is no router before this one. `dlp-local router train` makes another.")
         if now.router_before:
             problems = Pack(folder, now).problems([now.router_before], backbone=False, recall=False)
             if problems:
                 raise PackError(f"{problems[0]}: the router stays as it is. `dlp-local router train` makes another.")
-        _set(document, now, now.router_before.model_dump() if now.router_before else None, back=True)
+        _set(document, now, now.router_before, back=True)
         return now.router_before is not None
 
 
-def _set(document: tomlkit.TOMLDocument, now: Manifest, entry: dict[str, Any] | None, *, back: bool = False) -> None:
-    """Puts `entry` in the place of the router, and that one in the place of the one before, unless it was forced."""
-    before: File | None = now.router
+def _set(document: tomlkit.TOMLDocument, now: Manifest, router: RouterFile | None, *, back: bool = False) -> None:
+    """Puts a router in the place of the one that is there, and that in the place of the one before, unless forced."""
+    before = now.router
     if now.router and now.router.forced:
         before = None if back else now.router_before
-    kept = before.model_dump(exclude={"forced"}) if before else None
-    for key, values in (("router", entry), ("router_before", kept)):
+    for key, file in (("router", router), ("router_before", before)):
         document.pop(key, None)
-        if values:
-            document[key] = toml_table(values)
+        if file:
+            document[key] = toml_table(file.model_dump(exclude_defaults=True))

@@ -97,3 +97,16 @@ def test_a_router_that_was_put_in_by_force_is_taken_back_and_never_put_back(mine
     assert read_manifest(mine).router.sha256 != first
     assert read_manifest(mine).router_before is None
     open_pack(mine)
+    with pytest.raises(InputError, match="no router before"):
+        rollback_router(mine)
+
+
+def test_a_forced_first_router_goes_back_to_examples_alone_also_after_another_one(bundled, mine, another_router):
+    folder = start_pack("fresh", bundled / "backbone.gguf")
+    place_router(folder, another_router, read_manifest(folder), "a test", forced=True)
+    place_router(folder, bundled / "router.onnx", read_manifest(folder), "a test")
+    assert read_manifest(folder).router_before is None
+    assert not rollback_router(folder)
+    assert read_manifest(folder).router is None
+    assert rollback_router(folder)
+    assert not rollback_router(folder)
