@@ -93,7 +93,7 @@ class MessageRouter:
         The route's probabilities are those that the mix was selected from. A message of several tasks has parts, too,
         where the options allow it; one that was corrected is of one task.
         """
-        start, classifier, encode = time.perf_counter(), self._classifier, _Timed(self._encoder.encode)
+        start, classifier, encode = time.perf_counter(), self._classifier, _Timed(self._encoder.encode_alone)
         excluded = self._absent | set(without)
         alone = classifier.probabilities(encode([_request(text)]))
         probabilities = carry_over(alone, previous or {})

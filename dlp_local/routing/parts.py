@@ -47,21 +47,19 @@ def split(text: str, whole: float, sure: float, classify: Classify) -> list[tupl
     """The parts of a message of several tasks, each with its probabilities; empty where it is not sure to be several.
 
     Each part belongs to an adapter with a probability of `sure` or more, and of more than `whole`, the greatest that an
-    adapter has for the whole message. All pieces are classified at once, and then, once more, the parts that were
-    joined of several.
+    adapter has for the whole message. The probabilities of a part of several pieces are those of its surest one: what
+    is nobody's beside it is its context, and takes nothing from it.
     """
     where = pieces(text)
-    of_pieces = classify([text[piece] for piece in where]) if where else ()
-    runs = [where[run.start : run.stop] for run in joined(of_pieces, sure)]
-    parts = [text[run[0].start : run[-1].stop] for run in runs]
-    known = {text[piece]: p for piece, p in zip(where, of_pieces, strict=True)}
-    if new := [part for part in parts if part not in known]:
-        known |= zip(new, classify(new), strict=True)
-    owners = [owner(known[part], sure) for part in parts]
-    are_several = all(owners) and all(left != right for left, right in pairwise(owners))
-    if not are_several or any(known[part][name] <= whole for part, name in zip(parts, owners, strict=True)):
-        return []
-    return [(part, known[part]) for part in parts]
+    probabilities = classify([text[piece] for piece in where]) if where else ()
+    parts = []
+    for run in joined(probabilities, sure):
+        name = next(filter(None, (owner(probabilities[index], sure) for index in run)))
+        surest = max((probabilities[index] for index in run), key=lambda p: p.get(name, 0.0))
+        if surest[name] <= whole:
+            return []
+        parts.append((text[where[run.start].start : where[run.stop - 1].stop], surest))
+    return parts
 
 
 def pieces(text: str) -> tuple[slice, ...]:

@@ -17,4 +17,4 @@ class Routing(Group):
     normalize: Literal["proportional", "softmax"] = Field("proportional", description="weights of what was kept")
     encoder_threads: int = Field(1, ge=1, le=256, description="threads of the encoder and the router")
     split: bool = Field(True, description="answer a message of several tasks in parts, each under its own mix")
-    split_at: float = Field(0.9, gt=0.5, le=1, description="so probable must the adapter of each part be")
+    split_at: float = Field(0.95, gt=0.5, le=1, description="so probable must the adapter of each part be")
