@@ -88,11 +88,13 @@ class Database:
         if self.read_only:
             return _open_read_only(self.path)
         if self.path.is_dir():
-            raise HistoryError(f"{self.path}: is a folder, where the history is to be a file. {_ELSEWHERE}")
+            raise HistoryError(f"{self.path}: the history cannot be used (it is a folder). {_ELSEWHERE}")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
-            raise HistoryError(f"{self.path.parent}: is no folder, or lies in none. {_ELSEWHERE}") from None
+            raise HistoryError(
+                f"{self.path.parent}: the history cannot be used (that is no folder). {_ELSEWHERE}"
+            ) from None
         self.path.touch(mode=0o600)
         return _prepared(_connect(_uri(self.path, "mode=rw")), self.path)
 

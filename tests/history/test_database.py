@@ -278,14 +278,14 @@ def test_a_disk_that_takes_no_more_is_told_and_what_was_stored_before_stays(file
 
 def test_a_folder_in_the_place_of_the_file_is_told(file):
     file.mkdir(parents=True)
-    with pytest.raises(HistoryError, match=r"history\.db: is a folder, where .*set DLP_LOCAL_DATA to another folder"):
+    with pytest.raises(HistoryError, match=r"history\.db: .*is a folder.*set DLP_LOCAL_DATA to another folder"):
         History(file)
 
 
 def test_a_file_in_the_place_of_the_folder_is_told(tmp_path):
     (tmp_path / "data").write_text("mine")
     for path in (tmp_path / "data" / "history.db", tmp_path / "data" / "deeper" / "history.db"):
-        with pytest.raises(HistoryError, match=r"is no folder, or lies in none.*set DLP_LOCAL_DATA"):
+        with pytest.raises(HistoryError, match=r"that is no folder.*set DLP_LOCAL_DATA"):
             History(path)
     assert (tmp_path / "data").read_text() == "mine"
 
