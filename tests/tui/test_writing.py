@@ -1,10 +1,12 @@
 """Writing: newlines, recalling, pasting, keys that come faster than the window."""
 
 import sys
+import threading
 from contextlib import nullcontext
 
 import pytest
 
+from dlp_local.core.errors import InputError
 from dlp_local.history import History
 from tests.support.fakes import Answer, FakeAssistant, Gate
 from tests.tui.window import READY, window
@@ -33,6 +35,26 @@ async def test_the_prompt_grows_and_keeps_room_for_the_conversation():
         await w.until(lambda: w.prompt.size.height == 3)
         w.prompt.fill("\n" * 50)
         await w.until(lambda: w.prompt.outer_size.height == 9)
+
+
+async def test_a_message_that_cannot_go_is_not_lost_where_another_is_written_meanwhile(monkeypatch):
+    reached, gate = threading.Event(), threading.Event()
+
+    def attach(text, _):
+        reached.set()
+        gate.wait(30)
+        raise InputError("a.txt: is not there.")
+
+    monkeypatch.setattr("tui.screens.chat.attach", attach)
+    async with window(FakeAssistant()) as w:
+        await w.say("the first @a.txt")
+        await w.until(reached.is_set)
+        await w.type("another")
+        gate.set()
+        await w.sees("Up brings back")
+        assert w.prompt.text == "another"
+        await w.press("up")
+        await w.until(lambda: w.prompt.text == "the first @a.txt")
 
 
 async def test_blank_messages_are_not_sent():

@@ -158,11 +158,12 @@ class ChatScreen(DialogHost):
                 await asyncio.to_thread(self.session.edit, editing, message)
             else:
                 await asyncio.to_thread(self.session.send, message)
-        except InputError:
+        except InputError as error:
             composer = self.query_one(Composer)
-            if not composer.text:
-                composer.fill(text)
-                composer.editing = editing
+            if composer.text:
+                raise InputError(f"{error} Up brings back what was sent.") from None
+            composer.fill(text)
+            composer.editing = editing
             raise
 
     def run_command(self, name: str) -> None:
