@@ -1,4 +1,4 @@
-"""One turn, from a message to its answer; chat, ask and everything else call this."""
+"""One turn, from a message to its answer; a turn that is kept goes through `conversation_turn`, which calls this."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class Assistant:
         self,
         text: str,
         *,
-        previous: Route | None = None,
+        previous_route: Route | None = None,
         without: Collection[str] = (),
         split: bool | None = None,
     ) -> Route:
@@ -138,7 +138,7 @@ class Assistant:
         routing = self.settings.routing
         if split is not None:
             routing = routing.model_copy(update={"split": split})
-        return self._router.route(text, routing, previous.carried if previous else None, without)
+        return self._router.route(text, routing, previous_route.carried if previous_route else None, without)
 
     def correct(self, text: str, right: str | None) -> None:
         """From now on a message, and what is almost the same, belongs to `right`; may be called from any thread.
@@ -156,10 +156,10 @@ class Assistant:
         *,
         mix: Mix | None = None,
         options: ChatOptions = DEFAULTS,
-        previous: Route | None = None,
+        previous_route: Route | None = None,
         answer_prefix: str = "",
-        begun: Sequence[ReplyDone] | None = None,
-        earlier: Sequence[ReplyDone] = (),
+        begun_parts: Sequence[ReplyDone] | None = None,
+        earlier_answers: Sequence[ReplyDone] = (),
     ) -> Job[Event]:
         """Answers a message: `RouteChosen`, perhaps `HistoryTrimmed`, `ReasoningDelta`… and `TextDelta`…, and
         `ReplyDone` at the end. `AnswerWasReasoning` says that the text so far is none of the answer.
@@ -168,35 +168,37 @@ class Assistant:
 
         A `mix` given by hand, or pinned by the options, leaves the router out. `answer_prefix` is the beginning of the
         answer, to go on with: the reply then holds both. Where that was an answer in parts, the replies to them are
-        `begun`, and each that was cut goes on; () is an answer that had none. `earlier` are answers to this message, of
-        which another one is asked for: under a mix that gave one of them it is drawn at a temperature over 0, whatever
-        is set.
+        `begun_parts`, and each that was cut goes on; () is an answer that had none. `earlier_answers` are those to this
+        message, of which another one is asked for: under a mix that gave one of them it is drawn at a temperature over
+        0, whatever is set.
 
         What comes can be cancelled, from any thread, and then ends with what there is by then. The events raise
         `InputError` for what cannot be answered.
         """
 
         def run(cancellation: Cancellation) -> Generator[Event, None, None]:
-            route = self._route(text, options.mix if mix is None else mix, options, previous)
-            if begun is not None:
-                route = replace(route, parts=tuple(part.route for part in begun))
+            route = self._route(text, options.mix if mix is None else mix, options, previous_route)
+            if begun_parts is not None:  # what is gone on with keeps the parts in which it was begun
+                route = replace(route, parts=tuple(part.route for part in begun_parts))
             yield RouteChosen(route)
-            before = [*self._opening(options), *history]
-            begun_parts = begun or begun_by(route, answer_prefix)
+            conversation = [*self._instructions(options), *history]
 
-            def answer(part: Route, answer_prefix: str) -> Generator[Event, None, None]:
-                messages, sampling = [*before, Message("user", part.text)], self._sampling(options, part.mix)
+            def answer_part(part: Route, prefix: str) -> Generator[Event, None, None]:
+                messages, sampling = [*conversation, Message("user", part.text)], self._sampling(options, part.mix)
                 return answer_text(
-                    self._engine, messages, part, sampling, options.scope, answer_prefix, earlier, cancellation
+                    self._engine, messages, part, sampling, options.scope, prefix, earlier_answers, cancellation
                 )
 
-            yield from answer_parts(route, answer, begun_parts) if route.parts else answer(route, answer_prefix)
+            if route.parts:
+                yield from answer_parts(route, answer_part, begun_parts or begun_by(route, answer_prefix))
+            else:
+                yield from answer_part(route, answer_prefix)
 
         return Job(run)
 
     def _route(self, text: str, mix: Mix | None, options: ChatOptions, previous: Route | None) -> Route:
         if mix is None:
-            return self.route(text, previous=previous, without=options.vetoed, split=options.split)
+            return self.route(text, previous_route=previous, without=options.vetoed, split=options.split)
         check_message(text)
         return Route(text, {}, mix)
 
@@ -208,9 +210,9 @@ class Assistant:
     def warm(self, history: Sequence[Message], *, options: ChatOptions = DEFAULTS) -> Job[PromptProgress]:
         """Prepares for the next message in idle time."""
         sampling = options.sampling(self.settings.sampling)
-        return self._engine.warm([*self._opening(options), *history], sampling.max_tokens)
+        return self._engine.warm([*self._instructions(options), *history], sampling.max_tokens)
 
-    def _opening(self, options: ChatOptions) -> list[Message]:
+    def _instructions(self, options: ChatOptions) -> list[Message]:
         instructions = self.settings.system if options.system is None else options.system
         return [Message("system", instructions)] if instructions else []
 

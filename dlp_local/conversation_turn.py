@@ -36,10 +36,10 @@ class Replying(Protocol):
         *,
         mix: Mix | None = None,
         options: ChatOptions = ...,
-        previous: Route | None = None,
+        previous_route: Route | None = None,
         answer_prefix: str = "",
-        begun: Sequence[ReplyDone] | None = None,
-        earlier: Sequence[ReplyDone] = (),
+        begun_parts: Sequence[ReplyDone] | None = None,
+        earlier_answers: Sequence[ReplyDone] = (),
     ) -> Job[Event]:
         """Answers a message after `history`; the last event is `ReplyDone`."""
 
@@ -60,14 +60,14 @@ def answer_turn(
     *,
     mix: Mix | None = None,
     answer_prefix: str = "",
-    begun: Sequence[ReplyDone] | None = None,
+    begun_parts: Sequence[ReplyDone] | None = None,
     another: bool = False,
 ) -> Job[Event]:
     """Answers a stored message under the conversation's options; the events are those of the assistant's reply.
 
     The answer is stored as it grows, a few times a second, and so is its end: done, failed with the reason, or given
-    up. `mix` holds for this turn alone. `answer_prefix` is the beginning of an answer, to go on with,
-    and `begun` are the replies to its parts. `another`: the answer is to be none of those that the message has already.
+    up. `mix` holds for this turn alone. `answer_prefix` is the beginning of an answer, to go on with, and `begun_parts`
+    are the replies to its parts. `another`: the answer is to be none of those that the message has already.
     """
 
     def run(cancellation: Cancellation) -> Generator[Event, None, None]:
@@ -79,10 +79,10 @@ def answer_turn(
                 conversation.history_messages(message.parent),
                 mix=mix,
                 options=conversation.options,
-                previous=conversation.route_before(message),
+                previous_route=conversation.route_before(message),
                 answer_prefix=answer_prefix,
-                begun=begun,
-                earlier=conversation.earlier_replies(message) if another else (),
+                begun_parts=begun_parts,
+                earlier_answers=conversation.earlier_replies(message) if another else (),
             )
             with closing(reply), cancellation.forwarded(reply.cancel):
                 for event in reply:

@@ -130,13 +130,16 @@ def test_base_samples_adapters_are_greedy_and_what_was_set_holds_for_both(bundle
 def test_another_answer_is_another_one_each_time_also_after_a_greedy_one(assistant, text, options):
     replies = []
     for _ in range(3):
-        replies.append(finish(assistant, text, earlier=replies, options=options))
+        replies.append(finish(assistant, text, earlier_answers=replies, options=options))
     assert len({reply.answer for reply in replies}) == 3
 
 
 def test_another_answer_under_another_mix_is_that_mixs_own(assistant):
     earlier = [finish(assistant, "to ISO: 4 July 1999", mix=Mix())]
-    assert finish(assistant, "to ISO: 4 July 1999", mix=Mix.of({"dates": 1.0}), earlier=earlier).answer == "1999-07-04"
+    assert (
+        finish(assistant, "to ISO: 4 July 1999", mix=Mix.of({"dates": 1.0}), earlier_answers=earlier).answer
+        == "1999-07-04"
+    )
 
 
 def test_the_system_prompt_counts_as_part_of_the_prompt(assistant):
@@ -288,7 +291,7 @@ def test_a_message_is_not_split_where_that_is_not_wanted_or_the_mix_is_given(spl
 
 def test_the_turn_after_a_split_one_inherits_the_mean_of_its_parts(splitting):
     before = splitting.route(TWO)
-    splitting.route("and now?", previous=before)
+    splitting.route("and now?", previous_route=before)
     assert splitting._router.previous == {"shell": 0.495, "dates": 0.495, "base": 0.01}
 
 
@@ -303,7 +306,7 @@ def test_a_split_answer_is_cancelled_in_its_second_part_and_gone_on_with(splitti
     first, second = event.parts
     assert (event.finish_reason, first.finish_reason, second.finish_reason) == ("cancelled", "stop", "cancelled")
     whole = finish(splitting, TWO)
-    rest = finish(splitting, TWO, begun=event.parts, answer_prefix=event.answer)
+    rest = finish(splitting, TWO, begun_parts=event.parts, answer_prefix=event.answer)
     assert rest.answer == whole.answer
     assert rest.parts[0] == first
     assert rest.finish_reason == "stop"
@@ -320,12 +323,12 @@ def test_a_part_that_is_not_come_to_is_in_the_reply_all_the_same(splitting):
 
 def test_another_answer_to_a_split_message_is_another_one_in_each_part(splitting):
     first = finish(splitting, TWO)
-    second = finish(splitting, TWO, earlier=[first])
+    second = finish(splitting, TWO, earlier_answers=[first])
     assert all(a.answer != b.answer for a, b in zip(first.parts, second.parts, strict=True))
 
 
 def test_an_answer_that_was_one_is_gone_on_with_as_one(splitting):
-    done = finish(splitting, TWO, answer_prefix="tar tf", begun=(), options=ChatOptions(max_tokens=8))
+    done = finish(splitting, TWO, answer_prefix="tar tf", begun_parts=(), options=ChatOptions(max_tokens=8))
     assert done.answer.startswith("tar tf")
     assert done.parts == ()
 

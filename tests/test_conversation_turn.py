@@ -65,7 +65,7 @@ def test_another_answer_is_asked_for_with_the_finished_ones_that_stand_in_its_pl
     for text, another in [("hello", False), ("hello", False), ("hi", False), ("hello", True)]:
         turn = store_message(conversation, text, parent=None, pack="bundled")
         answer_turn(fake, conversation, turn.id, another=another).finish()
-    assert [[reply.answer for reply in call.earlier] for call in fake.calls] == [[], [], [], ["one"]]
+    assert [[reply.answer for reply in call.earlier_answers] for call in fake.calls] == [[], [], [], ["one"]]
 
 
 def test_the_end_is_stored_when_it_is_told(history, conversation):

@@ -96,8 +96,8 @@ class Call:
     mix: Mix | None
     options: ChatOptions
     answer_prefix: str
-    earlier: tuple[ReplyDone, ...] = ()
-    begun: Sequence[ReplyDone] | None = None
+    earlier_answers: tuple[ReplyDone, ...] = ()
+    begun_parts: Sequence[ReplyDone] | None = None
 
 
 class FakeAssistant:
@@ -134,15 +134,15 @@ class FakeAssistant:
         text: str,
         history: Sequence[Message] = (),
         *,
-        previous: Route | None = None,
+        previous_route: Route | None = None,
         mix: Mix | None = None,
         options: ChatOptions | None = None,
         answer_prefix: str = "",
-        begun: Sequence[ReplyDone] | None = None,
-        earlier: Sequence[ReplyDone] = (),
+        begun_parts: Sequence[ReplyDone] | None = None,
+        earlier_answers: Sequence[ReplyDone] = (),
     ) -> Job[Event]:
         own = options or ChatOptions()
-        call = Call(text, tuple(history), previous, mix, own, answer_prefix, tuple(earlier), begun)
+        call = Call(text, tuple(history), previous_route, mix, own, answer_prefix, tuple(earlier_answers), begun_parts)
         return Job(partial(self._reply, call))
 
     def _reply(self, call: Call, cancellation: Cancellation) -> Generator[Event, None, None]:
@@ -212,7 +212,7 @@ class FakeAssistant:
         self.pack_adapters = tuple(adapters)
         self.adapters = tuple(adapter.name for adapter in adapters if adapter.enabled)
 
-    def route(self, text: str, *, previous: Route | None = None) -> Route:
+    def route(self, text: str, *, previous_route: Route | None = None) -> Route:
         mix = Answer().mix
         return Route(text, mix.as_dict(), mix, embed_ms=1.6, route_ms=0.2)
 

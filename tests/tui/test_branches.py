@@ -50,7 +50,7 @@ async def test_another_answer_is_asked_for_and_both_stay():
         await w.press("f3")
         await w.sees("another", "‹ 2/2 ›", READY)
         assert [call.text for call in fake.calls] == ["question", "question"]
-        assert [[reply.answer for reply in call.earlier] for call in fake.calls] == [[], ["one"]]
+        assert [[reply.answer for reply in call.earlier_answers] for call in fake.calls] == [[], ["one"]]
         await w.press("alt+left")
         await w.sees("one", "‹ 1/2 ›")
 
@@ -87,7 +87,7 @@ async def test_an_answer_in_parts_goes_on_with_its_parts():
         await w.sees("ls -l", READY)
         (call,) = fake.calls[1:]
         assert call.answer_prefix == "ls"
-        assert [part.answer for part in call.begun] == ["ls", "SELECT"]
+        assert [part.answer for part in call.begun_parts] == ["ls", "SELECT"]
 
 
 async def test_an_earlier_message_is_marked_and_edited():

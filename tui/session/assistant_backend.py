@@ -65,7 +65,7 @@ class AssistantBackend(Replying, Protocol):
     def set_adapter(self, name: str, change: AdapterChange) -> None:
         """Changes what the pack says of an adapter; it holds from the next message on."""
 
-    def route(self, text: str, *, previous: Route | None = None) -> Route:
+    def route(self, text: str, *, previous_route: Route | None = None) -> Route:
         """The router's decision about a message, given the route of the turn before it."""
 
     def correct(self, text: str, right: str | None) -> None:

@@ -17,14 +17,15 @@ from tui.session.assistant_backend import AssistantBackend
 class AnswerJob:
     """A stored message to answer, perhaps under a mix given for it alone, perhaps begun already.
 
-    `begun` are the replies to the parts of such an answer. `another`: its answer is to be none of those that there are.
+    `begun_parts` are the replies to the parts of such an answer. `another`: its answer is to be none of those that
+    there are.
     """
 
     conversation: OpenConversation
     turn: int
     mix: Mix | None = None
     answer_prefix: str = ""
-    begun: tuple[ReplyDone, ...] | None = None
+    begun_parts: tuple[ReplyDone, ...] | None = None
     another: bool = False
 
 

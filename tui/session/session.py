@@ -111,9 +111,9 @@ class Session:
         """Goes on with an answer that was cut, as an alternative of it."""
         before = self.conversation[turn]
         mix = before.done.route.mix if before.done and not before.done.route.probabilities else None
-        begun = before.done.parts if before.done else None
-        answer_prefix = begun_answer(begun) if begun else before.answer
-        return self._queue(before.text, before.parent, mix, answer_prefix=answer_prefix, begun=begun)
+        begun_parts = before.done.parts if before.done else None
+        answer_prefix = begun_answer(begun_parts) if begun_parts else before.answer
+        return self._queue(before.text, before.parent, mix, answer_prefix=answer_prefix, begun_parts=begun_parts)
 
     def _queue(
         self,
@@ -122,7 +122,7 @@ class Session:
         mix: Mix | None = None,
         *,
         answer_prefix: str = "",
-        begun: tuple[ReplyDone, ...] | None = None,
+        begun_parts: tuple[ReplyDone, ...] | None = None,
         another: bool = False,
     ) -> Turn:
         conversation = self.conversation
@@ -130,7 +130,7 @@ class Session:
         self._state.check_stored(conversation)
         self._state.show_path()
         waiting = self._state.turn(stored.id)
-        self._worker.put(AnswerJob(conversation, stored.id, mix, answer_prefix, begun, another))
+        self._worker.put(AnswerJob(conversation, stored.id, mix, answer_prefix, begun_parts, another))
         return waiting
 
     def stop(self) -> None:

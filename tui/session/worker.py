@@ -94,7 +94,7 @@ class AssistantWorker:
         None where no pack is loaded, or its router fails.
         """
         with suppress(Exception):
-            return self._assistant.route(text, previous=previous).carried if self._assistant else {}
+            return self._assistant.route(text, previous_route=previous).carried if self._assistant else {}
         return {}
 
     def close(self, timeout: float) -> bool:
@@ -146,7 +146,7 @@ class AssistantWorker:
                     job.turn,
                     mix=job.mix,
                     answer_prefix=job.answer_prefix,
-                    begun=job.begun,
+                    begun_parts=job.begun_parts,
                     another=job.another,
                 )
             return job
