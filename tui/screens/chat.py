@@ -17,7 +17,6 @@ from tui.attachments import attach
 from tui.chat_commands import BY_NAME, COMMANDS, Chat, Command, check_known, parse
 from tui.editor import write_in_editor
 from tui.messages import PackUpdated, PathChanged, StatusChanged, TurnChanged
-from tui.screens.compare import CompareScreen
 from tui.screens.composer import Composer
 from tui.screens.dialogs import DialogHost
 from tui.screens.drafts import Drafts
@@ -100,6 +99,8 @@ class ChatScreen(DialogHost):
 
     @on(TurnChanged)
     def _on_turn(self, message: TurnChanged) -> None:
+        from tui.screens.compare import CompareScreen  # as dialogs are, after the first paint
+
         self.query_one(Transcript).show_turn(message.turn)
         for screen in self.app.screen_stack:
             if isinstance(screen, CompareScreen):

@@ -16,12 +16,6 @@ from dlp_local.core.values import AdapterInfo
 from dlp_local.history import History
 from tui.actions import AdapterAction, ChosenConversation, RoutingAction
 from tui.option_lines import ValuesInForce
-from tui.screens.adapters import AdaptersScreen
-from tui.screens.compare import CompareScreen
-from tui.screens.conversations import ConversationsScreen
-from tui.screens.help import HelpScreen
-from tui.screens.options import OptionsScreen
-from tui.screens.routing import RoutingScreen
 from tui.state import Turn, TurnRouting
 from tui.themes import theme
 
@@ -30,7 +24,7 @@ READING_SPEED = 12.0
 
 
 class DialogHost(Screen[None]):
-    """Shows lines that go away by themselves, and dialogs over itself."""
+    """Shows lines that go away by themselves, and dialogs over itself, each imported when it first opens."""
 
     def show_message(self, message: str) -> None:
         """A line that goes away by itself, and takes the place of the one before it."""
@@ -54,6 +48,8 @@ class DialogHost(Screen[None]):
 
     def show_help(self) -> None:
         """The keys that are bound here and now."""
+        from tui.screens.help import HelpScreen
+
         self.app.push_screen(HelpScreen(self.active_bindings))
 
     def show_theme(self, name: str) -> None:
@@ -65,20 +61,30 @@ class DialogHost(Screen[None]):
 
     async def choose_conversation(self, history: History, words: str) -> ChosenConversation | None:
         """Their own screen."""
+        from tui.screens.conversations import ConversationsScreen
+
         return await self.app.push_screen_wait(ConversationsScreen(history, words))
 
     async def show_routing(self, routing: TurnRouting) -> RoutingAction | None:
         """The receipt, unfolded."""
+        from tui.screens.routing import RoutingScreen
+
         return await self.app.push_screen_wait(RoutingScreen(routing))
 
     async def show_adapters(self, adapters: tuple[AdapterInfo, ...], read_only_reason: str) -> AdapterAction | None:
         """A list with a key for each change."""
+        from tui.screens.adapters import AdaptersScreen
+
         return await self.app.push_screen_wait(AdaptersScreen(adapters, read_only_reason))
 
     async def compare(self, left: Turn, right: Turn) -> int | None:
         """Two columns."""
+        from tui.screens.compare import CompareScreen
+
         return await self.app.push_screen_wait(CompareScreen(left, right))
 
     async def show_options(self, values: ValuesInForce) -> ChatOptions | None:
         """A form."""
+        from tui.screens.options import OptionsScreen
+
         return await self.app.push_screen_wait(OptionsScreen(values))
