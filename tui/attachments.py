@@ -3,40 +3,37 @@
 from __future__ import annotations
 
 import mimetypes
-import re
 from pathlib import Path
 
 from dlp_local.core.errors import InputError
 from dlp_local.core.files import decode
 from dlp_local.core.paths import user_path
 from dlp_local.core.text import size_text
-from dlp_local.core.user_message import Attachment, UserMessage
+from dlp_local.core.user_message import MENTION, PUNCTUATION, Attachment, UserMessage
 
-_MENTION = re.compile(r'(?<!\S)@(?:"([^"]+)"|(\S+))')
 _SUFFIXES = mimetypes.MimeTypes(filenames=())
 """What Python itself knows, not the machine: the same everywhere."""
 
-_PUNCTUATION = ".,;:!?)]}"
 CHARACTERS_PER_TOKEN = 3
 """A careful guess: English text has four, code about three."""
 
 
 def mentioned(text: str) -> list[Path]:
     """The files and folders that a text names with `@`: those there are, and what can only be meant as a path."""
-    paths = [_path(quoted, bare) for quoted, bare in _MENTION.findall(text)]
+    paths = [_path(quoted, bare) for quoted, bare in MENTION.findall(text)]
     return [path for path in dict.fromkeys(paths) if path is not None]
 
 
 def _path(quoted: str, bare: str) -> Path | None:
     """The path of a mention; None for `@alice`. A full stop after it belongs to the sentence, unless it is there."""
-    for name in (quoted,) if quoted else (bare, bare.rstrip(_PUNCTUATION)):
+    for name in (quoted,) if quoted else (bare, bare.rstrip(PUNCTUATION)):
         path = user_path(name)
         try:
             if path.exists():
                 return path
         except (OSError, ValueError):
             return None
-    name = quoted or bare.rstrip(_PUNCTUATION)
+    name = quoted or bare.rstrip(PUNCTUATION)
     path = user_path(name)
     is_path = bool(quoted) or "/" in name or "\\" in name or name.startswith(("~", "."))
     return path if is_path or _SUFFIXES.guess_type(name)[0] else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -61,7 +62,8 @@ def add(
         left_out = add_adapter(folder, source, name, change, replace=replace, progress=bars)
     if left_out:
         print(visible(left_out))
-    print(f"{name} is in {visible(str(folder))}. Try it: dlp-local ask --mix {name} 'a message'")
+    of_pack = f"--pack {shlex.quote(pack)} " if pack else ""
+    print(f"{name} is in {visible(str(folder))}. Try it: dlp-local ask {of_pack}--mix {name} 'a message'")
 
 
 @app.command("list")

@@ -180,6 +180,8 @@ def _print_answer(reply: Job[Event], streams: bool) -> ReplyDone:
                 case ReplyDone():
                     terminal.write_text("\n" if streams else f"{event.answer}\n")
                     done = event
+    if done.reasoning and not done.answer:
+        terminal.print_warning("the model ended within its reasoning and gave no answer. Set --max-tokens to more.")
     return done
 
 

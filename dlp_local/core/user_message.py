@@ -11,7 +11,11 @@ BEGINNING = 1_000
 """Characters of an attachment that stand for a message without a request."""
 
 _FENCE = re.compile("`{3,}")
-_MENTION = re.compile(r'(?<!\S)@(?:"([^"]+)"|(\S+))')
+MENTION = re.compile(r'(?<!\S)@(?:"([^"]+)"|(\S+))')
+"""A file that goes along with a message: its path in quotation marks, or without."""
+
+PUNCTUATION = ".,;:!?)]}"
+"""Behind a path without quotation marks, it belongs to the sentence, unless there is such a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ class UserMessage:
         The names are `@path` of a file that is attached.
         """
         names = {attachment.name for attachment in self.attachments}
-        request = _MENTION.sub(lambda mention: "" if _file_name(mention) in names else mention[0], self.request)
+        request = MENTION.sub(lambda mention: "" if _file_names(mention) & names else mention[0], self.request)
         if request.strip() or not self.attachments:
             return request.strip() or self.request
         return self.attachments[0].text[:BEGINNING]
@@ -79,5 +83,7 @@ def _block_name(before: list[str]) -> str:
     return before[-1][:-1] if len(before) > 1 and before[-1].endswith(":") and not before[-2].strip() else ""
 
 
-def _file_name(mention: re.Match[str]) -> str:
-    return re.split(r"[/\\]", mention[1] or mention[2])[-1]
+def _file_names(mention: re.Match[str]) -> set[str]:
+    """The names that the file of a mention may have."""
+    paths = (mention[1],) if mention[1] else (mention[2], mention[2].rstrip(PUNCTUATION))
+    return {re.split(r"[/\\]", path)[-1] for path in paths}

@@ -174,10 +174,11 @@ class AnswerReader:
         yield from self._pass(passed)
 
     def _is_lone(self, tag: re.Match[str]) -> bool:
-        """Whether a closing tag has no opening one before it, and is not quoted."""
+        """Whether a closing tag has no opening one before it, and is not quoted or mentioned in a sentence."""
         before = self._said + self._held[: tag.start()]
-        opened = any(tag[0] in self._tags.closing_tags(other[0]) for other in reasoning.TAG.finditer(before))
-        return not (opened or before.endswith(_QUOTES) or before.count("```") % 2)
+        line = before[before.rfind("\n") + 1 :]
+        is_mentioned = before.endswith(_QUOTES) or (line.strip() and line[-1].isspace()) or before.count("```") % 2
+        return not (is_mentioned or self._tags.is_opened(tag[0], before))
 
     def _pass(self, text: str) -> Iterator[Delta]:
         if self._may_be_reasoning:

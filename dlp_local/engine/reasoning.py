@@ -71,6 +71,13 @@ class ReasoningTags:
         parts = self._parts(tag)
         return tag in _OTHERS.values() or (parts is not None and _ends(parts))
 
+    def is_opened(self, closing_tag: str, text: str) -> bool:
+        """Whether a text has the opening tag of a closing one, be it as in XML, with attributes."""
+        if any(closing_tag in self.closing_tags(tag[0]) for tag in TAG.finditer(text)):
+            return True
+        parts = self._parts(closing_tag)
+        return parts is not None and re.search(rf"<{re.escape(parts['word'])}\s", text) is not None
+
     def opened_by(self, prompt_end: str) -> tuple[str, ...] | None:
         """How reasoning ends that a prompt has begun at its end: by one of these tags, or by its channel (no tags).
 

@@ -14,11 +14,15 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.text import fenced
 from dlp_local.history.model import Conversation, ConversationInfo, StoredTurn, title_of
 from dlp_local.history.stored import now
 
 _REFERENCE = re.compile("\ue200[^\ue201]*\ue201")
 """What ChatGPT writes for a reference to a page that it read; signs of private use, which no font has."""
+
+_REASONING = re.compile(r'<details\b[^>]*\btype="reasoning"[^>]*>.*?</details>\s*', re.DOTALL)
+"""Where Open WebUI keeps the reasoning before an answer; it is left out, as it is from what a model is sent."""
 
 NOT_EXPORTED = "[{}: not in the export]"
 
@@ -77,28 +81,47 @@ def _chatgpt_node(message: Mapping[str, Any], children: tuple[str, ...]) -> _Nod
     role = (message.get("author") or {}).get("role")
     content = message.get("content") or {}
     hidden = (message.get("metadata") or {}).get("is_visually_hidden_from_conversation")
-    is_said = content.get("content_type") in ("text", "multimodal_text") and message.get("recipient", "all") == "all"
-    text = "\n\n".join(filter(None, map(_chatgpt_part, content.get("parts") or ()))) if is_said and not hidden else ""
-    return _node(role, _REFERENCE.sub("", text), message.get("create_time"), children)
+    recipient = str(message.get("recipient") or "all")
+    text = ""
+    if recipient == "all" and content.get("content_type") in ("text", "multimodal_text"):
+        text = _text(content.get("parts"))
+    elif recipient == "all" and content.get("content_type") == "code":
+        text = fenced(_text(content.get("text")))
+    elif recipient.startswith("canmore."):  # a document beside the chat
+        text = "[canvas: left out]"
+    return _node(role, "" if hidden else _REFERENCE.sub("", text), message.get("create_time"), children)
 
 
-def _chatgpt_part(part: object) -> str:
-    if isinstance(part, dict):
-        kind = str(part.get("content_type", "a file"))
-        return str(part.get("text") or NOT_EXPORTED.format(kind.removesuffix("_asset_pointer").replace("_", " ")))
-    return str(part)
+def _text(content: object) -> str:
+    """What is said by a text or by a list of parts; what is neither is named."""
+    if not isinstance(content, list):
+        return content if isinstance(content, str) else ""
+    return "\n\n".join(filter(None, map(_part, content)))
+
+
+def _part(part: object) -> str:
+    if not isinstance(part, dict):
+        return _text(part)
+    kind = str(part.get("content_type") or part.get("type") or "a file")
+    return _text(part.get("text")) or NOT_EXPORTED.format(kind.removesuffix("_asset_pointer").replace("_", " "))
 
 
 def open_webui_conversation(exported: Mapping[str, Any]) -> Conversation:
     """One chat of an export of Open WebUI, as the whole record or as its `chat` alone."""
     chat = exported.get("chat") or exported
     history = chat["history"]
+    children: dict[str, list[str]] = {
+        str(key): list(map(str, message.get("childrenIds") or ())) for key, message in history["messages"].items()
+    }
+    for key, message in history["messages"].items():  # some messages only say whom they follow
+        if (siblings := children.get(str(message.get("parentId")))) is not None and str(key) not in siblings:
+            siblings.append(str(key))
     nodes = {
         str(key): _node(
             message.get("role"),
-            message.get("content"),
+            _REASONING.sub("", _text(message.get("content"))),
             message.get("timestamp"),
-            tuple(map(str, message.get("childrenIds") or ())),
+            tuple(children[str(key)]),
         )
         for key, message in history["messages"].items()
     }
@@ -110,8 +133,8 @@ def open_webui_conversation(exported: Mapping[str, Any]) -> Conversation:
     return _conversation(nodes, roots, history.get("currentId"), title, created, changed, pinned)
 
 
-def _node(role: object, content: object, at: object, children: tuple[str, ...]) -> _Node:
-    text = _whole_characters(str(content or "")).strip()
+def _node(role: object, content: str, at: object, children: tuple[str, ...]) -> _Node:
+    text = _whole_characters(content).strip()
     said: Literal["user", "assistant", ""] = "user" if role == "user" else "assistant" if role == "assistant" else ""
     return _Node(said if text else "", text, _time(at), children)
 

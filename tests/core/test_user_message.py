@@ -42,6 +42,8 @@ def test_a_block_that_a_person_wrote_is_no_file_that_went_along(block):
         (UserMessage("what is in @docs/a.txt?", (Attachment("prose", "b.txt"),)), "what is in @docs/a.txt?"),
         (UserMessage('sum up @"my docs/a b.txt" please', (Attachment("x", "a b.txt"),)), "sum up  please"),
         (UserMessage("@a.txt", (Attachment("its text", "a.txt"),)), "its text"),
+        (UserMessage("@a.txt.", (Attachment("its text", "a.txt"),)), "its text"),
+        (UserMessage("@a.txt, to ISO: 5 May 2020", (Attachment("x", "a.txt"),)), "to ISO: 5 May 2020"),
         (UserMessage("", (Attachment("its text"),)), "its text"),
         (UserMessage.parse("explain this:\n```python\nprint(1)\n```"), "explain this:"),
         (UserMessage.parse("```\nprint(1)\n```"), "print(1)"),

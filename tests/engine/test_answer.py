@@ -108,7 +108,14 @@ def test_what_stands_before_a_lone_closing_tag_is_reasoning(end, kind):
 
 
 def test_a_closing_tag_that_is_quoted_or_has_been_opened_or_comes_later_is_text():
-    for said in ("Write `</think>` there.", "```\nx</think>\n```", "<b> <think>x</think>", '"</think>" ends it'):
+    for said in (
+        "Write `</think>` there.",
+        "```\nx</think>\n```",
+        "<b> <think>x</think>",
+        '"</think>" ends it',
+        "DeepSeek closes its reasoning with </think> and then answers.",
+        "<order><reason code=7>late</reason></order>",
+    ):
         assert read(f"{said}<|im_end|>") == ("", said)
     assert read("hm</think>Four</think>!") == ("hm", "Four</think>!")
 

@@ -69,6 +69,34 @@ def test_a_conversation_of_chatgpt_is_read_with_its_branches():
     assert conversation.info.changed_at == "2023-11-14T22:14:20+00:00"
 
 
+def chatgpt(*said):
+    """A conversation of ChatGPT's whose messages follow one another."""
+    mapping = {
+        str(number): {
+            "message": {"author": {"role": role}, "recipient": recipient, "content": content},
+            "parent": str(number - 1) if number else None,
+            "children": [str(number + 1)] if number + 1 < len(said) else [],
+        }
+        for number, (role, recipient, content) in enumerate(said)
+    }
+    return json.dumps([{"title": "t", "mapping": mapping, "current_node": str(len(said) - 1)}])
+
+
+def test_what_is_no_plain_text_is_read_as_what_it_is():
+    (conversation,) = conversations_from_json(
+        chatgpt(
+            ("user", "all", {"content_type": "text", "parts": ["print one", None, ["really"]]}),
+            ("assistant", "all", {"content_type": "code", "text": "print(1)"}),
+            ("assistant", "canmore.create_textdoc", {"content_type": "code", "text": "{}"}),
+            ("user", "all", {"content_type": "text", "parts": "thanks"}),
+        )
+    )
+    assert talk(conversation) == [
+        ("print one\n\nreally", "```\nprint(1)\n```\n\n[canvas: left out]"),
+        ("thanks", ""),
+    ]
+
+
 def webui(record=True):
     messages = {
         "1": {"id": "1", "parentId": None, "childrenIds": ["2", "3"], "role": "user", "content": "Hi"},
@@ -78,6 +106,17 @@ def webui(record=True):
     }
     chat = {"title": "Greeting", "history": {"messages": messages, "currentId": "2"}, "timestamp": 1700000000123}
     return {"id": "x", "title": "Greeting", "chat": chat, "created_at": 1700000000, "pinned": True} if record else chat
+
+
+def test_parts_reasoning_and_messages_that_only_say_whom_they_follow_are_read():
+    exported = webui()
+    first, second, *_ = exported["chat"]["history"]["messages"].values()
+    first["content"] = [{"type": "text", "text": "Hi"}, {"type": "image_url", "image_url": {"url": "data:"}}]
+    first["childrenIds"] = None
+    second["content"] = '<details type="reasoning" done="true">\n<summary>Thought</summary>\n> hm\n</details>\nHello!'
+    (conversation,) = conversations_from_json(json.dumps(exported))
+    assert talk(conversation) == [("Hi\n\n[image url: not in the export]", "Hello!")]
+    assert len(conversation.turns) == 3
 
 
 @pytest.mark.parametrize("exported", [[webui()], webui(), [webui(record=False)], webui(record=False)])

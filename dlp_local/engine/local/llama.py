@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
@@ -55,6 +56,16 @@ def check_gguf(path: Path) -> None:
         raise PackError(f"{path}: is not a GGUF file. Convert the model to GGUF or name another file in pack.toml.")
 
 
+def _why_not_loaded(log: str) -> str:
+    """Why llama.cpp does not load a model, and what helps, from what it says."""
+    if unknown := re.search("unknown model architecture: '([^']*)'", log):
+        return (
+            f"is of an architecture that this llama.cpp does not know ({unknown[1][:40]!a}). "
+            "Use another backbone, or a newer llama-cpp-python."
+        )
+    return f"llama.cpp cannot load it: {log}. Get the file again."
+
+
 class Adapter:
     """A loaded LoRA or stack of LoRAs, `size` bytes large; belongs to the backbone that loaded it.
 
@@ -92,7 +103,7 @@ class Backbone:
         model_params.n_gpu_layers = options.gpu_layers if offloads(options) else 0
         self._model = lib.llama_model_load_from_file(os.fsencode(self.path), model_params)
         if not self._model:
-            raise PackError(f"{self.path}: llama.cpp cannot load it: {last_log()}. Get the file again.")
+            raise PackError(f"{self.path}: {_why_not_loaded(last_log())}")
         self._stack.callback(lib.llama_model_free, self._model)
         self.vocabulary = LlamaVocabulary(self._model, self.path)
         trained = lib.llama_model_n_ctx_train(self._model)

@@ -48,11 +48,24 @@ class LoraFolder:
 
 
 def lora_folder(path: Path) -> Path | None:
-    """The folder of an adapter that a path names, itself or by one of its files; None for another file, a GGUF say."""
+    """The folder of an adapter that a path names, itself or by one of its files; None for another file, a GGUF say.
+
+    Raises `PackError` for a file of tensors that is not the one which the folder's adapter is read from.
+    """
     if path.is_dir():
         return path
-    is_part = path.name == CONFIG or path.suffix.lower() == ".safetensors"
-    return path.parent if is_part and path.is_file() else None
+    if path.name == CONFIG and path.is_file():
+        return path.parent
+    if path.suffix.lower() != ".safetensors" or not path.is_file():
+        return None
+    read = [path.parent / name for name in (WEIGHTS, mlx.WEIGHTS)]
+    if path not in read and any(other.exists() for other in read):
+        names = " or ".join(other.name for other in read if other.exists())
+        raise PackError(
+            f"{path}: is not what the adapter of this folder is read from, which is {names}. "
+            f"Put it in a folder of its own as {WEIGHTS} or {mlx.WEIGHTS}, with its {CONFIG}."
+        )
+    return path.parent
 
 
 def read_folder(folder: Path) -> LoraFolder:

@@ -15,6 +15,7 @@ from dlp_local.engine.local.llama import KEPT_HISTORIES, Backbone
 from dlp_local.engine.local.mixer import last_occurrence
 from dlp_local.formats.lora import read_lora
 from tests.support.engines import GREEDY, ask, open_engine
+from tests.support.gguf_files import write_gguf
 from tests.support.llama_itself import greedy, open_llama
 from tests.support.lora import write_lora
 from tests.support.prompts import PROMPTS, SMALL_TALK
@@ -320,6 +321,12 @@ def test_a_truncated_model_is_refused_with_llama_cpps_reason(bundled, tmp_path, 
     path = tmp_path / "model.gguf"
     path.write_bytes((bundled / "backbone.gguf").read_bytes()[:size])
     with pytest.raises(PackError, match=r"model\.gguf: llama\.cpp cannot load it: .*\w+: "):
+        Backbone(path, Options())
+
+
+def test_an_architecture_that_llama_cpp_does_not_know_is_named(tmp_path):
+    path = write_gguf(tmp_path / "model.gguf", "quux", {}, [])
+    with pytest.raises(PackError, match=r"architecture that this llama\.cpp does not know \('quux'\)"):
         Backbone(path, Options())
 
 

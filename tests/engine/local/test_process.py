@@ -230,6 +230,15 @@ def test_killed_while_it_is_idle_or_warms_it_comes_back_with_its_adapters(engine
         ask(engine, MESSAGE, mix=Mix.of({"extra": 1.0}))
 
 
+def test_a_word_of_tens_of_thousands_of_letters_is_too_long_and_ends_nothing(engine):
+    draw = random.Random(0)
+    pid = engine.pid
+    with pytest.raises(InputError, match="too long"):
+        ask(engine, "".join(draw.choices("acgt", k=60_000)))
+    assert ask(engine, MESSAGE)[0]
+    assert engine.pid == pid
+
+
 @POSIX
 def test_an_abort_inside_says_so_in_plain_words(engine):
     events = engine.generate([Message("user", MESSAGE)], Mix(), ENDLESS)

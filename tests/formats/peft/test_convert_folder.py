@@ -13,6 +13,7 @@ from dlp_local.core.errors import InputError, PackError
 from dlp_local.formats.gguf import read_header
 from dlp_local.formats.lora import read_lora
 from dlp_local.formats.peft.convert import convert_lora
+from dlp_local.formats.peft.folder import lora_folder
 from tests.support.lora import read_pairs
 from tests.support.peft_folder import (
     FFN,
@@ -146,6 +147,16 @@ def test_a_pickle_is_refused_unread(tmp_path, backbone):
     (folder / "adapter_model.safetensors").rename(folder / "adapter_model.bin")
     with pytest.raises(PackError, match=r"adapter_model\.bin, a pickle, which may run any program"):
         convert_lora(folder, backbone, tmp_path / "a.gguf")
+
+
+def test_another_file_beside_the_adapters_is_not_taken_for_it(tmp_path):
+    folder = write_folder(tmp_path / "peft")
+    weights = folder / "adapter_model.safetensors"
+    assert lora_folder(folder) == lora_folder(weights) == lora_folder(folder / "adapter_config.json") == folder
+    assert lora_folder(folder / "gone.safetensors") is None
+    (folder / "0000100_adapters.safetensors").write_bytes(weights.read_bytes())
+    with pytest.raises(PackError, match=r"is not what the adapter of this folder is read from, which is adapter_model"):
+        lora_folder(folder / "0000100_adapters.safetensors")
 
 
 def test_a_missing_folder_and_missing_weights_are_told(tmp_path, backbone):

@@ -41,6 +41,9 @@ from dlp_local.engine.local.process.protocol import (
 )
 from dlp_local.engine.text import join_deltas
 
+STACK = 1 << 30
+"""Bytes of address space for the calls of the thread that computes; memory is taken as it is used."""
+
 HEARTBEAT = 1.0
 """Seconds between two signs of life."""
 
@@ -63,6 +66,7 @@ class _Server:
 
     def run(self) -> None:
         """Answers requests for as long as the client is there; never returns."""
+        threading.stack_size(0)
         self._write(START)
         for work in (self._read_requests, self._send_heartbeats):
             threading.Thread(target=work, daemon=True).start()
@@ -140,4 +144,9 @@ def main() -> None:
         Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
     responses = os.fdopen(os.dup(STDOUT), "wb")
     os.dup2(STDERR, STDOUT)
-    _Server(os.fdopen(STDIN, "rb"), responses).run()
+    server = _Server(os.fdopen(STDIN, "rb"), responses)
+    # llama.cpp cuts a text into words by a regular expression that goes one call deeper with each letter of a word.
+    threading.stack_size(STACK)
+    worker = threading.Thread(target=server.run)
+    worker.start()
+    worker.join()
