@@ -69,7 +69,7 @@ def test_a_conversation_of_chatgpt_is_read_with_its_branches():
     assert conversation.info.changed_at == "2023-11-14T22:14:20+00:00"
 
 
-def chatgpt(*said):
+def said_in_turn(*said):
     """A conversation of ChatGPT's whose messages follow one another."""
     mapping = {
         str(number): {
@@ -84,7 +84,7 @@ def chatgpt(*said):
 
 def test_what_is_no_plain_text_is_read_as_what_it_is():
     (conversation,) = conversations_from_json(
-        chatgpt(
+        said_in_turn(
             ("user", "all", {"content_type": "text", "parts": ["print one", None, ["really"]]}),
             ("assistant", "all", {"content_type": "code", "text": "print(1)"}),
             ("assistant", "canmore.create_textdoc", {"content_type": "code", "text": "{}"}),
