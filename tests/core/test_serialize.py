@@ -99,5 +99,5 @@ def test_a_receipt_of_another_shape_is_a_value_error(key, value):
 
 @pytest.mark.parametrize("receipt", [None, [], "x", {}, {"mix": {}}, FIRST_FORM | {"timings_ms": {"embed": 1e999}}])
 def test_what_is_no_receipt_is_refused(receipt):
-    with pytest.raises(ValueError, match="^(what is in it is laid out in another way|it has no )"):
+    with pytest.raises(ValueError, match=r"^(what is in it is laid out in another way|it has no )"):
         reply_from_json("a", "b", receipt)
