@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def _split(source: str, number: int, count: int) -> str:
     whole = f"{stem or 'WHOLE'}.gguf"
     return (
         f"part {number} of {count} of one model, and a pack holds a backbone in one file. Merge them with llama.cpp's "
-        f"tool: `llama-gguf-split --merge {first} {whole}`"
+        f"tool: `llama-gguf-split --merge {shlex.quote(first)} {shlex.quote(whole)}`"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,12 @@ from dlp_local.packs.catalogue import catalogue
 
 if TYPE_CHECKING:
     from dlp_local.hub.download import Progress
+
+
+_PAGE = re.compile(
+    r"(?:https?|file):/+(?:huggingface\.co/([\w.-]+)/([\w.-]+)(?:/(?:resolve|blob)/[^/]+/([^?#]+))?)?", re.IGNORECASE
+)
+"""An address as a browser has it: on Hugging Face, with the owner, the repository and the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,10 @@ def resolve_backbone(source: str | Path, progress: Progress | None = None) -> So
 
 
 def _local_or_fetched(source: str | Path, kinds: tuple[str, ...], progress: Progress | None) -> SourceFile:
+    if page := _PAGE.match(str(source)):
+        owner, repo, file = page.groups()
+        wanted = f"hf:{owner}/{repo}{f':{file}' if file else ''}" if owner else "hf:owner/repo:file"
+        raise InputError(f"{source}: is the address of a page. Name it as {wanted}, or download it and name the file.")
     if not str(source).startswith("hf:"):
         return SourceFile(user_path(source))
     from dlp_local.hub.choice import parse_reference
