@@ -18,13 +18,13 @@ def hits(text: str, words: str) -> list[tuple[int, int]]:
     """
     tokens = list(_tokens(text))
     phrases = [[word for word, _, _ in _tokens(written)] for written in words.split()]
-    found = {
+    spans = {
         (tokens[at][1], tokens[at + len(phrase) - 1][2])
         for number, phrase in enumerate(phrases, 1)
         for at in range(len(tokens) - len(phrase) + 1)
         if phrase and _begins(tokens[at : at + len(phrase)], phrase, is_last=number == len(phrases))
     }
-    return sorted(found)
+    return sorted(spans)
 
 
 def _begins(tokens: Sequence[Token], phrase: Sequence[str], *, is_last: bool) -> bool:

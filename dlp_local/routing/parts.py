@@ -69,16 +69,16 @@ def pieces(text: str) -> tuple[slice, ...]:
     """
     if _FENCE in text or not _JOINT.search(text.strip()):
         return ()
-    found, start = [], len(text) - len(text.lstrip())
+    places, start = [], len(text) - len(text.lstrip())
     end = len(text.rstrip())
     for joint in _JOINT.finditer(text, start, end):
         if (_ABBREVIATION.search(text, start, joint.start()) and "\n" not in joint[0]) or joint.start() <= start:
             continue
-        found.append(slice(start, joint.start()))
+        places.append(slice(start, joint.start()))
         start = joint.end()
     if start < end:
-        found.append(slice(start, end))
-    return tuple(found) if 2 <= len(found) <= MOST_PIECES else ()
+        places.append(slice(start, end))
+    return tuple(places) if 2 <= len(places) <= MOST_PIECES else ()
 
 
 def owner(probabilities: Mapping[str, float], sure: float) -> str:

@@ -14,6 +14,7 @@ from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.values import Correction, Mix
 from dlp_local.history import open_history
 from dlp_local.history.model import BROKEN_OFF
+from tests.support.terminal import wait_until
 
 COMMAND = [sys.executable, "-m", "dlp_local"]
 
@@ -145,7 +146,7 @@ def test_the_message_and_the_part_that_came_survive_kill_9(stored):
         env={**os.environ, **LONG_NOISE},
     )
     assert asked.stdout.read(40)
-    time.sleep(0.4)
+    wait_until(lambda: (last := stored.last()) and stored.conversation(last).turns[0].answer)
     asked.kill()
     asked.wait()
     (turn,) = stored.conversation(stored.last()).turns

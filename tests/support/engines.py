@@ -47,3 +47,14 @@ def ask(
     *events, done = engine.generate([*history, Message("user", text)], mix or Mix(), sampling)
     assert isinstance(done, Generated)
     return "".join(event.text for event in events if isinstance(event, TextDelta)), done
+
+
+def first_logits(engine: LocalEngine, text: str, mix: Mix, history: Sequence[Message] = ()) -> Any:
+    """The logits after the prompt of a turn."""
+    events = engine.generate([*history, Message("user", text)], mix, GREEDY)
+    seen = []
+    sampler = engine._backbone.sampler
+    engine._backbone.sampler = lambda *args: (seen.append(engine._backbone.logits()), sampler(*args))[1]
+    list(events)
+    del engine._backbone.sampler
+    return seen[0]

@@ -67,11 +67,12 @@ async def test_what_is_said_after_stepping_back_goes_on_from_there():
         assert fake.calls[2].history == (Message("user", "question"), Message("assistant", "one"))
 
 
-async def test_an_answer_that_was_cut_goes_on():
-    fake = FakeAssistant(Answer(["the first part"], finish_reason="length"), Answer([" and the rest"]))
+@pytest.mark.parametrize(("reason", "said"), [("length", "cut off at the limit"), ("error", "ended in the middle")])
+async def test_an_answer_that_was_cut_or_broke_off_goes_on(reason, said):
+    fake = FakeAssistant(Answer(["the first part"], finish_reason=reason), Answer([" and the rest"]))
     async with window(fake) as w:
         await w.say("long one")
-        await w.sees("cut off at the limit", READY)
+        await w.sees(said, READY)
         await w.press("f5")
         await w.sees("the first part and the rest", READY)
         assert fake.calls[1].answer_prefix == "the first part"
@@ -389,13 +390,3 @@ async def test_a_search_opens_at_the_line_of_its_hit_in_a_long_answer_and_in_an_
         await w.sees("1 found")
         await w.press("enter")
         await w.until(lambda: marked_words(w) == ["pin"])
-
-
-async def test_an_answer_that_broke_off_goes_on():
-    fake = FakeAssistant(Answer(["the first part"], finish_reason="error"), Answer([" and the rest"]))
-    async with window(fake) as w:
-        await w.say("long one")
-        await w.sees("ended in the middle", READY)
-        await w.press("f5")
-        await w.sees("the first part and the rest", READY)
-        assert fake.calls[1].answer_prefix == "the first part"

@@ -14,7 +14,7 @@ from dlp_local.engine.local.kv_cache import KVCache
 from dlp_local.engine.local.llama import KEPT_HISTORIES, Backbone
 from dlp_local.engine.local.mixer import last_occurrence
 from dlp_local.formats.lora import read_lora
-from tests.support.engines import GREEDY, ask, open_engine
+from tests.support.engines import GREEDY, ask, first_logits, open_engine
 from tests.support.gguf_files import write_gguf
 from tests.support.llama_itself import greedy, open_llama
 from tests.support.lora import write_lora
@@ -65,17 +65,6 @@ def test_base_answers_with_the_tokens_of_llama_without_an_adapter(engine, bundle
     for prompt in [*(prompt for _, prompt in EVERY_PROMPT), *SMALL_TALK]:
         answer, done = ask(engine, prompt)
         assert (answer, done.answer_tokens) == reference(llama, prompt)
-
-
-def first_logits(engine, text, mix, history=()):
-    """The logits after the prompt of a turn."""
-    events = engine.generate([*history, Message("user", text)], mix, GREEDY)
-    seen = []
-    sampler = engine._backbone.sampler
-    engine._backbone.sampler = lambda *args: (seen.append(engine._backbone.logits()), sampler(*args))[1]
-    list(events)
-    del engine._backbone.sampler
-    return seen[0]
 
 
 @pytest.mark.parametrize("history", [(), HISTORY], ids=["first turn", "after two turns"])
@@ -342,103 +331,3 @@ def test_an_adapter_for_another_model_is_refused_with_llama_cpps_reason(bundled,
             path = write_lora(tmp_path / f"{name}.gguf", {f"{weight}.lora_a": a, f"{weight}.lora_b": b}, **options)
             with pytest.raises(PackError, match=rf"{name}\.gguf: does not load on backbone\.gguf: .*{reason}"):
                 backbone.load_adapter(read_lora(path))
-
-
-def decoded(engine, run):
-    """How many tokens each computation takes while `run` runs."""
-    counts = []
-    decode = engine._backbone.decode
-    engine._backbone.decode = lambda tokens, *rest: (counts.append(len(tokens)), decode(tokens, *rest))[1]
-    run()
-    del engine._backbone.decode
-    return counts
-
-
-def test_after_an_answer_of_base_a_follow_up_computes_its_own_message_alone(bundled):
-    engine = open_engine(bundled)
-    answer, done = ask(engine, "hello, what can you do?")
-    history = (Message("user", "hello, what can you do?"), Message("assistant", answer))
-    end, message = decoded(engine, lambda: ask(engine, "hello", history=history, sampling=Sampling(max_tokens=1)))
-    assert done.answer_tokens > 20
-    assert end == 1  # what the template writes after the answer
-    assert message == len(engine._prompts.prompt([*history, Message("user", "hello")]).turns[-1])
-    engine.close()
-
-
-@pytest.mark.parametrize("finish", ["cancelled", "length", "stop string"])
-def test_an_answer_of_base_that_ended_early_is_kept_as_far_as_it_is_the_history(bundled, finish):
-    engine = open_engine(bundled)
-    message = Message("user", "hello, what can you do?")
-    whole, _ = ask(engine, message.content)
-    stop = (whole[30:38],) if finish == "stop string" else ()
-    reply = engine.generate([message], Mix(), Sampling(max_tokens=160 if finish != "length" else 12, stop=stop))
-    part = ""
-    for event in reply:
-        part += event.text if isinstance(event, TextDelta) else ""
-        if finish == "cancelled" and len(part) > 20:
-            reply.cancel()
-    history = (message, Message("assistant", part))
-    computed, _ = decoded(engine, lambda: ask(engine, "hello", history=history, sampling=Sampling(max_tokens=1)))
-    assert computed < 6
-    follow_up, _ = ask(engine, "hello", history=history)
-    cold = open_engine(bundled)
-    assert follow_up == ask(cold, "hello", history=history)[0]
-    cold.close()
-    engine.close()
-
-
-def test_another_answer_to_the_same_message_does_not_see_the_first_one(bundled):
-    engine = open_engine(bundled)
-    mix = Mix.of({"dates": 1.0})
-    cold = first_logits(engine, "to ISO: 4 July 1999", mix)
-    ask(engine, "to ISO: 4 July 1999")
-    assert np.array_equal(first_logits(engine, "to ISO: 4 July 1999", mix), cold)
-    engine.close()
-
-
-def test_without_reuse_a_follow_up_of_base_is_bit_for_bit_the_one_of_a_cold_start(bundled):
-    engine, cold = (open_engine(bundled, reuse_base_answers=False) for _ in range(2))
-    answer, _ = ask(engine, "hello, what can you do?")
-    history = (Message("user", "hello, what can you do?"), Message("assistant", answer))
-    assert np.array_equal(first_logits(engine, "hello", Mix(), history), first_logits(cold, "hello", Mix(), history))
-    engine.close()
-    cold.close()
-
-
-LONG_HISTORY = (Message("user", "repeat: " + "one two three " * 60), Message("assistant", "one two three " * 60))
-
-
-def test_warming_tells_how_far_it_is(bundled):
-    engine = open_engine(bundled, batch=64)
-    progress = list(engine.warm(LONG_HISTORY, 16))
-    assert [event.done for event in progress] == [*range(0, progress[-1].total, 64), progress[-1].total]
-    assert list(engine.warm(LONG_HISTORY, 16)) == progress[-1:]
-    engine.close()
-
-
-def test_a_message_sent_while_a_history_is_read_waits_only_for_what_is_left_and_is_answered_as_from_a_cold_start(
-    bundled,
-):
-    engine, cold = (open_engine(bundled, batch=64) for _ in range(2))
-    warming = engine.warm(LONG_HISTORY, 16)
-    while next(warming).done < 192:
-        pass
-    warming.cancel()
-    total = list(cold.warm(LONG_HISTORY, 16))[-1].total
-    mix = Mix.of({"dates": 1.0})
-    seen = []
-    computed = decoded(engine, lambda: seen.append(first_logits(engine, "to ISO: 4 July 1999", mix, LONG_HISTORY)))
-    assert sum(count for count in computed if count > 1) < total - 192 + 60
-    assert np.array_equal(seen[0], first_logits(cold, "to ISO: 4 July 1999", mix, LONG_HISTORY))
-    engine.close()
-    cold.close()
-
-
-def test_before_the_first_message_the_system_prompt_is_computed(bundled):
-    engine = open_engine(bundled)
-    system = Message("system", "You are a helpful assistant. " * 8)
-    done = engine.warm([system], 16).finish()
-    assert done.done == done.total > 30
-    computed = decoded(engine, lambda: ask(engine, "hello", history=[system], sampling=Sampling(max_tokens=1)))
-    assert sum(computed) < 20
-    engine.close()
