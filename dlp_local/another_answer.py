@@ -44,10 +44,8 @@ def draw(
                         answer += text
                         is_another = is_another or not any(other.startswith(answer) for other in earlier)
                     case ReasoningDelta() | AnswerWasReasoning():
-                        answer, is_another = (
-                            "",
-                            True,
-                        )  # it is shown as it comes, and what follows it cannot be taken back then
+                        # It is shown as it comes, and what follows it cannot be taken back then.
+                        answer, is_another = "", True
                     case Generated(reason):
                         is_another = is_another or reason in ("cancelled", "error") or answer not in earlier
                         event = _later(event, spent)

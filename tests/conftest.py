@@ -12,6 +12,7 @@ from dlp_local.core.settings import Settings
 from dlp_local.packs import bundled_pack
 from dlp_local.packs.create import copy_pack
 from tests.support import hub_server
+from tests.support.kept_caches import kept_caches
 
 hypothesis.settings.register_profile("busy machines", deadline=None)
 hypothesis.settings.load_profile("busy machines")
@@ -37,6 +38,18 @@ def no_settings_of_the_machine_for_what_tests_share(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def no_settings_of_the_machine(monkeypatch, tmp_path):
     _hide_the_machine(monkeypatch, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def caches(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("caches")
+
+
+@pytest.fixture
+def caches_of_earlier_tests(no_settings_of_the_machine, caches):
+    """Hashes of packs and embeddings of texts that an earlier test of this kind has computed."""
+    with kept_caches(caches):
+        yield
 
 
 @pytest.fixture(scope="session")

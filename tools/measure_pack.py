@@ -89,7 +89,7 @@ def measure(
     figures: dict[str, Any] = {"tasks": {}, "everyday": []}
     with open_assistant(Settings.model_construct(), pack) as assistant:
         known = Answers(assistant, pack, answers)
-        samples = {kind: _sample(recipe.valid_rows(data, kind), most) for kind in recipe.kinds}
+        samples = {kind: sample(recipe.valid_rows(data, kind), most) for kind in recipe.kinds}
         for ways in (("alone", "routed"), ("base",)):
             for kind, adapter in recipe.kinds.items():
                 rows = samples[kind]
@@ -118,7 +118,7 @@ def _both_answers(assistant: Assistant, answers: Answers, message: str) -> dict[
     }
 
 
-def _sample(rows: Sequence[Row], most: int) -> Mapping[str, list[Row]]:
+def sample(rows: Sequence[Row], most: int) -> Mapping[str, list[Row]]:
     """The rows by message; those of at most so many messages, drawn with a fixed seed."""
     by_message: dict[str, list[Row]] = {}
     for row in rows:

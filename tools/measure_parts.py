@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from dlp_local import Assistant, Message, Mix, ReplyDone
-from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.files import written_aside
 from dlp_local.core.job import Job
 from dlp_local.core.settings import Routing, Sampling, Settings
@@ -31,18 +30,15 @@ from dlp_local.opening import settings_for
 from dlp_local.packs import open_pack
 from dlp_local.routing import MessageRouter
 from tools.data import Row
+from tools.measure_pack import GREEDY, ROWS, sample
 from tools.recipes import RECIPES
 from tools.recipes.recipe import Recipe
 from tools.scores import is_right
-
-ROWS = 2000
-"""At most so many valid rows of a kind, drawn with a fixed seed."""
 
 CUT_MESSAGES = 1500
 """Two-task messages that the router alone is measured by."""
 
 JOINTS = ("line break", "full stop", "and")
-GREEDY = ChatOptions(temperature=0, repeat_penalty=1, max_tokens=512)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,12 +175,7 @@ def _answer(assistant: Assistant, text: str) -> str:
 
 def valid_rows(recipe: Recipe, data: Path, most: int) -> dict[str, list[Row]]:
     """Kind → its valid rows, one of each message."""
-    rows = {}
-    for kind in recipe.kinds:
-        by_message = {row.message: row for row in recipe.valid_rows(data, kind)}
-        chosen = random.Random(0).sample(list(by_message), min(most, len(by_message)))
-        rows[kind] = [by_message[message] for message in chosen]
-    return rows
+    return {kind: [rows[-1] for rows in sample(recipe.valid_rows(data, kind), most).values()] for kind in recipe.kinds}
 
 
 def main() -> None:

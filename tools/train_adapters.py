@@ -69,18 +69,18 @@ def train(
     if names:
         plans = {name: replace(plan, begin=0.0, end=1.0) for name, plan in plans.items()}
     out.mkdir(parents=True, exist_ok=True)
+    cuda = torch.cuda.is_available()
     streams = {  # their processes start before CUDA does
         name: iter(
             DataLoader(
                 Batches(adapters, data, backbone_file, name, i),
                 batch_size=None,
                 num_workers=1,
-                prefetch_factor=48 * plan.slots if torch.cuda.is_available() else 4,
+                prefetch_factor=48 * plan.slots if cuda else 4,
             )
         )
         for i, (name, plan) in enumerate(plans.items())
     }
-    cuda = torch.cuda.is_available()
     backbone = Backbone(backbone_file, "cuda" if cuda else "cpu", torch.bfloat16 if cuda else torch.float32)
     bank = _begin(adapters, list(plans), backbone, start)
     if cuda:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from dlp_local.engine.text import StreamUntil
+
 _NAMES = ("user", "human", "system", "assistant", "question", "instruction")
 """In any case."""
 
@@ -40,29 +42,13 @@ _LINE_BEGUN = re.compile(
 )
 
 
-class NextTurn:
-    """Passes a stream on up to somebody's next turn; holds back no more than what may become the beginning of one."""
+class NextTurn(StreamUntil):
+    """Ends a stream at somebody's next turn."""
 
-    def __init__(self) -> None:
-        self._held = ""
-        self.hit = False
-        """Whether the next turn has come; nothing passes after it."""
+    def _end(self, text: str) -> int | None:
+        line = _LINE.search(text)
+        return line.start() if line else None
 
-    def feed(self, text: str) -> str:
-        """Takes the next text and returns what is certain to stand before the next turn."""
-        if self.hit:
-            return ""
-        self._held += text
-        if line := _LINE.search(self._held):
-            self.hit = True
-            safe, self._held = self._held[: line.start()], ""
-            return safe
-        begun = _LINE_BEGUN.search(self._held)
-        cut = begun.start() if begun else len(self._held)
-        safe, self._held = self._held[:cut], self._held[cut:]
-        return safe
-
-    def rest(self) -> str:
-        """What was held back when the stream ended without a next turn."""
-        held, self._held = self._held, ""
-        return held
+    def _begun(self, text: str) -> int:
+        begun = _LINE_BEGUN.search(text)
+        return begun.start() if begun else len(text)

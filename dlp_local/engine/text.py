@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -24,33 +25,53 @@ def held_back(text: str, stops: Sequence[str]) -> int:
     return longest
 
 
-class StopStrings:
-    """Holds back the end of a stream for as long as it may be the start of a stop string."""
+class StreamUntil(ABC):
+    """Passes a stream on up to what ends it, and holds back what may become the beginning of that."""
 
-    def __init__(self, stops: Sequence[str]) -> None:
-        self._stops = tuple(stop for stop in stops if stop)
+    def __init__(self) -> None:
         self._held = ""
         self.hit = False
-        """Whether a stop string has come; nothing passes after it."""
+        """Whether the end has come; nothing passes after it."""
+
+    @abstractmethod
+    def _end(self, text: str) -> int | None:
+        """Where in a text what ends it begins; None where it is not there."""
+
+    @abstractmethod
+    def _begun(self, text: str) -> int:
+        """Where in a text that has no end yet the last part stands that may become one; its length for nowhere."""
 
     def feed(self, text: str) -> str:
-        """Takes the next text and returns what is certain to stand before any stop string."""
+        """Takes the next text and returns what is certain to stand before the end."""
         if self.hit:
             return ""
         self._held += text
-        positions = [at for stop in self._stops if (at := self._held.find(stop)) >= 0]
-        if positions:
+        if (end := self._end(self._held)) is not None:
             self.hit = True
-            safe, self._held = self._held[: min(positions)], ""
+            safe, self._held = self._held[:end], ""
             return safe
-        cut = len(self._held) - held_back(self._held, self._stops)
+        cut = self._begun(self._held)
         safe, self._held = self._held[:cut], self._held[cut:]
         return safe
 
     def rest(self) -> str:
-        """What was held back when the stream ended without a stop string."""
+        """What was held back when the stream ended by itself."""
         held, self._held = self._held, ""
         return held
+
+
+class StopStrings(StreamUntil):
+    """Ends a stream at the first of some texts."""
+
+    def __init__(self, stops: Sequence[str]) -> None:
+        super().__init__()
+        self._stops = tuple(stop for stop in stops if stop)
+
+    def _end(self, text: str) -> int | None:
+        return min((at for stop in self._stops if (at := text.find(stop)) >= 0), default=None)
+
+    def _begun(self, text: str) -> int:
+        return len(text) - held_back(text, self._stops)
 
 
 def join_deltas(events: Iterable[EngineEvent], clock: Callable[[], float] = time.monotonic) -> Iterator[EngineEvent]:

@@ -101,15 +101,10 @@ class MessageRouter:
         parts: Sequence[tuple[str, Mapping[str, float]]] = ()
         whole = max((p for name, p in moved_to_base(alone, excluded).items() if name != BASE), default=0.0)
         if options.split and whole < SURE_OF_WHOLE and text not in classifier.corrections.texts:
-            parts = split(text, whole, options.split_at, lambda texts: self._selectable(encode(texts), excluded))
+            parts = split(text, whole, options.split_at, lambda texts: _selectable(classifier, encode(texts), excluded))
         routes = tuple(Route(part, p, select(p, options)) for part, p in parts)
         total = time.perf_counter() - start
         return Route(text, probabilities, mix, encode.seconds * 1e3, (total - encode.seconds) * 1e3, routes)
-
-    def _selectable(self, embeddings: Floats, excluded: Collection[str]) -> list[Mapping[str, float]]:
-        """The probabilities of embedded texts (n, dims), each on its own, as a mix is selected from them."""
-        classifier = self._classifier
-        return [moved_to_base(classifier.probabilities(embedding[None]), excluded) for embedding in embeddings]
 
     def explain(
         self, text: str, options: Routing, previous: Mapping[str, float] | None = None, nearest: int = 5
@@ -160,7 +155,7 @@ class MessageRouter:
         """
         classifier = self._classifier
         rows = np.zeros((len(embeddings), len(classifier.labels)), np.float32)
-        for row, probabilities in zip(rows, self._selectable(embeddings, self._absent), strict=True):
+        for row, probabilities in zip(rows, _selectable(self._classifier, embeddings, self._absent), strict=True):
             row[:] = [probabilities.get(label, 0.0) for label in classifier.labels]
         return rows
 
@@ -206,3 +201,8 @@ def moved_to_base(probabilities: Mapping[str, float], excluded: Collection[str])
         return probabilities
     rest = {name: p for name, p in probabilities.items() if name not in excluded or name == BASE}
     return rest | {BASE: rest.get(BASE, 0.0) + moved}
+
+
+def _selectable(classifier: Classifier, embeddings: Floats, excluded: Collection[str]) -> list[Mapping[str, float]]:
+    """The probabilities of embedded texts (n, dims), each on its own, as a mix is selected from them."""
+    return [moved_to_base(classifier.probabilities(embedding[None]), excluded) for embedding in embeddings]

@@ -2,15 +2,7 @@
 
 import pytest
 
-from tests.support.kept_caches import kept_caches
-
-
-@pytest.fixture(scope="session")
-def caches(tmp_path_factory):
-    return tmp_path_factory.mktemp("caches")
-
 
 @pytest.fixture(autouse=True)
-def hashes_of_earlier_tests(no_settings_of_the_machine, caches):
-    with kept_caches(caches):
-        yield
+def hashes_of_earlier_tests(caches_of_earlier_tests):
+    """Nothing more."""

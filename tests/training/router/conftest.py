@@ -6,19 +6,12 @@ import pytest
 
 from dlp_local.training.router.fit import fit_router
 from tests.support.clusters import clusters
-from tests.support.kept_caches import kept_caches
 from tests.support.router_rows import rows_of, write_rows
 
 
-@pytest.fixture(scope="session")
-def caches(tmp_path_factory):
-    return tmp_path_factory.mktemp("caches")
-
-
 @pytest.fixture(autouse=True)
-def embeddings_of_earlier_tests(no_settings_of_the_machine, caches):
-    with kept_caches(caches):
-        yield
+def embeddings_of_earlier_tests(caches_of_earlier_tests):
+    """Of the background messages, which each training needs."""
 
 
 @pytest.fixture
