@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections import namedtuple
+from types import SimpleNamespace
 
 import gguf
 import numpy as np
@@ -16,9 +16,8 @@ from dlp_local.formats.gguf import Value, read_header, read_leading_values
 
 
 def free(monkeypatch, size):
-    monkeypatch.setattr(
-        memory.psutil, "virtual_memory", lambda: namedtuple("Memory", "available total")(size, 16 << 30)
-    )
+    sizes = SimpleNamespace(available=size, total=16 << 30)
+    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: sizes)
 
 
 def header(numbers):

@@ -319,7 +319,7 @@ def test_the_process_ends_with_its_parent_even_where_that_was_killed(bundled, an
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    wait_until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, 5)
+    wait_until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
 
 
 def test_cancelling_in_a_dead_process_harms_nothing(engine):
