@@ -38,35 +38,40 @@ GREEDY = ChatOptions(temperature=0, repeat_penalty=1, max_tokens=512)
 class Answers:
     """A pack's answers, each computed once and kept in a file, a JSON object a line.
 
-    Answers of another backbone or of other adapters in the same file do not count; the router does not matter to them.
+    Answers of another backbone, or of other weights under an adapter's name, do not count; the router, and adapters that
+    had no part in an answer, do not matter to it.
     """
 
     def __init__(self, assistant: Assistant, pack: Path, file: Path) -> None:
         self._assistant, self._file = assistant, file
-        manifest = read_manifest(pack)
-        parts = [manifest.backbone.sha256, *(f"{name} {part.sha256}" for name, part in manifest.adapters.items())]
-        self._pack = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-        self._known: dict[tuple[str, str], str] = {
-            (kept["message"], kept["mix"]): kept["answer"]
-            for kept in map(json.loads, self._lines())
-            if kept["pack"] == self._pack
+        self._pack = read_manifest(pack)
+        self._known: dict[tuple[str, str, str], str] = {
+            (kept["weights"], kept["message"], kept["mix"]): kept["answer"] for kept in map(json.loads, self._lines())
         }
 
     def of(self, message: str, mix: Mix | None) -> str:
         """The whole answer to a message, greedy; the router chooses where there is no mix."""
-        how = str(mix)
+        mixes, how = [mix] if mix is not None else [], str(mix)
         if mix is None:
             route = self._assistant.route(message)
             mix = None if route.parts else route.mix
+            mixes = [part.mix for part in route.parts or (route,)]
             how = json.dumps([[part.text, str(part.mix)] for part in route.parts]) if route.parts else str(mix)
-        if (message, how) not in self._known:
+        key = (self._weights(mixes), message, how)
+        if key not in self._known:
             *_, done = self._assistant.reply(message, mix=mix, options=GREEDY)
             assert isinstance(done, ReplyDone)
-            self._known[message, how] = done.answer
-            line = {"pack": self._pack, "message": message, "mix": how, "answer": done.answer}
+            self._known[key] = done.answer
+            line = dict(zip(("weights", "message", "mix"), key, strict=True)) | {"answer": done.answer}
             with self._file.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
-        return self._known[message, how]
+        return self._known[key]
+
+    def _weights(self, mixes: Sequence[Mix]) -> str:
+        """A hash of the weights that some mixes use."""
+        names = sorted({name for mix in mixes for name, _ in mix.weights})
+        hashes = [self._pack.backbone.sha256, *(f"{name} {self._pack.adapters[name].sha256}" for name in names)]
+        return hashlib.sha256("\n".join(hashes).encode()).hexdigest()[:16]
 
     def _lines(self) -> list[str]:
         """The whole lines of the file; what a run that was cut left of its last one is removed."""

@@ -1,13 +1,14 @@
 """Measuring a pack goes on where it was cut, and computes no answer twice."""
 
-import json
+import shutil
 
 from dlp_local.core.values import Mix
 from dlp_local.packs import bundled_pack
+from dlp_local.packs.manifest import read_manifest
 from tests.support.fakes import FakeAssistant
 from tools.measure_pack import Answers
 
-SHELL = Mix.of({"shell": 1.0})
+SHELL, SQL = Mix.of({"shell": 1.0}), Mix.of({"sql": 1.0})
 
 
 def test_answers_are_kept_and_those_of_a_cut_run_are_not_computed_again(tmp_path):
@@ -31,10 +32,18 @@ def test_answers_are_kept_and_those_of_a_cut_run_are_not_computed_again(tmp_path
     assert file.read_text("utf-8") == whole
 
 
-def test_answers_of_other_adapters_do_not_count(tmp_path):
+def test_only_answers_of_the_same_weights_count(tmp_path, bundled):
     file = tmp_path / "figures.answers.jsonl"
-    line = {"pack": "another", "message": "list files", "mix": str(SHELL), "answer": "wrong"}
-    file.write_text(json.dumps(line) + "\n", "utf-8")
+    pack = tmp_path / "pack"
+    shutil.copytree(bundled, pack)
     assistant = FakeAssistant()
-    assert Answers(assistant, bundled_pack(), file).of("list files", SHELL) != "wrong"
-    assert len(assistant.calls) == 1
+    for mix in (SHELL, SQL):
+        Answers(assistant, pack, file).of("list files", mix)
+    manifest = pack / "pack.toml"
+    shell = read_manifest(pack).adapters["shell"].sha256
+    manifest.write_text(manifest.read_text("utf-8").replace(shell, "0" * 64), "utf-8")  # trained again
+    answers = Answers(assistant, pack, file)
+    answers.of("list files", SQL)
+    assert len(assistant.calls) == 2
+    answers.of("list files", SHELL)
+    assert len(assistant.calls) == 3
