@@ -38,8 +38,8 @@ GREEDY = ChatOptions(temperature=0, repeat_penalty=1, max_tokens=512)
 class Answers:
     """A pack's answers, each computed once and kept in a file, a JSON object a line.
 
-    Answers of another backbone, or of other weights under an adapter's name, do not count; the router, and adapters that
-    had no part in an answer, do not matter to it.
+    Answers of another backbone, or of other weights under an adapter's name, do not count; the router, and adapters
+    that had no part in an answer, do not matter to it.
     """
 
     def __init__(self, assistant: Assistant, pack: Path, file: Path) -> None:
