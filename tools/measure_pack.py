@@ -124,11 +124,11 @@ def _both_answers(assistant: Assistant, answers: Answers, message: str) -> dict[
 
 
 def sample(rows: Sequence[Row], most: int) -> Mapping[str, list[Row]]:
-    """The rows by message; those of at most so many messages, drawn with a fixed seed."""
+    """The rows by message; those of at most so many messages, drawn with a fixed seed, fewer of them among the more."""
     by_message: dict[str, list[Row]] = {}
     for row in rows:
         by_message.setdefault(row.message, []).append(row)
-    chosen = random.Random(0).sample(list(by_message), min(most, len(by_message)))
+    chosen = random.Random(0).sample(list(by_message), len(by_message))[:most]
     return {message: by_message[message] for message in chosen}
 
 

@@ -6,7 +6,8 @@ from dlp_local.core.values import Mix
 from dlp_local.packs import bundled_pack
 from dlp_local.packs.manifest import read_manifest
 from tests.support.fakes import FakeAssistant
-from tools.measure_pack import Answers
+from tools.data import Row
+from tools.measure_pack import Answers, sample
 
 SHELL, SQL = Mix.of({"shell": 1.0}), Mix.of({"sql": 1.0})
 
@@ -47,3 +48,10 @@ def test_only_answers_of_the_same_weights_count(tmp_path, bundled):
     assert len(assistant.calls) == 2
     answers.of("list files", SHELL)
     assert len(assistant.calls) == 3
+
+
+def test_a_longer_run_measures_the_rows_of_a_shorter_one_and_more():
+    rows = [Row(f"message {number % 700}", f"answer {number}") for number in range(1000)]
+    few, many = sample(rows, 20), sample(rows, 300)
+    assert list(many)[:20] == list(few)
+    assert sorted(map(len, sample(rows, 1000).values())) == [1] * 400 + [2] * 300
