@@ -79,7 +79,7 @@ def assemble(recipe: Recipe, build: Path, backbone: Path, pack: Path) -> None:
         header = {"name": f"dlp-local {name}", "description": about.description}
         header |= {"license": about.license, "author": about.attribution}
         folder, out = build / "adapters" / name, pack / f"{name}.gguf"
-        convert_lora(folder, backbone, out, metadata=header, precision=recipe.precision)
+        convert_lora(folder, backbone, out, metadata=header, precision=about.precision or recipe.precision)
     values = make_manifest(recipe, pack).model_dump(mode="json", exclude_defaults=True)
     (pack / "pack.toml").write_text(f"# Written by tools/build_pack.py.\n{tomlkit.dumps(values)}", "utf-8")
 

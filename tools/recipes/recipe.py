@@ -21,6 +21,8 @@ class About:
     license: str
     attribution: str
     examples: tuple[str, ...]
+    precision: Precision | None = None
+    """Of its file, where it is another than that of the pack's other adapters."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,7 @@ ABOUT = {
         "CC-BY-SA-4.0",
         "E2E NLG dataset (Heriot-Watt University), CC BY-SA 4.0",
         ("name[The Eagle], eatType[coffee shop], food[French], area[riverside]",),
+        precision="f16",  # in Q8_0 it lost 4.7 BLEU of 70.3
     ),
     "extract": About(
         "a booking message → JSON of its slots",
