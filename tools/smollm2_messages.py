@@ -17,6 +17,7 @@ from tools import (
     proofreading,
     requests,
     router_parts,
+    small_requests,
     small_talk,
     smollm2_data,
     units,
@@ -54,9 +55,9 @@ AS_PARTS, COMPOSITES = 0.07, 45
 """The share of a task's messages that are there as parts of a message, too; messages of each pair of tasks."""
 
 INTENT_ROWS, REASONING_ROWS, REQUESTS, NEAR_REQUESTS, QUESTIONS, OTHER_ROWS = 100, 20, 1400, 7000, 1200, 400
-PROGRAM_QUESTIONS = 300
+SMALL_REQUESTS, PROGRAM_QUESTIONS = 3000, 300
 """Messages of `base`: of each intent, of each task of reasoning, requests, those that use an adapter's words, questions
-about facts (those of `sql`, without columns), of each task that has no adapter; and about the program itself."""
+about facts (those of `sql`, without columns), of each task that has no adapter; small ones; about the program itself."""
 
 TALK_REPEATS, TASK_FOLLOW_UP_REPEATS, ANY_FOLLOW_UP_REPEATS = 15, 12, 24
 """How often small talk is in the training rows, and each follow-up under each of its labels: few of them, many rows."""
@@ -227,6 +228,7 @@ def _of_base(data: Path, rng: random.Random) -> list[str]:
         *near_requests.make_requests(NEAR_REQUESTS, rng),
         *(message for message, _ in others),
         *near_requests.about_the_program(PROGRAM_QUESTIONS, rng),
+        *small_requests.make_requests(SMALL_REQUESTS, rng),
     ]
 
 
@@ -253,6 +255,7 @@ def _valid(data: Path) -> dict[str, list[str]]:
     valid["small talk"] = [text for text in HELD_OUT_SMALL_TALK if not _ACTION.search(text)]
     valid["everyday"] = list(requests.HELD_OUT)
     valid["near an adapter"] = list(near_requests.HELD_OUT)
+    valid["small requests"] = list(small_requests.HELD_OUT)
     return valid
 
 
@@ -262,7 +265,15 @@ def valid_messages(data: Path) -> dict[str, list[str]]:
     return {kind: rng.sample(texts, min(len(texts), VALID_ROWS)) for kind, texts in _valid(data).items()}
 
 
-KINDS_OF_BASE = ("talk in a booking", "intents", "out of scope", "small talk", "everyday", "near an adapter")
+KINDS_OF_BASE = (
+    "talk in a booking",
+    "intents",
+    "out of scope",
+    "small talk",
+    "everyday",
+    "near an adapter",
+    "small requests",
+)
 
 CORPUS = Corpus(
     tasks=TASKS,
