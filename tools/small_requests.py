@@ -1,4 +1,4 @@
-"""Small requests that need no tool: counting, lists, words and their letters, sums, texts to change, code, letters, thanks.
+"""Small requests that need no tool: counting, lists, words and letters, sums, texts to change, code, notes, thanks.
 
 They are for base. Drawn from templates and subjects, seeded; `HELD_OUT` are requests that nothing is trained on. Many
 have a number, a time, a place or a bank in them, which are an adapter's words.
@@ -7,83 +7,79 @@ have a number, a time, a place or a bank in them, which are an adapter's words.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-_SUBJECTS: Mapping[str, tuple[str, ...]] = {
-    "few": tuple("two|three|four|five|six|seven|eight|ten|twelve|twenty|3|4|5|6|7|8|10|15".split("|")),
+_SUBJECTS: Mapping[str, Sequence[str]] = {
+    "few": ("two|three|four|five|six|seven|eight|ten|twelve|twenty|3|4|5|6|7|8|10|15").split("|"),
     "number": ("a number", *"12|17|23|36|48|51|64|75|81|97|100|121|144|225|256|360|512|1000|1024|4096".split("|")),
-    "small": tuple("2|3|4|5|6|7|8|9|11|12|13|15|19|25|42".split("|")),
-    "numbers": tuple("4, 8, 1, 7|12 3 45 6|5, 5, 2, 9, 0|100, 20, 3|7, 1, 14, 2, 8|30 10 20|2.5, 1.5, 9".split("|")),
-    "word": tuple(
+    "small": ("2|3|4|5|6|7|8|9|11|12|13|15|19|25|42").split("|"),
+    "numbers": ("4, 8, 1, 7|12 3 45 6|5, 5, 2, 9, 0|100, 20, 3|7, 1, 14, 2, 8|30 10 20|2.5, 1.5, 9").split("|"),
+    "word": (
         "bottle|orange|window|garden|rhythm|keyboard|mountain|accommodate|separate|definitely|river|umbrella|castle|"
-        "yellow|breakfast|language|Mississippi|conscience|giraffe|music|table|level|coffee".split("|")
-    ),
-    "quality": tuple("happy|sad|angry|fast|brave|lazy|bright|strange|tired|beautiful|rude|cheap|calm|huge".split("|")),
-    "things": tuple(
+        "yellow|breakfast|language|Mississippi|conscience|giraffe|music|table|level|coffee"
+    ).split("|"),
+    "quality": ("happy|sad|angry|fast|brave|lazy|bright|strange|tired|beautiful|rude|cheap|calm|huge").split("|"),
+    "things": (
         "fruits|vegetables|animals|birds|countries in Asia|European capitals|colors|musical instruments|sports|flowers|"
         "rivers|planets|programming languages|operating systems|dances|board games|cheeses|kinds of pasta|trees|"
-        "mountains|oceans|famous painters|superheroes|dinosaurs|spices|jazz musicians|rock bands|film directors|novels|"
-        "restaurant dishes|days of the week|months|seasons|zodiac signs|currencies|breakfast foods|card games|insects".split(
-            "|"
-        )
-    ),
+        "mountains|oceans|famous painters|superheroes|dinosaurs|spices|jazz musicians|rock bands|film directors|"
+        "novels|restaurant dishes|days of the week|months|seasons|zodiac signs|currencies|breakfast foods|card games|"
+        "insects"
+    ).split("|"),
     "letter": tuple("ABCDFGHLMNPRSTW"),
     "ends": ("A to Z", "one to five", "1 to 12", "one to fifty", "ten down to zero", "twenty to thirty", "5 to 1"),
-    "said": tuple(
+    "said": (
         "the quick brown fox|good night|I am a robot|testing, testing|peace and love|open sesame|to be or not to be|"
-        "hello again|abracadabra|it is what it is".split("|")
-    ),
-    "sentence": tuple(
+        "hello again|abracadabra|it is what it is"
+    ).split("|"),
+    "sentence": (
         "him and me was late|I has two brother|she don't like fish|we was in the park yesterday|there house is big|"
         "The meeting was moved because the room was not free.|The dog barked at the mailman and ran home.|"
         "Our train was late, so we missed the start of the film.|I did not sleep well and forgot my keys.|"
         "The committee decided, after a long talk, to wait until spring.|your the best|it were cold outside|"
-        "The old house by the river was sold to a young couple.".split("|")
-    ),
-    "language": tuple("Python|JavaScript|Java|C|Rust|Go|Ruby|TypeScript|Kotlin|PHP|C++|Haskell".split("|")),
-    "program": tuple("script|function|program|class|method|small tool|module|snippet".split("|")),
-    "does": tuple(
+        "The old house by the river was sold to a young couple."
+    ).split("|"),
+    "language": ("Python|JavaScript|Java|C|Rust|Go|Ruby|TypeScript|Kotlin|PHP|C++|Haskell").split("|"),
+    "program": ("script|function|program|class|method|small tool|module|snippet").split("|"),
+    "does": (
         "copies files|moves old files to a folder|lists the files of a directory|parses JSON|reads a JSON file|"
         "validates an email address with a regex|formats a date|prints the current time|sends an email|"
         "connects to a SQL database|runs every hour|downloads images|resizes pictures|counts lines in a file|"
         "compresses a folder|deletes empty folders|backs up a directory|plays a sound|shows the weather|"
         "books a table|converts CSV to JSON|adds two numbers|draws a circle|splits a string|makes a chart|"
         "logs in to a server|watches a folder for changes|finds large files|checks a bank account|"
-        "calculates compound interest|schedules a job|searches a text for a word".split("|")
-    ),
-    "text": tuple("a letter|an email|a short note|a formal complaint|a polite message|a few lines".split("|")),
-    "whom": tuple(
+        "calculates compound interest|schedules a job|searches a text for a word"
+    ).split("|"),
+    "text": ("a letter|an email|a short note|a formal complaint|a polite message|a few lines").split("|"),
+    "whom": (
         "my bank|the bank's customer service|a restaurant|the hotel|my landlord|the tax office|my insurance|"
-        "a music teacher|the city council|an airline|the school|the card company|the manager of a cinema".split("|")
-    ),
-    "matter": tuple(
+        "a music teacher|the city council|an airline|the school|the card company|the manager of a cinema"
+    ).split("|"),
+    "matter": (
         "a mistake in a bill|closing an account|a lost card|poor service|a refund|a booking that went wrong|"
         "a complaint about the food|thanking them|a change of address|a fee that surprised me|lost luggage|"
-        "an appointment|a noisy room|a job".split("|")
-    ),
-    "event": tuple("a dinner|a birthday party|a wedding|a barbecue|a book club|a housewarming|a picnic".split("|")),
-    "when": tuple(
-        "on Saturday|next Friday|tomorrow evening|in June|at noon|on the 12th|at 8 pm|this weekend".split("|")
-    ),
-    "place": tuple(
-        "Rome|Paris|New York|Tokyo|Iceland|Spain|Berlin|Kenya|Canada|Venice|Sydney|Norway|Mexico City|Vienna".split("|")
-    ),
-    "body": tuple("Venus|Jupiter|the Moon|Saturn|Titan|the Sun|Neptune|Pluto".split("|")),
-    "praise": tuple(
-        "wonderful|perfect|helpful|nice|awesome|exactly what I needed|very clear|excellent|super|so good|brilliant".split(
-            "|"
-        )
-    ),
-    "artist": tuple("Mozart|the Beatles|Picasso|Shakespeare|Frida Kahlo|Miles Davis|Hitchcock|Bach|Adele".split("|")),
+        "an appointment|a noisy room|a job"
+    ).split("|"),
+    "event": ("a dinner|a birthday party|a wedding|a barbecue|a book club|a housewarming|a picnic").split("|"),
+    "when": ("on Saturday|next Friday|tomorrow evening|in June|at noon|on the 12th|at 8 pm|this weekend").split("|"),
+    "place": (
+        "Rome|Paris|New York|Tokyo|Iceland|Spain|Berlin|Kenya|Canada|Venice|Sydney|Norway|Mexico City|Vienna"
+    ).split("|"),
+    "body": ("Venus|Jupiter|the Moon|Saturn|Titan|the Sun|Neptune|Pluto").split("|"),
+    "praise": (
+        "wonderful|perfect|helpful|nice|awesome|exactly what I needed|very clear|excellent|super|so good|brilliant"
+    ).split("|"),
+    "artist": ("Mozart|the Beatles|Picasso|Shakespeare|Frida Kahlo|Miles Davis|Hitchcock|Bach|Adele").split("|"),
 }
 
-_TEMPLATES = tuple(
+_TEMPLATES = (
     "count from {ends}|count to {few}|count backwards from {small}|list the {things}|list {few} {things}|"
     "name {few} {things}|name a few {things}|tell me {few} {things}|give me {few} {things} that start with {letter}|"
     "{few} {things} beginning with the letter {letter}|which {things} start with {letter}?|"
     "how many {things} are there?|what are the {things}?|say the alphabet|say {said}|repeat after me: {said}|"
     "say '{said}' {few} times|how do you spell {word}?|spell {word} backwards|reverse the word {word}|"
-    "how many letters does {word} have?|how many vowels are in {word}?|what rhymes with {word}?|use {word} in a sentence|"
+    "how many letters does {word} have?|how many vowels are in {word}?|what rhymes with {word}?|"
+    "use {word} in a sentence|"
     "what is the plural of {word}?|an anagram of {word}|what does {word} mean?|another word for {quality}|"
     "synonyms of {quality}|what is the opposite of {quality}?|is {quality} an adjective?|what's {small} plus {small}?|"
     "what is {small} times {small}?|{small} * {small}|how much is {number} minus {small}?|{number} divided by {small}|"
@@ -109,10 +105,8 @@ _TEMPLATES = tuple(
     "what time zone is {place} in?|how old is {place}?|that was {praise}!|thanks, {praise}|{praise}, thank you|"
     "you are {praise}|your answer was {praise}|wow, {praise}!|that is not {praise}|hmm, not {praise}|"
     "who was {artist}?|what is {artist} known for?|why do people love {artist}?|where was {artist} born?|"
-    "did {artist} ever visit {place}?|what is the best work of {artist}?|write a poem in the style of {artist}".split(
-        "|"
-    )
-)
+    "did {artist} ever visit {place}?|what is the best work of {artist}?|write a poem in the style of {artist}"
+).split("|")
 
 HELD_OUT = (
     "Count from one to ten, please.", "Say hello in three languages.", "How many days are in a leap year?",

@@ -57,7 +57,7 @@ AS_PARTS, COMPOSITES = 0.07, 45
 INTENT_ROWS, REASONING_ROWS, REQUESTS, NEAR_REQUESTS, QUESTIONS, OTHER_ROWS = 100, 20, 1400, 7000, 1200, 400
 SMALL_REQUESTS, PROGRAM_QUESTIONS = 3000, 300
 """Messages of `base`: of each intent, of each task of reasoning, requests, those that use an adapter's words, questions
-about facts (those of `sql`, without columns), of each task that has no adapter; small ones; about the program itself."""
+about facts (those of `sql`, without columns), of each task without an adapter; small ones; about the program itself."""
 
 TALK_REPEATS, TASK_FOLLOW_UP_REPEATS, ANY_FOLLOW_UP_REPEATS = 15, 12, 24
 """How often small talk is in the training rows, and each follow-up under each of its labels: few of them, many rows."""
