@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types
@@ -13,46 +14,44 @@ from pydantic.fields import FieldInfo
 from dlp_local.core.text import did_you_mean
 
 _NOUNS: Mapping[Any, str] = {float: "a number", int: "a whole number", str: "text", bool: "true or false"}
+_KEY = "[key]"
+"""How pydantic ends the path of a name within a table."""
+
 _LONGEST_VALUE = 64
+
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A value that a model refused: where it stands (without places in a list), and why, without its full stop."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """What values may stand somewhere: their type, without None and without what is annotated to it, and its bounds."""
+
+    kind: Any
+    constraints: tuple[Any, ...] = ()
 
 
 def value_type(field: FieldInfo) -> Any:
     """The type of a field's values, without the None that stands for one that is not set."""
-    annotation: Any = field.annotation
-    if get_origin(annotation) in (Union, types.UnionType):
-        kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
-        return kinds[0] if len(kinds) == 1 else Union[tuple(kinds)]  # noqa: UP007 (made of a list)
-    return annotation
+    return _of_field(field).kind
 
 
 def item_type(field: FieldInfo) -> Any:
     """The type of the values of a field that is a list; None for another field."""
-    kind = value_type(field)
-    if get_origin(kind) not in (tuple, list):
-        return None
-    item = get_args(kind)[0]
-    return get_args(item)[0] if get_origin(item) is Annotated else item
+    item = _item(_of_field(field))
+    return item.kind if item else None
 
 
 def limits(field: FieldInfo) -> str:
     """The range of a field's numbers: `0 to 5`, `over 0, up to 1`, `1 or more`; empty where it has no bounds."""
-    low = high = ""
-    is_open = False
-    for constraint in field.metadata:
-        match constraint:
-            case annotated_types.Ge(ge):
-                low = f"{ge}"
-            case annotated_types.Gt(gt):
-                low, is_open = f"{gt}", True
-            case annotated_types.Le(le):
-                high = f"{le}"
-            case annotated_types.Lt(lt):
-                high = f"less than {lt}"
-    if low and high:
-        return f"over {low}, up to {high}" if is_open else f"{low} to {high}"
-    if low:
-        return f"over {low}" if is_open else f"{low} or more"
-    return f"up to {high}" if high else ""
+    return _limits(_of_field(field))
 
 
 def help_text(field: FieldInfo) -> str:
@@ -63,50 +62,136 @@ def help_text(field: FieldInfo) -> str:
 
 def expected(field: FieldInfo) -> str:
     """What may be given for a field: `a number, 0 to 5`, `'turn' or 'context'`, `a list of text`."""
-    kind = value_type(field)
+    return _expected(_of_field(field))
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
+    """What is wrong with the values that a model refused, each once."""
+    return list(dict.fromkeys(_problem(dict(problem), model) for problem in error.errors()))
+
+
+def problems(
+    error: ValidationError, model: type[BaseModel], where: Callable[[Path], str] = lambda path: ""
+) -> list[str]:
+    """As `explain`, one sentence for each; `where` says of a value, by its path, where it was given."""
+    return [": ".join(filter(None, (_named(problem.path, where), problem.reason))) for problem in explain(error, model)]
+
+
+def _named(path: Path, where: Callable[[Path], str]) -> str:
+    place = where(path)
+    return ".".join(path) + (f" ({place})" if place else "")
+
+
+def _problem(problem: Mapping[str, Any], model: type[BaseModel]) -> Problem:
+    path, values, group = _find(model, problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known = [".".join((*path[:-1], other)) for other in (group.model_fields if group else ())]
+        return Problem(path, f"there is nothing of that name.{did_you_mean('.'.join(path), known)}".rstrip("."))
+    if values is None or problem["type"] == "value_error":
+        return Problem(path, str(problem["msg"]).removeprefix("Value error, "))
+    if problem["type"] == "missing":
+        return Problem(path, f"is missing (give {_expected(values)})")
+    if problem["type"] in ("too_long", "string_too_long"):
+        return Problem(path, f"is longer than {problem['ctx']['max_length']}")
+    return Problem(path, f"{_shown(problem['input'])} cannot be used (give {_expected(values)})")
+
+
+def _find(model: type[BaseModel], place: Iterable[str | int]) -> tuple[Path, _Values | None, type[BaseModel] | None]:
+    """Where a value stands, what may stand there (None: nothing), and the group that has it as a field."""
+    path: list[str] = []
+    values: _Values | None = _Values(model)
+    group: type[BaseModel] | None = None
+    around = _Values(model)
+    for part in place:
+        if values is None or get_origin(values.kind) is Union:  # pydantic tells each type of those that may be given
+            break
+        if part == _KEY:
+            values = _parsed(get_args(around.kind)[0])
+            break
+        if isinstance(part, str):
+            path.append(part)
+        group = values.kind if _is_group(values.kind) else None
+        around, values = values, _inside(values, part)
+    return tuple(path), values, group
+
+
+def _inside(values: _Values, part: str | int) -> _Values | None:
+    """What may stand in a table under a name, or in a list."""
+    if _is_group(values.kind):
+        field = values.kind.model_fields.get(str(part))
+        return _of_field(field) if field else None
+    if get_origin(values.kind) in (dict, Mapping):
+        return _parsed(get_args(values.kind)[1])
+    return _item(values)
+
+
+def _item(values: _Values) -> _Values | None:
+    return _parsed(get_args(values.kind)[0]) if get_origin(values.kind) in (tuple, list) else None
+
+
+def _of_field(field: FieldInfo) -> _Values:
+    return _parsed(field.annotation, field.metadata)
+
+
+def _parsed(annotation: Any, constraints: Iterable[Any] = ()) -> _Values:
+    all_of_them = [*constraints]
+    while True:
+        if get_origin(annotation) is Annotated:
+            annotation, *further = get_args(annotation)
+            all_of_them += further
+        elif get_origin(annotation) in (Union, types.UnionType):
+            kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
+            if len(kinds) > 1:
+                return _Values(Union[tuple(kinds)])  # noqa: UP007 (made of a list)
+            annotation = kinds[0]
+        else:
+            return _Values(annotation, tuple(_flat(all_of_them)))
+
+
+def _flat(constraints: Iterable[Any]) -> Iterator[Any]:
+    for constraint in constraints:
+        yield from constraint.metadata if isinstance(constraint, FieldInfo) else [constraint]
+
+
+def _is_group(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _expected(values: _Values) -> str:
+    kind = values.kind
+    if get_origin(kind) is Union:
+        return " or ".join(_expected(_parsed(choice)) for choice in get_args(kind))
     if get_origin(kind) is Literal:
         return " or ".join(repr(choice) for choice in get_args(kind))
-    if item := item_type(field):
-        return f"a list of {_NOUNS.get(item, 'values')}"
-    noun = _NOUNS.get(kind, "a table of values")
-    return ", ".join(filter(None, (noun, limits(field))))
+    if item := _item(values):
+        return f"a list of {_NOUNS.get(item.kind, 'values')}"
+    if kind is str and any(getattr(constraint, "min_length", 0) for constraint in values.constraints):
+        return "text that is not empty"
+    return ", ".join(filter(None, (_NOUNS.get(kind, "a table of values"), _limits(values))))
 
 
-def problems(error: ValidationError, model: type[BaseModel], where: Mapping[tuple[Any, ...], str] = {}) -> list[str]:
-    """What is wrong with the values that a model refused, one sentence for each without its full stop.
-
-    `where` says of a value, by its path, where it was given.
-    """
-    return [_problem(dict(problem), model, where) for problem in error.errors()]
-
-
-def _problem(problem: Mapping[str, Any], model: type[BaseModel], where: Mapping[tuple[Any, ...], str]) -> str:
-    path = tuple(problem["loc"])
-    group, field = _find(model, path)
-    name = ".".join(map(str, path)) + (f" ({where[path]})" if path in where else "")
-    if problem["type"] == "extra_forbidden":
-        known = [".".join(map(str, (*path[:-1], other))) for other in (group.model_fields if group else ())]
-        return f"{name}: there is nothing of that name.{did_you_mean('.'.join(map(str, path)), known)}".rstrip(".")
-    if field is None or problem["type"] == "value_error":
-        return f"{name}: {str(problem['msg']).removeprefix('Value error, ')}"
-    if problem["type"] == "missing":
-        return f"{name}: is missing (give {expected(field)})"
-    if problem["type"] in ("too_long", "string_too_long"):
-        return f"{name}: is longer than {problem['ctx']['max_length']}"
-    return f"{name}: {_shown(problem['input'])} cannot be used (give {expected(field)})"
+def _limits(values: _Values) -> str:
+    low = high = ""
+    is_open = False
+    for constraint in values.constraints:
+        match constraint:
+            case annotated_types.Ge(ge):
+                low = _number(ge)
+            case annotated_types.Gt(gt):
+                low, is_open = _number(gt), True
+            case annotated_types.Le(le):
+                high = _number(le)
+            case annotated_types.Lt(lt):
+                high = f"less than {_number(lt)}"
+    if low and high:
+        return f"over {low}, up to {high}" if is_open else f"{low} to {high}"
+    if low:
+        return f"over {low}" if is_open else f"{low} or more"
+    return f"up to {high}" if high else ""
 
 
-def _find(model: type[BaseModel], path: Sequence[Any]) -> tuple[type[BaseModel] | None, FieldInfo | None]:
-    """The group that a path ends in, and its field there; None for each that there is not."""
-    group: type[BaseModel] | None = model
-    *groups, last = path or ("",)
-    for name in groups:
-        field = group.model_fields.get(str(name)) if group else None
-        kind = value_type(field) if field else None
-        if field and not (isinstance(kind, type) and issubclass(kind, BaseModel)):
-            return None, field  # within a list or a table, of which the field says what may be in it
-        group = kind
-    return group, group.model_fields.get(str(last)) if group else None
+def _number(bound: Any) -> str:
+    return f"{bound:.12g}"
 
 
 def _shown(value: Any) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from dlp_local.core.errors import PackError
+from dlp_local.formats.file_signature import ANOTHER, READ, kind_of_file
 
 MAGIC = b"GGUF"
 F32, F16, Q8_0, BF16 = 0, 1, 8, 30
@@ -76,6 +77,13 @@ class _Reader:
         data = self._file.read(count)
         if len(data) != count:
             raise ValueError("it ends in the middle of its header")
+        return data
+
+    def peek(self, count: int) -> bytes:
+        """Up to `count` bytes from here on, which are still to be taken."""
+        position = self.position
+        data = self._file.read(count)
+        self._file.seek(position)
         return data
 
     def unpack(self, layout: str) -> tuple[Any, ...]:
@@ -154,17 +162,38 @@ def _opened(path: Path) -> Iterator[_Reader]:
             yield _Reader(file, size)
     except OSError as error:
         raise PackError(f"{path}: cannot be read ({error.strerror}). Check the pack and the file's rights.") from None
+    except _OtherFileError as error:
+        raise PackError(f"{path}: {error}.") from None
     except (ValueError, OverflowError) as error:
-        raise PackError(f"{path}: {error}. Get the file again, or name another one.") from None
+        raise PackError(f"{path}: {error}. {ANOTHER}.") from None
+
+
+class _OtherFileError(Exception):
+    """The file is none that can be read here, whatever it holds: what it is, and what helps."""
 
 
 def _counts(reader: _Reader) -> tuple[int, int]:
     """How many tensors and values the header promises."""
-    if reader.size < len(MAGIC) or reader.take(len(MAGIC)) != MAGIC:
-        raise ValueError("is not a GGUF file")
+    start = reader.peek(READ)
+    if not start.startswith(MAGIC):
+        kind = kind_of_file(start)
+        raise _OtherFileError(f"is {kind}" if kind else f"is not a GGUF file. {ANOTHER}")
+    reader.take(len(MAGIC))
     version = reader.number("<I")
+    if version and not version & 0xFFFF:  # small numbers in the other order of bytes
+        raise _OtherFileError(
+            "is big-endian GGUF, for machines such as s390x. Get the little-endian file, or convert it "
+            "with llama.cpp's gguf_convert_endian.py"
+        )
+    if version == 1:
+        raise _OtherFileError(
+            "is GGUF of version 1, which llama.cpp reads no longer. Get a newer file of this model, or convert it anew"
+        )
     if version not in (2, 3):
-        raise ValueError(f"is GGUF of version {version}, and 2 and 3 can be read")
+        raise _OtherFileError(
+            f"is GGUF of version {version}, and 2 and 3 can be read. "
+            "Look for a newer dlp-local, or get the file in version 3"
+        )
     tensor_count, value_count = reader.number(), reader.number()
     if max(tensor_count, value_count) > MAX_ENTRIES:
         raise ValueError(f"its header promises {tensor_count} tensors and {value_count} values")

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from dlp_local.core.errors import PackError
+from dlp_local.formats.file_signature import ANOTHER, READ, begins_as_safetensors, kind_of_file
 
 MAX_HEADER = 8 << 20
 MAX_TENSORS = 65_536
@@ -88,8 +89,16 @@ def open_safetensors(path: Path) -> Iterator[Safetensors]:
         except OSError as error:
             raise _unreadable(path, error) from None
         except (ValueError, RecursionError, SafetensorError) as error:
-            raise PackError(f"{path}: is no sound safetensors file: {_plain(error)}. Get the file again.") from None
+            raise _unsound(path, file, error) from None
         yield Safetensors(path, file, tensors)
+
+
+def _unsound(path: Path, file: BinaryIO, error: Exception) -> PackError:
+    file.seek(0)
+    start = file.read(READ)
+    if not begins_as_safetensors(start) and (kind := kind_of_file(start)):
+        return PackError(f"{path}: is {kind}.")
+    return PackError(f"{path}: is no sound safetensors file: {_plain(error)}. {ANOTHER}.")
 
 
 def _plain(error: Exception) -> str:

@@ -6,7 +6,7 @@ Only GGUF, and PEFT adapters as safetensors: a pickle (`.bin`, `.pt`, `.pkl` …
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
@@ -15,6 +15,16 @@ from dlp_local.core.errors import InputError, PackError
 from dlp_local.core.files import inside_folder
 from dlp_local.core.paths import MANIFEST
 from dlp_local.core.text import size_text
+from dlp_local.formats.file_signature import PICKLES
+from dlp_local.formats.peft.file_names import (
+    CONFIG,
+    MLX_WEIGHTS,
+    WEIGHTS,
+    about_shards,
+    adapters_in,
+    is_shard,
+    which_adapter,
+)
 
 Kind = Literal["gguf", "peft", "pack"]
 
@@ -24,11 +34,9 @@ PREFERENCE = (
 )  # fmt: skip
 """Quantizations of a backbone, the one to take first: small enough for a laptop and close to the original."""
 
-ADAPTER_CONFIG = "adapter_config.json"
-ADAPTER_WEIGHTS = ("adapter_model.safetensors", "adapters.safetensors")
+ADAPTER_WEIGHTS = (WEIGHTS, MLX_WEIGHTS)
 """As PEFT saves an adapter, and as MLX does."""
 
-PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"})
 MAX_TEXT = 16 << 20
 """Bytes of a repository's text file: an `adapter_config.json` or a `pack.toml`."""
 
@@ -119,11 +127,13 @@ def _of_folder(reference: Reference, files: Sequence[RepoFile], folder: str) -> 
     if manifest := by_name.get(MANIFEST):
         return Choice("pack", (_small(reference, manifest),))
     weights = next((by_name[name] for name in ADAPTER_WEIGHTS if name in by_name), None)
-    if ADAPTER_CONFIG in by_name and weights:
-        return Choice("peft", (_small(reference, by_name[ADAPTER_CONFIG]), weights))
+    if CONFIG in by_name and weights:
+        return Choice("peft", (_small(reference, by_name[CONFIG]), weights))
     models = [file for file in files if _is_model(file.path)]
     if models:
         return Choice("gguf", (_preferred(reference, models),))
+    if CONFIG not in by_name and (nested := adapters_in(by_name)):
+        raise PackError(f"{reference}: {which_adapter(nested, f'{_whole(reference)}:{folder}')}")
     raise PackError(f"{reference}: {_why_nothing(by_name)}")
 
 
@@ -141,7 +151,7 @@ def _of_name(reference: Reference, files: Sequence[RepoFile], name: str) -> Choi
         raise PackError(f"{reference}: the repository has no such file. {_listing(models or files)}")
     if path.suffix.lower() == ".gguf":
         return Choice("gguf", (_only(reference, [file]),))
-    if path.name in (ADAPTER_CONFIG, *ADAPTER_WEIGHTS, MANIFEST):
+    if path.name in (CONFIG, *ADAPTER_WEIGHTS, MANIFEST):
         folder = "" if len(path.parts) == 1 else f"{path.parent}/"
         return _of_folder(reference, [file for file in files if file.path.startswith(folder)], folder)
     if path.suffix.lower() == ".safetensors":
@@ -186,9 +196,16 @@ def _is_model(path: str) -> bool:
     return path.lower().endswith(".gguf") and not _OTHER_MODELS.search(PurePosixPath(path).stem)
 
 
-def _why_nothing(names: Iterable[str]) -> str:
+def _whole(reference: Reference) -> Reference:
+    """The repository of a reference, at its revision."""
+    return Reference(reference.repo, reference.revision)
+
+
+def _why_nothing(names: Collection[str]) -> str:
     suffixes = {PurePosixPath(name).suffix.lower() for name in names}
-    if ADAPTER_CONFIG in names:
+    if CONFIG in names and any(map(is_shard, names)):
+        return about_shards(names)
+    if CONFIG in names:
         return f"its adapter has no {ADAPTER_WEIGHTS[0]}, and pickles are never loaded. Ask its author for safetensors."
     if ".safetensors" in suffixes:
         return (

@@ -9,7 +9,8 @@ from pathlib import Path, PurePosixPath
 from dlp_local.core.errors import PackError
 from dlp_local.core.files import rename, sync_folder
 from dlp_local.core.paths import MANIFEST, packs_folder
-from dlp_local.hub.choice import PICKLES, Reference, RepoFile
+from dlp_local.formats.file_signature import PICKLES
+from dlp_local.hub.choice import Reference, RepoFile
 from dlp_local.hub.client import Repository
 from dlp_local.hub.download import Downloader
 from dlp_local.packs.fetched import Fetched, FetchedFile

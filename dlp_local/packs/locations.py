@@ -22,6 +22,8 @@ SHIPPED = ("smollm2", BUNDLED)
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 """What a pack or an adapter may be called."""
 
+NAME_RULE = "lower-case letters, digits, '.', '_' and '-', 64 of them at most, and begin with a letter or a digit"
+
 
 def shipped_pack(name: str) -> Path:
     """The folder of a pack that comes with the program, in an installation or a checkout."""
@@ -49,10 +51,7 @@ def is_shipped(folder: Path) -> bool:
 def check_name(name: str, what: str) -> str:
     """Returns a valid name unchanged; raises `InputError` for one that no pack and no adapter may have."""
     if not re.fullmatch(NAME_PATTERN, name):
-        raise InputError(
-            f"{what}: '{name}' is no name. Use lower-case letters, digits, '.', '_' and '-', 64 of them at most, "
-            "and begin with a letter or a digit."
-        )
+        raise InputError(f"{what}: '{name}' is no name. Use {NAME_RULE}.")
     return name
 
 

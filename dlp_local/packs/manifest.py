@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Iterator
@@ -12,12 +13,13 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dlp_local.core.errors import InputError, PackError
+from dlp_local.core.fields import Problem, explain
 from dlp_local.core.files import inside_folder
 from dlp_local.core.paths import MANIFEST
 from dlp_local.core.settings import Sampling
 from dlp_local.core.values import BASE, Scope
 from dlp_local.hub.choice import parse_reference
-from dlp_local.packs.locations import NAME_PATTERN
+from dlp_local.packs.locations import NAME_PATTERN, NAME_RULE
 from dlp_local.packs.toml_lines import line_of
 
 FORMAT = 1
@@ -41,10 +43,42 @@ def _reference(value: str) -> str:
         raise ValueError(str(error)) from None
 
 
-def _not_base(name: str) -> str:
-    if name == BASE:
+def _format(value: int) -> int:
+    if value > FORMAT:
+        raise ValueError(f"{value} is of a newer dlp-local, and this one reads {FORMAT}. Install the newer one")
+    if value < FORMAT:
+        raise ValueError(f"there is no format {value}. Write {FORMAT}")
+    return value
+
+
+def _without_stop(sampling: Sampling) -> Sampling:
+    if "stop" in sampling.model_fields_set:
+        raise ValueError("stop has its place in [backbone]. Write it there")
+    return sampling
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(NAME_PATTERN, value):
+        raise ValueError(f"is no name. Use {NAME_RULE}")
+    return value
+
+
+def _adapter_name(value: str) -> str:
+    if value == BASE:
         raise ValueError(f"no adapter may be called '{BASE}'")
-    return name
+    return _name(value)
+
+
+def _sha256(value: str) -> str:
+    if not re.fullmatch("[0-9a-f]{64}", value):
+        raise ValueError("must be 64 hexadecimal digits in lower case, as sha256sum prints them")
+    return value
+
+
+def _distribution(value: str) -> str:
+    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9.!+_-]*", value):
+        raise ValueError("must be as pip knows it: letters, digits, '.', '_' and '-'")
+    return value
 
 
 class _Part(BaseModel):
@@ -54,7 +88,7 @@ class _Part(BaseModel):
 class Content(_Part):
     """What a file must hold, and whose it is; with its `size` in bytes a cut one is told without reading it."""
 
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    sha256: Annotated[str, AfterValidator(_sha256)]
     size: int | None = Field(None, ge=0)
     license: str = ""
     attribution: str = ""
@@ -69,8 +103,8 @@ class File(Content):
 class DistributionFile(_Part):
     """A file that an installed Python distribution brings, and the version of it that has the right bytes."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    version: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.!+_-]*$")]
+    name: Annotated[str, AfterValidator(_distribution)]
+    version: Annotated[str, AfterValidator(_distribution)]
     file: Annotated[str, AfterValidator(inside_folder)]
 
 
@@ -146,8 +180,8 @@ class Adapter(File):
 class Manifest(_Part):
     """The whole of `pack.toml`."""
 
-    format: int = Field(ge=FORMAT, le=FORMAT)
-    name: Annotated[str, Field(pattern=NAME_PATTERN)]
+    format: Annotated[int, AfterValidator(_format)]
+    name: Annotated[str, AfterValidator(_name)]
     description: str = ""
     greeting: str = ""
     examples: tuple[str, ...] = ()
@@ -157,16 +191,10 @@ class Manifest(_Part):
     router_before: RouterFile | None = None
     """The one that `router train` replaced last, for `router rollback`; no route needs it. None that was forced."""
 
-    sampling: Sampling = Sampling()
+    sampling: Annotated[Sampling, AfterValidator(_without_stop)] = Sampling()
     """What is set here counts where the user has set nothing."""
 
-    adapters: dict[Annotated[str, Field(pattern=NAME_PATTERN), AfterValidator(_not_base)], Adapter] = {}
-
-    @model_validator(mode="after")
-    def _stop_has_one_place(self) -> Self:
-        if "stop" in self.sampling.model_fields_set:
-            raise ValueError("sampling.stop: write it as stop in [backbone]")
-        return self
+    adapters: dict[Annotated[str, AfterValidator(_adapter_name)], Adapter] = {}
 
     @property
     def enabled(self) -> dict[str, Adapter]:
@@ -230,16 +258,14 @@ def parse_manifest(text: str, path: Path) -> Manifest:
     try:
         return Manifest.model_validate(tomllib.loads(text))
     except ValidationError as error:
-        fields = "\n".join(_field(text, problem["loc"], problem["msg"]) for problem in error.errors())
+        fields = "\n".join(_field(text, problem) for problem in explain(error, Manifest))
         raise PackError(f"{path}: does not describe a pack. Mend these fields:\n{fields}") from None
     except (ValueError, RecursionError) as error:
         raise PackError(f"{path}: is not valid TOML ({error}). Mend the file.") from None
 
 
-def _field(text: str, place: tuple[str | int, ...], message: str) -> str:
-    field = [part for part in place if part != "[key]"]
-    name = ".".join(map(str, field))
-    return f"  line {line_of(text, field)}: {name}: {message.removeprefix('Value error, ')}"
+def _field(text: str, problem: Problem) -> str:
+    return ": ".join(filter(None, (f"  line {line_of(text, problem.path)}", ".".join(problem.path), problem.reason)))
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -147,7 +147,7 @@ def test_a_damaged_pack_is_told_by_verify_and_still_listed(mine):
     assert f"sql-{adapter.sha256[:12]}.gguf: is damaged" in refused(3, "pack", "verify", "mine")
     (mine / "pack.toml").write_text("format = 1", "utf-8")
     assert "broken" in out("pack", "list")
-    assert "line 1: name: Field required" in refused(3, "pack", "show", "mine")
+    assert "line 1: name: is missing (give text)" in refused(3, "pack", "show", "mine")
 
 
 def test_a_peft_folder_is_converted_on_its_way_in(tmp_path):

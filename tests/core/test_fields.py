@@ -1,11 +1,11 @@
 """What fields of models say of themselves, and what is said of values that they refuse."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from dlp_local.core.fields import expected, help_text, limits, problems
+from dlp_local.core.fields import expected, explain, help_text, limits, problems
 from dlp_local.core.text import did_you_mean
 
 
@@ -21,6 +21,11 @@ class Outer(BaseModel):
     level: int = Field(0, ge=-1, le=9)
     how: Literal["soft", "hard"] = "soft"
     words: tuple[str, ...] = ()
+    lines: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    ranks: dict[Annotated[str, Field(min_length=1)], Annotated[int, Field(ge=1, le=8, strict=True)]] | None = None
+    parts: dict[str, Inner] = {}
+    either: bool | str | None = None
+    large: float = Field(0, ge=-1e6, le=1e6)
     needed: str
 
 
@@ -51,14 +56,26 @@ def test_help_is_a_sentence_with_the_range():
         ({"inner": {"shar": 1}}, "inner.shar: there is nothing of that name. Did you mean 'inner.share'?"),
         ({"inner": 3}, "inner: 3 cannot be used (give a table of values)"),
         ({"how": "loud"}, "how: 'loud' cannot be used (give 'soft' or 'hard')"),
-        ({"words": ["a", 7]}, "words.1: 7 cannot be used (give a list of text)"),
+        ({"words": ["a", 7]}, "words: 7 cannot be used (give text)"),
+        ({"words": 7}, "words: 7 cannot be used (give a list of text)"),
+        ({"lines": [""]}, "lines: '' cannot be used (give text that is not empty)"),
+        ({"ranks": {"q_proj": 0}}, "ranks.q_proj: 0 cannot be used (give a whole number, 1 to 8)"),
+        ({"ranks": {"q": -1.5, "v": "x"}}, "ranks.q: -1.5 cannot be used (give a whole number, 1 to 8)"),
+        ({"ranks": {"": 1}}, "ranks.: '' cannot be used (give text that is not empty)"),
+        ({"ranks": [1]}, "ranks: [1] cannot be used (give a table of values)"),
+        ({"parts": {"a": {"share": "x"}}}, "parts.a.share: 'x' cannot be used (give a number, over 0, up to 1)"),
+        ({"parts": {"a": {"shar": 1}}}, "parts.a.shar: there is nothing of that name. Did you mean 'parts.a.share'?"),
+        ({"either": [1]}, "either: [1] cannot be used (give true or false or text)"),
+        ({"level": "nan"}, "level: 'nan' cannot be used (give a whole number, -1 to 9)"),
+        ({"large": 1e300}, "large: 1e+300 cannot be used (give a number, -1000000 to 1000000)"),
         ({"zzz": 1}, "zzz: there is nothing of that name"),
     ],
 )
 def test_a_refused_value_is_named_with_what_may_be_given_instead(values, sentence):
     with pytest.raises(ValidationError) as caught:
         Outer.model_validate({"needed": "x"} | values)
-    assert problems(caught.value, Outer) == [sentence]
+    assert problems(caught.value, Outer)[0] == sentence
+    assert len({problem.path for problem in explain(caught.value, Outer)}) == len(problems(caught.value, Outer))
 
 
 def test_a_missing_value_is_named():

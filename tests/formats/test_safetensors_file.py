@@ -64,7 +64,7 @@ WHOLE = safetensors(pair() | pair("self_attn.v_proj"))
 def test_every_truncation_is_refused(tmp_path_factory, size):
     path = tmp_path_factory.mktemp("cut") / "x.safetensors"
     path.write_bytes(WHOLE[:size])
-    with pytest.raises(PackError, match=r"x\.safetensors: is no sound safetensors file"):
+    with pytest.raises(PackError, match=r"x\.safetensors: is (no sound safetensors file|empty)"):
         read_all(path)
 
 

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlp_local.core.errors import InputError, PackError
-from dlp_local.hub.choice import PICKLES, PREFERENCE, Reference, RepoFile, choose, parse_reference
+from dlp_local.formats.file_signature import PICKLES
+from dlp_local.hub.choice import PREFERENCE, Reference, RepoFile, choose, parse_reference
 
 
 def files(*paths, size=5_000_000):
@@ -147,3 +148,20 @@ def test_nothing_but_gguf_safetensors_and_small_text_is_ever_chosen(found):
 def test_a_text_file_that_is_huge_is_refused():
     with pytest.raises(PackError, match="too many to be what it is called"):
         choose(Reference("a/b"), files("pack.toml", size=1 << 25))
+
+
+def test_of_a_training_with_checkpoints_the_newest_adapter_is_named():
+    checkpoints = [f"checkpoint-{n}/{name}" for n in (500, 1500) for name in ("adapter_config.json", "optimizer.pt")]
+    with pytest.raises(PackError, match=r"The newest is hf:a/b@main:checkpoint-1500: name it"):
+        chosen("hf:a/b@main", *checkpoints, "README.md")
+    nested = [f"runs/{path}" for path in checkpoints]
+    with pytest.raises(PackError, match=r"The newest is hf:a/b:runs/checkpoint-1500: name it"):
+        chosen("hf:a/b:runs", *nested)
+    with pytest.raises(PackError, match=r"several adapters\. Name one of them: hf:a/b:runs/checkpoint-1500, "):
+        chosen("hf:a/b", *nested)
+
+
+def test_an_adapter_whose_tensors_are_in_several_files_is_told_so():
+    shards = [f"adapter_model-0000{n}-of-00003.safetensors" for n in (1, 2, 3)]
+    with pytest.raises(PackError, match=r"its tensors are in 3 files.*larger max_shard_size"):
+        chosen("hf:a/b", "adapter_config.json", *shards)

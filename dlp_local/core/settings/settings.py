@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from pydantic import Field, ValidationError
@@ -77,15 +78,14 @@ def load_settings(**flags: Any) -> Settings:
     try:
         return Settings(**own)
     except ValidationError as error:
-        where = {tuple(problem["loc"]): _where(tuple(map(str, problem["loc"])), own) for problem in error.errors()}
-        raise InputError(f"settings: {'; '.join(problems(error, Settings, where))}.") from None
+        raise InputError(f"settings: {'; '.join(problems(error, Settings, partial(_where, own)))}.") from None
     except SettingsError as error:
         raise InputError(f"settings: {error}. Look at DLP_LOCAL_* in the environment.") from None
     except (ValueError, OSError) as error:
         raise InputError(f"settings: {config_file()} cannot be read: {error}. Mend or remove the file.") from None
 
 
-def _where(path: tuple[str, ...], flags: Mapping[str, Any]) -> str:
+def _where(flags: Mapping[str, Any], path: tuple[str, ...]) -> str:
     """Where the value of a setting was given: a flag, a variable of the environment, or the file."""
     value: Any = flags
     for name in path:

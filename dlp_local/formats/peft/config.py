@@ -14,10 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dlp_local.core.errors import PackError
 from dlp_local.core.fields import problems
+from dlp_local.formats.peft.other_kinds import DORA, MERGE
 from dlp_local.formats.peft.rank_patterns import Patterns, Value
-
-MERGE = "Merge it into its backbone and convert that, or use another adapter."
-"""What helps where a GGUF adapter cannot express something that was trained."""
 
 MAX_PATTERN = 1024
 MAX_PATTERNS = 4096
@@ -32,7 +30,7 @@ _WITHOUT_EFFECT = frozenset(
 """Fields that say how the adapter was trained or is found, not what it computes."""
 
 _REASONS = {
-    "use_dora": "it is a DoRA, whose magnitudes a GGUF adapter has no place for",
+    "use_dora": f"it is {DORA}",
     "lora_bias": "it trains biases, which a GGUF adapter has no place for",
     "modules_to_save": "it trains whole modules (modules_to_save), and a GGUF adapter holds LoRA alone",
     "trainable_token_indices": "it trains tokens of the embeddings one by one",
@@ -46,9 +44,9 @@ _PLAIN_INITS = (True, False, None, "gaussian", "orthogonal", "eva")
 """Ways to begin the training that leave the backbone's own weights as they are."""
 
 _Pattern = Annotated[str, Field(min_length=1, max_length=MAX_PATTERN)]
-Rank = Annotated[int, Field(ge=1, le=65_536)]
-Alpha = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
-_Token = Annotated[int, Field(ge=0, le=0x7FFFFFFF)]
+Rank = Annotated[int, Field(ge=1, le=65_536, strict=True)]
+Alpha = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False, strict=True)]
+_Token = Annotated[int, Field(ge=0, le=0x7FFFFFFF, strict=True)]
 Fields = TypeVar("Fields", bound=BaseModel)
 
 
@@ -123,7 +121,7 @@ def checked(model: type[Fields], path: Path, content: Mapping[str, Any]) -> Fiel
         return model.model_validate(content)
     except ValidationError as error:
         reasons = "; ".join(problems(error, model))[:SHOWN_PROBLEMS]
-        raise PackError(f"{path}: does not describe a LoRA ({reasons}). Get the file again.") from None
+        raise PackError(f"{path}: does not describe a LoRA ({reasons}). Mend it, or get the file again.") from None
 
 
 def _reason(fields: _Fields) -> str:

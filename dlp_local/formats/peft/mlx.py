@@ -13,12 +13,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from dlp_local.core.errors import PackError
-from dlp_local.formats.peft.config import MERGE, Alpha, Rank, checked
-
-WEIGHTS = "adapters.safetensors"
+from dlp_local.formats.peft.config import Alpha, Rank, checked
+from dlp_local.formats.peft.other_kinds import DORA, MERGE
 
 _REASONS = {
-    "dora": "it is a DoRA, whose magnitudes a GGUF adapter has no place for",
+    "dora": f"it is {DORA}",
     "full": "it is a fully trained model, not a LoRA",
 }
 

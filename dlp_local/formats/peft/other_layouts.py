@@ -6,6 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from dlp_local.core.errors import PackError
+from dlp_local.formats.peft.other_kinds import kind_of_tensors
 from dlp_local.formats.safetensors_file import open_safetensors
 
 _IMAGE_MODELS = (
@@ -19,6 +20,7 @@ _IMAGE_MODELS = (
     "text_encoder.",
 )
 _KOHYA = (".lora_down.weight", ".lora_up.weight", "_lora.down.weight", "_lora.up.weight")
+_TORCHTUNE = (".lora_a.weight", ".lora_b.weight")
 _LORA = ("lora_a", "lora_b")
 
 
@@ -28,6 +30,13 @@ def other_layout(names: Collection[str]) -> str:
         return (
             "a LoRA for an image model (kohya's layout, Stable Diffusion and the like), not for a language model. "
             "Use an adapter made for this backbone."
+        )
+    if kind := kind_of_tensors(names):
+        return kind
+    if any(name.endswith(_TORCHTUNE) for name in names):
+        return (
+            "a LoRA under torchtune's own names (lora_a, lora_b), which are not read here. "
+            "Save it in PEFT's layout, as torchtune's FullModelHFCheckpointer does."
         )
     if any(name.endswith(_KOHYA) for name in names):
         return (

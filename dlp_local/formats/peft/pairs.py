@@ -70,10 +70,11 @@ def find_pairs(source: Safetensors, config: LoraConfig, target: Target) -> LoraP
     if len(adapters) > 1:
         names = ", ".join(sorted(name or "one without a name" for name in adapters))
         raise PackError(f"{source.path}: holds several adapters: {names[:200]}. Save one of them by itself.")
+    if others and (layout := other_layout(others)):
+        raise PackError(f"{source.path}: is {layout}")
     if not by_module:
-        if layout := other_layout(source.shapes.keys()):
-            raise PackError(f"{source.path}: is {layout}")
-        raise PackError(f"{source.path}: holds no LoRA. Name the folder of an adapter.")
+        whole = "whole weights, and " if others else ""
+        raise PackError(f"{source.path}: holds {whole}no LoRA. Name the folder of an adapter.")
     pairs: dict[str, Pair] = {}
     for module, halves in by_module.items():
         try:
@@ -86,7 +87,7 @@ def find_pairs(source: Safetensors, config: LoraConfig, target: Target) -> LoraP
     norms = [name for name in others if _is_norm(name, source, target)]
     for name in others:
         if name not in norms and not _is_backbones_own(name, source, target):
-            raise _refused(source, name, why_not_lora(name))
+            raise _refused(source, name, why_not_lora(name), "")
     return LoraPairs(tuple(pairs[name] for name in sorted(pairs)), tuple(norms))
 
 
@@ -133,5 +134,7 @@ def _is_backbones_own(name: str, source: Safetensors, target: Target) -> bool:
     return source.shapes[name] == ((weight.outputs, weight.inputs) if part == "weight" else (weight.outputs,))
 
 
-def _refused(source: Safetensors, name: str, reason: str) -> PackError:
-    return PackError(f"{source.path}: cannot be converted: {name}: {reason}. Use an adapter made for this backbone.")
+def _refused(
+    source: Safetensors, name: str, reason: str, advice: str = ". Use an adapter made for this backbone."
+) -> PackError:
+    return PackError(f"{source.path}: cannot be converted: {name}: {reason}{advice}")

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from dlp_local.formats.peft.other_kinds import MERGE
+
 _SCHEMES = (
     re.compile(r"(?P<module>.+?)\.lora_(?P<half>[AB])(?:\.(?P<adapter>(?!(?:weight|bias)$)[^.]+))?(?:\.weight)?"),
     re.compile(r"(?P<module>.+?)\.lora_embedding_(?P<half>[AB])(?:\.(?P<adapter>[^.]+))?"),
@@ -17,8 +19,13 @@ _SCHEMES = (
 )
 """One for each naming scheme: the module, the half, and the adapter's own name where it has one."""
 
-_WRAPPERS = re.compile(r"^(?:(?:base_model(?:\.model)?|module)\.)+|\b_orig_mod\.|\.modules_to_save(?:\.[^.]+)?$")
-"""What PEFT, distributed training and torch.compile put around or into the names of a model's modules."""
+_WRAPPERS = re.compile(
+    r"(?:^|(?<=\.))(?:_fsdp_wrapped_module|_checkpoint_wrapped_module|_forward_module|_orig_mod|module)\."
+)
+"""What distributed training (FSDP, DDP, DeepSpeed), checkpointing and torch.compile put between a name's parts."""
+
+_AROUND = re.compile(r"^(?:base_model(?:\.model)?\.)+|\.modules_to_save(?:\.[^.]+)?$")
+"""What PEFT puts around the name of a model's module."""
 
 _BACKBONES_OWN = re.compile(r"(?P<module>.+)\.base_layer\.(?P<part>weight|bias)")
 """PEFT saves the backbone's own embeddings and output beside an adapter of theirs."""
@@ -54,7 +61,7 @@ def parse_name(name: str) -> LoraTensor | None:
 
 def module_of(name: str) -> str:
     """The name of a module without what wrappers put around it."""
-    return _WRAPPERS.sub("", name)
+    return _AROUND.sub("", _WRAPPERS.sub("", name))
 
 
 def backbones_own(name: str) -> tuple[str, str] | None:
@@ -64,13 +71,11 @@ def backbones_own(name: str) -> tuple[str, str] | None:
 
 
 def why_not_lora(name: str) -> str:
-    """Why a tensor that is no half of a LoRA cannot become part of a GGUF adapter."""
-    if "lora_magnitude_vector" in name or name.endswith(".m"):
-        return "it is the magnitude of a DoRA, which a GGUF adapter has no place for"
+    """Why a tensor that is no half of a LoRA cannot become part of a GGUF adapter, and what helps."""
     if name.endswith(".bias"):
-        return "it is a bias, which a GGUF adapter has no place for"
+        return f"it is a bias, which a GGUF adapter has no place for. {MERGE}"
     if name.endswith(("lora_a_scales", "lora_a_biases", "lora_b_scales", "lora_b_biases")):
-        return "it belongs to a quantized LoRA. Save the adapter without quantization"
+        return "it belongs to a quantized LoRA. Save the adapter without quantization."
     if "embed_tokens" in name or "lm_head" in name or _BACKBONES_OWN.fullmatch(name):
-        return "it is a whole weight, as of a backbone with tokens added, and a GGUF adapter holds LoRA alone"
-    return "it is neither A nor B of a LoRA"
+        return f"it is a whole weight, as of a backbone with tokens added, and a GGUF adapter holds LoRA alone. {MERGE}"
+    return f"it is neither A nor B of a LoRA, and a GGUF adapter holds LoRA alone. {MERGE}"

@@ -29,8 +29,27 @@ def write_config(folder, config):
 
 
 CONFIGS = {
-    "no rank": ({"r": 0}, "r: 0 cannot be used"),
-    "alpha as text": ({"lora_alpha": "much"}, "lora_alpha: "),
+    "no rank": ({"r": 0}, r"r: 0 cannot be used \(give a whole number, 1 to 65536\)"),
+    "a rank as text": ({"r": "8"}, "r: '8' cannot be used"),
+    "a rank that is true": ({"r": True}, "r: True cannot be used"),
+    "half a rank": ({"r": 8.5}, r"r: 8\.5 cannot be used"),
+    "alpha as text": (
+        {"lora_alpha": "much"},
+        r"lora_alpha: 'much' cannot be used \(give a number, -1000000 to 1000000\)",
+    ),
+    "rank 0 of a module": (
+        {"rank_pattern": {"q_proj": 0}},
+        r"rank_pattern\.q_proj: 0 cannot be used \(give a whole number, 1 to 65536\)",
+    ),
+    "a negative rank of a module": ({"rank_pattern": {"q_proj": -4}}, r"rank_pattern\.q_proj: -4 cannot be used"),
+    "a rank of a module as text": ({"rank_pattern": {"q_proj": "4"}}, r"rank_pattern\.q_proj: '4' cannot be used"),
+    "a rank of a module that is true": ({"rank_pattern": {"q": True}}, r"rank_pattern\.q: True cannot be used"),
+    "an alpha of a module as text": (
+        {"alpha_pattern": {"q": "x"}},
+        r"alpha_pattern\.q: 'x' cannot be used \(give a num",
+    ),
+    "patterns that are a list": ({"rank_pattern": [4]}, r"rank_pattern: \[4\] cannot be used \(give a table of values"),
+    "rsLoRA as a number": ({"use_rslora": 7}, r"use_rslora: 7 cannot be used \(give true or false\)"),
     "an infinite alpha": ({"lora_alpha": float("inf")}, "does not describe a LoRA"),
     "an endless alpha": ({"lora_alpha": 1e300}, "lora_alpha: 1e.300 cannot be used"),
     "an alpha too small for the file": ({"lora_alpha": 1e-60}, "has the alpha 0"),

@@ -163,7 +163,7 @@ def test_a_missing_folder_and_missing_weights_are_told(tmp_path, backbone):
     with pytest.raises(PackError, match=r"nowhere.adapter_config\.json: cannot be read"):
         convert_lora(tmp_path / "nowhere", backbone, tmp_path / "a.gguf")
     (write_folder(tmp_path / "peft") / "adapter_model.safetensors").unlink()
-    with pytest.raises(PackError, match=r"adapter_model\.safetensors: cannot be read"):
+    with pytest.raises(PackError, match=r"adapter_model\.safetensors: is not there"):
         convert_lora(tmp_path / "peft", backbone, tmp_path / "a.gguf")
 
 

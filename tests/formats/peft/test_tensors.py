@@ -32,6 +32,11 @@ def backbone(tmp_path):
     return write_backbone(tmp_path / "b.gguf")
 
 
+def other(*names):
+    """Tensors of another kind of adapter, of the module that `pair` is of."""
+    return {f"{PREFIX}.self_attn.q_proj.{name}": np.ones((4, 4), np.float32) for name in names}
+
+
 TENSORS = {
     "only A": ({A: pair()[A]}, "self_attn.q_proj: only one of A and B is there"),
     "shapes of another backbone": (pair(out=WIDTH // 2), r"are not of rank 4 for blk\.0\.attn_q\.weight"),
@@ -42,7 +47,7 @@ TENSORS = {
     "a norm": (pair("input_layernorm"), r"adapters of blk\.0\.attn_norm\.weight are not known"),
     "a DoRA's magnitudes": (
         pair() | {f"{PREFIX}.self_attn.q_proj.lora_magnitude_vector": np.ones(4, np.float32)},
-        "magnitude of a DoRA",
+        "is a DoRA, whose magnitudes .*Merge it",
     ),
     "a bias": (pair() | {B.replace("weight", "bias"): np.ones(4, np.float32)}, "it is a bias"),
     "added tokens": (
@@ -78,6 +83,20 @@ TENSORS = {
         {A: pair()[A], f"{PREFIX}.self_attn.q_proj.lora_b": np.ones((WIDTH, 4), np.float32)},
         "it is not saved as the adapter of",
     ),
+    "a LoHa": (other("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"), "is a LoHa, .*Merge it"),
+    "a LoKr": (other("lokr_w1", "lokr_w2_a", "lokr_w2_b"), "is a LoKr, .*Merge it"),
+    "a LoKr of LyCORIS's": ({"lycoris_model_layers_0_self_attn_q_proj.lokr_w1": np.ones((2, 2), np.float32)}, "LoKr"),
+    "a LoHa of images": ({"lora_unet_mid.hada_w1_a": np.ones((2, 2), np.float32)}, "is a LoRA for an image model"),
+    "an AdaLoRA": (pair() | other("lora_E"), "is an AdaLoRA, .*Merge it"),
+    "an (IA)³": (other("ia3_l"), r"is learned factors of activations"),
+    "another kind": (other("oft_r"), "is a PEFT adapter of the kind 'OFT', which is no LoRA"),
+    "learned tokens": ({"prompt_embeddings": np.ones((2, 4), np.float32)}, "is learned tokens before the prompt"),
+    "a DoRA of MLX's": (pair() | other("m"), "is a DoRA, "),
+    "torchtune's own names": (
+        {f"layers.0.attn.q_proj.lora_{half}.weight": np.ones((4, 4), np.float32) for half in "ab"},
+        "is a LoRA under torchtune's own names.*FullModelHFCheckpointer",
+    ),
+    "a whole model": ({"model.layers.0.mlp.up_proj.weight": np.ones((4, 4), np.float32)}, "whole weights, and no LoRA"),
     "a quantized LoRA of MLX's": (
         pair() | {f"{PREFIX}.self_attn.q_proj.lora_a_scales": np.ones((4, 1), np.float32)},
         "it belongs to a quantized LoRA",
@@ -111,6 +130,12 @@ NAMES = {
     "without the outermost module": lambda name: name.removeprefix("base_model.model.model."),
     "trained on several devices": lambda name: "module." + name,
     "compiled": lambda name: name.replace("base_model.model.", "base_model.model._orig_mod."),
+    "sharded": lambda name: name.replace(".layers.0.", ".layers.0._fsdp_wrapped_module."),
+    "sharded, from the outermost module on": lambda name: "_fsdp_wrapped_module." + name,
+    "checkpointed": lambda name: name.replace(".layers.0.", ".layers.0._checkpoint_wrapped_module."),
+    "compiled, on several devices": lambda name: "module._orig_mod." + name,
+    "compiled layer by layer": lambda name: name.replace(".layers.0.", ".layers.0._orig_mod."),
+    "within DeepSpeed": lambda name: "_forward_module.module." + name,
     "with pictures": lambda name: name.replace("model.layers", "model.language_model.layers"),
 }
 
