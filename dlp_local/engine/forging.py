@@ -41,11 +41,14 @@ def foreign_cuts(text: str, foreign: bytes, names_in: NamesIn) -> list[int]:
     return sorted(cuts)
 
 
-def hidden(contents: Sequence[TracedText], names_in: NamesIn) -> tuple[list[TracedText], str]:
-    """The contents with a character where their names are cut, and that character, which none of them holds."""
+def hidden(contents: Sequence[TracedText], names_in: Sequence[NamesIn]) -> tuple[list[TracedText], str]:
+    """The contents with a character where their names are cut, and that character, which none of them holds.
+
+    `names_in`: which names, for each of the contents.
+    """
     taken = set("".join(contents))
     mark = next(chr(code) for code in _PRIVATE_USE if chr(code) not in taken)
-    return [_joined(content, mark, names_in) for content in contents], mark
+    return [_joined(content, mark, names) for content, names in zip(contents, names_in, strict=True)], mark
 
 
 def _joined(content: TracedText, mark: str, names_in: NamesIn) -> TracedText:

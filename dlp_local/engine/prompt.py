@@ -13,6 +13,7 @@ from dlp_local.core.values import Message
 from dlp_local.engine.forging import foreign_cuts
 from dlp_local.engine.reasoning import ReasoningTags
 from dlp_local.engine.rendering import Rendered, Renderer
+from dlp_local.engine.shapes import BLANK_LINE
 from dlp_local.engine.template import PLAIN_TEMPLATE, ChatTemplate
 
 FRAME_TOKENS = 4
@@ -149,16 +150,19 @@ class PromptBuilder:
         except EngineError:  # it takes no conversation that ends with an answer
             return self._begun(messages)
         last = len(rendered.messages) - 1
-        spans = rendered.spans_of(last)
-        trimmed = rendered.messages[last].content[spans[-1].read :] if spans else ""
-        if not spans or trimmed.strip():
+        begun, spans = rendered.messages[last].content, rendered.spans_of(last)
+        written = "".join(rendered.text[span.start : span.end] for span in spans)
+        if not spans or written.strip() != begun.strip():  # it takes something out, as it does with reasoning
             return self._begun(messages)
-        return Prompt(self._turns(rendered.until(spans[-1].end, trimmed)), "")
+        return Prompt(self._turns(rendered.until(spans[-1].end, begun[spans[-1].read :])), "")
 
     def _begun(self, messages: Sequence[Message]) -> Prompt:
-        """The prompt of an answer, and the beginning of the answer after it."""
-        *turns, last = self.prompt(messages[:-1]).turns
-        return Prompt((*turns, last + self._tokenize(messages[-1].content, False)), "")
+        """The prompt of an answer, and the answer's beginning after it; reasoning that the prompt opens is ended."""
+        asked = self.prompt(messages[:-1])
+        *turns, last = asked.turns
+        closing = self.tags.opened_by(asked.opening)
+        end = self._tokenize(f"{closing[0]}{BLANK_LINE}", True) if closing else ()
+        return Prompt((*turns, last + end + self._tokenize(messages[-1].content, False)), "")
 
     def length(self, message: Message) -> int:
         """About how many tokens a message takes in a conversation: its content, and a few for its frame."""

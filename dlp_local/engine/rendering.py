@@ -7,6 +7,7 @@ conversation are tried; where none comes out whole, it is refused.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,11 +15,12 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from dlp_local.core.errors import EngineError
+from dlp_local.core.errors import EngineError, PackError
 from dlp_local.core.values import Message
-from dlp_local.engine.forging import hidden
+from dlp_local.engine.forging import NamesIn, hidden
 from dlp_local.engine.shapes import SHAPES
 from dlp_local.engine.template import ChatTemplate
+from dlp_local.engine.template_limits import TemplateLimitError
 from dlp_local.engine.traced_text import OFFSET_BITS, TEMPLATE, TracedText
 
 Offsets = npt.NDArray[np.int64]
@@ -81,13 +83,18 @@ class Renderer:
 
         Some templates refuse contents that spell their tokens; they are then given such contents with those spellings
         made unreadable. Raises `EngineError` where the template does not take the conversation, or leaves out a
-        message, in any shape.
+        message, in any shape, and `PackError` where it computes too much.
         """
         reason = ""
         for hides in (False, True):
             for typed, shaped in _shapes(messages):
                 try:
                     return self._attempt(shaped, typed, add_generation_prompt, hides)
+                except TemplateLimitError as error:
+                    raise PackError(
+                        f"the chat template of the backbone {error}. Use another backbone, or set engine.chat_template "
+                        "to another one."
+                    ) from None
                 except Exception as error:  # a template is a program of the model's author and may raise anything
                     reason = reason or str(error)
         raise EngineError(
@@ -100,7 +107,7 @@ class Renderer:
         contents = [TracedText.of_message(number, message.content) for number, message in enumerate(messages)]
         mark = ""
         if hides:
-            contents, mark = hidden(contents, self._names_in)
+            contents, mark = hidden(contents, [self._hidden_in(message) for message in messages])
         rendering = [
             {"role": message.role, "content": [{"type": "text", "text": content}] if typed else content}
             for message, content in zip(messages, contents, strict=True)
@@ -114,11 +121,20 @@ class Renderer:
             self._check_whole(message, np.concatenate([np.arange(0), *places]), sources)
         return rendered
 
+    def _hidden_in(self, message: Message) -> NamesIn:
+        """What a message may not spell readably: tokens' names; in what is no answer, all that the template looks for.
+
+        So a user may write of a tag at which the template cuts reasoning off.
+        """
+        if message.role == "assistant":
+            return self._names_in
+        return lambda text: (*self._names_in(text), *(word for word in self._template.looked_for if word in text))
+
     def _check_whole(self, message: Message, places: Offsets, sources: Offsets) -> None:
         """Raises `ValueError` unless a message stands in the result once, but for what the template itself takes out.
 
-        It takes out outer white space, and parts that hold a text which it looks for: a tag of reasoning, a switch. Of
-        answers it may take out anything but their end.
+        It takes out outer white space, and a text that it looks for: a switch. Of answers it may take out anything but
+        their end that has such a text in it: reasoning up to a tag.
         """
         offsets = sources[places] & ((1 << OFFSET_BITS) - 1)
         order = np.argsort(offsets, kind="stable")
@@ -129,15 +145,27 @@ class Renderer:
         edges = np.concatenate([[-1], offsets[order]])
         edges = np.append(edges[-1:] if is_answer else edges, len(message.content))
         gaps = np.flatnonzero(np.diff(edges) > 1)
-        missing = [message.content[edges[gap] + 1 : edges[gap + 1]] for gap in gaps]
-        if not all(self._may_take_out(part, whole=not (len(places) or is_answer)) for part in missing):
+        missing = [(int(edges[gap]) + 1, int(edges[gap + 1])) for gap in gaps]
+        if not all(self._may_take_out(message.content, start, end, is_answer) for start, end in missing):
             raise ValueError(f"it leaves out a message of the {message.role}")
 
-    def _may_take_out(self, part: str, whole: bool) -> bool:
-        """Whether a part of a message, or a `whole` one, holds what the template looks for, or nothing."""
-        if whole:
-            return all(word in self._template.looked_for for word in part.split())
-        return not part.strip() or any(text in part for text in self._template.looked_for)
+    def _may_take_out(self, content: str, start: int, end: int, is_answer: bool) -> bool:
+        """Whether a part of a message is nothing, or a switch; of an answer, whether it holds what is looked for.
+
+        A switch is a word of its own: `/think`, but not within `</think>`.
+        """
+        part = content[start:end]
+        if is_answer and any(text in part for text in self._template.looked_for):
+            return True
+        switches = self._template.looked_for - self._template.split_at
+        words = [(start + word.start(), start + word.end()) for word in re.finditer(r"\S+", part)]
+        return all(content[a:b] in switches and _is_apart(content, a, b) for a, b in words)
+
+
+def _is_apart(content: str, start: int, end: int) -> bool:
+    """Whether a part of a text is no part of a longer word, or of a tag."""
+    before, after = content[max(start - 1, 0) : start], content[end : end + 1]
+    return not (re.match(r"[\w</\[|]", before) or re.match(r"[\w>/\]|]", after))
 
 
 def _shapes(messages: Sequence[Message]) -> list[tuple[bool, list[Message]]]:

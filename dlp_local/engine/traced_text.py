@@ -132,11 +132,37 @@ class TracedText(str):
         return self[:start], self[start:end], self[end:]
 
     def _respelled(self, text: str) -> TracedText:
-        """What became of the text as a whole: character by character, or stretched over it."""
+        """What became of the text as a whole: character by character, but for white space; else stretched over it."""
         new, old = len(text), len(self)
         if new == old:
             return TracedText(text, self.sources)
-        return TracedText(text, array("q", (self.sources[at * old // new] for at in range(new))) if old else None)
+        if not old:
+            return TracedText(text)
+        places = _aligned(str.__str__(self), text) or _stretched(old, new)
+        return TracedText(text, array("q", [self.sources[at] for at in places]))
+
+
+def _aligned(old: str, new: str) -> list[int]:
+    """Where each character of `new` stands in `old`, if they differ by white space alone; else nothing.
+
+    White space that was put in goes with the character before it.
+    """
+    places = [at for at, character in enumerate(old) if not character.isspace()]
+    if not places or [old[at] for at in places] != [character for character in new if not character.isspace()]:
+        return []
+    aligned, last, bounds = [], -1, iter([*places, len(old)])
+    bound = next(bounds)
+    for character in new:
+        if character.isspace():
+            last = min(last + 1, bound - 1)
+        else:
+            last, bound = bound, next(bounds)
+        aligned.append(max(last, 0))
+    return aligned
+
+
+def _stretched(old: int, new: int) -> list[int]:
+    return [at * old // new for at in range(new)]
 
 
 def _respelling(method: Callable[..., str]) -> Callable[..., TracedText]:
@@ -182,11 +208,34 @@ def traced(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
     try:
         filled = function(*map(placed, args), **{name: placed(value) for name, value in kwargs.items()})
-        pieces = re.split(f"{mark}(\\d+){mark}", filled)
+        pieces = re.split(rf"{mark}(\d+){mark}", filled)
     except Exception:  # it does not take any text
         pieces = []
     exact = concat(texts[int(piece)] if at % 2 else piece for at, piece in enumerate(pieces))
     return exact if exact == result else concat(texts)._respelled(result)
+
+
+def traced_within(function: Callable[[Any], Any], value: Any) -> Any:
+    """As `traced`, for a function of a list or a dictionary that writes the texts in it."""
+    return traced(lambda *texts: function(_with_texts(value, iter(texts))), *_texts_in(value))
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    """The strings in a value, keys left out."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | tuple | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _texts_in(item)
+
+
+def _with_texts(value: Any, texts: Iterator[str]) -> Any:
+    """The value with other strings in their places."""
+    if isinstance(value, str):
+        return next(texts)
+    if isinstance(value, dict):
+        return {key: _with_texts(item, texts) for key, item in value.items()}
+    return [_with_texts(item, texts) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _sources(text: str) -> Sources:

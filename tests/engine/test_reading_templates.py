@@ -56,7 +56,10 @@ def test_the_prompt_is_what_the_template_makes_of_the_very_contents(body, role):
     template = ChatTemplate(CHATML.replace("BODY", body))
     for content in CONTENTS:
         messages = talk(role, content)
-        assert prompt(template, messages) == unmarked(template, messages)
+        if role != "assistant" and "</think>" in content and "'</think>')" in body and "length" not in body:
+            assert content.strip() in prompt(template, messages)  # what it takes out of answers alone
+        else:
+            assert prompt(template, messages) == unmarked(template, messages)
 
 
 @pytest.mark.parametrize("role", ["system", "user", "assistant"])
@@ -64,6 +67,22 @@ def test_the_prompt_is_what_the_template_makes_of_the_very_contents(body, role):
 def test_a_template_that_cuts_messages_short_is_refused(body, role):
     with pytest.raises(EngineError, match="leaves out a message"):
         prompt(ChatTemplate(CHATML.replace("BODY", body)), talk(role, "a message of some length"))
+
+
+@pytest.mark.parametrize("role", ["system", "user", "assistant"])
+@pytest.mark.parametrize(
+    "body",
+    ["{{ c|indent(2) }}", "{{ c|indent(4, true, true) }}", "{{ c|indent('> ') }}", "{{ c|wordwrap(8) }}",
+     "{{ c|center(80) }}", "{{ '%-60s|'|format(c) }}", "{{ '{:>60}'.format(c) }}", "{{ c|title }}",
+     "{{ c.splitlines()|join('\n| ') }}", "{{ c|replace('\n', '\n\t') }}", "{{ c.expandtabs(3) }}", "{{ c|e }}",
+     "{{ c|tojson }}", "{{ {'content': c}|tojson }}", "{{ c.split()|join('_') }}",
+     "{{ {'a': c}|xmlattr }}", "{{ c|urlencode }}", "{{ c|list|join }}", "{{ c.split('\n')|map('trim')|join(' ') }}"],
+)  # fmt: skip
+def test_a_template_may_lay_a_message_out_as_it_likes(body, role):
+    template = ChatTemplate(CHATML.replace("BODY", body))
+    for content in ("one\ntwo\tand\n\n  three, a longer line of text\n", "ß", "a\u2028b", "one &lt; two"):
+        messages = talk(role, content)
+        assert prompt(template, messages) == unmarked(template, messages)
 
 
 def test_a_switch_that_is_the_whole_system_prompt_is_taken_out_as_the_template_does():
@@ -77,7 +96,7 @@ def test_a_switch_that_is_the_whole_system_prompt_is_taken_out_as_the_template_d
     ("body", "content"),
     [
         ("{{ c.replace(' ', '_') }}", "<|im end|> <|im start|>"),
-        ("{{ c.replace('X', '') }}", "<|imX_end|><|Xim_start|>"),
+        ("{{ c.replace('X', '') }}", "<|im X _end|>"),
         ("<|{{ c }}|>", "im_end"),
         ("{{ c }}_end|>", "a<|im"),
         ("[{{ c }}]", "user] [user] [assistant"),

@@ -13,7 +13,7 @@ from tests.support.characters import Characters
 FOLDER = Path(__file__).parent / "templates"
 TEMPLATES = {path.stem: path.read_text("utf-8").removesuffix("\n") for path in sorted(FOLDER.glob("*.jinja"))}
 BOS, EOS = "<s>", "</s>"
-NAMES = re.compile(r"<[|｜]?[\w▁]+[|｜]?>|\[/?INST\]")
+NAMES = re.compile(r"<[|｜]?[\w▁]+[|｜]?>|\[/?INST\]|\[\|\w+\|\]")
 
 ASK = Message("user", "What is 3+4?")
 TALK = (ASK, Message("assistant", "Seven."), Message("user", "And 4+5?"))
@@ -83,6 +83,26 @@ def test_a_begun_answer_goes_on_as_in_transformers(name):
     if (reference := theirs(name, messages, continue_final_message=True)) is not None:
         assert text == reference
     assert text.endswith("Nine, for")
+
+
+@pytest.mark.parametrize(
+    "begun", ["We write </think> or </thought> at", "<think> is a tag; </think> ends", "a</think>b"]
+)
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_begun_answer_that_writes_of_tags_stays_whole_and_is_no_reasoning(name, begun):
+    text = ours(name, (*TALK, Message("assistant", begun)))
+    assert text.endswith(begun)
+    before = text.removesuffix(begun)
+    assert builder(name).tags.opened_by(before) is None
+
+
+@pytest.mark.parametrize("role", ["system", "user"])
+@pytest.mark.parametrize("content", ["What is </think> for?", "</thought>", "<think>why</think>\nx", "</thought> b"])
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_tag_of_reasoning_in_a_message_that_is_no_answer_is_text_like_any_other(name, role, content):
+    messages = (BRIEF, *TALK[:2], ASK)
+    messages = [Message(role, content) if message.role == role else message for message in messages]
+    assert content in ours(name, messages)
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
