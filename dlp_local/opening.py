@@ -84,17 +84,17 @@ def open_router(pack: Pack, settings: Settings) -> MessageRouter:
         router=pack.path(manifest.router) if manifest.router else None,
         threads=settings.routing.encoder_threads,
         adapters={name: pack.examples(name) for name in manifest.enabled},
-        corrections=[(correction.text, correction.right) for correction in stored_corrections()],
+        corrections=[(correction.text, correction.right) for correction in stored_corrections(manifest.name)],
         cache=embeddings_file(manifest.encoder.sha256),
     )
 
 
-def stored_corrections() -> list[Correction]:
-    """What the user corrected so far, the oldest first; nothing where the history cannot be read."""
+def stored_corrections(pack: str) -> list[Correction]:
+    """What the user corrected so far in a pack of this name, the oldest first; nothing where that cannot be read."""
     if not history_file().exists():
         return []
     try:
         with contextlib.closing(History(history_file())) as history:
-            return history.corrections()
+            return history.corrections(pack)
     except HistoryError:
         return []

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.theme import BUILTIN_THEMES, Theme
 
 from dlp_local.core.errors import InputError
-from dlp_local.core.files import read_text, written_aside
+from dlp_local.core.files import make_folder, read_text, written_aside
 from dlp_local.core.paths import config_file
 
 HIGH_CONTRAST = Theme(
@@ -71,11 +71,12 @@ def keep_theme(name: str) -> None:
         if ui.get("theme") == name:
             return
         ui["theme"] = name
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(file.parent)
         with written_aside(file) as part:
             part.write_text(tomlkit.dumps(document), "utf-8")
     except (TOMLKitError, OSError, AttributeError, TypeError) as error:
-        raise InputError(f"{file}: the theme cannot be kept ({error}). Set ui.theme in it.") from None
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{file}: the theme cannot be kept ({reason}). Set ui.theme in it.") from None
 
 
 def keymap(wanted: Mapping[str, str], bindings: Iterable[BindingType]) -> dict[str, str]:

@@ -112,13 +112,16 @@ def corrections(as_json: JsonOption = False) -> None:
         stored = history.corrections()
     if as_json:
         for one in stored:
-            terminal.write_json({"number": one.id, "text": one.text, "right": one.right, "created_at": one.created_at})
+            terminal.write_json(
+                {"number": one.id, "text": one.text, "right": one.right, "pack": one.pack,
+                 "created_at": one.created_at}
+            )  # fmt: skip
         return
-    table = Table("number", "right", "message", box=None, pad_edge=False)
+    table = Table("number", "pack", "right", "message", box=None, pad_edge=False)
     table.columns[0].justify = "right"
     for one in stored:
         said = Text(visible(" ".join(one.text.split())), no_wrap=True, overflow="ellipsis")
-        table.add_row(str(one.id), one.right, said)
+        table.add_row(str(one.id), visible(one.pack or "any"), one.right, said)
     Console().print(table if stored else "Nothing was corrected yet.")
 
 

@@ -57,6 +57,21 @@ def written_aside(path: Path, *, replace: bool = True) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def make_folder(folder: Path) -> None:
+    """Makes a folder, and those that it is in; raises `OSError` whose `strerror` says what is in its way."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, FileNotFoundError, NotADirectoryError) as error:
+        obstacle = next(path for path in (*reversed(folder.parents), folder) if not path.is_dir())
+        if obstacle.is_symlink():
+            reason = f"{obstacle} is a link to nothing"
+        elif obstacle.exists():
+            reason = f"{obstacle} is no folder"
+        else:
+            reason = f"no folder can be made in {obstacle.parent}"
+        raise OSError(error.errno, reason, str(folder)) from None
+
+
 def rename(source: Path, target: Path) -> None:
     """Gives a file or a folder another name, in place of a file that has it; raises `OSError`.
 

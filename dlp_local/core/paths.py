@@ -12,6 +12,9 @@ APP = "dlp-local"
 MANIFEST = "pack.toml"
 """The file that makes a folder a pack."""
 
+OTHER_DATA = "set DLP_LOCAL_DATA to another folder"
+"""What helps where the data folder cannot be written to."""
+
 
 def user_path(path: str | Path) -> Path:
     """A path as a user writes it, with `~` and variables (`$HOME`, on Windows `%USERPROFILE%`) filled in.

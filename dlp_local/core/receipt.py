@@ -13,6 +13,9 @@ ENDINGS: dict[FinishReason, str] = {
 }
 """How an answer ended, unless by itself."""
 
+FIRST_TOKEN = "first token"
+"""What the time until then is called."""
+
 
 def route_receipt(route: Route) -> tuple[str, ...]:
     """The mix, and what routing took unless the mix was given by hand: `sql 0.72 · base 0.28`, `2 ms route`.
@@ -45,12 +48,17 @@ def reply_receipt(reply: ReplyDone) -> tuple[str, ...]:
 def _outcome(reply: ReplyDone) -> list[str]:
     parts = []
     if reply.answer_tokens:
-        parts.append(f"{milliseconds(reply.timings.first_token)} first token")
+        parts.append(f"{milliseconds(reply.timings.first_token)} {FIRST_TOKEN}")
     if reply.tokens_per_second:
-        parts.append(f"{reply.tokens_per_second:.0f} tok/s")
+        parts.append(speed_text(reply.tokens_per_second))
     if ending := ENDINGS.get(reply.finish_reason):
         parts.append(ending)
     return parts
+
+
+def speed_text(tokens_per_second: float) -> str:
+    """`96 tok/s`."""
+    return f"{tokens_per_second:.0f} tok/s"
 
 
 def milliseconds(value: float) -> str:

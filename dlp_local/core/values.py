@@ -202,5 +202,8 @@ class Correction:
     text: str
     wrong: Mix
     right: str
+    pack: str = ""
+    """The name of the pack that it was said of; empty for one of an earlier version, which holds for every pack."""
+
     created_at: str = ""
     id: int = 0

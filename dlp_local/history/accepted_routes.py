@@ -23,7 +23,7 @@ def accepted_routes(history: History, pack: str) -> dict[str, str]:
     accepted: dict[str, str] = {}
     for info in sorted(history.conversations(limit=-1), key=lambda info: (info.changed_at, info.id)):
         accepted |= dict(_accepted(history.conversation(info.id), pack))
-    for correction in history.corrections():
+    for correction in history.corrections(pack):
         accepted.pop(correction.text, None)
     return accepted
 

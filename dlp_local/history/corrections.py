@@ -17,13 +17,16 @@ class CorrectionStore(Database):
     def correct(self, correction: Correction) -> None:
         """Stores that a message belongs to another adapter."""
         with self._writing() as database:
-            query = "INSERT INTO corrections (text, wrong, right, created_at) VALUES (?, ?, ?, ?)"
+            query = "INSERT INTO corrections (text, wrong, right, pack, created_at) VALUES (?, ?, ?, ?, ?)"
             wrong = json.dumps(dict(correction.wrong.weights))
-            database.execute(query, (correction.text, wrong, correction.right, correction.created_at or now()))
+            values = (correction.text, wrong, correction.right, correction.pack, correction.created_at or now())
+            database.execute(query, values)
 
-    def corrections(self) -> list[Correction]:
-        """All corrections, the oldest first."""
-        rows = self._rows("SELECT text, wrong, right, created_at, id FROM corrections ORDER BY id")
+    def corrections(self, pack: str | None = None) -> list[Correction]:
+        """The corrections that hold for a pack of this name, or with None all of them; the oldest first."""
+        query = "SELECT text, wrong, right, pack, created_at, id FROM corrections"
+        named, values = ("", ()) if pack is None else (" WHERE pack IN (?, '')", (pack,))
+        rows = self._rows(f"{query}{named} ORDER BY id", *values)
         return [Correction(text, mix_from_stored(wrong), *rest) for text, wrong, *rest in rows]
 
     def forget_corrections(self, numbers: Collection[int]) -> None:

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from dlp_local.core.errors import HistoryError
+from dlp_local.core.files import make_folder
+from dlp_local.core.paths import OTHER_DATA
 from dlp_local.history.schema import VERSION, check_version, migrate, recreate_index, version
 from dlp_local.history.search_text import search_text
 
@@ -29,8 +31,8 @@ _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _DAMAGED_INDEX = (sqlite3.SQLITE_CORRUPT_VTAB, sqlite3.SQLITE_CONSTRAINT)
 """What the index's own tables say; a constraint of the history's has an extended code."""
 
-_ELSEWHERE = "Move it away, or set DLP_LOCAL_DATA to another folder."
-_RIGHTS = "Give yourself the right to read and write the file and its folder, or set DLP_LOCAL_DATA to another folder."
+_ELSEWHERE = f"Move it away, or {OTHER_DATA}."
+_RIGHTS = f"Give yourself the right to read and write the file and its folder, or {OTHER_DATA}."
 _ADVICE = {
     sqlite3.SQLITE_FULL: "Free some room on the disk.",
     sqlite3.SQLITE_BUSY: "Another program is using it: try again once that one is done.",
@@ -43,6 +45,10 @@ _ADVICE = {
     sqlite3.SQLITE_NOMEM: "Close other programs to free memory.",
     sqlite3.SQLITE_CONSTRAINT: "Begin a new conversation.",
     sqlite3.SQLITE_TOOBIG: "It is too long to be stored; shorten it.",
+}
+_OS_ADVICE = {
+    errno.ENOSPC: _ADVICE[sqlite3.SQLITE_FULL],
+    **dict.fromkeys((errno.EEXIST, errno.ENOENT, errno.ENOTDIR), _ELSEWHERE),
 }
 _GONE = "this conversation is there no more; it was deleted elsewhere meanwhile"
 """What a constraint means: only the numbers of conversations and turns have some."""
@@ -89,12 +95,7 @@ class Database:
             return _open_read_only(self.path)
         if self.path.is_dir():
             raise HistoryError(f"{self.path}: the history cannot be used (it is a folder). {_ELSEWHERE}")
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError):
-            raise HistoryError(
-                f"{self.path.parent}: the history cannot be used (that is no folder). {_ELSEWHERE}"
-            ) from None
+        make_folder(self.path.parent)
         self.path.touch(mode=0o600)
         return _prepared(_connect(_uri(self.path, "mode=rw")), self.path)
 
@@ -116,7 +117,7 @@ class Database:
             except sqlite3.Error as error:
                 raise _history_error(where, error) from None
             except OSError as error:
-                advice = _ADVICE[sqlite3.SQLITE_FULL] if error.errno == errno.ENOSPC else _RIGHTS
+                advice = _OS_ADVICE.get(error.errno or 0, _RIGHTS)
                 raise HistoryError(f"{where}: the history cannot be used ({error.strerror}). {advice}") from None
             except MemoryError:
                 advice = _ADVICE[sqlite3.SQLITE_NOMEM]

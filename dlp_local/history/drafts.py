@@ -29,11 +29,11 @@ class DraftStore(Database):
     def draft(self, conversation: int | None) -> str:
         """What was written in a conversation or, with None, for a new one: here, or else in a window that is gone.
 
-        The latter, the newest of them, is this window's from then on. A number that no conversation has is as None.
+        The latter, the newest of them, is this window's from then on.
         """
         rows = self._rows(
             "SELECT id, window, text FROM window_drafts WHERE conversation IS ? ORDER BY window = ? DESC, id DESC",
-            _stored_number(conversation),
+            conversation,
             self._window,
         )
         for number, window, text in rows:
@@ -44,8 +44,11 @@ class DraftStore(Database):
         return ""
 
     def set_draft(self, conversation: int | None, text: str) -> None:
-        """Stores what is written in this window and not sent; nothing where it was sent or taken away."""
-        own = (_stored_number(conversation), self._window)
+        """Stores what is written in this window and not sent; nothing where it was sent or taken away.
+
+        Raises `HistoryError` for a conversation that is not there.
+        """
+        own = (conversation, self._window)
         with self._writing() as database:
             database.execute("DELETE FROM window_drafts WHERE conversation IS ? AND window = ?", own)
             if text:
@@ -66,10 +69,6 @@ class DraftStore(Database):
         with self._writing() as database:
             query = "UPDATE window_drafts SET window = ? WHERE id = ? AND window = ?"
             return database.execute(query, (self._window, number, window)).rowcount == 1
-
-
-def _stored_number(conversation: int | None) -> int | None:
-    return conversation if conversation and conversation > 0 else None
 
 
 def _is_open(window: str) -> bool:

@@ -88,11 +88,19 @@ MIGRATIONS = (
         WHERE conversation = 0 OR conversation IN (SELECT id FROM conversations);
     DROP TABLE drafts;
     """,
+    """
+    ALTER TABLE corrections ADD COLUMN pack TEXT NOT NULL DEFAULT '';
+    UPDATE corrections SET pack = coalesce((
+        SELECT min(pack) FROM turns WHERE turns.text = corrections.text AND pack <> ''
+        GROUP BY turns.text HAVING count(DISTINCT pack) = 1
+    ), '');
+    """,
 )
 """Step n leads from schema n to n + 1; a step that was once published never changes.
 
 The second one: an index of turns that triggers keep, with `search_text` as a function of SQL. A growing
-answer is not in it before it is finished. Drafts belong to the window they are written in.
+answer is not in it before it is finished. Drafts belong to the window they are written in. The third one: corrections
+belong to a pack; an earlier one to that which answered its message, where there is no other.
 """
 
 VERSION = len(MIGRATIONS)

@@ -44,7 +44,9 @@ _REFERENCE = re.compile(
     r"hf:(?P<repo>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})(?:@(?P<revision>[^:@\s]+))?(?::(?P<file>.+))?"
 )
 _QUANTIZATION = re.compile(r"(?:^|[-._])((?:I?Q\d(?:_[A-Z0-9]+)*)|BF16|F16|F32)\.gguf$", re.IGNORECASE)
-_SHARD = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
+SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
+"""How llama.cpp's llama-gguf-split calls the parts of a model."""
+
 _OTHER_MODELS = re.compile(r"(?:^|[-._])(?:mmproj|imatrix|vocab)(?:[-._]|$)", re.IGNORECASE)
 """GGUF files that lie beside a model and are none: image projectors, importance matrices, vocabularies."""
 
@@ -129,7 +131,7 @@ def _of_folder(reference: Reference, files: Sequence[RepoFile], folder: str) -> 
     weights = next((by_name[name] for name in ADAPTER_WEIGHTS if name in by_name), None)
     if CONFIG in by_name and weights:
         return Choice("peft", (_small(reference, by_name[CONFIG]), weights))
-    models = [file for file in files if _is_model(file.path)]
+    models = [file for file in files if is_model(file.path)]
     if models:
         return Choice("gguf", (_preferred(reference, models),))
     if CONFIG not in by_name and (nested := adapters_in(by_name)):
@@ -145,7 +147,7 @@ def _of_name(reference: Reference, files: Sequence[RepoFile], name: str) -> Choi
     if path.suffix.lower() in PICKLES:
         raise PackError(f"{reference}: is a pickle, which can run any code. Take a GGUF or safetensors file.")
     if file is None:
-        models = [file for file in files if _is_model(file.path)]
+        models = [file for file in files if is_model(file.path)]
         if named := [file for file in models if _quantization(file.path) == name.upper()]:
             return Choice("gguf", (_only(reference, named),))
         raise PackError(f"{reference}: the repository has no such file. {_listing(models or files)}")
@@ -161,7 +163,7 @@ def _of_name(reference: Reference, files: Sequence[RepoFile], name: str) -> Choi
 
 def _preferred(reference: Reference, models: Sequence[RepoFile]) -> RepoFile:
     """The model of the first preferred quantization that there is in one file."""
-    whole = [file for file in models if not _SHARD.search(file.path)]
+    whole = [file for file in models if not SHARD.search(file.path)]
     if len(whole) < 2:
         return _only(reference, whole or models)
     for quantization in PREFERENCE:
@@ -171,7 +173,7 @@ def _preferred(reference: Reference, models: Sequence[RepoFile]) -> RepoFile:
 
 
 def _only(reference: Reference, models: Sequence[RepoFile]) -> RepoFile:
-    if any(_SHARD.search(file.path) for file in models):
+    if any(SHARD.search(file.path) for file in models):
         raise PackError(
             f"{reference}: the model is cut into several files, and a pack holds a backbone in one. Take a smaller "
             "quantization, or put the parts together with llama.cpp's llama-gguf-split --merge."
@@ -192,7 +194,8 @@ def _quantization(path: str) -> str:
     return match[1].upper() if match else ""
 
 
-def _is_model(path: str) -> bool:
+def is_model(path: str) -> bool:
+    """Whether a file is called as a GGUF model or adapter is, and not as what lies beside one."""
     return path.lower().endswith(".gguf") and not _OTHER_MODELS.search(PurePosixPath(path).stem)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from dlp_local.core.errors import HubError
-from dlp_local.core.files import rename
+from dlp_local.core.files import make_folder, rename
 from dlp_local.core.text import size_text
 from dlp_local.hub import client
 from dlp_local.hub.choice import Reference, RepoFile
@@ -122,7 +122,7 @@ def download(reference: Reference, commit: str, file: RepoFile, target: Path, pa
             f"{reference}: {file.path} is not what the hub promises (another hash); what came was deleted. Pull again; "
             "if it happens again, something between here and the hub changes files."
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     rename(part, target)
 
 

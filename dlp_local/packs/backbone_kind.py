@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
 from dlp_local.core.errors import PackError
 from dlp_local.formats.gguf import EMBEDDINGS, Header, Value, read_leading_values
+from dlp_local.hub.choice import SHARD
 
-_PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
-"""How llama.cpp's llama-gguf-split calls the parts."""
+MOST_PARTS = 1000
+"""That are looked for, whatever a header promises."""
 
 KINDS = {
     "adapter": "an adapter, which goes with a backbone: dlp-local adapters add FILE --name NAME",
@@ -21,14 +21,41 @@ KINDS = {
 }
 """`general.type` of what is no model → what it is and what helps."""
 
+_WRITES = "Name a model that writes, as Llama, Qwen or Gemma"
+_IMAGES = f"an image or video model ({{}}): it makes pictures and no text. {_WRITES}"
+_SPEECH = f"a speech recognizer ({{}}): it turns sound into text and answers nothing. {_WRITES}"
+_VOICE = f"a part of a speech synthesizer ({{}}): it makes sound and no text. {_WRITES}"
+_DIFFUSION = (
+    "a diffusion language model ({}): it fills in a whole text at once, and answers are written here "
+    f"token by token. {_WRITES}"
+)
+_ARCHITECTURES = {
+    **dict.fromkeys(
+        "flux sd1 sd2 sd3 sdxl aura ltxv hyvid wan hidream cosmos lumina2 qwen_image pixart chroma".split(), _IMAGES
+    ),
+    **dict.fromkeys("whisper parakeet moonshine canary".split(), _SPEECH),
+    **dict.fromkeys("wavtokenizer-dec kokoro parler-tts dia bark snac".split(), _VOICE),
+    **dict.fromkeys("dream llada llada-moe rnd1".split(), _DIFFUSION),
+}
+"""`general.architecture` of models that answer no message → what they are and what helps.
 
-def check_backbone(header: Header, source: str) -> None:
+Sources: city96/ComfyUI-GGUF for images, llama.cpp's `llama_arch` and mmwillet/TTS.cpp for the rest.
+"""
+
+_IMAGE_TENSORS = ("model.diffusion_model.", "first_stage_model.", "cond_stage_model.")
+"""What the names of a whole image model's tensors begin with (stable-diffusion.cpp states no architecture)."""
+
+_RERANKS = 4
+"""llama.cpp's pooling type of rerankers."""
+
+
+def check_backbone(header: Header, path: Path, source: str) -> None:
     """Raises `PackError` that names the kind of a file which no answer can come from; `source` is its name for people.
 
     Refused are a part of a split model, adapters, projectors, importance matrices, vocabularies, encoders,
-    encoder-decoders, and whatever else has no token embeddings.
+    encoder-decoders, models of images and sound, and whatever else has no token embeddings.
     """
-    if problem := _problem(header, source):
+    if problem := _problem(header, path):
         raise PackError(f"{source}: is {problem}.")
 
 
@@ -37,15 +64,21 @@ def is_adapter(header: Header) -> bool:
     return _text(header.values, "general.type") == "adapter"
 
 
-def _problem(header: Header, source: str) -> str:
+def _problem(header: Header, path: Path) -> str:
     values, tensors = header.values, header.tensors
     count = _number(values, "split.count")
     if count > 1:
-        return _split(source, _number(values, "split.no") + 1, count)
+        return _split(path, _number(values, "split.no") + 1, count)
     general_type = _text(values, "general.type") or "model"
     architecture = _text(values, "general.architecture")
     if general_type == "model" and architecture == "clip":
+        if (text := values.get("clip.has_text_encoder")) and text.value:
+            return f"CLIP, an encoder of images and texts, which writes none. {_WRITES}"
         general_type = "mmproj"
+    if general_type not in KINDS and (kind := _ARCHITECTURES.get(architecture)):
+        return kind.format(architecture)
+    if any(name.startswith(_IMAGE_TENSORS) for name in tensors):
+        return _IMAGES.format(architecture or "Stable Diffusion")
     if general_type == "model" and not tensors:
         general_type = "vocab"
     if general_type != "model":
@@ -57,6 +90,8 @@ def _problem(header: Header, source: str) -> str:
                 "Name a model that only decodes, as Llama, Qwen or Gemma"
             )
         return _encoder(architecture)
+    if _number(values, f"{architecture}.pooling_type") == _RERANKS:
+        return f"a reranker ({architecture}): it rates texts and writes none. {_WRITES}"
     causal = values.get(f"{architecture}.attention.causal")
     if (causal and causal.value is False) or _number(values, f"{architecture}.pooling_type"):
         return _encoder(architecture)
@@ -66,20 +101,22 @@ def _problem(header: Header, source: str) -> str:
 
 
 def _encoder(architecture: str) -> str:
-    return (
-        f"an encoder ({architecture}): it makes embeddings of texts and continues none. "
-        "Name a model that writes, as Llama, Qwen or Gemma"
-    )
+    return f"an encoder ({architecture}): it makes embeddings of texts and continues none. {_WRITES}"
 
 
-def _split(source: str, number: int, count: int) -> str:
-    match = _PART.search(source)
-    stem = source[: match.start()] if match else ""
-    first = f"{stem}-00001-of-{count:05d}.gguf" if match else "FIRST-PART.gguf"
-    whole = f"{stem or 'WHOLE'}.gguf"
+def _split(path: Path, number: int, count: int) -> str:
+    match = SHARD.search(str(path))
+    stem = str(path)[: match.start()] if match else ""
+    parts = [f"{stem}-{part:05d}-of-{count:05d}.gguf" for part in range(1, min(count, MOST_PARTS) + 1)] if match else []
+    missing = [Path(part).name for part in parts if not Path(part).exists()]
+    first, whole = parts[0] if parts else "FIRST-PART.gguf", f"{stem or 'WHOLE'}.gguf"
+    absent = ""
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        absent = f" Missing beside it: {missing[0]}{more}. Get what is missing first."
     return (
-        f"part {number} of {count} of one model, and a pack holds a backbone in one file. Merge them with llama.cpp's "
-        f"tool: `llama-gguf-split --merge {shlex.quote(first)} {shlex.quote(whole)}`"
+        f"part {number} of {count} of one model, and a pack holds a backbone in one file.{absent} Merge them with "
+        f"llama.cpp's tool: `llama-gguf-split --merge {shlex.quote(first)} {shlex.quote(whole)}`"
     )
 
 

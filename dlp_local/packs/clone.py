@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlp_local.core.files import sync_folder
+from dlp_local.core.files import make_folder, sync_folder
 from dlp_local.core.paths import downloads_folder
 from dlp_local.packs.locations import shipped_packs
 
@@ -40,7 +40,7 @@ def share_file(source: Path, target: Path, copied: Copied | None = None) -> Cont
     Such are the files of shipped packs and downloads.
     """
     source = Path(os.path.realpath(source))
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     if not (_is_own(source) and _link(source, target)):
         return bring_file(source, target, copied)
     return hash_file(target, copied)
@@ -53,7 +53,7 @@ def bring_file(source: Path, target: Path, copied: Copied | None = None) -> Cont
     Raises `OSError`, and leaves no `target` then.
     """
     source = Path(os.path.realpath(source))
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     if target.exists():
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
     try:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import tomlkit
 
 from dlp_local.core.errors import InputError
-from dlp_local.core.files import rename, sync_folder
-from dlp_local.core.paths import packs_folder, user_path
+from dlp_local.core.files import make_folder, rename, sync_folder
+from dlp_local.core.paths import packs_folder
 from dlp_local.core.text import did_you_mean
 from dlp_local.formats.gguf import STRING, read_header
 from dlp_local.hub.choice import RepoFile
@@ -24,7 +24,7 @@ from dlp_local.packs.hash_cache import forget_hashes
 from dlp_local.packs.locations import SHIPPED, bundled_pack, check_name, user_packs
 from dlp_local.packs.manifest import Adapter, File, manifest_text
 from dlp_local.packs.pack import Pack, open_pack
-from dlp_local.packs.resolve import SourceFile, resolve_backbone
+from dlp_local.packs.resolve import SourceFile, is_fetched, resolve_backbone
 from dlp_local.packs.transaction import disk_errors_told, locked, stored_name, toml_table, write_manifest
 
 if TYPE_CHECKING:
@@ -68,18 +68,19 @@ def start_pack(
 ) -> Path:
     """Makes a pack around a GGUF backbone, with the bundled pack's encoder and no adapter; returns its folder.
 
-    The backbone is a file, `hf:…` or a name of the catalogue. It is brought into the pack, which nothing that happens
-    to the file reaches then; with `in_place` a file stays where it is, and the pack names its path and hash.
+    The backbone is a file, a folder with one GGUF file, `hf:…` or a name of the catalogue. It is brought into the pack,
+    which nothing that happens to the file reaches then; with `in_place` a file stays where it is, and the pack names
+    its path and hash.
 
     `about` holds fields of `[backbone]`, and `description` of the pack. Raises `InputError` for a name that is none or
     taken and for a file that cannot be read, `PackError` for one that is no language model, and `HubError`.
     """
     _check_free(name)
-    if in_place and not user_path(source).is_file():
-        raise InputError(f"{source}: is no file of yours. Without --in-place it is brought into the pack.")
+    if in_place and is_fetched(source):
+        raise InputError(f"{source}: is fetched, and --in-place uses a file of yours. Leave --in-place out.")
     backbone = resolve_backbone(source, progress)
     header = read_header(backbone.path)
-    check_backbone(header, str(source))
+    check_backbone(header, backbone.path, str(source))
     license = header.values.get("general.license")
     stated = str(license.value) if license and license.kind == STRING else ""
 
@@ -143,7 +144,7 @@ def remove_pack(name: str) -> None:
 def _make(name: str, fill: Callable[[Path], tomlkit.TOMLDocument]) -> Path:
     """Makes a pack's folder aside and gives it its name once everything in it is on the disk."""
     with disk_errors_told(packs_folder()):
-        packs_folder().mkdir(parents=True, exist_ok=True)
+        make_folder(packs_folder())
         with locked(packs_folder()), _cleaned():
             folder = _check_free(name)
             making = packs_folder() / f"{_MAKING}{name}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from dlp_local.core.errors import InputError, PackError
-from dlp_local.core.files import written_aside
-from dlp_local.core.paths import data_folder, packs_folder
+from dlp_local.core.files import make_folder, written_aside
+from dlp_local.core.paths import OTHER_DATA, data_folder, packs_folder
 from dlp_local.packs.backbone_location import find_backbone, how_to_get
 from dlp_local.packs.locations import BUNDLED, SHIPPED, bundled_pack, find_pack, shipped_pack, shipped_packs
 from dlp_local.packs.manifest import read_manifest
@@ -50,7 +50,7 @@ def chosen_pack() -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise PackError(f"{_choice_file()}: cannot be read ({error}). Remove the file.") from None
+        raise PackError(f"{_choice_file()}: cannot be read ({_reason(error)}). Remove it.") from None
 
 
 def set_default_pack(name: str) -> Path:
@@ -59,12 +59,18 @@ def set_default_pack(name: str) -> Path:
     is_name = (name in SHIPPED and folder == shipped_pack(name)) or folder.parent == packs_folder()
     folder = folder if is_name else folder.resolve()
     try:
-        _choice_file().parent.mkdir(parents=True, exist_ok=True)
+        make_folder(_choice_file().parent)
         with written_aside(_choice_file()) as part:
             part.write_text(f"{name if is_name else folder}\n", "utf-8")
     except OSError as error:
-        raise InputError(f"{_choice_file()}: cannot be written ({error.strerror}). Use --pack instead.") from None
+        raise InputError(
+            f"{_choice_file()}: cannot be written ({error.strerror}). Use --pack instead, or {OTHER_DATA}."
+        ) from None
     return folder
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8"
 
 
 def _shipped_default() -> Path:

@@ -17,7 +17,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from dlp_local.core.errors import HubError, PackError
-from dlp_local.core.paths import downloads_folder
+from dlp_local.core.files import make_folder
+from dlp_local.core.paths import OTHER_DATA, downloads_folder
 from dlp_local.formats.gguf import read_header
 from dlp_local.formats.safetensors_file import open_safetensors
 from dlp_local.hub import client
@@ -62,15 +63,15 @@ def fetch(reference: Reference, *, offline: bool = False, progress: Progress | N
             return fetched
     except OSError as error:
         raise HubError(
-            f"{error.filename or downloads}: cannot be written ({error.strerror}). Make room, or set DLP_LOCAL_DATA to "
-            "another folder; pulled again, it goes on from where it is."
+            f"{error.filename or downloads}: cannot be written ({error.strerror}). Make room, or {OTHER_DATA}; "
+            "pulled again, it goes on from where it is."
         ) from None
 
 
 @contextlib.contextmanager
 def _only_pull(downloads: Path) -> Iterator[None]:
     """One pull at a time: two would write to the same parts."""
-    downloads.mkdir(parents=True, exist_ok=True)
+    make_folder(downloads)
     try:
         with FileLock(downloads / "lock", timeout=0):
             yield
@@ -105,7 +106,7 @@ def _gguf_kind(path: Path) -> Kind:
         header = read_header(path)
         if is_adapter(header):
             return "adapter"
-        check_backbone(header, path.name)
+        check_backbone(header, path, path.name)
     except PackError:
         path.unlink()
         raise

@@ -13,7 +13,7 @@ import os
 import time
 from pathlib import Path
 
-from dlp_local.core.files import written_aside
+from dlp_local.core.files import make_folder, written_aside
 from dlp_local.core.paths import data_folder
 
 SETTLED = 2_000_000_000
@@ -55,7 +55,7 @@ class HashCache:
         """Writes the cache; where the data folder cannot be written to, the files are read again next time."""
         if self._is_new:
             with contextlib.suppress(OSError):
-                self._file.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(self._file.parent)
                 with written_aside(self._file) as part:
                     part.write_text(json.dumps(self._known), "utf-8")
 

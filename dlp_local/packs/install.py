@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from dlp_local.core.errors import PackError
-from dlp_local.core.files import rename, sync_folder
+from dlp_local.core.files import make_folder, rename, sync_folder
 from dlp_local.core.paths import MANIFEST, packs_folder
 from dlp_local.formats.file_signature import PICKLES
 from dlp_local.hub.choice import Reference, RepoFile
@@ -95,7 +95,7 @@ def _is_installed(reference: Reference, manifest: Manifest, installed: Path, fet
 
 def _move(pack: Path, installed: Path, aside: Path) -> None:
     """Moves a complete pack to its place in the packs folder; a damaged one that is there is removed."""
-    installed.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(installed.parent)
     with locked(installed.parent):
         if installed.exists():
             rename(installed, aside)

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from dlp_local.core.errors import InputError
 from dlp_local.core.files import temporary_folder
 from dlp_local.core.paths import user_path
 from dlp_local.core.text import did_you_mean
 from dlp_local.formats.peft.convert import convert_lora
+from dlp_local.formats.peft.file_names import CONFIG
 from dlp_local.formats.peft.folder import lora_folder
+from dlp_local.formats.peft.other_folders import about_model
+from dlp_local.hub.choice import SHARD, is_model
 from dlp_local.packs.catalogue import catalogue
 
 if TYPE_CHECKING:
     from dlp_local.hub.download import Progress
 
 
+SHOWN = 10
 _PAGE = re.compile(
     r"(?:https?|file):/+(?:huggingface\.co/([\w.-]+)/([\w.-]+)(?:/(?:resolve|blob)/[^/]+/([^?#]+))?)?", re.IGNORECASE
 )
@@ -45,6 +50,8 @@ def resolve_adapter(source: str | Path, backbone: Path, progress: Progress | Non
     Raises what `fetch` and `convert_lora` raise, and `InputError` for what cannot be read.
     """
     named = _local_or_fetched(source, ("adapter", "peft"), progress)
+    if not (named.path / CONFIG).exists() and (file := _only_gguf(named.path)):
+        named = replace(named, path=file)
     folder_of_lora = lora_folder(named.path)
     if folder_of_lora is None:
         yield _readable(named)
@@ -61,7 +68,43 @@ def resolve_backbone(source: str | Path, progress: Progress | None = None) -> So
     entries = catalogue()
     known = entries.get(str(source))
     near = did_you_mean(str(source), entries)
-    return _readable(_local_or_fetched(str(known.reference) if known else source, ("backbone",), progress), near)
+    named = _local_or_fetched(str(known.reference) if known else source, ("backbone",), progress)
+    if named.path.is_dir():
+        named = replace(named, path=_only_gguf(named.path) or _refused_folder(named.path))
+    return _readable(named, near)
+
+
+def is_fetched(source: str | Path) -> bool:
+    """Whether a backbone comes from the hub, and is no file of the user's."""
+    return str(source).startswith("hf:") or str(source) in catalogue()
+
+
+def _only_gguf(folder: Path) -> Path | None:
+    """The one GGUF file in a folder, or the first part of the one model there; None where there is none.
+
+    Raises `InputError` that names them where there are several, and where it cannot be read.
+    """
+    if not folder.is_dir():
+        return None
+    try:
+        files = sorted(path for path in folder.iterdir() if is_model(path.name) and path.is_file())
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read ({error.strerror}). Check the folder's rights.") from None
+    if len({SHARD.sub("", path.name) for path in files}) > 1:
+        more = f" and {len(files) - SHOWN} more" if len(files) > SHOWN else ""
+        names = ", ".join(path.name for path in files[:SHOWN])
+        raise InputError(f"{folder}: holds several GGUF files. Name one of them: {names}{more}.")
+    return files[0] if files else None
+
+
+def _refused_folder(folder: Path) -> NoReturn:
+    """Raises `InputError` for a folder that no backbone is in, with what it is."""
+    if (folder / CONFIG).exists():
+        raise InputError(
+            f"{folder}: holds an adapter, and a backbone is wanted here. "
+            f"It goes into a pack that is made: dlp-local adapters add {shlex.quote(str(folder))} --name NAME"
+        )
+    raise InputError(f"{folder}: {about_model(folder) or 'holds no GGUF file. Name the file of a model.'}")
 
 
 def _local_or_fetched(source: str | Path, kinds: tuple[str, ...], progress: Progress | None) -> SourceFile:

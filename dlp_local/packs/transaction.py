@@ -22,7 +22,7 @@ from tomlkit.items import InlineTable, Table
 
 from dlp_local.core.errors import InputError, PackError
 from dlp_local.core.files import rename, sync_folder, written_aside
-from dlp_local.core.paths import MANIFEST
+from dlp_local.core.paths import MANIFEST, OTHER_DATA, data_folder
 from dlp_local.packs.clone import bring_file
 from dlp_local.packs.locations import is_shipped
 from dlp_local.packs.manifest import manifest_text, parse_manifest, read_manifest
@@ -106,7 +106,8 @@ def disk_errors_told(folder: Path) -> Iterator[None]:
         reason = error.strerror or str(error)
         if error.errno in _FULL:
             raise PackError(f"{folder}: is as it was, for the disk is full ({reason}). Free some room first.") from None
-        raise PackError(f"{folder}: cannot be changed ({reason}). Check its rights, or copy the pack.") from None
+        otherwise = OTHER_DATA if folder.is_relative_to(data_folder()) else "copy the pack"
+        raise PackError(f"{folder}: cannot be changed ({reason}). Check its rights, or {otherwise}.") from None
 
 
 def write_manifest(folder: Path, document: tomlkit.TOMLDocument) -> None:

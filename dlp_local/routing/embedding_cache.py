@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from dlp_local.core.files import make_folder
+
 LIMIT = 150_000
 """Embeddings that are kept of one encoder; those of 150,000 texts take some 250 MB on the disk."""
 
@@ -81,7 +83,7 @@ class EmbeddingCache:
 
         Those that an earlier version kept as `.npz` are removed.
         """
-        self._file.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self._file.parent)
         self._file.touch(mode=0o600)
         for earlier in (*self._file.parent.glob("*.npz"), *self._file.parent.glob("*.lock")):
             earlier.unlink(missing_ok=True)

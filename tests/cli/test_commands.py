@@ -218,10 +218,10 @@ def test_an_exported_conversation_is_imported_again(stored, tmp_path):
 def test_corrections_are_shown_and_forgotten(stored):
     assert out("router", "corrections") == "Nothing was corrected yet.\n"
     for text in ("count the cats", "boil \x1b[31man egg"):
-        stored.correct(Correction(text, Mix(), "sql"))
-    assert re.search(r"1  sql +count the cats", out("router", "corrections"))
+        stored.correct(Correction(text, Mix(), "sql", "mine" if text.startswith("count") else ""))
+    assert re.search(r"1  mine  sql +count the cats", out("router", "corrections"))
     rows = [json.loads(line) for line in out("router", "corrections", "--json").splitlines()]
-    assert [(row["number"], row["right"]) for row in rows] == [(1, "sql"), (2, "sql")]
+    assert [(row["number"], row["right"], row["pack"]) for row in rows] == [(1, "sql", "mine"), (2, "sql", "")]
     assert "\x1b" not in out("router", "corrections")
     assert "say which" in refused("router", "forget")
     assert "say which" in refused("router", "forget", "1", "--all")

@@ -4,6 +4,7 @@ import codecs
 import io
 import multiprocessing
 import os
+import re
 import signal
 import stat
 import sys
@@ -18,6 +19,7 @@ from dlp_local.core.errors import InputError, PackError
 from dlp_local.core.files import (
     decode,
     inside_folder,
+    make_folder,
     read_bytes,
     temporary_folder,
     utf8_lines,
@@ -27,6 +29,25 @@ from dlp_local.core.files import (
 
 WRITERS = 4
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\ufeff"))
+
+
+def test_a_folder_is_made_with_those_that_it_is_in_or_what_is_in_its_way_is_named(tmp_path):
+    make_folder(tmp_path / "a" / "b")
+    make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    file = tmp_path / "file"
+    file.write_text("x")
+    for folder in (file, file / "packs", file / "a" / "b"):
+        with pytest.raises(OSError, match=re.escape(f"{file} is no folder")):
+            make_folder(folder)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
+def test_a_folder_that_cannot_be_made_behind_a_link_to_nothing_is_told_so(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for folder in (tmp_path / "link", tmp_path / "link" / "packs"):
+        with pytest.raises(OSError, match="link is a link to nothing"):
+            make_folder(folder)
 
 
 def test_what_was_written_takes_the_place_of_the_old_file(tmp_path):

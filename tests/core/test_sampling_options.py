@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 from dlp_local.cli.main import app
 from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.errors import InputError
 from dlp_local.core.settings import BASE_DEFAULTS, Sampling
 from tui.option_lines import FIELDS, parse, written
 
@@ -41,6 +43,23 @@ def test_every_field_is_kept_in_a_persona():
     assert runner.invoke(app, ["persona", "save", "all", *flags_of(VALUES)]).exit_code == 0
     kept = json.loads(runner.invoke(app, ["persona", "show", "all"]).output)
     assert kept == json.loads(json.dumps(VALUES)) | {"persona": "all"}
+
+
+@pytest.mark.parametrize("name", Sampling.model_fields)
+@pytest.mark.parametrize(
+    "value", ["", " ", "nan", "inf", "-inf", "1e400", "-7", "9" * 400, "much", "true", "half\0", "0x10"]
+)
+def test_a_value_is_taken_or_refused_by_its_name_and_what_may_be_given(name, value):
+    """Never with the validator's own sentence."""
+    refusal = ""
+    try:
+        options = ChatOptions.checked({name: (value,) if name == "stop" else value})
+    except InputError as error:
+        refusal = str(error)
+    if refusal:
+        assert re.fullmatch(rf"options: {name}: '.* cannot be used \(give .*\)\.", refusal)
+    else:
+        assert getattr(options, name) is not None
 
 
 def test_every_field_goes_over_the_settings():

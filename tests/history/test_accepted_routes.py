@@ -93,7 +93,9 @@ def test_a_stopped_or_failed_answer_and_a_corrected_route_are_not(history):
     history.finish(ids[0], "an", done("stop me", {"sql": 0.9}, "cancelled"))
     history.finish(ids[1], "", None, "it broke")
     assert accepted_routes(history, "mine") == {"wrong": "dates"}
-    history.correct(Correction("wrong", Mix(), "sql"))
+    history.correct(Correction("wrong", Mix(), "sql", "another pack"))
+    assert accepted_routes(history, "mine") == {"wrong": "dates"}
+    history.correct(Correction("wrong", Mix(), "sql", "mine"))
     assert accepted_routes(history, "mine") == {}
 
 

@@ -93,8 +93,29 @@ def test_a_file_of_the_first_schema_keeps_all_that_was_in_it(file):
         assert [turn.text for turn in history.conversation(3).turns] == ["请问天气"]
         assert [hit.turn for hit in history.search("天")] == [hit.turn for hit in history.search("sunny")] == [8]
         assert (history.draft(None), history.draft(3)) == ("a new one", "half a message")
-        assert history.corrections() == [Correction("cats", Mix.of({"shell": 1.0}), "sql", "2026", 1)]
+        assert history.corrections() == [Correction("cats", Mix.of({"shell": 1.0}), "sql", "", "2026", 1)]
         assert history.personas() == {"terse": ChatOptions(system="Be brief.")}
+
+
+def test_a_correction_of_an_earlier_schema_belongs_to_the_only_pack_that_answered_its_message(file):
+    file.parent.mkdir()
+    with sqlite3.connect(file) as connection:
+        connection.create_function("search_text", 1, str)
+        for script in MIGRATIONS[:2]:
+            connection.executescript(script)
+        connection.executescript("""
+            PRAGMA user_version = 2;
+            INSERT INTO conversations (id, title, created_at, changed_at) VALUES (1, 'old', '2026', '2026');
+            INSERT INTO turns (conversation, text, pack, created_at) VALUES
+                (1, 'cats', 'mine', ''), (1, 'cats', 'mine', ''), (1, 'cats', '', ''),
+                (1, 'dogs', 'mine', ''), (1, 'dogs', 'other', '');
+            INSERT INTO corrections (text, wrong, right, created_at)
+                VALUES ('cats', '{}', 'sql', ''), ('dogs', '{}', 'sql', ''), ('a part of one', '{}', 'sql', '');
+        """)
+    connection.close()
+    with contextlib.closing(History(file)) as history:
+        packs = {correction.text: correction.pack for correction in history.corrections()}
+    assert packs == {"cats": "mine", "dogs": "", "a part of one": ""}
 
 
 def test_a_database_of_another_program_is_left_as_it_is(file):
@@ -285,7 +306,7 @@ def test_a_folder_in_the_place_of_the_file_is_told(file):
 def test_a_file_in_the_place_of_the_folder_is_told(tmp_path):
     (tmp_path / "data").write_text("mine")
     for path in (tmp_path / "data" / "history.db", tmp_path / "data" / "deeper" / "history.db"):
-        with pytest.raises(HistoryError, match=r"that is no folder.*set DLP_LOCAL_DATA"):
+        with pytest.raises(HistoryError, match=r"is no folder.*set DLP_LOCAL_DATA"):
             History(path)
     assert (tmp_path / "data").read_text() == "mine"
 

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from dlp_local.core.errors import HistoryError
 from dlp_local.history import History
 
 
@@ -43,6 +44,15 @@ def test_the_draft_of_a_closed_window_is_offered_to_one_other_window(file, windo
     assert other.draft(None) == ""
     one.set_draft(None, "")
     assert other.draft(None) == one.draft(None) == ""
+
+
+@pytest.mark.parametrize("number", [0, -1, 99])
+def test_a_conversation_that_there_is_not_has_no_draft(windows, number):
+    windows[0].set_draft(None, "for a new one")
+    with pytest.raises(HistoryError, match="there no more"):
+        windows[0].set_draft(number, "lost")
+    assert windows[0].draft(number) == ""
+    assert windows[0].draft(None) == "for a new one"
 
 
 def test_a_draft_of_a_conversation_is_offered_in_that_conversation_alone(file, windows):

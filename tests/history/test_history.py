@@ -158,6 +158,17 @@ def test_a_forgotten_correction_is_not_in_the_file_any_more(tmp_path):
         assert not any(b"secret illness" in path.read_bytes() for path in tmp_path.iterdir())
 
 
+def test_a_correction_holds_for_the_pack_that_it_was_said_of(history):
+    for text, pack in (("count the cats", "mine"), ("boil an egg", "another"), ("of an earlier version", "")):
+        history.correct(Correction(text, Mix(), "sql", pack))
+    assert [correction.text for correction in history.corrections("mine")] == [
+        "count the cats",
+        "of an earlier version",
+    ]
+    assert [correction.pack for correction in history.corrections()] == ["mine", "another", ""]
+    assert [correction.text for correction in history.corrections("")] == ["of an earlier version"]
+
+
 def test_drafts_corrections_and_personas_are_kept(history):
     number = history.start()
     history.set_draft(number, "half a mess")

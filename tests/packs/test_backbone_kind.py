@@ -16,8 +16,20 @@ KINDS = {
     "old projector": ("clip", {}, ["v.patch_embd.weight"], "a projector"),
     "importance matrix": ("imatrix", {"general.type": "imatrix"}, ["blk.0.attn_q.weight.in_sum2"], "an importance"),
     "vocabulary": ("llama", {"tokenizer.ggml.model": "llama"}, [], "a vocabulary without a model"),
-    "another kind": ("flux", {"general.type": "diffusion"}, ["img_in.weight"], "GGUF of the kind 'diffusion'"),
-    "image model": ("sd1", {}, ["model.diffusion_model.out.weight"], r"no language model \(sd1\)"),
+    "another kind": ("other", {"general.type": "telepathy"}, ["a.weight"], "GGUF of the kind 'telepathy'"),
+    "image model": ("flux", {"general.type": "diffusion"}, ["img_in.weight"], r"an image or video model \(flux\)"),
+    "old image model": ("sd1", {}, ["model.diffusion_model.out.weight"], r"an image or video model \(sd1\)"),
+    "image model without a name": (None, {}, ["first_stage_model.x"], r"an image or video model \(Stable Diffusion\)"),
+    "CLIP": ("clip", {"clip.has_text_encoder": True}, ["t.token_embd.weight"], "CLIP, an encoder of images and texts"),
+    "Whisper": ("whisper", {}, ["decoder.token_embedding.weight"], r"a speech recognizer \(whisper\)"),
+    "voice": (
+        "wavtokenizer-dec",
+        {"wavtokenizer-dec.attention.causal": False},
+        DECODER,
+        r"a part of a speech synthesizer \(wavtokenizer-dec\)",
+    ),
+    "diffusion of words": ("llada", {"llada.attention.causal": False}, DECODER, r"a diffusion language model \("),
+    "reranker": ("qwen3", {"qwen3.pooling_type": 4}, DECODER, r"a reranker \(qwen3\)"),
     "no architecture": (None, {}, DECODER, r"no language model\."),
     "encoder": ("bert", {"bert.attention.causal": False}, DECODER, r"an encoder \(bert\)"),
     "embedding model": ("qwen3", {"qwen3.pooling_type": 3}, DECODER, r"an encoder \(qwen3\)"),
@@ -52,16 +64,33 @@ def test_any_part_of_a_split_model_is_refused_with_the_command_that_merges_it(tm
     assert f"llama-gguf-split --merge {first} {whole}" in str(caught.value)
 
 
+def test_the_parts_that_are_missing_beside_a_part_are_named(tmp_path):
+    parts = [
+        write_gguf(tmp_path / f"m-0000{n + 1}-of-00003.gguf", None, {"split.no": n, "split.count": 3}, DECODER)
+        for n in range(3)
+    ]
+    with pytest.raises(PackError) as caught:
+        start_pack("fresh", parts[1])
+    assert "issing" not in str(caught.value)
+    parts[2].unlink()
+    with pytest.raises(PackError, match=r"is part 2 of 3 .*Missing beside it: m-00003-of-00003\.gguf\. Get what is"):
+        start_pack("fresh", parts[1])
+    parts[0].unlink()
+    with pytest.raises(PackError, match=r"Missing beside it: m-00001-of-00003\.gguf and 1 more\."):
+        start_pack("fresh", tmp_path)
+
+
 def test_a_model_in_one_part_is_whole(tmp_path):
     path = write_gguf(tmp_path / "whole.gguf", "llama", {"split.no": 0, "split.count": 1}, DECODER)
-    check_backbone(read_header(path), "whole.gguf")
+    check_backbone(read_header(path), path, "whole.gguf")
 
 
 @pytest.mark.parametrize(
     "values", [{}, {"general.type": "model"}, {"llama.pooling_type": 0}, {"llama.attention.causal": True}]
 )
 def test_a_decoder_is_a_backbone(tmp_path, values):
-    check_backbone(read_header(write_gguf(tmp_path / "model.gguf", "llama", values, DECODER)), "model.gguf")
+    path = write_gguf(tmp_path / "model.gguf", "llama", values, DECODER)
+    check_backbone(read_header(path), path, "model.gguf")
 
 
 @pytest.mark.parametrize(("wanted", "told"), [(1281, True), (8192, True), (1280, False), (512, False), (None, False)])

@@ -180,6 +180,37 @@ def test_a_backbone_in_place_that_was_changed_or_is_gone_is_told(own_file):
         open_pack(folder)
 
 
-def test_only_a_file_can_be_used_in_place():
-    with pytest.raises(InputError, match="hf:ana/model: is no file of yours"):
-        start_pack("fresh", "hf:ana/model", in_place=True)
+@pytest.mark.parametrize("source", ["hf:ana/model", "lfm2-350m"])
+def test_what_is_fetched_cannot_be_used_in_place(source):
+    with pytest.raises(InputError, match=f"{source}: is fetched, .*Leave --in-place out"):
+        start_pack("fresh", source, in_place=True)
+
+
+def test_a_folder_with_one_model_is_that_model_also_in_place(own_file):
+    for beside in ("mmproj-F16.gguf", "README.md"):
+        (own_file.parent / beside).write_bytes(b"x")
+    folder = start_pack("fresh", own_file.parent, in_place=True)
+    assert open_pack(folder).manifest.backbone.path == str(own_file.resolve())
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ((), r"holds no GGUF file\. Name the file of a model"),
+        (("one-Q4_0.gguf", "two.GGUF"), r"holds several GGUF files\. Name one of them: one-Q4_0\.gguf, two\.GGUF\."),
+        (("config.json", "model.safetensors"), r"whole model, which is not GGUF.*convert_hf_to_gguf\.py.*--backbone"),
+        (("adapter_config.json",), "holds an adapter, and a backbone is wanted.*adapters add"),
+    ],
+)
+def test_a_folder_of_another_kind_is_told_what_it_is(tmp_path, in_place, names, told):
+    (tmp_path / "folder").mkdir()
+    for name in names:
+        (tmp_path / "folder" / name).write_bytes(b"")
+    with pytest.raises(InputError, match=f"folder: .*{told}"):
+        start_pack("fresh", tmp_path / "folder", in_place=in_place)
+
+
+def test_a_missing_file_is_told_as_missing_in_place_too(tmp_path):
+    with pytest.raises(InputError, match=r"none\.gguf: cannot be read \(No such file"):
+        start_pack("fresh", tmp_path / "none.gguf", in_place=True)

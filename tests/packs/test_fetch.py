@@ -60,14 +60,14 @@ def test_a_peft_adapter_is_its_two_files_and_nothing_else(hub):
 def test_a_pickle_that_is_called_safetensors_is_deleted(hub):
     pickle = b"\x80\x04\x95" + b"\0" * 2000
     hub.repos["ana/peft"] = Repo({"adapter_config.json": b"{}", "adapter_model.safetensors": pickle})
-    with pytest.raises(PackError, match=r"adapter_model\.safetensors: is no sound safetensors file"):
+    with pytest.raises(PackError, match=r"adapter_model\.safetensors: is a pickle"):
         fetch(parse_reference("hf:ana/peft"))
     assert not list(downloads_folder().rglob("*.safetensors"))
 
 
 def test_a_file_that_is_no_gguf_is_deleted(hub):
     hub.repos["ana/model-GGUF"] = Repo({"model-Q4_0.gguf": b"<html>" * 1000})
-    with pytest.raises(PackError, match="is not a GGUF file"):
+    with pytest.raises(PackError, match="is a web page"):
         fetch(MODEL)
     assert not list(downloads_folder().rglob("*.gguf"))
 

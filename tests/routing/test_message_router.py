@@ -68,7 +68,10 @@ def test_a_correction_counts_at_once_for_what_is_almost_the_same_and_at_the_next
     assert top(router, f"{text} please") == right
     assert top(router, other) == "dates"
     with contextlib.closing(History(history_file())) as history:
-        history.correct(Correction(text, Mix(), right))
+        history.correct(Correction(text, Mix(), right, "another pack"))
+    assert top(open_pack_router(bundled), text) == before
+    with contextlib.closing(History(history_file())) as history:
+        history.correct(Correction(text, Mix(), right, "bundled"))
     assert top(open_pack_router(bundled), text) == right
 
 

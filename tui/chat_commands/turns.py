@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from dlp_local.core.errors import InputError
-from dlp_local.core.receipt import milliseconds
+from dlp_local.core.receipt import FIRST_TOKEN, milliseconds, speed_text
 from dlp_local.core.text import counted
 from dlp_local.core.user_message import UserMessage
 from dlp_local.core.values import BASE
@@ -97,10 +97,10 @@ async def stats(chat: Chat, _: str) -> None:
     tokens = sum(reply.answer_tokens for reply in replies)
     first_token = sorted(reply.timings.first_token for reply in replies)[len(replies) // 2]
     speeds = sorted(reply.tokens_per_second for reply in replies if reply.tokens_per_second)
-    speed = f", {speeds[len(speeds) // 2]:.0f} tok/s" if speeds else ""
+    speed = f", {speed_text(speeds[len(speeds) // 2])}" if speeds else ""
     chat.view.show_message(
         f"{counted(len(replies), 'answer')}, {counted(tokens, 'token')}; "
-        f"median first token {milliseconds(first_token)}{speed}."
+        f"median {FIRST_TOKEN} {milliseconds(first_token)}{speed}."
     )
 
 

@@ -19,7 +19,7 @@ from textual.widgets.option_list import Option
 
 from dlp_local.core.errors import InputError
 from dlp_local.core.events import ReplyDone
-from dlp_local.core.receipt import milliseconds
+from dlp_local.core.receipt import FIRST_TOKEN, milliseconds, speed_text
 from dlp_local.core.text import counted, unknown_name, visible
 from dlp_local.core.values import BASE, Mix, Route
 from tui.actions import RoutingAction, RoutingActionKind
@@ -197,10 +197,13 @@ def times(state: TurnState, route: Route | None, done: ReplyDone | None) -> str:
         sure = max(route.probabilities.values())
         first = [f"confidence {sure:.2f}", *([f"route {milliseconds(route.total_ms)}"] if route.total_ms else [])]
     if done:
-        first += [f"first token {milliseconds(done.timings.first_token)}", f"total {milliseconds(done.timings.total)}"]
+        first += [
+            f"{FIRST_TOKEN} {milliseconds(done.timings.first_token)}",
+            f"total {milliseconds(done.timings.total)}",
+        ]
         second.append(counted(done.answer_tokens, "token"))
         if done.tokens_per_second:
-            second.append(f"{done.tokens_per_second:.0f} tok/s")
+            second.append(speed_text(done.tokens_per_second))
     return "\n".join(" · ".join(parts) for parts in (first, second))
 
 

@@ -199,7 +199,7 @@ class Session:
         router: Mapping[str, float] = {}
         if shown.route and not shown.route.carried:
             router = self._worker.probabilities(stored.text, self.conversation.route_before(stored))
-        corrections = {correction.text: correction.right for correction in self.history.corrections()}
+        corrections = {correction.text: correction.right for correction in self.history.corrections(self.status.name)}
         return TurnRouting(shown, router, corrections, self.status.adapters, self.conversation.options)
 
     def correct(self, turn: int, right: str, part: int | None = None) -> None:
@@ -208,13 +208,14 @@ class Session:
         Raises `HistoryError` where that cannot be stored.
         """
         route = self._route(turn, part)
-        self.history.correct(Correction(route.text, route.mix, right))
+        self.history.correct(Correction(route.text, route.mix, right, self.status.name))
         self._worker.put(CorrectionJob(route.text, right))
 
     def uncorrect(self, turn: int, part: int | None = None) -> None:
         """Takes back what was said of a turn's message or part; raises `HistoryError` where that cannot be stored."""
         text = self._route(turn, part).text
-        self.history.forget_corrections([each.id for each in self.history.corrections() if each.text == text])
+        stored = self.history.corrections(self.status.name)
+        self.history.forget_corrections([each.id for each in stored if each.text == text])
         self._worker.put(CorrectionJob(text, None))
 
     def _route(self, turn: int, part: int | None) -> Route:

@@ -6,7 +6,7 @@ from rich.cells import cell_len
 from textual.message import Message
 from textual.widgets import Static
 
-from dlp_local.core.receipt import receipt_lines, route_receipt
+from dlp_local.core.receipt import ENDINGS, receipt_lines, route_receipt
 from dlp_local.core.text import visible
 from tui.state import Turn
 
@@ -67,7 +67,7 @@ def receipt(turn: Turn) -> str:
     if turn.state == "queued":
         return " · ".join([*place, "queued"])
     if turn.route is None:
-        states = {"failed": "broken off" if turn.answer else "no answer", "done": ""}
+        states = {"failed": ENDINGS["error"] if turn.answer else "no answer", "done": ""}
         return " · ".join(filter(None, [*place, states.get(turn.state, "processing …")]))
     lines = receipt_lines(turn.done) if turn.done else (" · ".join(route_receipt(turn.route)),)
     return visible(" · ".join([*place, "\n".join(lines)]))

@@ -8,6 +8,7 @@ from textual.widgets import Static
 
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.events import PromptProgress
+from dlp_local.core.receipt import speed_text
 from dlp_local.core.text import counted, visible
 from dlp_local.core.values import BASE
 from tui.state import Status
@@ -39,7 +40,7 @@ def who(status: Status) -> str:
     count = len(status.adapters)
     adapters = counted(count, "adapter")
     doing = status.activity or (reading(status.reading) if status.reading else status.phase)
-    speed = f" · {status.speed:.0f} tok/s" if status.speed and doing == "ready" else ""
+    speed = f" · {speed_text(status.speed)}" if status.speed and doing == "ready" else ""
     parts = [status.name, *(set_here(status.options) or [adapters])]
     unsaved = " · not saved" if status.notice else ""
     return visible(f"{' · '.join(parts)} · {doing}{speed}{unsaved}")

@@ -21,7 +21,7 @@ class Engine(Group):
     )
     chat_template: str = Field("", description="Jinja text in place of the chat template that the backbone brings")
     batch: int = Field(512, ge=1, description="tokens of a prompt that are computed at once")
-    gpu_layers: int = Field(-1, ge=-1, description="layers on the GPU where there is one; -1: all")
+    gpu_layers: int = Field(-1, ge=-1, le=9999, description="layers on the GPU where there is one; -1: all")
     flash_attention: Literal["auto", "on", "off"] = Field("auto", description="auto: on the GPU")
     kv_type: Literal["f16", "q8_0", "q4_0"] = Field(
         "f16", description="numbers of the KV cache; fewer bits, less exact"
@@ -37,5 +37,5 @@ class Engine(Group):
         "answers are bit for bit those of a fresh start",
     )
     response_timeout: float = Field(
-        60.0, ge=1, description="seconds without a sign of life after which the engine is ended as frozen"
+        60.0, ge=1, le=86_400, description="seconds without a sign of life after which the engine is ended as frozen"
     )

@@ -10,6 +10,7 @@ from dlp_local.assistant import Assistant
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import DlpLocalError
 from dlp_local.core.events import ReplyDone
+from dlp_local.core.receipt import FIRST_TOKEN, speed_text
 from dlp_local.core.settings import Settings
 from dlp_local.doctor.result import CheckResult
 from dlp_local.opening import open_assistant
@@ -55,12 +56,12 @@ def _ask(assistant: Assistant, message: str) -> ReplyDone:
 
 
 def _timed(done: ReplyDone, opened: float) -> CheckResult:
-    speed = f", {done.tokens_per_second:.0f} tokens/s" if done.tokens_per_second else ""
+    speed = f", {speed_text(done.tokens_per_second)}" if done.tokens_per_second else ""
     return CheckResult(
         "answer",
         True,
         f"'{done.text}' went to {done.route.mix} and gave '{_written(done)}': opened in {opened:.1f} s, "
-        f"routed in {done.timings.route:.0f} ms, first token after {done.timings.first_token:.0f} ms{speed}",
+        f"routed in {done.timings.route:.0f} ms, {FIRST_TOKEN} after {done.timings.first_token:.0f} ms{speed}",
     )
 
 

@@ -39,13 +39,14 @@ class ChainSampler:
         self._chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
         stages = []
         if options.repeat_penalty != 1:
-            look_back = lib.llama_n_ctx(context) if options.repeat_last < 0 else options.repeat_last
+            whole = lib.llama_n_ctx(context)  # it takes memory for as many as it is told
+            look_back = whole if options.repeat_last < 0 else min(options.repeat_last, whole)
             stages.append(lib.llama_sampler_init_penalties(vocab_size, look_back, options.repeat_penalty, 0.0, 0.0))
         if options.temperature == 0:
             stages.append(lib.llama_sampler_init_greedy())
         else:
             stages += [
-                lib.llama_sampler_init_top_k(options.top_k),
+                lib.llama_sampler_init_top_k(min(options.top_k, vocab_size)),
                 lib.llama_sampler_init_top_p(options.top_p, 1),
                 lib.llama_sampler_init_min_p(options.min_p, 1),
                 lib.llama_sampler_init_temp(options.temperature),

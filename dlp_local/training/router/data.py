@@ -74,7 +74,7 @@ def pack_rows(pack: Pack, files: Sequence[Path]) -> dict[str, str]:
     if history_file().exists():
         with contextlib.suppress(HistoryError), contextlib.closing(History(history_file())) as history:
             rows |= {text: label for text, label in accepted_routes(history, pack.name).items() if label in known}
-            corrections = [(correction.text, correction.right) for correction in history.corrections()]
+            corrections = [(correction.text, correction.right) for correction in history.corrections(pack.name)]
     for file in files:
         of_file = dict(read_labelled_rows(file))
         check_labels(of_file.values(), known, file)

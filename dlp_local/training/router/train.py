@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dlp_local.core.errors import InputError
-from dlp_local.core.files import temporary_folder
+from dlp_local.core.files import make_folder, temporary_folder
 from dlp_local.core.paths import embeddings_file
 from dlp_local.core.user_message import UserMessage
 from dlp_local.core.values import BASE
@@ -166,7 +166,7 @@ def _temporary_file(router: TrainedRouter, encoder_sha256: str) -> Iterator[Path
 
 def _write(router: TrainedRouter, file: Path, encoder_sha256: str) -> None:
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(file.parent)
         router.write(file, f"sha256 {encoder_sha256[:12]}")
     except OSError as error:
         reason = error.strerror or error

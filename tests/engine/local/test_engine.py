@@ -134,6 +134,16 @@ def test_a_repeat_penalty_changes_a_repetitive_answer(engine):
     assert plain != penalised
 
 
+def test_more_than_all_tokens_are_all_tokens(engine):
+    def answer(top_k, repeat_last):
+        sampling = Sampling(
+            temperature=1, seed=5, max_tokens=8, repeat_penalty=1.2, top_k=top_k, repeat_last=repeat_last
+        )
+        return ask(engine, "hello", sampling=sampling)[0]
+
+    assert answer(2**40, 2**40) == answer(0, -1)
+
+
 def test_an_answer_that_repeats_itself_is_ended_for_it_and_the_engine_goes_on(engine):
     answer, done = ask(engine, "repeat: a a a a a a a a", sampling=Sampling(repeat_penalty=0.1, repeat_last=-1))
     assert done.finish_reason == "loop"

@@ -18,10 +18,14 @@ def test_corrections_go_before_everything_else_that_is_said_of_a_text(mine, tmp_
     with contextlib.closing(History(history_file())) as history:
         history.correct(Correction(text, Mix(), "shell"))
         history.correct(Correction("what a day", Mix(), "an adapter of another pack"))
+        history.correct(Correction("said of mine", Mix(), "sql", mine.name))
+        history.correct(Correction("said of another pack", Mix(), "sql", "another"))
     file = write_rows(tmp_path / "rows.jsonl", rows_of())
     found = pack_rows(open_pack(mine), [file])
     assert found[text] == "shell"
     assert "what a day" not in found
+    assert found["said of mine"] == "sql"
+    assert "said of another pack" not in found
 
 
 def test_the_held_out_part_stays_the_same_and_leaves_every_label_something():
