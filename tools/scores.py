@@ -7,7 +7,8 @@ import random
 import re
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 from tools.data import Row
@@ -55,35 +56,74 @@ def same_flags(answer: str, row: Row) -> bool:
     return same_command(answer, row) and _flags(answer) == _flags(row.answer)
 
 
-_COMPARED = re.compile(r"(\w+) *(?:=|<|>|<=|>=|!=|<>|LIKE) *('(?:[^']|'')*'|-?\d+(?:\.\d+)?)")
+_CONDITION = re.compile(r"(\w+) *(<=|>=|!=|<>|=|<|>|LIKE) *('(?:[^']|'')*'|-?\d+(?:\.\d+)?)")
+_AGGREGATE = re.compile(r"\b(?:MIN|MAX|SUM|AVG)\((\w+)\)")
 _COLUMNS = re.compile(r"columns:? (?:are )?(.+?)\.?$")
 TABLE_ROWS = 60
 
+Cells = Mapping[str, str | float]
+
 
 def same_rows(answer: str, row: Row) -> bool:
-    """Whether two queries give the same rows of a table that holds what the right one asks for, and other values."""
+    """Whether two queries give the same rows of a table in which about half of each condition's values fit."""
+    return _same_rows(answer, row, _many_fit)
+
+
+def same_lone_row(answer: str, row: Row) -> bool:
+    """Whether two queries give the same of a table in which one row fits, as where a question has one answer."""
+    return _same_rows(answer, row, _one_fits)
+
+
+def _same_rows(answer: str, row: Row, rows_for: Callable[[Sequence[str], str], list[Cells]]) -> bool:
     if same_text(answer, row):
         return True
-    names = [name.strip() for name in _COLUMNS.findall(row.message.replace("\n", " "))[-1].split(",")]
-    table = _table(names, row.answer)
-    try:
-        return _run(table, answer) == _run(table, row.answer)
-    except (sqlite3.Error, sqlite3.Warning):
-        return False
-    finally:
-        table.close()
+    columns = [name.strip() for name in _COLUMNS.findall(row.message.replace("\n", " "))[-1].split(",")]
+    with closing(sqlite3.connect(":memory:")) as table:
+        table.execute(f"CREATE TABLE t ({', '.join(f'[{name}]' for name in columns)})")
+        rows = [[cells[name] for name in columns] for cells in rows_for(columns, row.answer)]
+        table.executemany(f"INSERT INTO t VALUES ({', '.join('?' * len(columns))})", rows)
+        try:
+            return _run(table, answer) == _run(table, row.answer)
+        except (sqlite3.Error, sqlite3.Warning):
+            return False
 
 
-def _table(names: Sequence[str], query: str) -> sqlite3.Connection:
-    """A table `t` whose columns hold the values that a query compares them with, about half of the time."""
+def _many_fit(columns: Sequence[str], query: str) -> list[Cells]:
+    """Rows that hold what a query compares them with about half of the time, or a number near to it."""
     rng, asked = random.Random(0), defaultdict[str, list[str]](list)
-    for name, value in _COMPARED.findall(query):
-        asked[name].append(value.strip("'").replace("''", "'"))
-    table = sqlite3.connect(":memory:")
-    table.execute(f"CREATE TABLE t ({', '.join(f'[{name}]' for name in names)})")
-    rows = [[_value(asked[name], rng) for name in names] for _ in range(TABLE_ROWS)]
-    table.executemany(f"INSERT INTO t VALUES ({', '.join('?' * len(names))})", rows)
-    return table
+    for name, _, value in _CONDITION.findall(query):
+        asked[name].append(_text(value))
+    return [{name: _value(asked[name], rng) for name in columns} for _ in range(TABLE_ROWS)]
+
+
+def _one_fits(columns: Sequence[str], query: str) -> list[Cells]:
+    """Rows of which one fits all conditions of a query, and each other one all but one; what it sums up are numbers."""
+    rng, conditions = random.Random(0), _CONDITION.findall(query)
+    numbers = set(_AGGREGATE.findall(query))
+    rows = []
+    for index in range(TABLE_ROWS if conditions else 1):
+        cells = {name: float(rng.randrange(1000)) if name in numbers else _value((), rng) for name in columns}
+        missed = index % len(conditions) if index else -1
+        for number, (name, sign, value) in enumerate(conditions):
+            if number != missed:
+                cells[name] = _fitting(sign, _text(value))
+            elif isinstance(cells[name], float) and sign in "<>=":  # another number could fit by chance
+                cells[name] = _fitting({"<": ">", ">": "<", "<=": ">", ">=": "<"}.get(sign, ">"), _text(value))
+        rows.append(cells)
+    return rows
+
+
+def _fitting(sign: str, value: str) -> str | float:
+    """What fits a comparison with a value."""
+    try:
+        return float(value) + {"<": -1, ">": 1, "!": 1}.get(sign[0] if sign != "<>" else "!", 0)
+    except ValueError:
+        return {"<": "", ">": f"{value}z", "!": "other"}.get(sign[0] if sign != "<>" else "!", value)
+
+
+def _text(value: str) -> str:
+    """A value without the quotation marks of SQL."""
+    return value.strip("'").replace("''", "'")
 
 
 def _run(table: sqlite3.Connection, query: str) -> list[tuple[Any, ...]]:
@@ -119,7 +159,11 @@ SCORES: dict[str, dict[str, Score]] = {
     "json": _OBJECT,
     "bash": EXACT
     | {"same first command and flags, %": _share(same_flags), "same first command, %": _share(same_command)},
-    "sql": EXACT | {"the same rows when run, %": _share(same_rows)},
+    "sql": EXACT
+    | {
+        "the same rows when run, %": _share(same_rows),
+        "the same where one row fits, %": _share(same_lone_row),
+    },
 }
 """The scores of each kind of rows, by what they are called; `EXACT` for any other."""
 
