@@ -100,7 +100,7 @@ def _one_fits(columns: Sequence[str], query: str) -> list[Cells]:
     """Rows of which one fits all conditions of a query, and each other one all but one; what it sums up are numbers."""
     rng, conditions = random.Random(0), _CONDITION.findall(query)
     numbers = set(_AGGREGATE.findall(query))
-    rows = []
+    rows: list[Cells] = []
     for index in range(TABLE_ROWS if conditions else 1):
         cells = {name: float(rng.randrange(1000)) if name in numbers else _value((), rng) for name in columns}
         missed = index % len(conditions) if index else -1
