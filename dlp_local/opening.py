@@ -16,7 +16,7 @@ from dlp_local.core.option_defaults import OptionDefault, option_defaults
 from dlp_local.core.paths import embeddings_file, history_file
 from dlp_local.core.settings import Settings, load_settings
 from dlp_local.core.values import Correction
-from dlp_local.engine.local.process.client import EngineProcess
+from dlp_local.engine.local.process.client import EngineProcess, inspect_in_process
 from dlp_local.history import History
 from dlp_local.packs import Pack, bundled_pack, open_pack, pack_folder
 from dlp_local.packs.backbone_kind import context_notice
@@ -34,6 +34,15 @@ def open_assistant(settings: Settings | None = None, folder: Path | None = None)
     engine = EngineProcess(pack.backbone_path, pack.adapter_files(), settings.engine)
     notices = opening_notices(pack, settings)
     return Assistant(pack, settings, engine, partial(open_router, settings=settings), notices, defaults)
+
+
+def backbone_notice(backbone: Path, chat_template: str, settings: Settings) -> str:
+    """What there is to say of a backbone before a pack is made around it; nothing where it is well.
+
+    `chat_template` takes the place of its own. Raises `PackError` where it could answer nothing: llama.cpp does not
+    know its architecture, or its chat template is broken.
+    """
+    return inspect_in_process(backbone, chat_template, settings.engine)
 
 
 def settings_for(pack: Pack, settings: Settings) -> Settings:

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from dlp_local.engine.local.library import lib, start_library
+from dlp_local.engine.local.model_file import load_model
 from dlp_local.engine.local.vocabulary import LlamaVocabulary
 
 
 class GgufVocabulary:
-    """The vocabulary of a GGUF file. Raises `ValueError` where llama.cpp cannot read it."""
+    """The vocabulary of a GGUF file. Raises `PackError` where llama.cpp cannot read it."""
 
     def __init__(self, path: Path) -> None:
-        start_library()
-        params = lib.llama_model_default_params()
-        params.vocab_only = True
-        model = lib.llama_model_load_from_file(os.fsencode(path), params)  # freed with the process
-        if not model:
-            raise ValueError(f"{path}: llama.cpp cannot read its vocabulary")
-        self._vocabulary = LlamaVocabulary(model, path)
+        self._vocabulary = LlamaVocabulary(load_model(path, vocabulary_only=True), path)  # freed with the process
 
     def tokenize(self, text: str) -> list[int]:
         """Token ids of a text; the names of control tokens become those."""

@@ -170,8 +170,16 @@ def create(
         with Bars() as bars:
             folder = copy_pack(name, find_pack(source), progress=bars)
     else:
+        from dlp_local.opening import backbone_notice
+
+        settings, template = load_settings(), about.get("chat_template", "")
+
+        def inspect(path: Path) -> None:
+            if notice := backbone_notice(path, template, settings):
+                terminal.print_warning(notice)
+
         with Bars() as bars:
-            folder = start_pack(name, str(backbone), about, in_place=in_place, progress=bars)
+            folder = start_pack(name, str(backbone), about, in_place=in_place, progress=bars, inspect=inspect)
         if notice := context_notice(Pack(folder, read_manifest(folder)).backbone_path, context):
             terminal.print_warning(notice)
     print(f"{visible(str(folder))}\nnext: dlp-local pack use {name}")

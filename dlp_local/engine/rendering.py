@@ -19,7 +19,7 @@ from dlp_local.core.errors import EngineError, PackError
 from dlp_local.core.values import Message
 from dlp_local.engine.forging import NamesIn, hidden
 from dlp_local.engine.shapes import SHAPES
-from dlp_local.engine.template import ChatTemplate
+from dlp_local.engine.template import OTHER_TEMPLATE, ChatTemplate
 from dlp_local.engine.template_limits import TemplateLimitError
 from dlp_local.engine.traced_text import OFFSET_BITS, TEMPLATE, TracedText
 
@@ -69,6 +69,17 @@ class Rendered:
         return self.spans[-1].end if self.spans else 0
 
 
+class ConversationRefusedError(EngineError):
+    """A chat template takes a conversation in no shape, for a `reason`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"the chat template of the backbone does not take this conversation: {reason}. Start a new conversation, "
+            "leave out the system prompt, or set engine.chat_template to one that does."
+        )
+        self.reason = reason
+
+
 class Renderer:
     """Writes conversations by one template.
 
@@ -82,8 +93,8 @@ class Renderer:
         """The text of a conversation.
 
         Some templates refuse contents that spell their tokens; they are then given such contents with those spellings
-        made unreadable. Raises `EngineError` where the template does not take the conversation, or leaves out a
-        message, in any shape, and `PackError` where it computes too much.
+        made unreadable. Raises `ConversationRefusedError` where the template does not take the conversation, or leaves
+        out a message, in any shape, and `PackError` where it computes too much.
         """
         reason = ""
         for hides in (False, True):
@@ -91,16 +102,10 @@ class Renderer:
                 try:
                     return self._attempt(shaped, typed, add_generation_prompt, hides)
                 except TemplateLimitError as error:
-                    raise PackError(
-                        f"the chat template of the backbone {error}. Use another backbone, or set engine.chat_template "
-                        "to another one."
-                    ) from None
+                    raise PackError(f"the chat template of the backbone {error}. {OTHER_TEMPLATE}") from None
                 except Exception as error:  # a template is a program of the model's author and may raise anything
                     reason = reason or str(error)
-        raise EngineError(
-            f"the chat template of the backbone does not take this conversation: {reason}. Start a new conversation, "
-            "leave out the system prompt, or set engine.chat_template to one that does."
-        )
+        raise ConversationRefusedError(reason)
 
     def _attempt(self, messages: list[Message], typed: bool, add_generation_prompt: bool, hides: bool) -> Rendered:
         """One shape of a conversation; raises where it is not whole."""

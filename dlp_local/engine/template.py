@@ -27,6 +27,9 @@ _READING = _SPLITTING | {"replace", "removeprefix", "removesuffix", "startswith"
 Rendering = Sequence[Mapping[str, Any]]
 
 
+OTHER_TEMPLATE = "Give another one: `pack create --chat-template FILE`, or the setting engine.chat_template."
+"""What to do about a template that cannot be used."""
+
 LONGEST = 1 << 18
 """Characters of a template. The longest that are published have 30,000."""
 
@@ -39,7 +42,7 @@ class ChatTemplate:
 
     def __init__(self, source: str, bos: str = "", eos: str = "") -> None:
         if len(source) > LONGEST:
-            raise PackError(f"the chat template has {len(source)} characters, and {LONGEST} are read. Use another one.")
+            raise PackError(f"the chat template has {len(source)} characters, and {LONGEST} are read. {OTHER_TEMPLATE}")
         self._sandbox = TemplateSandbox()
         self._sandbox.globals.update(raise_exception=_raise, strftime_now=_now)
         self.source = source
@@ -49,9 +52,9 @@ class ChatTemplate:
             program = self._sandbox.parse(source)
             looked_for, split_at = (frozenset(_looked_for(program, methods)) for methods in (_READING, _SPLITTING))
         except (TemplateError, SyntaxError, ValueError) as error:
-            raise PackError(f"the chat template cannot be read ({error}). Use another one.") from None
+            raise PackError(f"the chat template cannot be read ({error}). {OTHER_TEMPLATE}") from None
         except (RecursionError, MemoryError, OverflowError):
-            raise PackError("the chat template cannot be read (it is nested too deeply). Use another one.") from None
+            raise PackError(f"the chat template cannot be read (it is nested too deeply). {OTHER_TEMPLATE}") from None
         self.looked_for = frozenset(text for text in looked_for if text.strip())
         """Texts that the template looks for in contents, and may take out of them with what is around."""
 

@@ -65,12 +65,15 @@ def start_pack(
     *,
     in_place: bool = False,
     progress: Progress | None = None,
+    inspect: Callable[[Path], None] = lambda _: None,
 ) -> Path:
     """Makes a pack around a GGUF backbone, with the bundled pack's encoder and no adapter; returns its folder.
 
     The backbone is a file, a folder with one GGUF file, `hf:…` or a name of the catalogue. It is brought into the pack,
     which nothing that happens to the file reaches then; with `in_place` a file stays where it is, and the pack names
     its path and hash.
+
+    `inspect` looks at the backbone's file before anything is made, and raises where it is of no use.
 
     `about` holds fields of `[backbone]`, and `description` of the pack. Raises `InputError` for a name that is none or
     taken and for a file that cannot be read, `PackError` for one that is no language model, and `HubError`.
@@ -81,6 +84,7 @@ def start_pack(
     backbone = resolve_backbone(source, progress)
     header = read_header(backbone.path)
     check_backbone(header, backbone.path, str(source))
+    inspect(backbone.path)
     license = header.values.get("general.license")
     stated = str(license.value) if license and license.kind == STRING else ""
 

@@ -17,6 +17,7 @@ from dlp_local.packs.locations import find_pack
 from dlp_local.packs.manifest import read_manifest
 from tests.support.hub_server import Repo
 from tests.support.peft_folder import write_backbone, write_folder
+from tests.support.scripted_models import write_scripted_model
 
 TEMPLATE = "{% for m in messages %}<|{{ m.role }}|>to ISO: {{ m.content }}<|end|>{% endfor %}<|assistant|>"
 
@@ -99,6 +100,14 @@ def test_a_context_above_the_trained_length_is_told_at_create_show_and_ask(bundl
     assert run("ask", "hello", "--max-tokens", 1).stderr == b"", "the default is no wish"
 
 
+def test_a_backbone_with_a_broken_template_is_refused_before_anything_is_made(tmp_path):
+    path = write_scripted_model(tmp_path / "m.gguf", ("[assistant]", "Hi"), template="{% if %}")
+    told = refused(3, "pack", "create", "broken", "--backbone", path)
+    assert "chat template cannot be read" in told
+    assert "--chat-template FILE" in told
+    assert not (packs_folder() / "broken").exists()
+
+
 def test_a_backbone_is_used_in_place_from_the_command_line(bundled, tmp_path):
     own = shutil.copyfile(bundled / "backbone.gguf", tmp_path / "own.gguf")
     out("pack", "create", "fresh", "--backbone", own, "--in-place")
@@ -166,23 +175,24 @@ def test_a_peft_folder_is_converted_on_its_way_in(tmp_path):
 
 def test_a_backbone_and_adapters_come_from_the_hub(hub, bundled, tmp_path):
     peft = write_folder(tmp_path / "peft")
-    backbone = write_backbone(tmp_path / "backbone.gguf").read_bytes()
+    backbone = (bundled / "backbone.gguf").read_bytes()
     hub.repos["ana/tiny-GGUF"] = Repo({"tiny-Q4_0.gguf": backbone})
     hub.repos["ana/peft"] = Repo({path.name: path.read_bytes() for path in peft.iterdir()})
     hub.repos["ana/sql"] = Repo({"sql.gguf": (bundled / "sql.gguf").read_bytes()})
     out("pack", "create", "fresh", "--backbone", "hf:ana/tiny-GGUF")
+    assert read_manifest(find_pack("fresh")).backbone.attribution.startswith("hf:ana/tiny-GGUF@")
     reference = catalogue()["qwen2.5-1.5b-instruct"].reference
     hub.repos[reference.repo] = Repo({reference.file: backbone})
     out("pack", "create", "known", "--backbone", "qwen2.5-1.5b-instruct")
     assert read_manifest(find_pack("known")).backbone.attribution.startswith(f"hf:{reference.repo}@")
-    out("adapters", "add", "hf:ana/peft", "--name", "trained", "--pack", "fresh")
-    assert "does not fit" in refused(3, "adapters", "add", "hf:ana/sql", "--name", "sql", "--pack", "fresh")
-    assert "'backbone'" in refused(2, "adapters", "add", "hf:ana/tiny-GGUF", "--name", "sql", "--pack", "fresh")
-    manifest = read_manifest(find_pack("fresh"))
+    start_pack("small", write_backbone(tmp_path / "backbone.gguf"))
+    out("adapters", "add", "hf:ana/peft", "--name", "trained", "--pack", "small")
+    assert "does not fit" in refused(3, "adapters", "add", "hf:ana/sql", "--name", "sql", "--pack", "small")
+    assert "'backbone'" in refused(2, "adapters", "add", "hf:ana/tiny-GGUF", "--name", "sql", "--pack", "small")
+    manifest = read_manifest(find_pack("small"))
     assert list(manifest.adapters) == ["trained"]
-    assert manifest.backbone.attribution.startswith("hf:ana/tiny-GGUF@")
     assert manifest.adapters["trained"].attribution.startswith("hf:ana/peft@")
-    assert "all as pack.toml says" in out("pack", "verify", "fresh")
+    assert "all as pack.toml says" in out("pack", "verify", "small")
 
 
 def test_names_of_packs_and_adapters_are_completed(mine):

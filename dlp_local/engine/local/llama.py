@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import re
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
@@ -23,15 +22,15 @@ from dlp_local.engine.local.library import (
     last_log,
     lib,
     offloads,
-    start_library,
 )
 from dlp_local.engine.local.memory import keeps_scores
 from dlp_local.engine.local.memory_files import anonymous_files
+from dlp_local.engine.local.model_file import load_model
 from dlp_local.engine.local.sampler import ChainSampler, GreedySampler, Sampler, is_plain_greedy
 from dlp_local.engine.local.stacking import Stack
 from dlp_local.engine.local.threads import ThreadChooser, ladder
 from dlp_local.engine.local.vocabulary import LlamaVocabulary
-from dlp_local.formats.gguf import EMBEDDINGS, MAGIC, read_header
+from dlp_local.formats.gguf import EMBEDDINGS, read_header
 from dlp_local.formats.lora import LoraFile, check_fits
 
 FLASH_ATTENTION = {
@@ -43,27 +42,6 @@ KV_TYPES = {"f16": lib.GGML_TYPE_F16, "q8_0": lib.GGML_TYPE_Q8_0, "q4_0": lib.GG
 
 KEPT_HISTORIES = 4
 """Histories in the KV cache beside the branch: the spine, and those under the last mixes with `scope = "context"`."""
-
-
-def check_gguf(path: Path) -> None:
-    """Raises `PackError` unless the file is there, can be read and starts as a GGUF file does."""
-    try:
-        with path.open("rb") as file:
-            magic = file.read(len(MAGIC))
-    except OSError as error:
-        raise PackError(f"{path}: cannot be read ({error.strerror}). Check the pack and the file's rights.") from None
-    if magic != MAGIC:
-        raise PackError(f"{path}: is not a GGUF file. Convert the model to GGUF or name another file in pack.toml.")
-
-
-def _why_not_loaded(log: str) -> str:
-    """Why llama.cpp does not load a model, and what helps, from what it says."""
-    if unknown := re.search("unknown model architecture: '([^']*)'", log):
-        return (
-            f"is of an architecture that this llama.cpp does not know ({unknown[1][:40]!a}). "
-            "Use another backbone, or a newer llama-cpp-python."
-        )
-    return f"llama.cpp cannot load it: {log}. Get the file again."
 
 
 class Adapter:
@@ -86,11 +64,8 @@ class Backbone:
     """
 
     def __init__(self, path: Path, options: settings.Engine) -> None:
-        check_gguf(path)
-        start_library()
         self.path = path
         self.closed = False
-        clear_log()
         self._stack = ExitStack()
         try:
             self._load(options)
@@ -99,11 +74,7 @@ class Backbone:
             raise
 
     def _load(self, options: settings.Engine) -> None:
-        model_params = lib.llama_model_default_params()
-        model_params.n_gpu_layers = options.gpu_layers if offloads(options) else 0
-        self._model = lib.llama_model_load_from_file(os.fsencode(self.path), model_params)
-        if not self._model:
-            raise PackError(f"{self.path}: {_why_not_loaded(last_log())}")
+        self._model = load_model(self.path, gpu_layers=options.gpu_layers if offloads(options) else 0)
         self._stack.callback(lib.llama_model_free, self._model)
         self.vocabulary = LlamaVocabulary(self._model, self.path)
         trained = lib.llama_model_n_ctx_train(self._model)

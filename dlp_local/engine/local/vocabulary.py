@@ -10,7 +10,7 @@ from pathlib import Path
 from dlp_local.core.errors import EngineError, PackError
 from dlp_local.engine.local.library import lib
 from dlp_local.engine.prompt import TokenKind
-from dlp_local.engine.template import PLAIN_TEMPLATE, ChatTemplate
+from dlp_local.engine.template import OTHER_TEMPLATE, PLAIN_TEMPLATE, ChatTemplate
 
 _KINDS: tuple[tuple[int, TokenKind], ...] = (
     (lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_UNKNOWN, "control"),
@@ -77,6 +77,6 @@ class LlamaVocabulary:
         try:
             return ChatTemplate(raw.decode("utf-8") if raw else PLAIN_TEMPLATE, bos, eos)
         except UnicodeDecodeError as error:
-            raise PackError(f"{self._path}: its chat template cannot be read ({error}). Use another one.") from None
+            raise PackError(f"{self._path}: its chat template cannot be read ({error}). {OTHER_TEMPLATE}") from None
         except PackError as error:
             raise PackError(f"{self._path}: {error}") from None

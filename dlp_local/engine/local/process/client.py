@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator, Sequence
+from contextlib import closing
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -23,6 +24,8 @@ from dlp_local.engine.base import Capabilities, EngineEvent, Reply
 from dlp_local.engine.local.process.protocol import (
     AddAdapter,
     Generate,
+    Inspect,
+    Inspected,
     Open,
     Opened,
     RemoveAdapter,
@@ -31,6 +34,16 @@ from dlp_local.engine.local.process.protocol import (
     Warm,
 )
 from dlp_local.engine.local.process.subprocess import Child, ChildDiedError
+
+
+def inspect_in_process(backbone: Path, chat_template: str, options: settings.Engine) -> str:
+    """What there is to say of a backbone, as `inspect_backbone`, seen in a process of its own; raises as that does."""
+    with closing(Child(options.response_timeout)) as child:
+        child.request(0, Inspect(backbone, chat_template))
+        try:
+            return "".join(event.notice for event in child.events(0) if isinstance(event, Inspected))
+        except ChildDiedError as died:
+            raise EngineError(f"{backbone}: cannot be loaded. {died}") from None
 
 
 class EngineProcess:
@@ -134,7 +147,7 @@ class EngineProcess:
             for event in self._events(task, cancellation):
                 if isinstance(event, TextDelta | ReasoningDelta):
                     tokens, first = tokens + 1, first or time.perf_counter()
-                if not isinstance(event, Opened | PromptProgress):
+                if not isinstance(event, Opened | Inspected | PromptProgress):
                     yield event
                 if isinstance(event, Generated):
                     return

@@ -42,6 +42,14 @@ class Open:
 
 
 @dataclass(frozen=True, slots=True)
+class Inspect:
+    """Look at a backbone without its weights; its one event is `Inspected`."""
+
+    backbone: Path
+    chat_template: str
+
+
+@dataclass(frozen=True, slots=True)
 class Generate:
     """Answer a conversation."""
 
@@ -78,7 +86,7 @@ class Cancel:
     """End the request whose number this has, running or still waiting."""
 
 
-Task = Open | Generate | Warm | AddAdapter | RemoveAdapter | Cancel
+Task = Open | Inspect | Generate | Warm | AddAdapter | RemoveAdapter | Cancel
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +104,14 @@ class Opened:
     context_size: int
 
 
-TaskEvent = Opened | PromptProgress | EngineEvent
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """What there is to say of a backbone; nothing where it is well."""
+
+    notice: str
+
+
+TaskEvent = Opened | Inspected | PromptProgress | EngineEvent
 
 
 @dataclass(frozen=True, slots=True)

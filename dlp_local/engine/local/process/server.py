@@ -19,6 +19,7 @@ from dlp_local.core.errors import DlpLocalError, EngineError
 from dlp_local.core.job import Cancellation
 from dlp_local.engine.local.engine import LocalEngine
 from dlp_local.engine.local.huge_pages import only_small_pages
+from dlp_local.engine.local.inspection import inspect_backbone
 from dlp_local.engine.local.process.protocol import (
     START,
     AddAdapter,
@@ -27,6 +28,8 @@ from dlp_local.engine.local.process.protocol import (
     Finished,
     Generate,
     Heartbeat,
+    Inspect,
+    Inspected,
     Open,
     Opened,
     RemoveAdapter,
@@ -119,6 +122,9 @@ class _Server:
             self._engine = LocalEngine(task.backbone, task.adapters, task.options)
             only_small_pages()
             yield Opened(self._engine.context_size)
+            return
+        if isinstance(task, Inspect):
+            yield Inspected(inspect_backbone(task.backbone, task.chat_template))
             return
         if self._engine is None:
             raise EngineError("the engine is not open. Open the assistant again.")

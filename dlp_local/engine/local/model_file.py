@@ -1,0 +1,59 @@
+"""A GGUF file opened by llama.cpp, whole or its vocabulary alone; and why it does not open."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from dlp_local.core.errors import PackError
+from dlp_local.engine.local.library import clear_log, last_log, lib, start_library
+from dlp_local.engine.local.vocabulary import LlamaVocabulary
+from dlp_local.formats.gguf import MAGIC
+
+
+def load_model(path: Path, *, gpu_layers: int = 0, vocabulary_only: bool = False) -> lib.llama_model_p:
+    """llama.cpp's model, to be freed with `llama_model_free`; raises `PackError` for a file that is none."""
+    _check_gguf(path)
+    start_library()
+    clear_log()
+    params = lib.llama_model_default_params()
+    params.n_gpu_layers = gpu_layers
+    params.vocab_only = vocabulary_only
+    model = lib.llama_model_load_from_file(os.fsencode(path), params)
+    if not model:
+        raise PackError(f"{path}: {_why_not_loaded(last_log())}")
+    return model
+
+
+@contextlib.contextmanager
+def open_vocabulary(path: Path) -> Iterator[LlamaVocabulary]:
+    """The vocabulary and the chat template of a model, none of whose weights is read; raises `PackError`."""
+    model = load_model(path, vocabulary_only=True)
+    try:
+        yield LlamaVocabulary(model, path)
+    finally:
+        lib.llama_model_free(model)
+
+
+def _check_gguf(path: Path) -> None:
+    """Raises `PackError` unless the file is there, can be read and starts as a GGUF file does."""
+    try:
+        with path.open("rb") as file:
+            magic = file.read(len(MAGIC))
+    except OSError as error:
+        raise PackError(f"{path}: cannot be read ({error.strerror}). Check the pack and the file's rights.") from None
+    if magic != MAGIC:
+        raise PackError(f"{path}: is not a GGUF file. Convert the model to GGUF or name another file in pack.toml.")
+
+
+def _why_not_loaded(log: str) -> str:
+    """Why llama.cpp does not load a model, and what helps, from what it says."""
+    if unknown := re.search("unknown model architecture: '([^']*)'", log):
+        return (
+            f"is of an architecture that this llama.cpp does not know ({unknown[1][:40]!a}). "
+            "Use another backbone, or a newer llama-cpp-python."
+        )
+    return f"llama.cpp cannot load it: {log}. Get the file again."
