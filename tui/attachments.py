@@ -26,14 +26,16 @@ def mentioned(text: str) -> list[Path]:
 
 def _path(quoted: str, bare: str) -> Path | None:
     """The path of a mention; None for `@alice`. A full stop after it belongs to the sentence, unless it is there."""
-    for name in (quoted,) if quoted else (bare, bare.rstrip(PUNCTUATION)):
+    names = (quoted,) if quoted else (bare, bare.rstrip(PUNCTUATION))
+    if not names[-1]:  # a question mark behind it names nothing
+        return None
+    for name in names:
         path = user_path(name)
         try:
             if path.exists():
                 return path
         except (OSError, ValueError):
             return None
-    name = quoted or bare.rstrip(PUNCTUATION)
     path = user_path(name)
     is_path = bool(quoted) or "/" in name or "\\" in name or name.startswith(("~", "."))
     return path if is_path or _SUFFIXES.guess_type(name)[0] else None

@@ -56,10 +56,20 @@ def _stored() -> History:
     return open_history()[0] if history_file().exists() else History(None)
 
 
+def _not_empty(pack: str | None) -> str | None:
+    if pack == "":
+        raise InputError("--pack: an empty name names no pack. Leave it out, or see `dlp-local pack list`.")
+    return pack
+
+
 PackOption = Annotated[
     str | None,
     typer.Option(
-        "--pack", help="A pack's name or folder; else the one of `pack use`.", metavar="PACK", autocompletion=pack_names
+        "--pack",
+        help="A pack's name or folder; else the one of `pack use`.",
+        metavar="PACK",
+        autocompletion=pack_names,
+        callback=_not_empty,
     ),
 ]
 SystemOption = Annotated[str | None, typer.Option("--system", help="System prompt.")]

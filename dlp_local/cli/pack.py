@@ -207,5 +207,5 @@ def _used() -> Path | None:
 
 
 def _opened(pack: str | None) -> Pack:
-    folder = find_pack(pack) if pack else pack_folder(load_settings().pack)
+    folder = find_pack(pack) if pack is not None else pack_folder(load_settings().pack)
     return Pack(folder, read_manifest(folder))

@@ -11,6 +11,7 @@ import typer
 from dlp_local.cli import flags, terminal
 from dlp_local.cli.sampling_flags import with_sampling_flags
 from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.errors import InputError
 from dlp_local.core.text import visible
 from dlp_local.core.values import Mix
 
@@ -47,6 +48,8 @@ def save(
     scope: flags.ScopeOption = None,
 ) -> None:
     """Store a persona, in place of another one of its name."""
+    if not name.strip():
+        raise InputError("an empty name names no persona. Give it one: `dlp-local persona save terse`.")
     values: dict[str, Any] = {
         "persona": name,
         "system": system,

@@ -76,6 +76,8 @@ def drop_output() -> None:
 
 def numbered_lines(source: str) -> Iterator[tuple[int, bytes]]:
     """The lines of a file, or of stdin for `-`, as they come, with their numbers; blank ones are left out."""
+    if not source:
+        raise InputError("an empty name names no file. Give the path of one, or - for stdin.")
     try:
         with contextlib.nullcontext(sys.stdin.buffer) if source == "-" else user_path(source).open("rb") as file:
             yield from ((number, line) for number, line in enumerate(utf8_lines(file, source), start=1) if line.strip())

@@ -97,7 +97,9 @@ class ConversationStore(Database):
     def _change(self, number: int, column: str, value: object) -> None:
         with self._writing() as database:
             if not database.execute(f"UPDATE conversations SET {column} = ? WHERE id = ?", (value, number)).rowcount:
-                raise HistoryError(f"there is no conversation {number}.")
+                raise HistoryError(
+                    f"there is no conversation {number}, deleted or not. `dlp-local history list` has those there are."
+                )
 
     @rebuilding_index
     def add_turn(self, conversation: int, parent: int | None, text: str, pack: str = "") -> StoredTurn:

@@ -43,6 +43,11 @@ MAX_TEXT = 16 << 20
 _REFERENCE = re.compile(
     r"hf:(?P<repo>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})(?:@(?P<revision>[^:@\s]+))?(?::(?P<file>.+))?"
 )
+_PAGE = re.compile(
+    r"(?:https?|file):/+(?:huggingface\.co/([\w.-]+)/([\w.-]+)(?:/(?:resolve|blob)/[^/]+/([^?#]+))?)?", re.IGNORECASE
+)
+"""An address as a browser has it: on Hugging Face, with the owner, the repository and the file."""
+
 _QUANTIZATION = re.compile(r"(?:^|[-._])((?:I?Q\d(?:_[A-Z0-9]+)*)|BF16|F16|F32)\.gguf$", re.IGNORECASE)
 SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 """How llama.cpp's llama-gguf-split calls the parts of a model."""
@@ -92,6 +97,7 @@ class Choice:
 
 def parse_reference(text: str) -> Reference:
     """Reads `hf:owner/repo[@revision][:file]`; raises `InputError` for anything else."""
+    refuse_page(text)
     match = _REFERENCE.fullmatch(text.strip())
     if not match or ".." in match["repo"] or "--" in match["repo"]:
         raise InputError(f"'{text}' is no reference. Write hf:owner/repo, hf:owner/repo:file or hf:owner/repo@commit.")
@@ -103,6 +109,14 @@ def parse_reference(text: str) -> Reference:
         except ValueError:
             raise InputError(f"'{text}': the file must be a path inside the repository, as sub/model.gguf.") from None
     return Reference(match["repo"], match["revision"], file)
+
+
+def refuse_page(text: str) -> None:
+    """Raises `InputError` for the address of a page, with the name that it has here."""
+    if page := _PAGE.match(text):
+        owner, repo, file = page.groups()
+        wanted = f"hf:{owner}/{repo}{f':{file}' if file else ''}" if owner else "hf:owner/repo:file"
+        raise InputError(f"{text}: is the address of a page. Name it as {wanted}, or download it and name the file.")
 
 
 def choose(reference: Reference, files: Sequence[RepoFile]) -> Choice:

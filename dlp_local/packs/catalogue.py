@@ -9,7 +9,7 @@ from pathlib import Path
 import dlp_local
 from dlp_local.core.errors import InputError
 from dlp_local.core.text import did_you_mean
-from dlp_local.hub.choice import Reference, parse_reference
+from dlp_local.hub.choice import Reference, parse_reference, refuse_page
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ def named_reference(text: str) -> Reference:
     entries = catalogue()
     if text in entries:
         return entries[text].reference
+    refuse_page(text)
     if not text.startswith("hf:"):
         near = did_you_mean(text, entries)
         raise InputError(

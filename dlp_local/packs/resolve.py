@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from dlp_local.formats.peft.convert import convert_lora
 from dlp_local.formats.peft.file_names import CONFIG
 from dlp_local.formats.peft.folder import lora_folder
 from dlp_local.formats.peft.other_folders import about_model
-from dlp_local.hub.choice import SHARD, is_model
+from dlp_local.hub.choice import SHARD, is_model, refuse_page
 from dlp_local.packs.catalogue import catalogue
 
 if TYPE_CHECKING:
@@ -26,10 +25,6 @@ if TYPE_CHECKING:
 
 
 SHOWN = 10
-_PAGE = re.compile(
-    r"(?:https?|file):/+(?:huggingface\.co/([\w.-]+)/([\w.-]+)(?:/(?:resolve|blob)/[^/]+/([^?#]+))?)?", re.IGNORECASE
-)
-"""An address as a browser has it: on Hugging Face, with the owner, the repository and the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +103,9 @@ def _refused_folder(folder: Path) -> NoReturn:
 
 
 def _local_or_fetched(source: str | Path, kinds: tuple[str, ...], progress: Progress | None) -> SourceFile:
-    if page := _PAGE.match(str(source)):
-        owner, repo, file = page.groups()
-        wanted = f"hf:{owner}/{repo}{f':{file}' if file else ''}" if owner else "hf:owner/repo:file"
-        raise InputError(f"{source}: is the address of a page. Name it as {wanted}, or download it and name the file.")
+    if not str(source):
+        raise InputError("an empty name names no file. Give the path of one, or hf:owner/repo.")
+    refuse_page(str(source))
     if not str(source).startswith("hf:"):
         return SourceFile(user_path(source))
     from dlp_local.hub.choice import parse_reference

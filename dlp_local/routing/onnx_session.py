@@ -38,7 +38,8 @@ def open_session(path: Path, threads: int) -> ort.InferenceSession:
     try:
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no common base but this
-        raise PackError(f"{path}: not a usable ONNX file: {first_line(error)}. {NEXT_STEP}") from None
+        reason = first_line(error).rpartition(" failed:")[2]  # before it: numbers of errors, and the path once more
+        raise PackError(f"{path}: not a usable ONNX file: {reason}. {NEXT_STEP}") from None
 
 
 def first_line(error: Exception) -> str:

@@ -83,3 +83,8 @@ def test_what_cannot_be_read_is_told_under_its_whole_path(home, args):
 
 def test_a_file_named_in_a_message_is_found(home):
     assert mentioned("look at @~/work/rows.jsonl") == [home / "work" / "rows.jsonl"]
+
+
+@pytest.mark.parametrize("text", ["who is @?", "mail me @.", "@, and then", "@..."])
+def test_punctuation_behind_an_at_sign_names_no_file(text):
+    assert mentioned(text) == []
