@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from dlp_local.cli import terminal
@@ -81,7 +80,9 @@ def list_all(pack: PackOption = None, as_json: JsonOption = False) -> None:
         examples = len(opened.examples(name))
         off = "" if adapter.enabled else "off  "
         table.add_row(name, f"{adapter.scale:g}", adapter.scope, str(examples), visible(off + adapter.description))
-    Console().print(table if adapters else "There is none yet. `dlp-local adapters add PATH --name NAME` adds one.")
+    terminal.text_console().print(
+        table if adapters else "There is none yet. `dlp-local adapters add PATH --name NAME` adds one."
+    )
 
 
 @app.command()

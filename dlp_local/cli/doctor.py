@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from dlp_local.cli import terminal
@@ -37,7 +36,7 @@ def doctor(pack: PackOption = None, as_json: JsonOption = False) -> None:
 
 def _print(check: CheckResult) -> None:
     mark = Text("well   ", "green") if check.is_well else Text("wrong  ", "bold red")
-    console = Console()
+    console = terminal.text_console()
     console.print(Text.assemble(mark, (check.name, "bold"), f": {visible(check.detail)}"), soft_wrap=True)
     if check.next_step:
         console.print(Text(f"       {visible(check.next_step)}", "yellow"), soft_wrap=True)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -54,7 +53,7 @@ def list_all(
         at = datetime.fromisoformat(info.changed_at).astimezone()
         title = Text(visible(info.title) + ("  pinned" if info.pinned else ""), no_wrap=True, overflow="ellipsis")
         table.add_row(str(info.id), title, str(info.turns), f"{at:%Y-%m-%d %H:%M}")
-    Console().print(table if conversations else "Nothing is stored yet.")
+    terminal.text_console().print(table if conversations else "Nothing is stored yet.")
 
 
 @app.command()
@@ -74,7 +73,7 @@ def search(
         excerpt = Text("".join(c if c.isprintable() else " " for c in hit.excerpt))
         for start, end in hit.spans:
             excerpt.stylize("bold reverse", start, end)
-        Console().print(Text(f"{hit.conversation:>6}  ").append_text(excerpt), soft_wrap=True)
+        terminal.text_console().print(Text(f"{hit.conversation:>6}  ").append_text(excerpt), soft_wrap=True)
     if not hits and not as_json:
         print("Nothing found.")
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from dlp_local.cli import terminal
@@ -59,7 +58,7 @@ def list_all(as_json: JsonOption = False) -> None:
         else:
             table.add_row(*row)
     if not as_json:
-        Console().print(table)
+        terminal.text_console().print(table)
         if used is None or used not in [*shipped_packs(), *user_packs()]:
             print(f"in use: {visible(str(used or 'a pack that is no longer there; see `dlp-local pack use`'))}")
 
@@ -103,7 +102,7 @@ def show(pack: PackArgument = None, as_json: JsonOption = False) -> None:
     for file in manifest.files():
         license = visible(file.license) or "not stated"
         table.add_row(visible(file.file), size_text(opened.size(file)), license, visible(file.attribution))
-    Console().print(table)
+    terminal.text_console().print(table)
     if notice:
         print(visible(notice))
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -82,12 +81,12 @@ class Bars:
 
     progress: Progress = field(
         default_factory=lambda: Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             DownloadColumn(),
             TransferSpeedColumn(),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=terminal.text_console(stderr=True),
             disable=not sys.stderr.isatty(),
         )
     )
@@ -125,7 +124,7 @@ def _list(as_json: bool) -> None:
     table.columns[1].justify = table.columns[2].justify = "right"
     for entry in entries:
         table.add_row(entry.name, size_text(entry.size), size_text(entry.ram), entry.license, entry.description)
-    Console().print(table)
+    terminal.text_console().print(table)
 
 
 def _json(fetched: Fetched) -> dict[str, Any]:

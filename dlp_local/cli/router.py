@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -122,7 +121,7 @@ def corrections(as_json: JsonOption = False) -> None:
     for one in stored:
         said = Text(visible(" ".join(one.text.split())), no_wrap=True, overflow="ellipsis")
         table.add_row(str(one.id), visible(one.pack or "any"), one.right, said)
-    Console().print(table if stored else "Nothing was corrected yet.")
+    terminal.text_console().print(table if stored else "Nothing was corrected yet.")
 
 
 @app.command()
@@ -144,9 +143,12 @@ class _Bar:
 
     def __init__(self) -> None:
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TimeElapsedColumn(),
+            console=terminal.text_console(stderr=True),
             disable=not sys.stderr.isatty(),
-        )  # fmt: skip
+        )
         self._tasks: dict[str, TaskID] = {}
 
     def __call__(self, stage: str, done: float) -> None:
@@ -197,7 +199,7 @@ def _print_figures(columns: dict[str, Figures]) -> None:
         table.add_row(
             "nobody's, though sent to an adapter", *(_percent(figures.background_share) for figures in measured)
         )
-    Console().print(table)
+    terminal.text_console().print(table)
 
 
 def _percent(share: float | None) -> str:

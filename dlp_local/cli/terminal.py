@@ -27,6 +27,11 @@ SHOWN = 8
 """Entries of a list that may have a thousand."""
 
 
+def text_console(*, stderr: bool = False) -> Console:
+    """Where tables and styled text are printed; what a pack or a user says is text, never Rich's markup or emoji."""
+    return Console(stderr=stderr, markup=False, emoji=False)
+
+
 def read_stdin() -> str:
     """All of stdin."""
     return decode(sys.stdin.buffer.read(), "stdin")
@@ -109,7 +114,7 @@ def print_route(route: Route) -> None:
         bar = "█" * round(p * BAR_WIDTH)
         weight = f"{weights[name]:.2f}" if name in weights else "-"
         table.add_row(name, f"{p:.3f}", Text(bar, style="cyan" if name in weights else "dim"), weight)
-    console = Console()
+    console = text_console()
     console.print(Text(visible(route.text), style="bold"))
     console.print(table)
     if len(probabilities) > max(SHOWN, len(weights)):
@@ -122,7 +127,7 @@ def print_route(route: Route) -> None:
 
 def print_why(why: RouteExplanation, has_before: bool) -> None:
     """Why a route is as it is: nearest examples, the probability without the turn before, what top-p cut."""
-    console = Console()
+    console = text_console()
     table = Table("near", "adapter", "example", box=None, pad_edge=False)
     for near in why.nearest:
         said = Text(visible(" ".join(near.text.split())), no_wrap=True, overflow="ellipsis")
@@ -144,7 +149,7 @@ def print_why(why: RouteExplanation, has_before: bool) -> None:
 def print_note(line: str) -> None:
     """A line beside the answer, its receipt say: on stderr, and only for a person."""
     if sys.stderr.isatty():
-        Console(stderr=True).print(Text(line, style="dim"))
+        text_console(stderr=True).print(Text(line, style="dim"))
 
 
 def print_warning(line: str) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from dlp_local.core.errors import InputError
 from dlp_local.core.fields import problems
 from dlp_local.core.settings import Sampling
+from dlp_local.core.text import ended
 from dlp_local.core.values import Mix, Scope
 
 
@@ -58,7 +59,7 @@ class ChatOptions(_optional(Sampling), BaseModel):  # type: ignore[misc]
         try:
             return cls.model_validate((under.model_dump() if under else {}) | dict(values))
         except ValidationError as error:
-            raise InputError(f"options: {'; '.join(problems(error, cls))}.") from None
+            raise InputError(f"options: {ended(problems(error, cls))}") from None
 
     @property
     def mix(self) -> Mix | None:

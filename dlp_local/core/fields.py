@@ -65,16 +65,21 @@ def expected(field: FieldInfo) -> str:
     return _expected(_of_field(field))
 
 
+def expected_at(model: type[BaseModel], path: Path) -> str:
+    """As `expected`, for what stands at a path within a model; empty where nothing does."""
+    values = _find(model, path)[1]
+    return _expected(values) if values else ""
+
+
 def explain(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
     """What is wrong with the values that a model refused, each once."""
     return list(dict.fromkeys(_problem(dict(problem), model) for problem in error.errors()))
 
 
-def problems(
-    error: ValidationError, model: type[BaseModel], where: Callable[[Path], str] = lambda path: ""
-) -> list[str]:
-    """As `explain`, one sentence for each; `where` says of a value, by its path, where it was given."""
-    return [": ".join(filter(None, (_named(problem.path, where), problem.reason))) for problem in explain(error, model)]
+def problems(error: ValidationError, model: type[BaseModel], where: Callable[[Path], str] = lambda path: "") -> str:
+    """As `explain`, in one sentence without its full stop; `where` says of a value, by its path, where it was given."""
+    reasons = [(_named(problem.path, where), problem.reason) for problem in explain(error, model)]
+    return "; ".join(": ".join(filter(None, reason)) for reason in reasons)
 
 
 def _named(path: Path, where: Callable[[Path], str]) -> str:
@@ -85,8 +90,8 @@ def _named(path: Path, where: Callable[[Path], str]) -> str:
 def _problem(problem: Mapping[str, Any], model: type[BaseModel]) -> Problem:
     path, values, group = _find(model, problem["loc"])
     if problem["type"] == "extra_forbidden":
-        known = [".".join((*path[:-1], other)) for other in (group.model_fields if group else ())]
-        return Problem(path, f"there is nothing of that name.{did_you_mean('.'.join(path), known)}".rstrip("."))
+        near = did_you_mean(path[-1], group.model_fields if group else ())
+        return Problem(path, f"there is nothing of that name.{near}".rstrip("."))
     if values is None or problem["type"] == "value_error":
         return Problem(path, str(problem["msg"]).removeprefix("Value error, "))
     if problem["type"] == "missing":

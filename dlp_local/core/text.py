@@ -67,6 +67,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
+def ended(sentence: str) -> str:
+    """A sentence with its full stop, unless it is a question."""
+    return sentence if sentence.endswith("?") else f"{sentence}."
+
+
 def unknown_name(thing: str, name: str, known: Iterable[str]) -> str:
     """`there is no persona 'ters'. Did you mean 'terse'? There are: terse, wordy.`"""
     known = list(known)

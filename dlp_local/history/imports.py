@@ -88,7 +88,7 @@ def _reason(error: Exception) -> str:
         case _UnreadableError() | InputError():
             return str(error).rstrip(".")
         case ValidationError():
-            return "; ".join(problems(error, ChatOptions))
+            return problems(error, ChatOptions)
         case KeyError(args=[str() as key]):
             return f"it has no {key[:40]!a}"
         case UnicodeError():

@@ -4,6 +4,7 @@ import re
 import shlex
 
 import pytest
+import tomlkit
 from typer.testing import CliRunner
 
 from dlp_local.cli.main import app
@@ -85,3 +86,24 @@ def test_what_cannot_be_is_told_in_plain_words_and_fails(request, tmp_path, monk
     assert isinstance(error, DlpLocalError), repr(error)
     assert error.exit_code
     assert not LIBRARIES_WORDS.search(str(error))
+
+
+ODD = "[/closed] [red]not red[/red] :smile:"
+
+
+@pytest.mark.parametrize(
+    "command", ["pack list", "pack show mine", "adapters list --pack mine", "route --why x --pack mine"]
+)
+def test_what_a_pack_says_of_itself_is_shown_as_it_is_written(mine, command):
+    manifest = tomlkit.parse((mine / "pack.toml").read_text("utf-8"))
+    sql = manifest["adapters"]["sql"]
+    for key in ("description", "attribution", "license"):
+        sql[key] = manifest["backbone"][key if key != "description" else "attribution"] = ODD
+    manifest["description"] = ODD
+    sql["examples"] = [ODD]
+    (mine / "pack.toml").write_text(tomlkit.dumps(manifest), "utf-8")
+    result = CliRunner().invoke(
+        app, shlex.split(command.replace(" x ", f" {shlex.quote(ODD)} ")), env={"COLUMNS": "300"}
+    )
+    assert result.exception is None
+    assert ODD in result.output

@@ -53,7 +53,7 @@ def test_help_is_a_sentence_with_the_range():
     ("values", "sentence"),
     [
         ({"inner": {"share": 2}}, "inner.share: 2 cannot be used (give a number, over 0, up to 1)"),
-        ({"inner": {"shar": 1}}, "inner.shar: there is nothing of that name. Did you mean 'inner.share'?"),
+        ({"inner": {"shar": 1}}, "inner.shar: there is nothing of that name. Did you mean 'share'?"),
         ({"inner": 3}, "inner: 3 cannot be used (give a table of values)"),
         ({"how": "loud"}, "how: 'loud' cannot be used (give 'soft' or 'hard')"),
         ({"words": ["a", 7]}, "words: 7 cannot be used (give text)"),
@@ -64,7 +64,7 @@ def test_help_is_a_sentence_with_the_range():
         ({"ranks": {"": 1}}, "ranks.: '' cannot be used (give text that is not empty)"),
         ({"ranks": [1]}, "ranks: [1] cannot be used (give a table of values)"),
         ({"parts": {"a": {"share": "x"}}}, "parts.a.share: 'x' cannot be used (give a number, over 0, up to 1)"),
-        ({"parts": {"a": {"shar": 1}}}, "parts.a.shar: there is nothing of that name. Did you mean 'parts.a.share'?"),
+        ({"parts": {"a": {"shar": 1}}}, "parts.a.shar: there is nothing of that name. Did you mean 'share'?"),
         ({"either": [1]}, "either: [1] cannot be used (give true or false or text)"),
         ({"level": "nan"}, "level: 'nan' cannot be used (give a whole number, -1 to 9)"),
         ({"large": 1e300}, "large: 1e+300 cannot be used (give a number, -1000000 to 1000000)"),
@@ -74,14 +74,15 @@ def test_help_is_a_sentence_with_the_range():
 def test_a_refused_value_is_named_with_what_may_be_given_instead(values, sentence):
     with pytest.raises(ValidationError) as caught:
         Outer.model_validate({"needed": "x"} | values)
-    assert problems(caught.value, Outer)[0] == sentence
-    assert len({problem.path for problem in explain(caught.value, Outer)}) == len(problems(caught.value, Outer))
+    explained = explain(caught.value, Outer)
+    assert problems(caught.value, Outer).startswith(sentence)
+    assert len({problem.path for problem in explained}) == len(explained)
 
 
 def test_a_missing_value_is_named():
     with pytest.raises(ValidationError) as caught:
         Outer.model_validate({})
-    assert problems(caught.value, Outer) == ["needed: is missing (give text)"]
+    assert problems(caught.value, Outer) == "needed: is missing (give text)"
 
 
 def test_near_names_are_offered_whatever_their_case():

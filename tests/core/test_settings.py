@@ -44,17 +44,31 @@ def test_all_wrong_values_are_reported_together_with_where_they_stand(config, mo
     )
 
 
-def test_an_environment_variable_of_the_wrong_kind_is_named(monkeypatch):
-    monkeypatch.setenv("DLP_LOCAL_ROUTING", "x")
-    with pytest.raises(InputError, match=r"routing.*environment"):
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("SAMPLING__STOP", "x", r"DLP_LOCAL_SAMPLING__STOP: is not JSON .*Give a list of text, as \[\"a\", \"b\"\]\.$"),
+        ("UI__KEYS", "{", r"DLP_LOCAL_UI__KEYS: is not JSON .*Give a table of values"),
+        ("ROUTING", "x", "DLP_LOCAL_ROUTING: is not JSON"),
+        ("SAMPLING", "[1", "DLP_LOCAL_SAMPLING: is not JSON"),
+    ],
+)
+def test_a_variable_that_is_no_json_where_a_list_or_table_is_wanted_is_named(monkeypatch, variable, value, told):
+    monkeypatch.setenv(f"DLP_LOCAL_{variable}", value)
+    with pytest.raises(InputError, match=told):
+        load_settings()
+
+
+@pytest.mark.parametrize("line", ["[sampling]\nmax_tokens = true", "[engine]\nthreads = false"])
+def test_true_is_no_number(config, line):
+    config.write_text(line, "utf-8")
+    with pytest.raises(InputError, match=r"(True|False) cannot be used \(give a whole number, "):
         load_settings()
 
 
 def test_an_unknown_setting_in_the_file_is_named(config):
     config.write_text("[routing]\ntop_q = 0.5\n", "utf-8")
-    with pytest.raises(
-        InputError, match=r"routing\.top_q .*there is nothing of that name\. Did you mean 'routing\.top_p'"
-    ):
+    with pytest.raises(InputError, match=r"routing\.top_q .*there is nothing of that name\. Did you mean 'top_p'\?$"):
         load_settings()
 
 

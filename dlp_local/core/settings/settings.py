@@ -22,13 +22,15 @@ from pydantic_settings import (
 )
 
 from dlp_local.core.errors import InputError
-from dlp_local.core.fields import problems
+from dlp_local.core.fields import expected_at, problems
 from dlp_local.core.files import read_text
+from dlp_local.core.json_text import parse_json
 from dlp_local.core.paths import config_file
 from dlp_local.core.settings.engine import Engine
 from dlp_local.core.settings.routing import Routing
 from dlp_local.core.settings.sampling import Sampling
 from dlp_local.core.settings.ui import Ui
+from dlp_local.core.text import ended
 
 ENV_PREFIX, ENV_DELIMITER = "DLP_LOCAL_", "__"
 
@@ -78,11 +80,28 @@ def load_settings(**flags: Any) -> Settings:
     try:
         return Settings(**own)
     except ValidationError as error:
-        raise InputError(f"settings: {'; '.join(problems(error, Settings, partial(_where, own)))}.") from None
-    except SettingsError as error:
-        raise InputError(f"settings: {error}. Look at DLP_LOCAL_* in the environment.") from None
+        raise InputError(f"settings: {ended(problems(error, Settings, partial(_where, own)))}") from None
+    except SettingsError:
+        reason = _no_json() or "a variable DLP_LOCAL_* of the environment cannot be read. Look at them"
+        raise InputError(f"settings: {reason}.") from None
     except (ValueError, OSError) as error:
         raise InputError(f"settings: {config_file()} cannot be read: {error}. Mend or remove the file.") from None
+
+
+def _no_json() -> str:
+    """Which variables of the environment hold no JSON, where a list or a table is wanted."""
+    problems = []
+    for variable, value in os.environ.items():
+        path = tuple(variable.upper().removeprefix(ENV_PREFIX).lower().split(ENV_DELIMITER))
+        wanted = expected_at(Settings, path) if variable.upper().startswith(ENV_PREFIX) else ""
+        if not wanted.startswith(("a list", "a table")):
+            continue
+        example = '["a", "b"]' if wanted.startswith("a list") else '{"name": "value"}'
+        try:
+            parse_json(value, variable, f"Give {wanted}, as {example}.")
+        except InputError as error:
+            problems.append(str(error).rstrip("."))
+    return "; ".join(problems)
 
 
 def _where(flags: Mapping[str, Any], path: tuple[str, ...]) -> str:

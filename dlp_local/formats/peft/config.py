@@ -120,7 +120,7 @@ def checked(model: type[Fields], path: Path, content: Mapping[str, Any]) -> Fiel
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        reasons = "; ".join(problems(error, model))[:SHOWN_PROBLEMS]
+        reasons = problems(error, model)[:SHOWN_PROBLEMS]
         raise PackError(f"{path}: does not describe a LoRA ({reasons}). Mend it, or get the file again.") from None
 
 
