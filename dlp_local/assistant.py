@@ -23,7 +23,7 @@ from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.option_defaults import NO_DEFAULTS, OptionDefault
 from dlp_local.core.settings import Sampling, Settings
 from dlp_local.core.text import check_message
-from dlp_local.core.values import UNCHANGED, AdapterChange, AdapterFile, AdapterInfo, Message, Mix, Route
+from dlp_local.core.values import BLANK_LINE, UNCHANGED, AdapterChange, AdapterFile, AdapterInfo, Message, Mix, Route
 from dlp_local.engine.base import Engine
 from dlp_local.packs import Pack, open_pack
 from dlp_local.packs.adapters import add_adapter, remove_adapter, set_adapter
@@ -184,7 +184,7 @@ class Assistant:
             conversation = [*self._instructions(options), *history]
 
             def answer_part(part: Route, prefix: str) -> Generator[Event, None, None]:
-                messages, sampling = [*conversation, Message("user", part.text)], self._sampling(options, part.mix)
+                messages, sampling = followed_by(conversation, part.text), self._sampling(options, part.mix)
                 return answer_text(
                     self._engine, messages, part, sampling, options.scope, prefix, earlier_answers, cancellation
                 )
@@ -214,7 +214,7 @@ class Assistant:
 
     def _instructions(self, options: ChatOptions) -> list[Message]:
         instructions = self.settings.system if options.system is None else options.system
-        return [Message("system", instructions)] if instructions else []
+        return [Message("system", instructions)] if instructions.strip() else []
 
     def add_adapter(self, source: str | Path, name: str, change: AdapterChange = UNCHANGED) -> str:
         """Adds an adapter to the pack, as `packs.adapters.add_adapter`, and to the running engine and router.
@@ -275,6 +275,14 @@ class Assistant:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+
+def followed_by(conversation: Sequence[Message], text: str) -> list[Message]:
+    """A conversation and a user's message after it, with which one goes that was not answered: roles take turns."""
+    if not conversation or conversation[-1].role != "user":
+        return [*conversation, Message("user", text)]
+    *before, unanswered = conversation
+    return [*before, Message("user", f"{unanswered.content}{BLANK_LINE}{text}")]
 
 
 def seeded(sampling: Sampling) -> Sampling:

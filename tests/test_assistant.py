@@ -83,7 +83,7 @@ class Recording:
         self.events = events
 
     def generate(self, messages, mix, sampling, scope=None):
-        self.sampling = sampling
+        self.sampling, self.messages = sampling, list(messages)
 
         def run(_):
             yield from self.events
@@ -100,6 +100,22 @@ def test_text_that_turns_out_to_be_reasoning_is_none_of_the_answer(bundled):
     with Assistant(open_pack(bundled), Settings(), engine, lambda _: None) as assistant:
         done = finish(assistant, "2 + 2?", mix=Mix())
     assert (done.reasoning, done.answer) == ("hm, so", "Four.")
+
+
+def test_a_message_that_had_no_answer_goes_with_the_next_one(bundled):
+    engine = Recording(TextDelta("Four."))
+    with Assistant(open_pack(bundled), Settings(), engine, lambda _: None) as assistant:
+        history = (Message("user", "one"), Message("assistant", "yes"), Message("user", "2 + 2?"))
+        finish(assistant, "well?", history, mix=Mix())
+    assert engine.messages == [*history[:2], Message("user", "2 + 2?\n\nwell?")]
+
+
+@pytest.mark.parametrize("blank", ["", "  ", "\n\t"])
+def test_a_blank_system_prompt_is_none(bundled, blank):
+    engine = Recording(TextDelta("Four."))
+    with Assistant(open_pack(bundled), Settings(system=blank), engine, lambda _: None) as assistant:
+        finish(assistant, "2 + 2?", mix=Mix(), options=ChatOptions(system=blank))
+    assert engine.messages == [Message("user", "2 + 2?")]
 
 
 SHARED = {"temperature": 0.0, "min_p": 0.05, "repeat_penalty": 1.0, "repeat_last": 64}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import mimetypes
+import re
 from pathlib import Path
 
 from dlp_local.core.errors import InputError
 from dlp_local.core.files import decode
 from dlp_local.core.paths import user_path
 from dlp_local.core.text import size_text
-from dlp_local.core.user_message import MENTION, PUNCTUATION, Attachment, UserMessage
+from dlp_local.core.user_message import MENTION, PUNCTUATION, Attachment, UserMessage, is_quoted, mentioned_paths
 
 _SUFFIXES = mimetypes.MimeTypes(filenames=())
 """What Python itself knows, not the machine: the same everywhere."""
@@ -20,15 +21,13 @@ CHARACTERS_PER_TOKEN = 3
 
 def mentioned(text: str) -> list[Path]:
     """The files and folders that a text names with `@`: those there are, and what can only be meant as a path."""
-    paths = [_path(quoted, bare) for quoted, bare in MENTION.findall(text)]
+    paths = [_path(mention) for mention in MENTION.finditer(text)]
     return [path for path in dict.fromkeys(paths) if path is not None]
 
 
-def _path(quoted: str, bare: str) -> Path | None:
-    """The path of a mention; None for `@alice`. A full stop after it belongs to the sentence, unless it is there."""
-    names = (quoted,) if quoted else (bare, bare.rstrip(PUNCTUATION))
-    if not names[-1]:  # a question mark behind it names nothing
-        return None
+def _path(mention: re.Match[str]) -> Path | None:
+    """The path of a mention; None for `@alice`, and for one in quotation marks that is not there."""
+    names = mentioned_paths(mention)
     for name in names:
         path = user_path(name)
         try:
@@ -36,9 +35,11 @@ def _path(quoted: str, bare: str) -> Path | None:
                 return path
         except (OSError, ValueError):
             return None
-    path = user_path(name)
-    is_path = bool(quoted) or "/" in name or "\\" in name or name.startswith(("~", "."))
-    return path if is_path or _SUFFIXES.guess_type(name)[0] else None
+    if not names or is_quoted(mention):
+        return None
+    name = mention[1] or mention[2].rstrip(PUNCTUATION)
+    is_path = bool(mention[1]) or "/" in name or "\\" in name or name.startswith(("~", "."))
+    return user_path(name) if is_path or _SUFFIXES.guess_type(name)[0] else None
 
 
 def sizes(text: str) -> str:

@@ -14,7 +14,7 @@ MOST = 10_000
 """Entries of a folder that are looked at: a key must never wait for a folder."""
 
 _LAST = re.compile(r'(?<!\S)("[^"]*|[^\s"]\S*)?$')
-_MENTION = re.compile(r'(?<!\S)@("[^"]*|\S*)$')
+_MENTION = re.compile(r'(?<![^\s(\[{])@("[^"]*|\S*)$')
 _WORD = re.compile(r'"([^"]*)"|(\S+)')
 
 

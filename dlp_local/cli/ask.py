@@ -174,7 +174,7 @@ def _print_answer(reply: Job[Event], streams: bool) -> ReplyDone:
                     terminal.write_text(text)
                 case AnswerWasReasoning() if streams:
                     terminal.write_text("\n")
-                    terminal.print_note("what stands above is reasoning; the answer follows")
+                    terminal.print_warning("what was printed so far is the model's reasoning; the answer follows")
                 case HistoryTrimmed(turns):
                     terminal.print_note(f"the oldest {turns} turns no longer fit")
                 case ReplyDone():

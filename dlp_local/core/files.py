@@ -28,6 +28,9 @@ _MARKS = (
 )
 """What files begin with that some editors write; the longer mark first."""
 
+SEEN = 4096
+"""Bytes of a text that are looked at for its encoding."""
+
 RENAME_PAUSES = (0.05, 0.1, 0.2, 0.3, 0.35)
 """Seconds between two tries to rename something on Windows."""
 
@@ -137,38 +140,56 @@ def sync_folder(folder: Path) -> None:
 
 
 def decode(raw: bytes, name: str) -> str:
-    """The text of bytes that a person handed over, in UTF-8 or with the mark of UTF-16 or UTF-32 at their beginning.
+    """The text of bytes that a person handed over: UTF-8, or UTF-16 or UTF-32 that show themselves (`_encoding`).
 
     CRLF becomes a newline. Raises `InputError` that names the source, and the first bad byte.
     """
     try:
         text = utf8(raw, name).decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InputError(f"{name}: is not UTF-8 (byte {error.start + 1}). Save it as UTF-8, or convert it.") from None
+        other = "; it may be UTF-16" if b"\0" in raw else ""
+        reason = f"is not UTF-8 (byte {error.start + 1}{other})"
+        raise InputError(f"{name}: {reason}. Save it as UTF-8, or convert it.") from None
     return text.replace("\r\n", "\n")
 
 
-def utf8(raw: bytes, name: str) -> bytes:
-    """Bytes of a text without the mark at their beginning (BOM); UTF-16 and UTF-32, known by it, become UTF-8.
+def _encoding(raw: bytes) -> tuple[bytes, str]:
+    """The mark at the beginning of a text of UTF-16 or UTF-32, and which it is; two times nothing for any other text.
 
-    Raises `InputError` where what follows such a mark is no text.
+    Some programs write UTF-16 without a mark. Where it is Latin for the most part, every second byte is zero, and no
+    other one: so no text looks that is UTF-8.
     """
     for mark, encoding in _MARKS:
         if raw.startswith(mark):
-            try:
-                return raw[len(mark) :].decode(encoding).encode("utf-8")
-            except UnicodeError:
-                raise InputError(f"{name}: is no text, though it begins like {encoding}. Save it as UTF-8.") from None
-    return raw.removeprefix(codecs.BOM_UTF8)
+            return mark, encoding
+    first, second = raw[:SEEN:2], raw[1:SEEN:2]
+    for zeros, others, encoding in ((second, first, "utf-16-le"), (first, second, "utf-16-be")):
+        if zeros and others and zeros.count(0) * 2 > len(zeros) and not others.count(0):
+            return b"", encoding
+    return b"", ""
+
+
+def utf8(raw: bytes, name: str) -> bytes:
+    """Bytes of a text without the mark at their beginning (BOM); UTF-16 and UTF-32 become UTF-8.
+
+    Raises `InputError` where what begins like those is no text.
+    """
+    mark, encoding = _encoding(raw)
+    if not encoding:
+        return raw.removeprefix(codecs.BOM_UTF8)
+    try:
+        return raw[len(mark) :].decode(encoding).encode("utf-8")
+    except UnicodeError:
+        raise InputError(f"{name}: is no text, though it begins like {encoding}. Save it as UTF-8.") from None
 
 
 def utf8_lines(file: BinaryIO, name: str) -> Iterator[bytes]:
-    """The lines of an open file, as they come; those of UTF-16 and UTF-32, known by the mark, become UTF-8.
+    """The lines of an open file, as they come; those of UTF-16 and UTF-32 become UTF-8.
 
-    Raises `InputError` that calls it by `name`, where what follows such a mark is no text.
+    Raises `InputError` that calls it by `name`, where what begins like those is no text.
     """
     first = file.readline()
-    mark, encoding = next(((mark, encoding) for mark, encoding in _MARKS if first.startswith(mark)), (b"", ""))
+    mark, encoding = _encoding(first)
     if not encoding:
         yield first
         yield from file

@@ -11,10 +11,11 @@ BEGINNING = 1_000
 """Characters of an attachment that stand for a message without a request."""
 
 _FENCE = re.compile("`{3,}")
-MENTION = re.compile(r'(?<!\S)@(?:"([^"]+)"|(\S+))')
-"""A file that goes along with a message: its path in quotation marks, or without."""
+_QUOTES = "\"'“‘«„"
+MENTION = re.compile(rf'(?:(?<![^\s(\[{{])|(?<=[{_QUOTES}]))@(?:"([^"]+)"|(\S+))')
+"""A file that goes along with a message: its path in quotation marks, or without; also in brackets or quoted itself."""
 
-PUNCTUATION = ".,;:!?)]}"
+PUNCTUATION = ".,;:!?)]}>\"'”’»“，。；：！？）】」』、"
 """Behind a path without quotation marks, it belongs to the sentence, unless there is such a file."""
 
 
@@ -83,7 +84,27 @@ def _block_name(before: list[str]) -> str:
     return before[-1][:-1] if len(before) > 1 and before[-1].endswith(":") and not before[-2].strip() else ""
 
 
+def mentioned_paths(mention: re.Match[str]) -> tuple[str, ...]:
+    """The paths that a mention may mean, the likeliest first: as it is written, and up to some punctuation in it.
+
+    Punctuation alone names nothing.
+    """
+    if mention[1]:
+        return (mention[1],)
+    written: str = mention[2]
+    if not written.rstrip(PUNCTUATION):
+        return ()
+    cuts = [at for at, character in enumerate(written) if character in PUNCTUATION and character != "."]
+    shorter = (written[:at] for at in (len(written), *reversed(cuts)))
+    paths = (written, *(path.rstrip(PUNCTUATION) for path in shorter))
+    return tuple(path for path in dict.fromkeys(paths) if path)
+
+
+def is_quoted(mention: re.Match[str]) -> bool:
+    """Whether a mention stands in quotation marks itself, as names of packages do in code: `from "@angular/core"`."""
+    return mention.string[: mention.start()].endswith(tuple(_QUOTES))
+
+
 def _file_names(mention: re.Match[str]) -> set[str]:
     """The names that the file of a mention may have."""
-    paths = (mention[1],) if mention[1] else (mention[2], mention[2].rstrip(PUNCTUATION))
-    return {re.split(r"[/\\]", path)[-1] for path in paths}
+    return {re.split(r"[/\\]", path)[-1] for path in mentioned_paths(mention)}

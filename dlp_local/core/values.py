@@ -26,6 +26,10 @@ FinishReason = Literal["stop", "length", "loop", "cancelled", "error"]
 """`loop`: it repeated itself over and over, and was ended for that."""
 
 
+BLANK_LINE = "\n\n"
+"""Between messages that go as one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One message of a conversation."""

@@ -9,11 +9,10 @@ from itertools import pairwise
 from typing import Literal, Protocol
 
 from dlp_local.core.errors import EngineError
-from dlp_local.core.values import Message
+from dlp_local.core.values import BLANK_LINE, Message
 from dlp_local.engine.forging import foreign_cuts
 from dlp_local.engine.reasoning import ReasoningTags
 from dlp_local.engine.rendering import Rendered, Renderer
-from dlp_local.engine.shapes import BLANK_LINE
 from dlp_local.engine.template import PLAIN_TEMPLATE, ChatTemplate
 
 FRAME_TOKENS = 4

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
-from dlp_local.core.values import Message
-
-BLANK_LINE = "\n\n"
+from dlp_local.core.values import BLANK_LINE, Message
 
 Shape = Callable[[Sequence[Message]], list[Message]]
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.events import ReplyDone
-from dlp_local.core.values import Message
+from dlp_local.core.values import BLANK_LINE, Message
 
 TurnState = Literal["sent", "done", "failed"]
 TITLE_LENGTH = 60
@@ -98,11 +98,23 @@ def newest_leaf(turns: Sequence[StoredTurn], turn: int) -> int:
 
 
 def messages(turns: tuple[StoredTurn, ...]) -> Iterator[Message]:
-    """Earlier turns as the assistant is given them: those that were answered, in part at least, and not broken off."""
+    """Earlier turns as the assistant is given them: those that were answered, in part at least, and not broken off.
+
+    Roles take turns. A message to which the model gave no answer, reasoning alone say, goes with the next one; where it
+    is the last, the messages end with it. One whose answer was cancelled before its first word was taken back.
+    """
+    unanswered: list[str] = []
     for turn in turns:
-        if turn.answer and turn.state == "done":
-            yield Message("user", turn.text)
+        is_taken_back = not turn.answer and turn.done is not None and turn.done.finish_reason == "cancelled"
+        if turn.state != "done" or is_taken_back:
+            continue
+        unanswered.append(turn.text)
+        if turn.answer:
+            yield Message("user", BLANK_LINE.join(unanswered))
             yield Message("assistant", turn.answer)
+            unanswered = []
+    if unanswered:
+        yield Message("user", BLANK_LINE.join(unanswered))
 
 
 def title_of(text: str) -> str:

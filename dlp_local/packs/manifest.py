@@ -129,6 +129,8 @@ class Backbone(Content):
     def _one_template(self) -> Self:
         if self.chat_template and self.chat_template_file:
             raise ValueError("give chat_template or chat_template_file, not both")
+        if self.chat_template and "{" not in self.chat_template:
+            raise ValueError("chat_template must be Jinja, and has no brace. Name a file by chat_template_file")
         return self
 
     @model_validator(mode="after")

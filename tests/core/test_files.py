@@ -193,7 +193,7 @@ def test_a_disk_that_takes_no_more_is_told_and_nothing_is_left(tmp_path):
 
 @given(text=texts, encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32"]))
 def test_a_text_is_read_whatever_unicode_it_is_in(text, encoding):
-    text = text.lstrip("\0")  # in UTF-16, the mark and a zero are the mark of UTF-32
+    text = text.replace("\0", "")  # in UTF-16, the mark and a zero are the mark of UTF-32
     assert decode(text.encode(encoding), "x") == text
 
 
@@ -243,6 +243,19 @@ def test_the_lines_of_a_file_are_the_same_in_every_encoding_that_has_a_mark(enco
     raw = marks.get(encoding, b"") + text.encode(encoding)
     lines = [line.decode("utf-8-sig").rstrip("\n") for line in utf8_lines(io.BytesIO(raw), "rows")]
     assert [line for line in lines if line] == [line for line in text.split("\n") if line]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("text", ["hi", "one\ntwo\n", "Grüße, наш\nand a line", "x" * 9999 + "\n天"])
+def test_utf_16_without_a_mark_is_known_by_its_zeros(encoding, text):
+    raw = text.encode(encoding)
+    assert decode(raw, "x") == text
+    assert b"".join(utf8_lines(io.BytesIO(raw), "x")).decode().replace("\n", "") == text.replace("\n", "")
+
+
+def test_utf_16_that_does_not_show_itself_is_named_as_what_it_may_be():
+    with pytest.raises(InputError, match=r"x: is not UTF-8 \(byte 2; it may be UTF-16\)\. Save it as UTF-8"):
+        decode("日本\n".encode("utf-16-be"), "x")
 
 
 def test_what_is_no_text_after_such_a_mark_is_told():

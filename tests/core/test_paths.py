@@ -81,6 +81,30 @@ def test_what_cannot_be_read_is_told_under_its_whole_path(home, args):
     assert str(home) in str(result.exception)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["see (@rows.jsonl)", "see [@rows.jsonl], please", 'see "@rows.jsonl".', "see '@rows.jsonl'", "“@rows.jsonl”",
+     "@rows.jsonl: what is it?", "is it in @rows.jsonl?!", "@rows.jsonl's first line", "(see @rows.jsonl)",
+     "{@rows.jsonl}",
+     'see (@"rows.jsonl")', "@rows.jsonl,then", "看 @rows.jsonl。", "@rows.jsonl:12", "<“@rows.jsonl”>"],
+)  # fmt: skip
+def test_a_file_is_found_whatever_punctuation_stands_around_it(home, monkeypatch, text):
+    monkeypatch.chdir(home / "work")
+    assert [path.name for path in mentioned(text)] == ["rows.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [("see (@none.txt)", ["none.txt"]), ("see @./none.", ["none"]), ("(@none/at/all).", ["all"]),
+     ("mail a@none.txt", []), ('from "@angular/core"', []), ("require('@types/node')", []),
+     ("`@types/node`", []), ("(@alice)", []),
+     ("(@)", [])],
+)  # fmt: skip
+def test_a_path_that_is_not_there_is_named_and_what_is_none_stays_text(home, monkeypatch, text, missing):
+    monkeypatch.chdir(home / "work")
+    assert [path.name for path in mentioned(text)] == missing
+
+
 def test_a_file_named_in_a_message_is_found(home):
     assert mentioned("look at @~/work/rows.jsonl") == [home / "work" / "rows.jsonl"]
 

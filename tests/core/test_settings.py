@@ -44,6 +44,20 @@ def test_all_wrong_values_are_reported_together_with_where_they_stand(config, mo
     )
 
 
+def test_a_chat_template_is_jinja_or_the_path_of_a_file_with_it(tmp_path, monkeypatch):
+    file = tmp_path / "chat.jinja"
+    file.write_text("\ufeff{{ messages }}\n", "utf-8")
+    assert load_settings(engine={"chat_template": "{{ 1 }}"}).engine.chat_template == "{{ 1 }}"
+    monkeypatch.setenv("DLP_LOCAL_ENGINE__CHAT_TEMPLATE", str(file))
+    assert load_settings().engine.chat_template == "{{ messages }}\n"
+    file.write_text("no Jinja", "utf-8")
+    with pytest.raises(InputError, match=r"engine\.chat_template.*DLP_LOCAL_ENGINE__CHAT_TEMPLATE.*holds no Jinja"):
+        load_settings()
+    file.unlink()
+    with pytest.raises(InputError, match=r"engine\.chat_template.*chat\.jinja: cannot be read"):
+        load_settings()
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "told"),
     [

@@ -44,6 +44,8 @@ def test_a_block_that_a_person_wrote_is_no_file_that_went_along(block):
         (UserMessage("@a.txt", (Attachment("its text", "a.txt"),)), "its text"),
         (UserMessage("@a.txt.", (Attachment("its text", "a.txt"),)), "its text"),
         (UserMessage("@a.txt, to ISO: 5 May 2020", (Attachment("x", "a.txt"),)), "to ISO: 5 May 2020"),
+        (UserMessage("see (@a.txt)", (Attachment("x", "a.txt"),)), "see ("),
+        (UserMessage('to ISO ["@a.txt"]: 5 May', (Attachment("x", "a.txt"),)), 'to ISO [" 5 May'),
         (UserMessage("", (Attachment("its text"),)), "its text"),
         (UserMessage.parse("explain this:\n```python\nprint(1)\n```"), "explain this:"),
         (UserMessage.parse("```\nprint(1)\n```"), "print(1)"),

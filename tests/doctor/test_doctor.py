@@ -277,6 +277,22 @@ def test_a_model_that_is_still_reasoning_is_judged_by_that(monkeypatch):
     assert not checks["answers compared"].is_well
 
 
+class Reasoned(FakeAssistant):
+    """Comes to its answer after some reasoning."""
+
+    def reply(self, *arguments, **options):
+        *events, done = super().reply(*arguments, **options)
+        return [*events, replace(done, reasoning="They want help.")]
+
+
+def test_reasoning_and_answer_are_told_apart(monkeypatch):
+    checks = answers(monkeypatch, "I can help.", "1 2 3 4", kind=Reasoned)
+    assert "gave 'I can help.'" in checks["answer"].detail
+    assert "They want" not in checks["answers compared"].detail
+    checks = answers(monkeypatch, "They want help.", "They want numbers.", finish_reason="length", kind=Reasoning)
+    assert "was still reasoning: 'They want help.'" in checks["answer"].detail
+
+
 @pytest.mark.parametrize(
     ("said", "finish_reason", "told"),
     [

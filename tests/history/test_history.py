@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import stat
 import sys
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -77,6 +78,21 @@ def test_an_edited_message_and_another_answer_are_branches_of_one_tree(history):
     shown = history.conversation(number)
     assert [turn.text for turn in shown.path()] == ["one", "two", "three"]
     assert [message.content for message in messages(shown.path())] == ["one", "yes", "two", "yes", "three", "yes"]
+
+
+def test_a_message_without_an_answer_goes_with_the_next_one_and_roles_take_turns(history):
+    number, last = history.start(), None
+    for text, answer in (("one", ""), ("two", ""), ("three", "yes"), ("four", "")):
+        last = said(history, number, last, text, answer)
+    sent = [(message.role, message.content) for message in messages(history.conversation(number).path())]
+    assert sent == [("user", "one\n\ntwo\n\nthree"), ("assistant", "yes"), ("user", "four")]
+
+
+def test_a_message_that_was_taken_back_before_its_first_word_is_not_sent_again(history):
+    number = history.start()
+    turn = history.add_turn(number, None, "one")
+    history.finish(turn.id, "", replace(reply("one", ""), finish_reason="cancelled"))
+    assert not list(messages(history.conversation(number).path()))
 
 
 def test_the_list_has_the_pinned_ones_first_and_then_the_newest(history):

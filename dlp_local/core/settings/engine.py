@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from dlp_local.core.errors import InputError
+from dlp_local.core.files import read_text
+from dlp_local.core.paths import user_path
 from dlp_local.core.settings.group import Group
+
+
+def _template(value: str) -> str:
+    """The text of a chat template, which may be in a file: without a brace it is no Jinja, but a path."""
+    if "{" in value or not value:
+        return value
+    try:
+        text = read_text(user_path(value))
+    except InputError as error:
+        raise ValueError(f"names no file with a chat template: {error}") from None
+    if "{" not in text:
+        raise ValueError(f"names a file that holds no Jinja: {value}. Name one with a chat template")
+    return text
 
 
 class Engine(Group):
@@ -19,7 +35,9 @@ class Engine(Group):
         le=512,
         description="threads of the backbone; 0: as many as are fast at the moment, at most one for each physical core",
     )
-    chat_template: str = Field("", description="Jinja text in place of the chat template that the backbone brings")
+    chat_template: Annotated[str, AfterValidator(_template)] = Field(
+        "", description="Jinja text, or the path of a file with it, in place of the chat template of the backbone"
+    )
     batch: int = Field(512, ge=1, description="tokens of a prompt that are computed at once")
     gpu_layers: int = Field(-1, ge=-1, le=9999, description="layers on the GPU where there is one; -1: all")
     flash_attention: Literal["auto", "on", "off"] = Field("auto", description="auto: on the GPU")

@@ -1,4 +1,5 @@
 """The checks: of the machine, of a pack, and of what the pack in use answers.
 
-A new check is a function in the list `CHECKS` of its file.
+A new check of the machine or of a pack is a function in the list `CHECKS` of `machine.py` or `packs.py`. `run.py` asks
+`machine.llama_cpp` apart, whose findings the checks of packs need, and `answers.py` for the pack in use alone.
 """

@@ -60,7 +60,7 @@ def _timed(done: ReplyDone, opened: float) -> CheckResult:
     return CheckResult(
         "answer",
         True,
-        f"'{done.text}' went to {done.route.mix} and gave '{_written(done)}': opened in {opened:.1f} s, "
+        f"'{done.text}' went to {done.route.mix} and {_told(done)}: opened in {opened:.1f} s, "
         f"routed in {done.timings.route:.0f} ms, {FIRST_TOKEN} after {done.timings.first_token:.0f} ms{speed}",
     )
 
@@ -76,12 +76,16 @@ def _compared(first: ReplyDone, second: ReplyDone) -> CheckResult:
     is_cut = "stop" not in (first.finish_reason, second.finish_reason)
     if is_cut and _written(first) == _written(second):  # short answers that end by themselves may be alike
         return CheckResult(name, False, f"'{first.text}' and '{second.text}' both gave '{_written(first)}'", _DAMAGED)
-    return CheckResult(name, True, f"'{second.text}' went to {second.route.mix} and gave another: '{_written(second)}'")
+    return CheckResult(name, True, f"'{second.text}' went to {second.route.mix} and {_told(second)}")
 
 
 def _written(done: ReplyDone) -> str:
-    """What the model wrote: a model that reasons may not have come to its answer within `LONGEST` tokens."""
-    return done.reasoning + done.answer
+    """What a reply is judged by: its answer, or the reasoning that was not over within `LONGEST` tokens."""
+    return done.answer or done.reasoning
+
+
+def _told(done: ReplyDone) -> str:
+    return f"gave '{done.answer}'" if done.answer else f"was still reasoning: '{done.reasoning}'"
 
 
 def says_one_thing(text: str) -> bool:
