@@ -102,6 +102,10 @@ def values(data: NDArray[np.uint8], tensor: gguf.Tensor) -> NDArray[Any]:
 def read_lora(path: Path) -> LoraFile:
     """Reads and checks an adapter's file; raises `PackError` that names the file, the reason and the next step."""
     header = gguf.read_header(path)
+    if gguf.EMBEDDINGS in header.tensors:
+        raise PackError(
+            f"{path}: is a whole model, no LoRA. Start a pack with it: dlp-local pack create NAME --backbone FILE."
+        )
     for key, wanted in _REQUIRED.items():
         entry = header.values.get(key)
         if entry is None or entry.kind != gguf.STRING or entry.is_array or entry.value != wanted:

@@ -119,7 +119,7 @@ def add_adapter(
             lora = read_lora(copy)
             check_fits(lora, read_header(backbone))
         except PackError as error:
-            raise PackError(str(error).replace(str(copy), str(source))) from None
+            raise PackError(str(error).replace(str(copy), resolved.name)) from None
         license = resolved.license or lora.metadata.get("general.license")
         stated = {"license": license, "attribution": resolved.attribution}
         entry |= {key: value for key, value in stated.items() if value} | _fields(folder, name, change)

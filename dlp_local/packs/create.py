@@ -83,7 +83,7 @@ def start_pack(
         raise InputError(f"{source}: is fetched, and --in-place uses a file of yours. Leave --in-place out.")
     backbone = resolve_backbone(source, progress)
     header = read_header(backbone.path)
-    check_backbone(header, backbone.path, str(source) if is_fetched(source) else str(backbone.path))
+    check_backbone(header, backbone.path, backbone.name)
     inspect(backbone.path)
     license = header.values.get("general.license")
     stated = str(license.value) if license and license.kind == STRING else ""

@@ -32,6 +32,9 @@ class SourceFile:
     """A GGUF file to bring into a pack, and what is known of where it comes from."""
 
     path: Path
+    name: str
+    """What it is called in what people are told: the file that was taken, or what they named it by."""
+
     license: str = ""
     attribution: str = ""
     left_out: str = ""
@@ -46,7 +49,7 @@ def resolve_adapter(source: str | Path, backbone: Path, progress: Progress | Non
     """
     named = _local_or_fetched(source, ("adapter", "peft"), progress)
     if not (named.path / CONFIG).exists() and (file := _only_gguf(named.path)):
-        named = replace(named, path=file)
+        named = replace(named, path=file, name=str(file))
     folder_of_lora = lora_folder(named.path)
     if folder_of_lora is None:
         yield _readable(named)
@@ -55,7 +58,7 @@ def resolve_adapter(source: str | Path, backbone: Path, progress: Progress | Non
         out = folder / "adapter.gguf"
         metadata = {"license": named.license} if named.license else {}
         left_out = convert_lora(folder_of_lora, backbone, out, metadata=metadata, precision="f16")
-        yield SourceFile(out, named.license, named.attribution, left_out)
+        yield SourceFile(out, str(source), named.license, named.attribution, left_out)
 
 
 def resolve_backbone(source: str | Path, progress: Progress | None = None) -> SourceFile:
@@ -65,7 +68,8 @@ def resolve_backbone(source: str | Path, progress: Progress | None = None) -> So
     near = did_you_mean(str(source), entries)
     named = _local_or_fetched(str(known.reference) if known else source, ("backbone",), progress)
     if named.path.is_dir():
-        named = replace(named, path=_only_gguf(named.path) or _refused_folder(named.path))
+        file = _only_gguf(named.path) or _refused_folder(named.path)
+        named = replace(named, path=file, name=str(file))
     return _readable(named, near)
 
 
@@ -107,14 +111,14 @@ def _local_or_fetched(source: str | Path, kinds: tuple[str, ...], progress: Prog
         raise InputError("an empty name names no file. Give the path of one, or hf:owner/repo.")
     refuse_page(str(source))
     if not str(source).startswith("hf:"):
-        return SourceFile(user_path(source))
+        return SourceFile(user_path(source), str(source))
     from dlp_local.hub.choice import parse_reference
     from dlp_local.packs.fetch import fetch
 
     fetched = fetch(parse_reference(str(source)), progress=progress)
     if fetched.kind not in kinds:
         raise InputError(f"{source}: is of the kind '{fetched.kind}', and {' or '.join(kinds)} is wanted here.")
-    return SourceFile(fetched.path, fetched.license, fetched.source)
+    return SourceFile(fetched.path, str(source), fetched.license, fetched.source)
 
 
 def _readable(source: SourceFile, near: str = "") -> SourceFile:

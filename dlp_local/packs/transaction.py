@@ -1,8 +1,8 @@
 """Changes of a pack: under a lock, files first and `pack.toml` last, each written aside, flushed and renamed.
 
 A stored file has its hash in its name, so it never takes the place of another one that is in use. A change that is cut
-off at any moment leaves the manifest as it was or as it is meant to be; files that it does not name are removed by the
-next change.
+off at any moment leaves the manifest as it was or as it is meant to be; files that it brought and the manifest does not
+name are removed by the next change. What somebody took out of the manifest by hand stays: they may put it back.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import errno
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,8 @@ LOCK = ".lock"
 LOCK_WAIT = 60.0
 """Seconds that a change waits for another process's."""
 
-_STORED = re.compile(r"[a-z0-9][a-z0-9._-]*-[0-9a-f]{12}\.[a-z]+|\.storing-[0-9a-f]{16}")
+_STORING = ".storing-"
+_STORED = re.compile(rf"[a-z0-9][a-z0-9._-]*-[0-9a-f]{{12}}\.[a-z]+|{re.escape(_STORING)}[0-9a-f]{{16}}")
 """What stored files are called, and what those are called that are not complete yet."""
 
 _HALF_A_MANIFEST = re.compile(r"pack-[0-9a-f]{8}\.part\.toml")
@@ -57,7 +58,9 @@ def edited_manifest(folder: Path, accept: Accept | None = None) -> Iterator[toml
     """
     check_changeable(folder)
     with disk_errors_told(folder), locked(folder):
-        _clean(folder)
+        named = _named(folder)
+        _clean_cut_off(folder, named)
+        present = {path.name for path in _stored(folder)}
         try:
             document = tomlkit.parse(manifest_text(folder))
             before = (folder / MANIFEST).read_bytes()
@@ -66,7 +69,9 @@ def edited_manifest(folder: Path, accept: Accept | None = None) -> Iterator[toml
             if accept:
                 _accept_or_undo(folder, accept, before)
         finally:
-            _clean(folder)
+            still_named = _named(folder)
+            unnamed = (path for path in _stored(folder) if path.name not in still_named)
+            _remove(path for path in unnamed if path.name in named or path.name not in present)
 
 
 def _accept_or_undo(folder: Path, accept: Accept, before: bytes) -> None:
@@ -123,7 +128,7 @@ def store_file(folder: Path, source: Path, stem: str, suffix: str) -> dict[str, 
 
     It is on the disk, under its last name, when this returns.
     """
-    part = files_folder(folder) / f".storing-{secrets.token_hex(8)}"
+    part = files_folder(folder) / f"{_STORING}{secrets.token_hex(8)}"
     try:
         content = bring_file(source, part)
         name = stored_name(stem, content.sha256, suffix)
@@ -162,16 +167,29 @@ def toml_inline_table(values: Mapping[str, Any]) -> InlineTable:
     return table
 
 
-def _clean(folder: Path) -> None:
-    """Removes what a change that was cut off left, and stored files that the manifest does not name any longer.
+def _named(folder: Path) -> set[str]:
+    """The names of the stored files that the manifest has."""
+    files = (file.file.removeprefix(f"{FILES}/") for file in read_manifest(folder).files())
+    return {name for name in files if _STORED.fullmatch(name)}
 
-    One that cannot be removed now, because a running chat on Windows has it open say, is removed another time.
-    """
-    named = {file.file for file in read_manifest(folder).files()}
-    left = [path for path in folder.iterdir() if _HALF_A_MANIFEST.fullmatch(path.name)]
-    if (folder / FILES).is_dir():
-        stored = (path for path in files_folder(folder).iterdir() if _STORED.fullmatch(path.name))
-        left += [path for path in stored if f"{FILES}/{path.name}" not in named]
-    for path in left:
+
+def _stored(folder: Path) -> list[Path]:
+    """The stored files of a pack, complete or not."""
+    if not (folder / FILES).is_dir():
+        return []
+    return [path for path in files_folder(folder).iterdir() if _STORED.fullmatch(path.name)]
+
+
+def _clean_cut_off(folder: Path, named: Collection[str]) -> None:
+    """Removes what a change that was cut off left: files newer than the manifest, which it does not name."""
+    changed = (folder / MANIFEST).stat().st_mtime_ns
+    unnamed = (path for path in _stored(folder) if path.name not in named)
+    _remove(path for path in unnamed if path.name.startswith(_STORING) or path.stat().st_mtime_ns >= changed)
+    _remove(path for path in folder.iterdir() if _HALF_A_MANIFEST.fullmatch(path.name))
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    """Removes files; one that cannot be now, because a running chat on Windows has it open say, is left."""
+    for path in list(paths):
         with contextlib.suppress(OSError):
             path.unlink()

@@ -88,6 +88,11 @@ def test_an_adapter_of_embeddings_that_are_the_output_too_is_refused_and_the_bac
         assert backbone.decode([1, 2, 3], 0, 0)
 
 
+def test_a_backbone_is_told_to_be_a_model_and_what_is_made_of_it(bundled):
+    with pytest.raises(PackError, match=r"backbone\.gguf: is a whole model, no LoRA\. Start a pack with it"):
+        read_lora(bundled / "backbone.gguf")
+
+
 def test_a_sound_adapter_is_read(tmp_path):
     lora = read_lora(write_lora(tmp_path / "good.gguf", pair()))
     assert lora.pairs[NAME].scale == 8

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import sys
 import tomllib
 from pathlib import Path
@@ -259,3 +260,10 @@ def test_examples_are_those_of_the_manifest_and_then_those_of_the_file(mine, tmp
     set_adapter(mine, "dates", AdapterChange(examples=rows))
     pack = Pack(mine, read_manifest(mine))
     assert pack.examples("dates") == (*inline, "first", "second")
+
+
+def test_a_bad_adapter_in_a_folder_is_told_by_its_own_name(mine, tmp_path, bundled):
+    (tmp_path / "lora").mkdir()
+    file = shutil.copyfile(bundled / "backbone.gguf", tmp_path / "lora" / "odd.gguf")
+    with pytest.raises(PackError, match=f"^{re.escape(str(file))}: is a whole model"):
+        add_adapter(mine, tmp_path / "lora", "odd")

@@ -10,8 +10,9 @@ import textwrap
 from pathlib import Path
 
 import pytest
+import tomlkit
 
-from dlp_local.core.errors import PackError
+from dlp_local.core.errors import InputError, PackError
 from dlp_local.core.values import AdapterChange
 from dlp_local.packs import open_pack, transaction
 from dlp_local.packs.adapters import (
@@ -124,6 +125,24 @@ def test_killed_at_any_moment_it_leaves_the_pack_as_it_was_or_as_it_is_meant_to_
     assert killed >= 8
     left = {name for name in pack_state(mine) if name not in before}
     assert left == set(), "what the cuts left behind goes with the next change"
+
+
+@pytest.mark.parametrize("change_fails", [False, True])
+def test_the_file_of_an_adapter_that_was_taken_out_by_hand_stays_until_it_is_put_back(mine, change_fails):
+    manifest = (mine / "pack.toml").read_text("utf-8")
+    sql = mine / read_manifest(mine).adapters["sql"].file
+    document = tomlkit.parse(manifest)
+    del document["adapters"]["sql"]
+    (mine / "pack.toml").write_text(tomlkit.dumps(document), "utf-8")
+    if change_fails:
+        with pytest.raises(InputError, match="there is no adapter 'none'"):
+            set_adapter(mine, "none", AdapterChange(scale=2.0))
+    else:
+        set_adapter(mine, "dates", AdapterChange(scale=2.0))
+        remove_adapter(mine, "shell")
+    assert sql.exists()
+    (mine / "pack.toml").write_text(manifest, "utf-8")
+    assert "sql" in read_manifest(mine).adapters
 
 
 def _add_many(folder, source, names):

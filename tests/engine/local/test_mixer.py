@@ -178,7 +178,7 @@ def test_a_bad_adapter_leaves_the_engine_and_the_adapter_of_its_name_as_they_wer
     bad.write_bytes((bundled / "dates.gguf").read_bytes()[:100_000])
     with pytest.raises(PackError, match=r"bad\.gguf: .*cut off"):
         engine.add_adapter(AdapterFile("dates", bad))
-    with pytest.raises(PackError, match=r"backbone\.gguf: is no LoRA"):
+    with pytest.raises(PackError, match=r"backbone\.gguf: is a whole model, no LoRA"):
         engine.add_adapter(AdapterFile("dates", bundled / "backbone.gguf"))
     assert answer(engine, message, mix) == before
 
