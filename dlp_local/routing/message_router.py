@@ -18,6 +18,7 @@ from dlp_local.routing.classifier import Classifier
 from dlp_local.routing.corrections import Corrections
 from dlp_local.routing.embedding_cache import EmbeddingCache
 from dlp_local.routing.encoder import Encoder
+from dlp_local.routing.ends import decisive, ends
 from dlp_local.routing.follow_up import carry_over
 from dlp_local.routing.parts import SURE_OF_WHOLE, split
 from dlp_local.routing.router import Router
@@ -95,11 +96,11 @@ class MessageRouter:
         """
         start, classifier, encode = time.perf_counter(), self._classifier, _Timed(self._encoder.encode_alone)
         excluded = self._absent | set(without)
-        alone = classifier.probabilities(encode([_request(text)]))
+        of_whole, alone = _of_message(classifier, text, encode)
         probabilities = carry_over(alone, previous or {})
         mix = select(moved_to_base(probabilities, excluded), options)
         parts: Sequence[tuple[str, Mapping[str, float]]] = ()
-        whole = max((p for name, p in moved_to_base(alone, excluded).items() if name != BASE), default=0.0)
+        whole = max((p for name, p in moved_to_base(of_whole, excluded).items() if name != BASE), default=0.0)
         if options.split and whole < SURE_OF_WHOLE and text not in classifier.corrections.texts:
             parts = split(text, whole, options.split_at, lambda texts: _selectable(classifier, encode(texts), excluded))
         routes = tuple(Route(part, p, select(p, options)) for part, p in parts)
@@ -110,13 +111,13 @@ class MessageRouter:
         self, text: str, options: Routing, previous: Mapping[str, float] | None = None, nearest: int = 5
     ) -> RouteExplanation:
         """Why a message is routed as it is."""
-        classifier, embedding = self._classifier, self._embed(text)
-        alone = classifier.probabilities(embedding)
+        classifier = self._classifier
+        _, alone = _of_message(classifier, text, self._encoder.encode_alone)
         carried = carry_over(alone, previous or {})
         selectable = moved_to_base(carried, self._absent)
         kept = head(selectable, options.top_p, options.max_adapters)
         cut = {name: p for name, p in selectable.items() if name not in kept}
-        examples = self._nearest_examples(embedding[0], classifier.corrections, nearest)
+        examples = self._nearest_examples(self._embed(text)[0], classifier.corrections, nearest)
         return RouteExplanation(examples, alone, carried, kept, cut)
 
     def _nearest_examples(self, embedding: Floats, corrections: Corrections, count: int) -> tuple[NearestExample, ...]:
@@ -192,6 +193,19 @@ class _Timed:
 def _request(text: str) -> str:
     """What of a message is routed."""
     return UserMessage.parse(text).routed
+
+
+def _of_message(
+    classifier: Classifier, text: str, encode: Callable[[Sequence[str]], Floats]
+) -> tuple[Mapping[str, float], Mapping[str, float]]:
+    """The probabilities of a message as a whole, and those that it is routed by: an end of a long one may decide.
+
+    A message that was corrected is routed as a whole.
+    """
+    request = _request(text)
+    apart = () if text in classifier.corrections.texts else ends(request)
+    whole, *of_ends = (classifier.probabilities(embedding[None]) for embedding in encode([request, *apart]))
+    return whole, decisive(whole, of_ends)
 
 
 def moved_to_base(probabilities: Mapping[str, float], excluded: Collection[str]) -> Mapping[str, float]:

@@ -5,6 +5,7 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pytest
 
 from dlp_local.core.paths import history_file
 from dlp_local.core.settings import Settings
@@ -163,6 +164,30 @@ def test_of_a_long_message_its_end_counts(bundled):
     for request, label in (("tar: extract archive.tar.gz into /tmp", "shell"), ("a table for two at 8pm", "extract")):
         assert top(router, f"{minutes}\n\n{request}") == label
         assert top(router, f"{request}\n\n{minutes}") == label
+
+
+LETTER = """Hello everyone,
+
+thank you for coming to the meeting on such short notice, and sorry again for the noise from the building site. I
+promised to write down what we talked about, so here it is. Please tell me if I have forgotten something.
+
+First of all we agreed that the new schedule is too tight. Robert pointed out that two people are away, and that the
+review by the other team always takes longer than they say. Susan will speak with their lead this week.
+
+With much love,
+Eleanor"""
+
+
+def test_a_request_beside_a_longer_text_goes_where_it_goes_alone_and_the_text_alone_to_base(bundled):
+    router, options = open_pack_router(bundled), Settings().routing
+    assert top(router, LETTER) == BASE
+    for request in ("tar: extract archive.tar.gz into /tmp", "to ISO: the 3rd of February 2021"):
+        alone = router.route(request, options).probabilities
+        for message in (f"{request}\n\n{LETTER}", f"{LETTER}\n\n{request}"):
+            assert router.route(message, options).probabilities == pytest.approx(alone, abs=1e-3)
+            assert router.explain(message, options).alone == router.route(message, options).probabilities
+    router.correct(message, BASE)
+    assert top(router, message) == BASE
 
 
 TWO_TASKS = "to ISO: the 3rd of February 2021. I need a table for four on Friday at 8pm"
