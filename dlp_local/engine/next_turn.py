@@ -1,9 +1,9 @@
 """The next turn, which a model that ends its turns by no token writes after its answer, however it spells it.
 
 It is a line that begins with somebody's name and a colon, whatever marks or counts the name: `User:`, `**User:**`,
-`### Human:`, `[User]:`, `Q:`, `User 2:`; in a list or indented the name has a capital, `- User:`; a heading that is a
-name; or a line that begins with a tag: `<|user|>`, `[INST]`. White space before it is no part of the answer. Within a
-fenced block of code there is none.
+`### Human:`, `[User]:`, `Q:`, `User 2:`; as an item of a list or indented, `- User:`, the name has a capital, and it is
+not the answer's own list; a heading that is a name; or a line that begins with a tag: `<|user|>`, `[INST]`. White space
+before it is no part of the answer. Within a fenced block of code there is none.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _COUNT_BEGUN = rf"(?:(?i:{_any(_COUNTED)})|{_any(_LISTED)}) ?[#(]{{0,2}}\d{{0,3}
 _HEADING = r"#{1,6} ?(?i:user|human|assistant) ?"
 _LINE = re.compile(
     rf"\s*\n(?: ?(?:{_BEFORE}{_NAME}{_AFTER}[:：]|{_HEADING}\n|<\|\w{{1,24}}\|>|(?i:{_any(_TAGS)}))"
-    rf"|{_LIST}{_BEFORE}{_IN_LIST}{_AFTER}[:：])"
+    rf"|(?P<item>{_LIST}{_BEFORE}{_IN_LIST}{_AFTER}[:：]))"
 )
 _LINE_BEGUN = re.compile(
     r"(?:\s+|"
@@ -56,6 +56,9 @@ _LINE_BEGUN = re.compile(
     rf"|(?i:{_beginnings(_TAGS)}))"
     rf"|\s*\n(?:[ \t]{{0,8}}[-*+•>]|{_LIST}{_BEFORE}(?:{_IN_LIST_BEGUN}?|{_IN_LIST}{_AFTER}|{_COUNT_BEGUN})))\Z"
 )
+_ITEM_BEFORE = re.compile(r"\s*(?:[-*+•>]|\d{1,3}[.)])\s|.*:\s*\Z")
+"""A line after which a list goes on, or begins."""
+
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})", re.MULTILINE)
 
 
@@ -76,8 +79,12 @@ class NextTurn(StreamUntil):
         return passed
 
     def _end(self, text: str) -> int | None:
-        starts = (line.start() for line in _LINE.finditer(text))
-        return next((start for start in starts if not _open_fence(self._line + text[:start], self._fence)), None)
+        return next((line.start() for line in _LINE.finditer(text) if self._is_turn(line)), None)
+
+    def _is_turn(self, line: re.Match[str]) -> bool:
+        before = self._line + line.string[: line.start()]
+        is_own_item = line["item"] and _ITEM_BEFORE.match(before.rpartition("\n")[2])
+        return not (is_own_item or _open_fence(before, self._fence))
 
     def _begun(self, text: str) -> int:
         begun = _LINE_BEGUN.search(text)

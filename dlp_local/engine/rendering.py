@@ -18,6 +18,7 @@ import numpy.typing as npt
 from dlp_local.core.errors import EngineError, PackError
 from dlp_local.core.values import Message
 from dlp_local.engine.forging import NamesIn, hidden
+from dlp_local.engine.reasoning import TAG
 from dlp_local.engine.shapes import SHAPES
 from dlp_local.engine.template import OTHER_TEMPLATE, ChatTemplate
 from dlp_local.engine.template_limits import TemplateLimitError
@@ -157,12 +158,12 @@ class Renderer:
     def _may_take_out(self, content: str, start: int, end: int, is_answer: bool) -> bool:
         """Whether a part of a message is nothing, or a switch; of an answer, whether it holds what is looked for.
 
-        A switch is a word of its own: `/think`, but not within `</think>`.
+        A switch is a word of its own, and no tag: `/think`, but neither `</think>` nor what is within it.
         """
         part = content[start:end]
         if is_answer and any(text in part for text in self._template.looked_for):
             return True
-        switches = self._template.looked_for - self._template.split_at
+        switches = {text for text in self._template.looked_for - self._template.split_at if not TAG.fullmatch(text)}
         words = [(start + word.start(), start + word.end()) for word in re.finditer(r"\S+", part)]
         return all(content[a:b] in switches and _is_apart(content, a, b) for a, b in words)
 

@@ -30,7 +30,7 @@ Rendering = Sequence[Mapping[str, Any]]
 OTHER_TEMPLATE = "Give another one: `pack create --chat-template FILE`, or the setting engine.chat_template."
 """What to do about a template that cannot be used."""
 
-LONGEST = 1 << 18
+LONGEST = 1 << 16
 """Characters of a template. The longest that are published have 30,000."""
 
 

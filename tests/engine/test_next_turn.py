@@ -69,7 +69,7 @@ def test_only_what_may_become_a_next_turn_is_held_back(text, at_once):
      "User #2: more?", "**User:** more?", "**Human 2:** more?", "### User: more?", "### User\nmore?", "> User: more?",
      "[User]: more?", "Q: more?", "You: more?", "USER: more?", "Human: more?", "<|user|>more?", "[INST] more?"],
 )  # fmt: skip
-@pytest.mark.parametrize("before", ["Yes.", "Yes:\n```\nUser: x\n```", "- one\n- two"])
+@pytest.mark.parametrize("before", ["Yes.", "Yes:\n```\nUser: x\n```", "- one\n- two\n\nThat is all."])
 def test_the_next_turn_is_cut_however_it_is_spelled(before, line):
     assert passed(f"{before}\n{line}") == passed([f"{before}\n{line}"]) == (before, True)
 
@@ -78,7 +78,8 @@ def test_the_next_turn_is_cut_however_it_is_spelled(before, line):
     "text",
     ["Fill in User: name and Password: x.", "```\nUser: root\nHost: a\n```", "~~~yaml\n  User: root\n~~~",
      "````\n```\nUser: x\n```\n````", "services:\n  user: root\n- user: x", "Users: 3\nUserid: 4", "the\nUser guide: x",
-     "User's\nUser's: no", "Question 1: a\nQuestion 2: b", "if you: x\nyou: y\nq: z"],
+     "User's\nUser's: no", "Question 1: a\nQuestion 2: b", "if you: x\nyou: y\nq: z",
+     "Roles:\n- User: may read\n- Admin: may write", "* User: x\n* System: y\n\n1. a\n  User: z"],
 )  # fmt: skip
 def test_a_name_in_prose_or_code_ends_no_answer(text):
     assert passed(text) == passed([text]) == (text, False)

@@ -85,6 +85,13 @@ def test_a_template_may_lay_a_message_out_as_it_likes(body, role):
         assert prompt(template, messages) == unmarked(template, messages)
 
 
+@pytest.mark.parametrize("role", ["system", "user"])
+def test_a_tag_that_the_template_takes_out_stays_in_what_is_no_answer(role):
+    template = ChatTemplate(CHATML.replace("BODY", "{{ c.replace('<think>', '').replace('</think>', '') }}"))
+    content = "what are <think> and </think> for?"
+    assert content in prompt(template, talk(role, content))
+
+
 def test_a_switch_that_is_the_whole_system_prompt_is_taken_out_as_the_template_does():
     body = "{{ c.replace('/no_think', '').rstrip() }}"
     template = ChatTemplate(CHATML.replace("BODY", body))
