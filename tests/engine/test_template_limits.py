@@ -76,7 +76,7 @@ def test_a_range_that_jinja_does_not_make_is_refused_with_its_reason():
      " " * LONGEST + "{{ messages }}", "{% include 'x"],
 )  # fmt: skip
 def test_a_template_that_cannot_be_compiled_is_refused_as_such(source):
-    with pytest.raises(PackError, match=r"chat template.*Use another one"):
+    with pytest.raises(PackError, match=r"chat template.*Give another one"):
         ChatTemplate(source)
 
 
