@@ -10,7 +10,7 @@ from typing import Any
 from dlp_local.core.errors import PackError
 from dlp_local.core.files import read_bytes
 from dlp_local.core.json_text import parse_json
-from dlp_local.formats.file_signature import PICKLES
+from dlp_local.formats.file_signature import PICKLES, READ, kind_of_file
 from dlp_local.formats.peft import mlx
 from dlp_local.formats.peft.config import LoraConfig, read_peft_config
 from dlp_local.formats.peft.file_names import CONFIG, MLX_WEIGHTS, OLD_MLX, WEIGHTS, about_shards, is_shard
@@ -70,6 +70,8 @@ def read_folder(folder: Path) -> LoraFolder:
 
 def _read_json(path: Path) -> Mapping[str, Any]:
     raw = read_bytes(path, MAX_CONFIG, "Name the folder of an adapter.", PackError)
+    if kind := kind_of_file(raw[:READ]):
+        raise PackError(f"{path}: is {kind}.")
     text = raw.decode("utf-8-sig", "replace")
     content = parse_json(text, f"{path}: does not describe a LoRA", "Get the file again.", PackError)
     if not isinstance(content, dict):

@@ -77,7 +77,7 @@ def test_a_configuration_that_cannot_be_expressed_is_refused_with_the_reason(tmp
     refused(tmp_path, backbone, rf"peft.*{reason}", **config)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b"[" * 100_000, b'{"r": 1' + b"0" * 10_000 + b"}"])
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff", b"[" * 100_000, b'{"r": 1' + b"0" * 10_000 + b"}"])
 def test_a_configuration_that_is_none_is_refused(tmp_path, backbone, content):
     folder = write_folder(tmp_path / "peft")
     (folder / "adapter_config.json").write_bytes(content)

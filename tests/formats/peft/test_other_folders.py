@@ -91,6 +91,19 @@ def test_a_configuration_without_its_tensors_is_told_with_what_lies_beside_it(tm
         read_folder(folder)
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer"),
+        (b"<!DOCTYPE html>", "is a web page"),
+        (b"", "is empty"),
+    ],
+)
+def test_a_configuration_that_is_another_file_is_told_what_it_is(tmp_path, content, told):
+    with pytest.raises(PackError, match=rf"adapter_config\.json: {told}"):
+        read_folder(write(tmp_path / "here", ADAPTER | {"adapter_config.json": content}))
+
+
 @given(st.sets(st.integers(0, 10**6), min_size=1, max_size=5))
 def test_the_newest_checkpoint_is_that_of_the_largest_number(steps):
     folders = sorted(f"checkpoint-{step}" for step in steps)
