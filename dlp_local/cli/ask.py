@@ -74,7 +74,7 @@ def ask(
     vetoed = tuple(veto or ())
     options_given = {"system": system, "scope": scope, "split": split, "vetoed": vetoed or None} | dict(sampling)
     own = {name: value for name, value in options_given.items() if value is not None}
-    chosen = Mix.parse(mix) if mix is not None else None
+    chosen = flags.mix_by_hand(mix, veto)
     if jsonl is not None:
         options = _options(persona, own)
         with _open(settings, vetoed) as assistant:

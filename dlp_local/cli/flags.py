@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
 from typing import Annotated
 
 import typer
@@ -13,7 +14,7 @@ from dlp_local.core.errors import DlpLocalError, InputError
 from dlp_local.core.paths import history_file
 from dlp_local.core.settings import Settings, load_settings
 from dlp_local.core.text import unknown_name
-from dlp_local.core.values import BASE
+from dlp_local.core.values import BASE, Mix
 from dlp_local.history import NOT_SAVED, History, open_history
 
 DEFAULTS = Settings.model_construct()
@@ -107,6 +108,16 @@ SplitOption = Annotated[
         show_default="split" if DEFAULTS.routing.split else "no-split",
     ),
 ]
+
+
+def mix_by_hand(mix: str | None, veto: Collection[str] | None) -> Mix | None:
+    """The mix of `--mix`; raises `InputError` for one that is none, and where `--veto` forbids a part of it."""
+    if mix is None:
+        return None
+    parsed = Mix.parse(mix)
+    if both := [name for name, _ in parsed.weights if name in (veto or ())]:
+        raise InputError(f"--mix and --veto both name '{both[0]}'. Leave one of them out.")
+    return parsed
 
 
 def stored_persona(name: str) -> ChatOptions:

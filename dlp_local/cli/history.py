@@ -130,6 +130,7 @@ def remove(
 ) -> None:
     """Delete conversations; `history restore` brings them back for 30 days."""
     with _history() as history:
+        numbers = list(dict.fromkeys(numbers))
         for number in numbers:
             history.conversation(number)
         for number in numbers:

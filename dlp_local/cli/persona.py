@@ -13,7 +13,6 @@ from dlp_local.cli.sampling_flags import with_sampling_flags
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
 from dlp_local.core.text import visible
-from dlp_local.core.values import Mix
 
 app = typer.Typer(help="Personas: a system prompt, options and perhaps a mix under a name.", no_args_is_help=True)
 
@@ -50,11 +49,12 @@ def save(
     """Store a persona, in place of another one of its name."""
     if not name.strip():
         raise InputError("an empty name names no persona. Give it one: `dlp-local persona save terse`.")
+    chosen = flags.mix_by_hand(mix, veto)
     values: dict[str, Any] = {
         "persona": name,
         "system": system,
         "scope": scope,
-        "pinned": dict(Mix.parse(mix).weights) if mix is not None else None,
+        "pinned": dict(chosen.weights) if chosen is not None else None,
         "vetoed": tuple(veto) if veto else None,
     } | dict(sampling)
     options = ChatOptions.checked({key: value for key, value in values.items() if value is not None})

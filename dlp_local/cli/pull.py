@@ -55,6 +55,8 @@ def pull(
     as_json: JsonOption = False,
 ) -> None:
     """Fetch a backbone, an adapter or a whole pack; what was cut goes on where it was."""
+    if list_all and reference:
+        raise InputError("--list shows every name. Leave it out to fetch, or leave out what to fetch.")
     if list_all:
         _list(as_json)
         return

@@ -19,6 +19,7 @@ ask --jsonl .
 ask hi --mix ''
 ask hi --mix sql=nan
 ask hi --mix sql=-1
+ask hi --mix sql --veto sql
 ask hi --persona ''
 ask hi --scope ''
 ask hi --stop ''
@@ -59,6 +60,7 @@ router forget
 router forget 99999999999999999999
 pull
 pull ''
+pull hf:ana/model --list
 pull https://huggingface.co/ana/model
 pull hf:https://huggingface.co/ana/model
 history show 0
@@ -69,6 +71,7 @@ history remove 7
 history restore 7
 persona show ''
 persona save ''
+persona save x --mix sql=0.5,shell=0.5 --veto shell
 persona save x --temperature nan
 persona remove nosuch
 chat --plain --persona nosuch

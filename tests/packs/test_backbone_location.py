@@ -123,7 +123,7 @@ def test_a_copy_names_the_same_distribution(distributed, site):
         ({}, "give one of file, path, and distribution or hub"),
         ({"hub": "somewhere"}, "is no reference"),
         ({"distribution": {"name": "x", "version": "1", "file": "../x"}}, "must be a file inside the folder"),
-        ({"distribution": {"name": "x; rm", "version": "1", "file": "x"}}, "String should match"),
+        ({"distribution": {"name": "x; rm", "version": "1", "file": "x"}}, "name: must be as pip knows it"),
     ],
 )
 def test_a_backbone_is_in_one_place(pack_copy, fields, told):
