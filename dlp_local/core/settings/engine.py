@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -11,10 +12,12 @@ from dlp_local.core.files import read_text
 from dlp_local.core.paths import user_path
 from dlp_local.core.settings.group import Group
 
+_PATH = re.compile(r"[^\n<>|]*[/\\][^\n<>|]*|[^\s<>|]+\.\w{1,8}")
+
 
 def _template(value: str) -> str:
-    """The text of a chat template, which may be in a file: without a brace it is no Jinja, but a path."""
-    if "{" in value or not value:
+    """The text of a chat template, which may be in a file: what has no brace and looks like a path is one."""
+    if "{" in value or not _PATH.fullmatch(value):
         return value
     try:
         text = read_text(user_path(value))
