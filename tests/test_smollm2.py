@@ -117,6 +117,15 @@ def test_a_message_of_two_tasks_is_routed_in_parts(router, first, second, joint)
     assert [part.text.rstrip(".") for part in route.parts] == texts
 
 
+@pytest.mark.parametrize("name", ["json", "cron", "shell", "actions"])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_request_to_base_beside_a_task_is_a_part_of_its_own(router, name, is_first):
+    task, poem = ANSWERS[name][0], "write me a poem about snow"
+    route = router.route(f"{poem}. Then {task}" if is_first else f"{task}. Then {poem}", Settings().routing)
+    mixes = {part.text.rstrip("."): part.mix for part in route.parts}
+    assert mixes == {task: Mix.of({name: 1.0}), poem: Mix()}
+
+
 @pytest.mark.parametrize("message", [*(message for message, _ in ANSWERS.values()), *TALK])
 def test_a_message_of_one_task_stays_whole(router, message):
     assert router.route(message, Settings().routing).parts == ()

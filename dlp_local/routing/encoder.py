@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -66,16 +64,6 @@ class Encoder:
         for rows in _batches([len(row) for row in ids]):
             embeddings[rows] = self._run([ids[row] for row in rows])
         return embeddings
-
-    def encode_alone(self, texts: Sequence[str]) -> Vectors:
-        """As `encode`, but each text in a batch of its own, all at the same time, on as many cores as there are.
-
-        So each embedding is exactly the one that its text has alone, and nothing is padded.
-        """
-        if len(texts) < 2:
-            return self.encode(texts)
-        with ThreadPoolExecutor(min(len(texts), os.cpu_count() or 1)) as pool:
-            return np.concatenate(list(pool.map(lambda text: self.encode([text]), texts)))
 
     def _run(self, ids: list[list[int]]) -> Vectors:
         """One batch, padded to its longest text."""

@@ -14,13 +14,14 @@ from dlp_local.core.errors import PackError
 from dlp_local.core.settings import Routing
 from dlp_local.core.user_message import UserMessage
 from dlp_local.core.values import BASE, NearestExample, Route, RouteExplanation
+from dlp_local.routing.background_encoder import BackgroundEncoder
 from dlp_local.routing.classifier import Classifier
 from dlp_local.routing.corrections import Corrections
 from dlp_local.routing.embedding_cache import EmbeddingCache
 from dlp_local.routing.encoder import Encoder
 from dlp_local.routing.ends import decisive, ends
 from dlp_local.routing.follow_up import carry_over
-from dlp_local.routing.parts import SURE_OF_WHOLE, split
+from dlp_local.routing.parts import SURE_OF_WHOLE, pieces, split
 from dlp_local.routing.router import Router
 from dlp_local.routing.selection import head, select
 
@@ -53,6 +54,7 @@ class MessageRouter:
         kept; it belongs to this encoder alone.
         """
         self._encoder = Encoder(encoder, tokenizer, threads)
+        self._background = BackgroundEncoder(self._encoder)
         trained = Router(router, threads) if router else None
         self._cache = EmbeddingCache(cache, self._encoder.dims) if cache else None
         self.dims = self._encoder.dims
@@ -94,25 +96,36 @@ class MessageRouter:
         The route's probabilities are those that the mix was selected from. A message of several tasks has parts, too,
         where the options allow it; one that was corrected is of one task.
         """
-        start, classifier, encode = time.perf_counter(), self._classifier, _Timed(self._encoder.encode_alone)
+        start, classifier, encoding = time.perf_counter(), self._classifier, _Stopwatch()
         excluded = self._absent | set(without)
+        where = pieces(text) if options.split and text not in classifier.corrections.texts else ()
+        of_pieces = self._background.start([text[piece] for piece in where])
+
+        def encode(texts: Sequence[str]) -> Floats:
+            with encoding:
+                return self._background.encode(texts)
+
         of_whole, alone = _of_message(classifier, text, encode)
         probabilities = carry_over(alone, previous or {})
         mix = select(moved_to_base(probabilities, excluded), options)
         parts: Sequence[tuple[str, Mapping[str, float]]] = ()
         whole = max((p for name, p in moved_to_base(of_whole, excluded).items() if name != BASE), default=0.0)
-        if options.split and whole < SURE_OF_WHOLE and text not in classifier.corrections.texts:
-            parts = split(text, whole, options.split_at, lambda texts: _selectable(classifier, encode(texts), excluded))
+        if where and whole < SURE_OF_WHOLE:
+            with encoding:
+                embeddings = of_pieces.result()
+            parts = split(text, where, _selectable(classifier, embeddings, excluded), whole, options.split_at)
+        else:
+            of_pieces.cancel()
         routes = tuple(Route(part, p, select(p, options)) for part, p in parts)
         total = time.perf_counter() - start
-        return Route(text, probabilities, mix, encode.seconds * 1e3, (total - encode.seconds) * 1e3, routes)
+        return Route(text, probabilities, mix, encoding.seconds * 1e3, (total - encoding.seconds) * 1e3, routes)
 
     def explain(
         self, text: str, options: Routing, previous: Mapping[str, float] | None = None, nearest: int = 5
     ) -> RouteExplanation:
         """Why a message is routed as it is."""
         classifier = self._classifier
-        _, alone = _of_message(classifier, text, self._encoder.encode_alone)
+        _, alone = _of_message(classifier, text, self._background.encode)
         carried = carry_over(alone, previous or {})
         selectable = moved_to_base(carried, self._absent)
         kept = head(selectable, options.top_p, options.max_adapters)
@@ -176,18 +189,17 @@ class MessageRouter:
         return self._cache.of(requests, self._encoder.encode) if self._cache else self._encoder.encode(requests)
 
 
-class _Timed:
-    """An encoder that says for how many `seconds` it ran."""
+class _Stopwatch:
+    """Adds up for how many `seconds` its blocks ran."""
 
-    def __init__(self, encode: Callable[[Sequence[str]], Floats]) -> None:
-        self._encode = encode
+    def __init__(self) -> None:
         self.seconds = 0.0
 
-    def __call__(self, texts: Sequence[str]) -> Floats:
-        start = time.perf_counter()
-        embeddings = self._encode(texts)
-        self.seconds += time.perf_counter() - start
-        return embeddings
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds += time.perf_counter() - self._start
 
 
 def _request(text: str) -> str:

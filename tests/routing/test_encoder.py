@@ -39,14 +39,6 @@ def test_a_text_alone_always_has_the_same_embedding(encoder):
     np.testing.assert_array_equal(encoder.encode(MESSAGES[:1]), first)
 
 
-@pytest.mark.parametrize("count", [0, 1, len(MESSAGES)])
-def test_texts_that_are_encoded_at_the_same_time_have_the_embeddings_that_they_have_alone(encoder, count):
-    embeddings = encoder.encode_alone(MESSAGES[:count])
-    assert embeddings.shape == (count, encoder.dims)
-    for embedding, message in zip(embeddings, MESSAGES, strict=False):
-        np.testing.assert_array_equal(embedding, encoder.encode([message])[0])
-
-
 @pytest.mark.parametrize("text", ["", " \n\t", "\x00\x1b[31m", "\udc80 half a character", "a" * 300])
 def test_odd_texts_have_an_embedding_like_any_other(encoder, text):
     embedding = encoder.encode([text])

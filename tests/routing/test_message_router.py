@@ -200,7 +200,7 @@ def test_a_message_of_two_tasks_is_routed_in_parts_unless_that_is_not_wanted_or_
     pure = {f"{first}.": "dates", second: "extract"}
     labels = router.labels
     vectors = {text: np.eye(router.dims, dtype=np.float32)[index] for index, text in enumerate([TWO_TASKS, *pure])}
-    monkeypatch.setattr(router._encoder, "encode_alone", lambda texts: np.stack([vectors[text] for text in texts]))
+    monkeypatch.setattr(router._encoder, "encode", lambda texts: np.stack([vectors[text] for text in texts]))
 
     def probabilities(_, embedding):
         text = list(vectors)[int(embedding[0].argmax())]
