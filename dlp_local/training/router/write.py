@@ -19,13 +19,22 @@ from dlp_local.routing.router import OUTPUTS
 from dlp_local.training.router.network import DENSITY_FLOOR, KERNEL_WIDTH, Network
 
 OPSET = 18
+_LARGE = ("w1", "anchors", "prototypes")
 Floats = npt.NDArray[np.float32]
 
 
 def write_router(
-    network: Network, labels: tuple[str, ...], prototypes: Prototypes, path: Path, metadata: dict[str, str]
+    network: Network,
+    labels: tuple[str, ...],
+    prototypes: Prototypes,
+    path: Path,
+    metadata: dict[str, str],
+    is_half: bool = False,
 ) -> None:
-    """Writes float32 (n, d) → `probabilities` (n, k) and `similarities` (n, k): cosines with the labels' prototypes."""
+    """Writes float32 (n, d) → `probabilities` (n, k) and `similarities` (n, k): cosines with the labels' prototypes.
+
+    `is_half`: the large matrices are stored as float16, and computed with as float32; the file is half as large.
+    """
     by_label = [prototypes.centers[prototypes.owners == index] for index in range(len(labels))]
     most = max(map(len, by_label))
     padded = np.stack([np.concatenate([own, np.repeat(own[:1], most - len(own), axis=0)]) for own in by_label])
@@ -37,8 +46,14 @@ def write_router(
         "prototypes": padded.reshape(-1, dims), "shape": np.array([-1, len(labels), most], np.int64),
         "last_axis": np.array([2], np.int64),
     }  # fmt: skip
-    node = helper.make_node
+    node, casts = helper.make_node, []
+    if is_half:
+        for name in _LARGE:
+            stored = f"{name}_half"
+            constants[stored] = constants.pop(name).astype(np.float16)
+            casts.append(node("Cast", [stored], [name], to=TensorProto.FLOAT))
     nodes = [
+        *casts,
         node("Gemm", ["embeddings", "w1", "b1"], ["inner"]),
         node("Relu", ["inner"], ["hidden"]),
         node("Gemm", ["hidden", "w2", "b2"], ["mlp"]),
@@ -80,9 +95,10 @@ def read_anchors(path: Path) -> tuple[Floats, tuple[str, ...]]:
         model = onnx.load(str(path), load_external_data=False)
         labels = json.loads(next(entry.value for entry in model.metadata_props if entry.key == "labels"))
         constants = {constant.name: constant for constant in model.graph.initializer}
-        if "anchors" not in constants or "shares" not in constants:
+        stored = constants.get("anchors", constants.get("anchors_half"))
+        if stored is None or "shares" not in constants:
             return np.zeros((0, 0), np.float32), ()
-        anchors = numpy_helper.to_array(constants["anchors"]).astype(np.float32)
+        anchors = numpy_helper.to_array(stored).astype(np.float32)
         owners = numpy_helper.to_array(constants["shares"]).argmax(axis=1)
         return anchors, tuple(str(labels[owner]) for owner in owners)
     except Exception as error:  # protobuf's errors have no common base but this
