@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
+from tools.booking_rows import is_booking
 from tools.data import Row
 
 Score = Callable[[Sequence[str], Sequence[Sequence[Row]]], float]
@@ -23,6 +24,16 @@ def _share(is_right: Callable[[str, Row], bool]) -> Score:
         return 100 * right / len(given)
 
     return score
+
+
+def _of_bookings(score: Score) -> Score:
+    """The score of those rows of `extract` alone that are about a booking: base has a better answer to the others."""
+
+    def of_bookings(given: Sequence[str], wanted: Sequence[Sequence[Row]]) -> float:
+        pairs = [pair for pair in zip(given, wanted, strict=True) if any(map(is_booking, pair[1]))]
+        return score([answer for answer, _ in pairs], [rows for _, rows in pairs]) if pairs else 0.0
+
+    return of_bookings
 
 
 def same_text(answer: str, row: Row) -> bool:
@@ -154,7 +165,7 @@ EXACT: dict[str, Score] = {"exactly right, %": _share(same_text)}
 _OBJECT: dict[str, Score] = {"the same JSON object, %": _share(same_object)}
 SCORES: dict[str, dict[str, Score]] = {
     "describe": {"BLEU, all references": bleu},
-    "extract": _OBJECT,
+    "extract": _OBJECT | {"the same JSON object, of rows about a booking, %": _of_bookings(_share(same_object))},
     "actions": _OBJECT,
     "json": _OBJECT,
     "bash": EXACT

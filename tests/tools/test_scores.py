@@ -3,7 +3,7 @@
 import pytest
 
 from tools.data import Row
-from tools.scores import same_lone_row, same_object, same_rows
+from tools.scores import SCORES, same_lone_row, same_object, same_rows
 
 QUESTION = "Which lane has Brazil with a time under 21.15?\ncolumns: lane, nationality, rank, time"
 RIGHT = "SELECT SUM(lane) FROM t WHERE nationality = 'Brazil' AND time < 21.15"
@@ -36,3 +36,11 @@ def test_objects_are_compared_without_the_order_of_their_keys():
     assert same_object('{"b": [1, 2], "a": 1}', row)
     assert not same_object('{"b": [2, 1], "a": 1}', row)
     assert not same_object('{"a": 1', row)
+
+
+def test_talk_without_a_slot_counts_among_all_rows_and_not_among_those_about_a_booking():
+    wanted = [[Row("for 4", '{"people": "4"}')], [Row("Can we sit outside?", "{}")], [Row("Goodbye then!", "{}")]]
+    every, of_bookings = SCORES["extract"].values()
+    answers = ['{"people": "4"}', "{}", "Goodbye!"]
+    assert every(answers, wanted) == pytest.approx(200 / 3)
+    assert of_bookings(answers, wanted) == 100
