@@ -67,6 +67,22 @@ _COMMANDS = (
     "tar xf archive.tar|grep -r TODO src|ls -la|chmod 755 run.sh|find . -name '*.log' -delete|git rebase -i HEAD~3|"
     "curl -I example.com|sudo apt update|ps aux|df -h|ssh -L 8080:localhost:80 host|rm -rf build|awk '{print $1}'"
 ).split("|")
+_TOOLS = (
+    "cron|bash|zsh|vim|git|tar|JSON|YAML|SQL|SQLite|Linux|regex|grep|curl|ssh|systemd|docker|tmux|PostgreSQL|"
+    "ISO 8601|nginx|crontab|awk|Unix|XML|GitHub|a cron daemon|the regex engine"
+).split("|")
+_ON_TOOLS = (
+    "who develops {}?|who created {}?|who looks after {} today?|what can I use instead of {}?|what replaces {}?|"
+    "is there a better tool than {}?|is there something like {} with a window?|how is {} spelled?|why the name {}?|"
+    "how do you say {} out loud?|what does {} stand for?|how old is {}?|is {} free software?|is {} dying?|"
+    "should I learn {}?|do I need {} on Windows?|how popular is {}?|what do people dislike about {}?|"
+    "which universities teach {}?|who pays for {}?|was {} a good idea?"
+).split("|")
+_UNNAMED = (
+    "a chair without a back|a table for cards|a person who collects stamps|a group of crows|a baby goat|a round window|"
+    "a restaurant on a train|a room without windows|a table that folds|a song without words|a bank for seeds|"
+    "a very small kitchen|the day before a holiday|a film without sound|a word that reads the same backwards"
+).split("|")
 _PATTERNS = r"^\d{3}-\d{4}$|[A-Z]\w+|(foo|bar)?|\b\w+ing\b|^\s*$|[^,]+,[^,]+|(?=.*\d).{8,}|.*?".split("|")
 _SCHEDULES = "*/5 * * * *|0 0 * * 0|30 8 * * 1-5|0 12 1 * *|15 3 * * *".split("|")
 _QUERIES = (
@@ -144,6 +160,8 @@ _TEMPLATES: tuple[tuple[str, list[str], float], ...] = (
     *((about, _CONCEPTS, 1.2) for about in _ABOUT),
     *((asking, _CHORES, 1.8) for asking in _ASKING),
     *((on_code, _SNIPPETS, 0.6) for on_code in _ON_CODE),
+    *((ask, _TOOLS, 0.9) for ask in _ON_TOOLS),
+    *((ask, _UNNAMED, 0.6) for ask in ("what do you call {}?", "is there a word for {}?", "draw {}")),
     *((ask, _COMMANDS, 0.6) for ask in ("what does {} do?", "explain the command {}", "is {} dangerous?")),
     *((ask, _PATTERNS, 0.6) for ask in ("what does the regex {} match?", "explain this pattern: {}", "what is {}")),
     *((ask, _SCHEDULES, 0.4) for ask in ("when does {} run?", "what does {} mean in cron?", "explain {}")),

@@ -12,6 +12,7 @@ import random
 import re
 from collections.abc import Mapping, Sequence
 
+from dlp_local.core.values import BASE
 from dlp_local.routing import parts
 
 JOINTS = ("\n", "\n\n", ". ", ". ", "; ", " and ", " and then ", ", then ", " then ", ". Also ", ", and ")
@@ -69,10 +70,22 @@ def composite_rows(
             rows += [(text, label) for label in labels]
     for task in messages:
         for _ in range(for_each_pair):
-            both = [rng.choice(messages[task]), rng.choice(talk)]
-            rng.shuffle(both)
-            rows.append((_joined(both, rng), task))
+            rows.append((_both(messages[task], talk, rng), task))
     return rows
+
+
+def request_rows(
+    messages: Mapping[str, Sequence[str]], for_each_task: int, requests: Sequence[str], rng: random.Random
+) -> list[tuple[str, str]]:
+    """Messages of a task and a request to `base`, each under both."""
+    texts = [(_both(messages[task], requests, rng), task) for task in messages for _ in range(for_each_task)]
+    return [row for text, task in texts for row in ((text, task), (text, BASE))]
+
+
+def _both(messages: Sequence[str], others: Sequence[str], rng: random.Random) -> str:
+    both = [rng.choice(messages), rng.choice(others)]
+    rng.shuffle(both)
+    return _joined(both, rng)
 
 
 def _joined(messages: Sequence[str], rng: random.Random) -> str:

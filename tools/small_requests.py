@@ -48,7 +48,8 @@ _SUBJECTS: Mapping[str, Sequence[str]] = {
         "compresses a folder|deletes empty folders|backs up a directory|plays a sound|shows the weather|"
         "books a table|converts CSV to JSON|adds two numbers|draws a circle|splits a string|makes a chart|"
         "logs in to a server|watches a folder for changes|finds large files|checks a bank account|"
-        "calculates compound interest|schedules a job|searches a text for a word"
+        "calculates compound interest|schedules a job|searches a text for a word|"
+        "changes file names to lower case|names pictures by their date|removes duplicate files|unzips archives"
     ).split("|"),
     "text": ("a letter|an email|a short note|a formal complaint|a polite message|a few lines").split("|"),
     "whom": (
@@ -92,7 +93,10 @@ _TEMPLATES = (
     "put this in the past tense: {sentence}|is this right? {sentence}|what is the verb in '{sentence}'|"
     "write a {language} {program} that {does}|{language} {program} that {does}|a {program} in {language} that {does}|"
     "can you write a {program} that {does} in {language}?|show me {language} code that {does}|"
-    "how would I write a {program} that {does} in {language}?|explain a {language} {program} that {does}|"
+    "{language} {program} which {does}|I need a {language} {program} that {does}|"
+    "make a {language} {program} that {does}|write a {program} in {language} that {does}|"
+    "how would I write a {program} that {does} in {language}?|"
+    "explain a {language} {program} that {does}|"
     "write {text} to {whom} about {matter}|draft {text} to {whom}, {matter}|help me write {text} to {whom}|"
     "{text} to {whom} about {matter}, please|how do I start {text} to {whom}?|"
     "write an invitation to {event} {when}|invite my friends to {event} {when}|a toast for {event}|"

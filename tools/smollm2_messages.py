@@ -22,44 +22,45 @@ from tools import (
     smollm2_data,
     units,
 )
+from tools.booking_rows import is_booking, is_talk
 from tools.data import Row, load, read_jsonl
 from tools.router_corpus import Corpus
 from tools.router_messages import (
-    ANY_FOLLOW_UPS,
     HELD_OUT_ANY_FOLLOW_UPS,
     HELD_OUT_SMALL_TALK,
-    HELD_OUT_TASK_FOLLOW_UPS,
     NEW_TASK_FOLLOW_UPS,
     SMALL_TALK,
     politely,
     small_talk_alone,
     task_messages,
 )
-from tools.router_messages import TASK_FOLLOW_UPS as OF_THE_BUNDLED
+from tools.smollm2_follow_ups import ANY_FOLLOW_UPS, HELD_OUT_FOLLOW_UPS, TASK_FOLLOW_UPS
 
 TASKS = ("actions", "banking", "cron", "dates", "describe", "extract", "json", "regex", "shell", "sql")
 
 ROWS = {
-    "actions": 9000, "banking": 8000, "cron": 3000, "dates": 1200, "describe": 900, "extract": 7000, "json": 2000,
+    "actions": 13_600, "banking": 8000, "cron": 3000, "dates": 1200, "describe": 900, "extract": 12_000, "json": 2000,
     "regex": 3000, "shell": 9000, "bash": 7000, "sql": 3500, "everyday": 600,
 }  # fmt: skip
 """Training messages of each kind; `bash` and `everyday` are messages for `shell`, too."""
 
 PIECES = {
-    "actions": 400, "banking": 600, "cron": 600, "dates": 150, "extract": 500, "json": 400,
-    "regex": 300, "shell": 700, "sql": 500,
+    "actions": 600, "banking": 1500, "cron": 600, "dates": 150, "extract": 700, "json": 400,
+    "regex": 300, "shell": 800, "sql": 1500,
 }  # fmt: skip
 """Pieces of a task's messages, which a message in several parts is cut into."""
 
-AS_PARTS, COMPOSITES = 0.07, 45
-"""The share of a task's messages that are there as parts of a message, too; messages of each pair of tasks."""
+AS_PARTS, COMPOSITES, REQUEST_COMPOSITES = 0.07, 50, 150
+"""The share of a task's messages that are there as parts of a message, too; messages of each pair of tasks, and of each
+task and a request to base."""
 
-INTENT_ROWS, REASONING_ROWS, REQUESTS, NEAR_REQUESTS, QUESTIONS, OTHER_ROWS = 100, 20, 1400, 7000, 1200, 400
-SMALL_REQUESTS, PROGRAM_QUESTIONS = 3000, 300
+INTENT_ROWS, REASONING_ROWS, REQUESTS, NEAR_REQUESTS, QUESTIONS, OTHER_ROWS = 100, 20, 1400, 7500, 900, 400
+SMALL_REQUESTS, REQUEST_PARTS, PROGRAM_QUESTIONS = 4000, 1500, 300
 """Messages of `base`: of each intent, of each task of reasoning, requests, those that use an adapter's words, questions
-about facts (those of `sql`, without columns), of each task without an adapter; small ones; about the program itself."""
+about facts (those of `sql`, without columns), of each task without an adapter; small ones; requests that are there as
+parts of a message, too; about the program itself."""
 
-TALK_REPEATS, TASK_FOLLOW_UP_REPEATS, ANY_FOLLOW_UP_REPEATS = 15, 12, 24
+TALK_REPEATS, TASK_FOLLOW_UP_REPEATS, ANY_FOLLOW_UP_REPEATS = 15, 12, 10
 """How often small talk is in the training rows, and each follow-up under each of its labels: few of them, many rows."""
 
 VALID_ROWS = 1000
@@ -79,49 +80,14 @@ _BANKS_OTHERS = {
 }  # fmt: skip
 """Intents of those domains that are none of the 77 of `banking`."""
 
-_BOOKING = re.compile(
-    r"\b(table|book|reserv|seat|sit|restaurant|place|food|cuisine|dish|vegetarian|vegan|gluten|menu|serve|(in|out)side|"
-    r"(in|out)door|patio|garden|terrace|price|cheap|expensive|moderate|rating|address|phone|parking|park|delivery|"
-    r"wheelchair|highchair|chair|area|neighbou?rhood|party|kids|late|change|cancel|time|date|name)",
-    re.IGNORECASE,
-)
-"""Words of a booking. A row of `extract` without one and without a slot ("No", "Goodbye then!", "It's silly") is talk:
-its answer would be an empty object, and base has a better one."""
-
 _ACTION = re.compile(r"\b(weather|music|playlist)\b", re.IGNORECASE)
 """Words of small talk that is a command here."""
 
+_DO = "restart start stop reload kill install uninstall update reinstall enable disable".split()
+_PROGRAMS = (
+    "nginx apache docker mysql postgresql redis sshd cups firefox htop ffmpeg nodejs grafana bluetooth gdm"
+).split()
 _BASH_ASKS = ("how do I {}?", "how to {}", "command to {}", "how can I {}?", "{} please", "I want to {}")
-
-TASK_FOLLOW_UPS = OF_THE_BUNDLED | {
-    "actions": (
-        "now something by Miles Davis", "and for tomorrow?", "add it to my party playlist",
-        "give it four stars instead", "and in Berlin?", "no, on spotify", "play the newest one",
-        "what about the weekend forecast?",
-        "the same album on youtube", "make that a table for two in Boston", "and the one by Queen", "rate it 2 of 6",
-    ),
-    "cron": (
-        "now only on weekdays", "and at midnight instead", "make it every ten minutes", "the same but hourly",
-        "and on the first of the month", "but not on Sundays", "twice a day instead", "now at quarter past",
-    ),
-    "json": (
-        "now this one: {'a': 1,}", "and this: [1, 2", "another broken one: {\"x\": True}", "fix this too: {a: 1}",
-        "and {\"k\": \"v\"", "this one does not parse either: {\"n\": 01,}",
-    ),
-    "regex": (
-        "now with an optional minus sign", "and only at the start of the line", "also allow underscores",
-        "make it case-insensitive", "exactly three of them", "and ending with a digit", "followed by a comma",
-        "but for capital letters", "now match the whole line",
-    ),
-}  # fmt: skip
-
-HELD_OUT_FOLLOW_UPS = HELD_OUT_TASK_FOLLOW_UPS | {
-    "actions": ("now play something by Bach", "and on Sunday?", "give it one star", "put it on my running playlist",
-                "and what about the forecast for Rome?", "no, use deezer"),
-    "cron": ("and every five minutes?", "only on Mondays", "the same at noon", "now every other hour"),
-    "json": ("and {'b': 2,}", "this one too: [true, False]", "fix this as well: {x: 2}"),
-    "regex": ("now at the end of the line", "two of them instead", "and allow dots", "but for small letters"),
-}  # fmt: skip
 
 
 def training_messages(data: Path, rng: random.Random) -> list[tuple[str, str]]:
@@ -138,7 +104,8 @@ def training_messages(data: Path, rng: random.Random) -> list[tuple[str, str]]:
         task: [text for text in usable(_of_task(data, task, _own(rng))) if not small_talk_alone(text)] for task in TASKS
     }
     talk = usable(_talk(_own(rng)))
-    talk_in_bookings = [row.message for row in load(data, "extract", "train") if not _is_booking(row)]
+    bookings = load(data, "extract", "train")
+    talk_in_bookings = [row.message for row in bookings if not is_booking(row) and is_talk(row.message)]
     rows = [(message, task) for task, messages in of_tasks.items() for message in messages]
     as_parts, pieces, composites = _own(rng), _own(rng), _own(rng)
     rows += [
@@ -146,8 +113,11 @@ def training_messages(data: Path, rng: random.Random) -> list[tuple[str, str]]:
         for message, task in as_parts.sample(rows, round(AS_PARTS * len(rows)))
     ]
     rows += [row for row in router_parts.piece_rows(of_tasks, PIECES, pieces) if not small_talk_alone(row[0])]
+    of_base, asked = usable(_of_base(data, _own(rng))), _requests(_own(rng))
     rows += router_parts.composite_rows(of_tasks, COMPOSITES, talk, composites)
-    rows += [(message, BASE) for message in [*talk, *usable(talk_in_bookings), *usable(_of_base(data, _own(rng)))]]
+    rows += router_parts.request_rows(of_tasks, REQUEST_COMPOSITES, asked, composites)
+    rows += [(message, BASE) for message in [*talk, *usable(talk_in_bookings), *of_base, *asked]]
+    rows += [(router_parts.as_part(message, as_parts), BASE) for message in as_parts.sample(asked, REQUEST_PARTS)]
     rows = [(message, label) for message, label in rows if _words_of(message) not in valid]
     rows += [(message, task) for task, said in TASK_FOLLOW_UPS.items() for message in said] * TASK_FOLLOW_UP_REPEATS
     rows += [(message, label) for message in ANY_FOLLOW_UPS for label in (*TASKS, BASE)] * ANY_FOLLOW_UP_REPEATS
@@ -170,8 +140,9 @@ def _of_task(data: Path, task: str, rng: random.Random) -> list[str]:
         pairs = generated.make_rows(smollm2_data.GENERATED[task], task, ROWS[task], "train")
         return [politely(message, rng) for message, _ in pairs]
     if task == "extract":
-        messages = list(dict.fromkeys(row.message for row in load(data, task, "train") if _is_booking(row)))
-        return [politely(message, rng) for message in rng.sample(messages, min(len(messages), ROWS[task]))]
+        rows = load(data, task, "train") + smollm2_data.training_rows(data, task, rng)
+        messages = list(dict.fromkeys(row.message for row in rows if is_booking(row)))
+        return [politely(message, rng) for message in messages[: ROWS[task]]]
     if task == "actions":
         rows = smollm2_data.training_rows(data, task, rng)[: ROWS[task]]
         return [politely(row.message, rng) for row in rows]
@@ -179,12 +150,8 @@ def _of_task(data: Path, task: str, rng: random.Random) -> list[str]:
     if task == "shell":
         messages += [_question(row.message, rng) for row in rng.sample(load(data, "bash", "train"), ROWS["bash"])]
         messages += [_question(everyday.request(rng)[1], rng) for _ in range(ROWS["everyday"])]
+        messages += [f"{verb} {program}" for verb in _DO for program in _PROGRAMS]
     return messages
-
-
-def _is_booking(row: Row) -> bool:
-    """Whether a row of `extract` says anything that is `extract`'s."""
-    return row.answer != "{}" or bool(_BOOKING.search(row.message))
 
 
 def _question(prompt: str, rng: random.Random) -> str:
@@ -224,12 +191,15 @@ def _of_base(data: Path, rng: random.Random) -> list[str]:
         *out_of_scope,
         *background,
         *questions,
-        *requests.make_requests(REQUESTS, rng),
         *near_requests.make_requests(NEAR_REQUESTS, rng),
         *(message for message, _ in others),
         *near_requests.about_the_program(PROGRAM_QUESTIONS, rng),
-        *small_requests.make_requests(SMALL_REQUESTS, rng),
     ]
+
+
+def _requests(rng: random.Random) -> list[str]:
+    """Requests that base answers on their own, whatever stands beside them."""
+    return requests.make_requests(REQUESTS, rng) + small_requests.make_requests(SMALL_REQUESTS, rng)
 
 
 def _intents(data: Path, split: str) -> list[Row]:
@@ -246,8 +216,8 @@ def _valid(data: Path) -> dict[str, list[str]]:
     """Kind → all its valid messages, which nothing is trained on."""
     valid = {task: [row.message for row in smollm2_data.valid_rows(data, task)] for task in TASKS}
     bookings = smollm2_data.valid_rows(data, "extract")
-    valid["extract"] = [row.message for row in bookings if _is_booking(row)]
-    valid["talk in a booking"] = [row.message for row in bookings if not _is_booking(row)]
+    valid["extract"] = [row.message for row in bookings if is_booking(row)]
+    valid["talk in a booking"] = [row.message for row in bookings if not is_booking(row)]
     valid["bash"] = [row.message for row in load(data, "bash", "valid")]
     intents = _intents(data, "valid")
     valid["intents"] = [row.message for row in intents if row.answer != "oos"]
@@ -283,6 +253,7 @@ CORPUS = Corpus(
     follow_ups=HELD_OUT_FOLLOW_UPS,
     any_follow_ups=HELD_OUT_ANY_FOLLOW_UPS,
     new_follow_ups=NEW_TASK_FOLLOW_UPS,
-    shape=Shape(members=2, hidden=512, dropout=0.5, anchors=48),
-    base_lift=0.25,
+    shape=Shape(members=4, hidden=400, dropout=0.5, anchors=48),
+    is_half=True,
+    base_lift=-0.2,
 )

@@ -135,7 +135,7 @@ def train(corpus: Corpus, data: Path, embeddings: Embeddings, out: Path, seed: i
     )
     lift = np.array([corpus.base_lift * (label == BASE) for label in trained.labels])
     trained = replace(trained, network=trained.network.calibrated(1.0, lift))
-    trained.write(out / "router.onnx", ENCODER_NAME)
+    trained.write(out / "router.onnx", ENCODER_NAME, corpus.is_half)
     figures: dict[str, Any] = {
         "parameters": trained.network.parameters,
         "bytes": (out / "router.onnx").stat().st_size,

@@ -2,7 +2,10 @@
 
 import random
 
+from dlp_local.core.values import BASE
 from tools import near_requests, router_parts
+from tools.booking_rows import is_booking, is_talk
+from tools.data import Row
 
 MESSAGES = {
     "banking": ["My card is lost. Can I get a new one?", "Is there a fee"],
@@ -28,11 +31,20 @@ def test_a_piece_has_the_label_of_its_task():
     assert [label for _, label in rows].count("banking") == 1
 
 
+def labels_of(rows):
+    return {text: sorted(label for other, label in rows if other == text) for text, _ in rows}
+
+
 def test_a_composite_is_there_under_each_of_its_labels_and_small_talk_adds_none():
-    rows = router_parts.composite_rows(MESSAGES, 4, ["thanks"], random.Random(0))
-    labels = {text: sorted(label for other, label in rows if other == text) for text, _ in rows}
+    labels = labels_of(router_parts.composite_rows(MESSAGES, 4, ["thanks"], random.Random(0)))
     assert {tuple(group) for text, group in labels.items() if "hanks" in text} <= {("banking",), ("cron",), ("sql",)}
     assert ("banking", "cron") in {tuple(group) for group in labels.values()}
+
+
+def test_a_request_to_base_beside_a_task_is_there_under_both():
+    labels = labels_of(router_parts.request_rows(MESSAGES, 4, ["write a poem"], random.Random(0)))
+    assert all("rite a poem" in text for text in labels)
+    assert {tuple(group) for group in labels.values()} == {("banking", BASE), (BASE, "cron"), (BASE, "sql")}
 
 
 def test_near_requests_are_seeded_different_and_none_of_those_held_out():
@@ -42,3 +54,11 @@ def test_near_requests_are_seeded_different_and_none_of_those_held_out():
     assert not {text.casefold().rstrip("?.!") for text in made} & {
         text.casefold().rstrip("?.!") for text in near_requests.HELD_OUT
     }
+
+
+def test_a_row_with_a_slot_or_a_word_of_a_booking_is_about_one_and_talk_is_talk_alone():
+    assert is_booking(Row("Benjamin", '{"first_name": "Benjamin"}'))
+    assert is_booking(Row("Can I change the time?", "{}"))
+    assert not is_booking(Row("Goodbye then!", "{}"))
+    assert all(map(is_talk, ("Goodbye then!", "Thanks. Bye now!", "No, that's wrong.", "Yes please")))
+    assert not any(map(is_talk, ("", "5 please", "What's the postcode?", "I want to inquire about Coya.")))
