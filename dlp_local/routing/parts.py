@@ -20,13 +20,16 @@ MOST_PIECES = 12
 SURE_OF_WHOLE = 0.999
 """Probability of an adapter from which on a message is of its task alone, and its pieces need not be looked at."""
 
-UNSURE_OF_WHOLE = 0.9
+UNSURE_OF_WHOLE = 0.95
 """Probability of an adapter from which on nothing of a message is for `base`: what looks like it is the adapter's."""
 
 _ALSO = r"(?:(?:and(?:\ (?:then|also))?|then|also),?[ \t]+)?"
+_VALUES = r"\w+:[ \t]*[\w-]+(?:,[ \t]*[\w-]+)+(?=\s*(?:$|[\n.;]|,?[ \t]+(?:and|then)\b))"
+"""What belongs to the line before it: a list of values, `columns: name, year`."""
+
 _JOINT = re.compile(
     rf"""
-      \s*\n\s*{_ALSO}                                      # a line break
+      \s*\n(?!\s*{_VALUES})\s*{_ALSO}                      # a line break
     | (?:(?<=[.!?])|(?<=[.!?]["')\]]))[ \t]+{_ALSO}       # the end of a sentence
     | ;[ \t]+{_ALSO}
     | ,?[ \t]+(?:and(?:\ (?:then|also))?|then)[ \t]+      # a joining word

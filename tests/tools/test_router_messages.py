@@ -10,12 +10,13 @@ from tools.data import Row
 MESSAGES = {
     "banking": ["My card is lost. Can I get a new one?", "Is there a fee"],
     "cron": ["every day at noon", "on Mondays and Fridays, then at nine"],
-    "sql": ["How many are there?\ncolumns: name, year"],
+    "sql": ["How many are there and when?\ncolumns: name, year"],
 }
 
 
 def test_a_message_is_cut_at_lines_sentences_and_joints():
-    assert router_parts.pieces("How many?\ncolumns: a, b") == ["How many?", "columns: a, b"]
+    assert router_parts.pieces("How many?\nplay some jazz") == ["How many?", "play some jazz"]
+    assert router_parts.pieces("How many?\ncolumns: a, b") == []
     assert router_parts.pieces("find the logs and then delete them") == ["find the logs", "delete them"]
     assert router_parts.pieces("every day at noon") == []
 
@@ -27,7 +28,7 @@ def test_of_three_pieces_the_runs_of_two_are_there_as_well():
 
 def test_a_piece_has_the_label_of_its_task():
     rows = router_parts.piece_rows(MESSAGES, {"sql": 5, "banking": 1}, random.Random(0))
-    assert {("How many are there?", "sql"), ("columns: name, year", "sql")} < set(rows)
+    assert {("How many are there", "sql"), ("when?\ncolumns: name, year", "sql")} < set(rows)
     assert [label for _, label in rows].count("banking") == 1
 
 
