@@ -22,7 +22,7 @@ def _template(value: str) -> str:
     try:
         text = read_text(user_path(value))
     except InputError as error:
-        raise ValueError(f"names no file with a chat template: {error}") from None
+        raise ValueError(f"names no file with a chat template: {error}".rstrip(".")) from None
     if "{" not in text:
         raise ValueError(f"names a file that holds no Jinja: {value}. Name one with a chat template")
     return text
