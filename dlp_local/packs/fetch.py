@@ -63,8 +63,8 @@ def fetch(reference: Reference, *, offline: bool = False, progress: Progress | N
             return fetched
     except OSError as error:
         raise HubError(
-            f"{error.filename or downloads}: cannot be written ({error.strerror}). Make room, or {OTHER_DATA}; "
-            "pulled again, it goes on from where it is."
+            f"{error.filename or downloads}: cannot be written ({error.strerror}). "
+            f"Check its rights and its room, or {OTHER_DATA}; pulled again, it goes on from where it is."
         ) from None
 
 

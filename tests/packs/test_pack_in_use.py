@@ -163,7 +163,7 @@ def test_the_sampling_of_a_pack_holds_unless_the_user_set_some(mine, monkeypatch
         assert answer(assistant, "to ISO: 4 July 1999", mix=Mix.of({"dates": 1.0})) != "1999-07-04"
 
 
-@pytest.mark.parametrize(("field", "told"), [({"heat": 1}, "sampling.heat"), ({"stop": ["x"]}, "write it as stop in")])
+@pytest.mark.parametrize(("field", "told"), [({"heat": 1}, "sampling.heat"), ({"stop": ["x"]}, "stop has its place")])
 def test_sampling_that_cannot_be_is_told(mine, field, told):
     document = tomlkit.parse((mine / "pack.toml").read_text("utf-8"))
     document["sampling"] = field
@@ -187,8 +187,8 @@ def test_the_chat_template_of_a_pack_takes_the_place_of_the_backbones_own(mine, 
         told(mine, chat_template=TEMPLATE)
     with open_assistant(load_settings(), mine) as assistant:
         assert answer(assistant, "4 July 1999", mix=Mix.of({"dates": 1.0})) == "1999-07-04"
-    own = load_settings(engine={"chat_template": "<|user|>x"})
-    assert settings_for(open_pack(mine), own).engine.chat_template == "<|user|>x"
+    own = load_settings(engine={"chat_template": "<|user|>{{ x }}"})
+    assert settings_for(open_pack(mine), own).engine.chat_template == "<|user|>{{ x }}"
 
 
 def test_a_chat_template_that_is_none_is_told(mine):
