@@ -107,13 +107,15 @@ def fit_router(
     rehearsed: Mapping[str, int] = MappingProxyType({}),
     shape: Shape = LARGE,
     seed: int = 0,
+    temperature: float | None = None,
     progress: Progress = lambda _: None,
 ) -> TrainedRouter:
     """Fits embeddings (n, d) of unit length with n labels; `held_out` is (embeddings (m, d), m labels), m ≥ 0.
 
     `background` (b, d) are rows of `base` besides. `rehearsed`: how many rows of a label are another router's anchors;
-    the label gets as many anchors again. Held-out rows with labels that are not trained on do not count. Raises
-    `InputError` for fewer than two labels, and for so many that the network would pass `MAX_PARAMETERS`.
+    the label gets as many anchors again. Held-out rows with labels that are not trained on do not count. `temperature`
+    is that of an earlier fit, where the rows that it was found on are trained on. Raises `InputError` for fewer than
+    two labels, and for so many that the network would pass `MAX_PARAMETERS`.
     """
     x, all_labels = np.asarray(embeddings, np.float32), list(labels)
     if background is not None and len(background):
@@ -134,7 +136,7 @@ def fit_router(
     logits = raw.logits(x_held) if len(x_held) else np.zeros((0, len(names)))
     offset = _base_offset(names, y, is_share_known=background is None)
     probabilities = cross_fitted(logits, y_held, offset)
-    temperature = best_temperature(logits, y_held)
+    temperature = temperature or best_temperature(logits, y_held)
     progress(1.0)
     return TrainedRouter(
         network=raw.calibrated(temperature, offset),

@@ -38,6 +38,16 @@ from dlp_local.training.router.write import read_anchors
 FEWEST = 10
 """Rows of an adapter under which its prototype routes better than a network that saw so few."""
 
+FEW = 2_500
+"""Rows of files up to which a router, once it has been judged, is trained on all of them: a fifth of them is held out.
+
+With 10 to 30 rows of each of two or three tasks (eight draws) it then sends 8.7 % of their valid rows to `base`, not
+13.4 %; with as many of wide domains 7.2 %, not 9.0 %. Of 60 everyday messages 1.1 and 2.9 go to an adapter, not 0.9 and
+2.6: those of its subject ("is it going to be sunny?" where an adapter tells the weather). No threshold, similarity or
+linear probe does better at as many everyday messages, nor do more background messages or rows in other words.
+A pack's router is not trained so: the next one is judged against it by rows that neither has seen.
+"""
+
 CHUNK = 512
 """Texts that are embedded between two signs of progress."""
 
@@ -135,23 +145,22 @@ def train_pack(folder: Path, files: Sequence[Path], *, force: bool, progress: Pr
 def train_file(encoder_of: Path, files: Sequence[Path], out: Path, *, progress: Progress) -> Report:
     """Trains a router for any labels on rows of files alone and writes `out/router.onnx`.
 
-    The encoder is that of the pack in the folder `encoder_of`. Raises `InputError`.
+    The encoder is that of the pack in the folder `encoder_of`. The figures are of a router that has not seen the rows
+    that are held out; the one that is written is trained on these, too, where the rows are few. Raises `InputError`.
     """
     pack = open_pack(encoder_of, only_routing=True)
     rows = {text: label for file in files for text, label in read_labelled_rows(file)}
     embed = partial(_embed, pack, _open_encoder(pack), progress)
     split = Split.of(rows, held_out_texts(rows), embed(list(rows)))
     background = Background.embedded(embed).away_from(split.of_adapters())
-    router = fit_router(
-        split.x,
-        split.y,
-        held_out=(split.x_held, split.y_held),
-        background=background.x,
-        progress=lambda share: progress("training", share),
-    )
-    _write(router, out / FILE_NAME, pack.manifest.encoder.sha256)
+    fit = partial(fit_router, background=background.x, progress=lambda share: progress("training", share))
+    router = fit(split.x, split.y, held_out=(split.x_held, split.y_held))
     held, nobodys = router.probabilities(split.x_held), router.probabilities(background.x_held)
     after = figures(held, router.labels, split.y_held, nobodys) if split.y_held else None
+    if split.y_held and len(rows) <= FEW:
+        everything = np.concatenate([split.x, split.x_held]), split.y + split.y_held
+        router = fit(*everything, held_out=(split.x_held[:0], ()), temperature=router.temperature)
+    _write(router, out / FILE_NAME, pack.manifest.encoder.sha256)
     return Report(len(rows), len(split.y_held), router.labels, (), 0, None, after, True)
 
 

@@ -11,7 +11,7 @@ from dlp_local.packs.create import start_pack
 from dlp_local.packs.example_rows import read_labelled_rows
 from dlp_local.packs.manifest import read_manifest
 from dlp_local.packs.router import place_router
-from dlp_local.routing import Router
+from dlp_local.routing import Encoder, Router
 from dlp_local.training.router.background import background_messages
 from dlp_local.training.router.data import held_out_texts
 from dlp_local.training.router.train import train_file, train_pack
@@ -119,6 +119,21 @@ def test_a_router_for_any_labels_without_a_pack(bundled, tmp_path, rows):
     blocked.write_text("in the way")
     with pytest.raises(InputError, match=r"blocked.*: cannot be written"):
         train_file(bundled, [file], blocked, progress=silent)
+
+
+def test_few_rows_of_files_are_all_trained_on_once_a_router_is_judged(bundled, tmp_path):
+    odd = [
+        f"{word} the gallimaufry" for word in ("twist", "polish", "measure", "bury", "salt", "fold", "name", "weigh")
+    ]
+    rows = dict(rows_of(["sql"])[:20]) | dict.fromkeys(odd, "rites")
+    alarms = (f"please set alarm clock {number} in the kitchen" for number in range(100))
+    held = next(text for text in alarms if text in held_out_texts(rows | {text: "rites"}))
+    file = write_rows(tmp_path / "rows.jsonl", [*(rows | {held: "rites"}).items()])
+    report = train_file(bundled, [file], tmp_path / "out", progress=silent)
+    assert report.after.base_share > 0
+    router = Router(tmp_path / "out" / "router.onnx", 1)
+    embedding = Encoder(bundled / "encoder.onnx", bundled / "encoder_tokenizer.json", 1).encode([held])
+    assert router.labels[router.probabilities(embedding).argmax()] == "rites"
 
 
 EVERYDAY = (
