@@ -16,9 +16,10 @@ from dlp_local.core.fields import problems
 from dlp_local.core.files import MAX_TEXT, decode, read_bytes
 from dlp_local.core.json_text import parse_json
 from dlp_local.core.serialize import reply_from_json
+from dlp_local.history.chatgpt_export import chatgpt_conversation, is_chatgpt
 from dlp_local.history.export import FORMAT
-from dlp_local.history.foreign_exports import chatgpt_conversation, open_webui_conversation
 from dlp_local.history.model import Conversation, ConversationInfo, StoredTurn, TurnState
+from dlp_local.history.open_webui_export import is_open_webui, open_webui_conversation
 
 WHAT_IS_READ = "Read are a .json file of `history export`, ChatGPT's conversations.json and Open WebUI's chat exports."
 
@@ -47,18 +48,20 @@ def read_conversations(path: Path) -> tuple[Conversation, ...]:
 def conversations_from_json(text: str, name: str = "the file") -> tuple[Conversation, ...]:
     """The conversations in the text of an export; raises `InputError` that calls it by `name`."""
     exported = parse_json(text, name, WHAT_IS_READ)
-    if isinstance(exported, dict) and "format" in exported:
+    if isinstance(exported, dict) and type(exported.get("format")) is int:
         return (_own_conversation(exported, name),)
-    for kind, marks, read in _FOREIGN:
-        chats = exported if isinstance(exported, list) else [exported]
-        if chats and all(isinstance(chat, dict) and any(mark in chat for mark in marks) for chat in chats):
+    chats = exported if isinstance(exported, list) else [exported]
+    for kind, is_of_kind, read in _FOREIGN:
+        if any(map(is_of_kind, chats)):
             return _foreign_conversations(chats, kind, read, name)
-    raise InputError(f"{name}: is no conversation exported by dlp-local. {WHAT_IS_READ}")
+    raise InputError(f"{name}: is no export of conversations that is known. {WHAT_IS_READ}")
 
 
 def _foreign_conversations(chats: list[Any], kind: str, read: _Reader, name: str) -> tuple[Conversation, ...]:
     conversations = []
     for number, chat in enumerate(chats, start=1):
+        if chat is None:  # one that its program could not write
+            continue
         try:
             conversation = read(chat)
         except _WRONG as error:
@@ -145,7 +148,7 @@ def _turn(exported: dict[str, Any]) -> StoredTurn:
 
 
 _FOREIGN = (
-    ("is an export of ChatGPT", ("mapping",), chatgpt_conversation),
-    ("is an export of Open WebUI", ("chat", "history"), open_webui_conversation),
+    ("is an export of ChatGPT", is_chatgpt, chatgpt_conversation),
+    ("is an export of Open WebUI", is_open_webui, open_webui_conversation),
 )
-"""What an export is, the keys that it is known by, and its reader."""
+"""What an export is, how a conversation in it is known, and its reader."""

@@ -119,6 +119,95 @@ def test_parts_reasoning_and_messages_that_only_say_whom_they_follow_are_read():
     assert len(conversation.turns) == 3
 
 
+TOOL = (
+    '<details type="tool_calls" done="true" name="look" result="&quot;5 &gt; 3&quot;">\n'
+    "<summary>Done</summary>\n</details>\n"
+)
+CODE = (
+    '<details type="code_interpreter" done="true" output="1">\n<summary>Analyzed</summary>\n```py\n1\n```\n</details>\n'
+)
+NESTED = '<details type="reasoning" done="true">\n> as <details>\n> x</details>\n> so\n</details>\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "answer"),
+    [
+        (f"Let me look.\n{TOOL}It is so.", "Let me look.\nIt is so."),
+        (TOOL + CODE + TOOL + "Two.", "Two."),
+        (NESTED + "Yes.", "Yes."),
+        ('<details type="tool_calls"><summary>Done</summary></details>\nYes.', "Yes."),
+        ('Yes.\n<details type="reasoning">\n> broken off', "Yes."),
+        (
+            "<details>\n<summary>More</summary>\nof it\n</details>",
+            "<details>\n<summary>More</summary>\nof it\n</details>",
+        ),
+        ('Write `<details type="x">` so.', 'Write `<details type="x">` so.'),
+    ],
+)
+def test_what_open_webui_writes_into_an_answer_for_its_tools_is_left_out(content, answer):
+    exported = webui()
+    exported["chat"]["history"]["messages"]["2"]["content"] = content
+    (conversation,) = conversations_from_json(json.dumps(exported))
+    assert talk(conversation) == [("Hi", answer)]
+
+
+@pytest.mark.parametrize(
+    ("message", "answer", "error"),
+    [
+        ({"content": "", "error": {"content": "no such model"}}, "", "no such model"),
+        ({"content": "Well", "error": {"content": {"error": {"message": "cut"}}}}, "Well", "cut"),
+        ({"content": "Uh-oh! 500", "error": True}, "", "Uh-oh! 500"),
+        ({"content": "", "error": "refused"}, "", "refused"),
+        ({"content": "", "error": {}}, "", "This answer ended by an error."),
+        ({"content": "Fine", "error": None}, "Fine", ""),
+        ({"content": "Fine", "error": False}, "Fine", ""),
+    ],
+)
+def test_an_answer_that_ended_by_an_error_is_one(message, answer, error):
+    exported = webui()
+    exported["chat"]["history"]["messages"]["2"] |= message
+    (conversation,) = conversations_from_json(json.dumps(exported))
+    (turn,) = conversation.path()
+    assert (turn.text, turn.answer, turn.error) == ("Hi", answer, error)
+    assert turn.state == ("failed" if error else "done")
+
+
+LINE = [
+    {"role": "system", "content": "be brief"},
+    {"role": "user", "content": "Hi"},
+    {"role": "assistant", "content": "Hello!"},
+    {"role": "user", "content": "Bye", "timestamp": 1700000000},
+]
+
+
+@pytest.mark.parametrize(
+    "exported",
+    [
+        [{"title": "Old", "chat": {"messages": LINE}}],
+        {"chat": {"title": "Old", "messages": LINE, "history": {}}},
+        {"title": "Old", "messages": LINE, "history": {"messages": {}, "currentId": None}},
+        {"title": "Old", "messages": LINE},
+    ],
+)
+def test_a_chat_that_is_a_list_of_messages_is_one_line_of_turns(exported):
+    (conversation,) = conversations_from_json(json.dumps(exported))
+    assert talk(conversation) == [("Hi", "Hello!"), ("Bye", "")]
+    assert conversation.info.title == "Old"
+
+
+def test_what_is_null_among_conversations_is_passed_over():
+    assert len(conversations_from_json(json.dumps([None, TRIP, None, TRIP]))) == 2
+
+
+LIBRECHAT = {
+    "conversationId": "x",
+    "endpoint": "openAI",
+    "title": "Hi",
+    "recursive": True,
+    "messages": [{"messageId": "1", "sender": "User", "text": "Hi", "isCreatedByUser": True, "children": []}],
+}
+
+
 @pytest.mark.parametrize("exported", [[webui()], webui(), [webui(record=False)], webui(record=False)])
 def test_a_chat_of_open_webui_is_read_with_its_branches(exported):
     (conversation,) = conversations_from_json(json.dumps(exported))
@@ -162,14 +251,23 @@ def test_a_tree_that_is_ten_thousand_messages_deep_is_read():
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("[1]", "is no conversation exported by dlp-local"),
-        ("[]", "is no conversation exported by dlp-local"),
+        ("[1]", "is no export of conversations that is known"),
+        ("[]", "is no export of conversations that is known"),
+        ("[null]", "is no export of conversations that is known"),
+        ('{"format": "markdown"}', "is no export of conversations that is known"),
+        ('{"history": [["hi", "yo"]]}', r"that is known\. Read are .*Open WebUI's"),
+        ('{"history": {"title": "x"}}', "is no export of conversations that is known"),
+        ('{"chat": "hi"}', "is no export of conversations that is known"),
+        ('[{"chat": {"title": "x"}}]', "is no export of conversations that is known"),
+        (json.dumps(LIBRECHAT), "is no export of conversations that is known"),
         ("7", r"ChatGPT's conversations\.json and Open WebUI's"),
         ("no json", r"ChatGPT's conversations\.json and Open WebUI's"),
         ('[{"uuid": "x", "name": "a chat", "chat_messages": []}]', r"ChatGPT's conversations\.json and Open WebUI's"),
         ('[{"mapping": {}}]', "is an export of ChatGPT, but nothing was said in it"),
         ('[{"mapping": []}]', "is an export of ChatGPT, but conversation 1 cannot be read"),
-        ('[{"chat": {"title": "x"}}]', "is an export of Open WebUI, but conversation 1 cannot be read"),
+        ('[{"mapping": {}}, 7]', "is an export of ChatGPT, but conversation 2 cannot be read"),
+        ('{"chat": {"history": {"messages": 7}}}', "is an export of Open WebUI, but conversation 1 cannot be read"),
+        ('{"chat": {"messages": []}}', "is an export of Open WebUI, but nothing was said in it"),
     ],
 )
 def test_what_cannot_be_read_is_told_in_plain_words(text, told):
