@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def doctor(pack: PackOption = None, as_json: JsonOption = False) -> None:
-    """CheckResult the machine, every pack and one real answer; exit code 0 only if all is well."""
+    """Check the machine, every pack and one real answer; exit code 0 only if all is well."""
     from dlp_local.doctor import run_checks
 
     checks = []

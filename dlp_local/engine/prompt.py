@@ -84,7 +84,7 @@ class PromptBuilder:
         self.ends_by_text = False
         """Whether the model may go on with somebody's next turn: there is no template, or it ends answers by text."""
 
-        self.tags = ReasoningTags(template.split_at)
+        self.tags = ReasoningTags(tag for tag in template.split_at if not self._is_around_answers(tag))
 
         self.pads_answers = False
         """Whether the template writes white space before an answer, which the model writes itself when it answers."""
@@ -109,6 +109,15 @@ class PromptBuilder:
             self.end_texts = (between.rstrip(),)
         before_answer = finished.text[: finished.spans_of(1)[0].start]
         self.pads_answers = before_answer.removeprefix(asked.text).isspace()
+
+    def _is_around_answers(self, closing_tag: str) -> bool:
+        """Whether the template keeps of an answer what stands within some tags, and not what stands after them."""
+        answer = Message("assistant", f"{closing_tag.replace('</', '<', 1)}Two.{closing_tag}Three.")
+        try:
+            rendered = self._renderer.render((Message("user", "One."), answer, Message("user", "Four.")), True).text
+        except EngineError:
+            return False
+        return "Two." in rendered and "Three." not in rendered
 
     def _system_frame(self) -> str:
         try:

@@ -4,7 +4,8 @@ A tag is known by its word, whatever stands around it: `<think>` (DeepSeek-R1, Q
 (EXAONE Deep), `<seed:think>` (Seed-OSS), `[THINK]` (Magistral), `◁think▷` (Kimi-VL), `<|START_THINKING|>` (Command A),
 `<|begin_of_thought|>` (OpenThinker), `<reflection>` (Reflection Llama); bars and underscores may be DeepSeek's `｜` and
 `▁`. The closing tag has a slash, or `end` in the place of `start` or `begin`. Three are as no rule makes them
-(`_OTHERS`). And the word of a tag `</WORD>` at which a chat template splits answers is one of reasoning's, too.
+(`_OTHERS`). And the word of a tag `</WORD>` at which a chat template splits answers is one of reasoning's, too, but not
+where the template keeps what is within (Hunyuan's `<answer>`).
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ _OPEN_CHANNEL = re.compile(rf"{re.escape(CHANNEL)}(\w+)[^<]*{re.escape(MESSAGE)}
 
 
 class ReasoningTags:
-    """The tags of one model's reasoning. `split_at`: the texts at which its chat template splits answers."""
+    """The tags of one model's reasoning. `split_at`: the texts at which its chat template ends it in answers."""
 
     def __init__(self, split_at: Iterable[str] = ()) -> None:
         self._words = {_plain(word) for word in _WORDS}

@@ -266,8 +266,10 @@ def test_two_different_answers_are_well(monkeypatch):
     assert "'Count from one to ten, please.'" in checks["answers compared"].detail
 
 
-def test_short_answers_that_end_by_themselves_may_be_alike(monkeypatch):
-    assert answers(monkeypatch, "Hi!", "Hi!", finish_reason="stop")["answers compared"].is_well
+def test_short_answers_that_end_by_themselves_may_be_alike_and_are_told_to_be(monkeypatch):
+    check = answers(monkeypatch, "Hi!", "Hi!", finish_reason="stop")["answers compared"]
+    assert check.is_well
+    assert check.detail.endswith("gave 'Hi!', as to the first")
 
 
 def test_a_model_that_is_still_reasoning_is_judged_by_that(monkeypatch):

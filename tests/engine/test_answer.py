@@ -136,6 +136,16 @@ def test_the_tags_that_the_template_splits_answers_at_are_known():
     assert read("hmm</mull>Four.") == ("", "hmm</mull>Four.")
 
 
+@pytest.mark.parametrize("user_defined", [(), ("<answer>", "</answer>", "<think>", "</think>")])
+def test_tags_within_which_the_template_keeps_an_answer_are_none_of_reasoning(user_defined):
+    keeping = "{% set c = m.content.split('<answer>')[-1].split('</answer>')[0] %}"
+    template = CHATML.replace("m.content }", "c }").replace("in messages %}", f"in messages %}}{keeping}")
+    reasoning, answer = read("<answer>Four.</answer>", template=template, user_defined=user_defined)
+    assert (reasoning, "Four." in answer) == ("", True)
+    reasoning, answer = read("<think>hm</think><answer>Four.</answer>", template=template, user_defined=user_defined)
+    assert (reasoning, "Four." in answer) == ("hm", True)
+
+
 def test_reasoning_that_the_template_has_closed_is_none():
     assert read("Four.", opening="<|im_start|>assistant\n<think>\n\n</think>\n\n") == ("", "Four.")
 

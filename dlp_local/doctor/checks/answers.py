@@ -76,7 +76,8 @@ def _compared(first: ReplyDone, second: ReplyDone) -> CheckResult:
     is_cut = "stop" not in (first.finish_reason, second.finish_reason)
     if is_cut and _written(first) == _written(second):  # short answers that end by themselves may be alike
         return CheckResult(name, False, f"'{first.text}' and '{second.text}' both gave '{_written(first)}'", _DAMAGED)
-    return CheckResult(name, True, f"'{second.text}' went to {second.route.mix} and {_told(second)}")
+    alike = ", as to the first" if _written(first) == _written(second) else ""
+    return CheckResult(name, True, f"'{second.text}' went to {second.route.mix} and {_told(second)}{alike}")
 
 
 def _written(done: ReplyDone) -> str:
