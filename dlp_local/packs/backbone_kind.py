@@ -42,6 +42,12 @@ _ARCHITECTURES = {
 Sources: city96/ComfyUI-GGUF for images, llama.cpp's `llama_arch` and mmwillet/TTS.cpp for the rest.
 """
 
+_ENCODERS = frozenset(
+    "bert modern-bert nomic-bert nomic-bert-moe neo-bert jina-bert-v2 jina-bert-v3 eurobert gemma-embedding "
+    "llama-embed t5encoder".split()
+)
+"""`general.architecture` of models that make embeddings, whatever else their header says (llama.cpp, `llama_arch`)."""
+
 _IMAGE_TENSORS = ("model.diffusion_model.", "first_stage_model.", "cond_stage_model.")
 """What the names of a whole image model's tensors begin with (stable-diffusion.cpp states no architecture)."""
 
@@ -93,7 +99,8 @@ def _problem(header: Header, path: Path) -> str:
     if _number(values, f"{architecture}.pooling_type") == _RERANKS:
         return f"a reranker ({architecture}): it rates texts and writes none. {_WRITES}"
     causal = values.get(f"{architecture}.attention.causal")
-    if (causal and causal.value is False) or _number(values, f"{architecture}.pooling_type"):
+    is_causal = not (causal and causal.value is False)
+    if architecture in _ENCODERS or not is_causal or _number(values, f"{architecture}.pooling_type"):
         return _encoder(architecture)
     if not architecture or EMBEDDINGS not in tensors:
         return f"no language model{f' ({architecture})' if architecture else ''}. Name the GGUF file of one"

@@ -33,6 +33,8 @@ KINDS = {
     "no architecture": (None, {}, DECODER, r"no language model\."),
     "encoder": ("bert", {"bert.attention.causal": False}, DECODER, r"an encoder \(bert\)"),
     "embedding model": ("qwen3", {"qwen3.pooling_type": 3}, DECODER, r"an encoder \(qwen3\)"),
+    "embedding model that does not say so": ("gemma-embedding", {}, DECODER, r"an encoder \(gemma-embedding\)"),
+    "reranker of an encoder": ("bert", {"bert.pooling_type": 4}, DECODER, r"a reranker \(bert\)"),
     "encoder of t5": ("t5encoder", {}, ["token_embd.weight", "enc.blk.0.attn_q.weight"], r"an encoder \(t5encoder\)"),
     "encoder-decoder": (
         "t5", {}, ["token_embd.weight", "enc.blk.0.attn_q.weight", "dec.blk.0.attn_q.weight"],

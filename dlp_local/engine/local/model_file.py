@@ -13,6 +13,22 @@ from dlp_local.engine.local.library import clear_log, last_log, lib, start_libra
 from dlp_local.engine.local.vocabulary import LlamaVocabulary
 from dlp_local.formats.gguf import MAGIC
 
+_NEWER = "Use another backbone, or a newer llama-cpp-python"
+_ANOTHER = "Get another file of this model, or convert it anew with llama.cpp's convert_hf_to_gguf.py"
+_REASONS = {
+    r"unknown model architecture: '([^']*)'": (
+        "is of an architecture that this llama.cpp does not know ('{}')", _NEWER,
+    ),
+    r"unknown pre-tokenizer type: '([^']*)'": (
+        "has a vocabulary that this llama.cpp does not know how to apply ('{}')", _NEWER,
+    ),
+    r"unknown tokenizer: '([^']*)'": ("has a vocabulary of a kind that this llama.cpp does not know ('{}')", _NEWER),
+    r"key not found in model: (tokenizer\.\S+)": ("has no vocabulary: its header lacks {}", _ANOTHER),
+    r"cannot find tokenizer (\w+)": ("has a part of a vocabulary alone: its header lacks the {}", _ANOTHER),
+    r"key not found in model: (\S+)": ("cannot be used: its header lacks {}", _ANOTHER),
+}  # fmt: skip
+"""What llama.cpp says of a model that it does not load → the same for people, and what helps."""
+
 
 def load_model(path: Path, *, gpu_layers: int = 0, vocabulary_only: bool = False) -> lib.llama_model_p:
     """llama.cpp's model, to be freed with `llama_model_free`; raises `PackError` for a file that is none."""
@@ -51,9 +67,7 @@ def _check_gguf(path: Path) -> None:
 
 def _why_not_loaded(log: str) -> str:
     """Why llama.cpp does not load a model, and what helps, from what it says."""
-    if unknown := re.search("unknown model architecture: '([^']*)'", log):
-        return (
-            f"is of an architecture that this llama.cpp does not know ({unknown[1][:40]!a}). "
-            "Use another backbone, or a newer llama-cpp-python."
-        )
+    for words, (reason, advice) in _REASONS.items():
+        if match := re.search(words, log):
+            return f"{reason.format(match[1][:60])}. {advice}."
     return f"llama.cpp cannot load it: {log}. Get the file again."

@@ -24,8 +24,8 @@ SHOWN_PROBLEMS = 1000
 
 _WITHOUT_EFFECT = frozenset(
     "task_type auto_mapping peft_version base_model_name_or_path revision inference_mode target_modules "
-    "exclude_modules lora_dropout fan_in_fan_out layers_to_transform layers_pattern megatron_core loftq_config "
-    "eva_config qalora_group_size runtime_config".split()
+    "exclude_modules lora_dropout fan_in_fan_out layers_to_transform layers_pattern megatron_config megatron_core "
+    "loftq_config eva_config corda_config lora_ga_config qalora_group_size runtime_config".split()
 )
 """Fields that say how the adapter was trained or is found, not what it computes."""
 

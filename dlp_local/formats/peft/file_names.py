@@ -13,6 +13,7 @@ OLD_MLX = "adapters.npz"
 
 SHOWN = 10
 _CHECKPOINT = re.compile(r"(?:checkpoint|epoch|step|iter)s?[-_]?(\d+)", re.IGNORECASE)
+_MLX_CHECKPOINT = re.compile(r"(\d+)_adapters\.safetensors")
 _SHARD = re.compile(r"adapter_model-\d+-of-\d+\.safetensors")
 
 
@@ -27,6 +28,21 @@ def about_shards(names: Iterable[str]) -> str:
     return (
         f"its tensors are in {shards} files, and {WEIGHTS} is read alone. "
         "Load it with PEFT, and save it with a larger max_shard_size."
+    )
+
+
+def is_mlx_checkpoint(name: str) -> bool:
+    """Whether a file is an adapter as MLX saves it while it is trained."""
+    return bool(_MLX_CHECKPOINT.fullmatch(name))
+
+
+def about_mlx_checkpoints(names: Iterable[str]) -> str:
+    """What a folder with nothing but checkpoints of MLX's is, and what helps; `names` are those of its files."""
+    steps = {int(match[1]): name for name in names if (match := _MLX_CHECKPOINT.fullmatch(name))}
+    newest = steps[max(steps)]
+    return (
+        f"holds checkpoints of a training with MLX, and no {MLX_WEIGHTS} beside them. "
+        f"The newest is {newest}: copy it to {MLX_WEIGHTS}."
     )
 
 

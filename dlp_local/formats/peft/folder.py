@@ -13,7 +13,16 @@ from dlp_local.core.json_text import parse_json
 from dlp_local.formats.file_signature import PICKLES, READ, kind_of_file
 from dlp_local.formats.peft import mlx
 from dlp_local.formats.peft.config import LoraConfig, read_peft_config
-from dlp_local.formats.peft.file_names import CONFIG, MLX_WEIGHTS, OLD_MLX, WEIGHTS, about_shards, is_shard
+from dlp_local.formats.peft.file_names import (
+    CONFIG,
+    MLX_WEIGHTS,
+    OLD_MLX,
+    WEIGHTS,
+    about_mlx_checkpoints,
+    about_shards,
+    is_mlx_checkpoint,
+    is_shard,
+)
 from dlp_local.formats.peft.other_folders import MODEL, about_folder
 from dlp_local.formats.peft.other_kinds import kind_of_config
 
@@ -55,7 +64,7 @@ def read_folder(folder: Path) -> LoraFolder:
     if folder.is_dir() and not path.exists():
         raise PackError(f"{folder}: {_about(folder)}")
     content = _read_json(path)
-    if mlx.is_mlx(content) or ("peft_type" not in content and (folder / MLX_WEIGHTS).exists()):
+    if mlx.is_mlx(content) or ("peft_type" not in content and _has_weights_of_mlx(folder)):
         config: LoraConfig = mlx.read_mlx_config(path, content)
         weights = folder / MLX_WEIGHTS
     else:
@@ -66,6 +75,10 @@ def read_folder(folder: Path) -> LoraFolder:
     if not weights.exists():
         _refuse_other_weights(folder, weights)
     return LoraFolder(config, weights)
+
+
+def _has_weights_of_mlx(folder: Path) -> bool:
+    return any(path.name == MLX_WEIGHTS or is_mlx_checkpoint(path.name) for path in folder.iterdir())
 
 
 def _read_json(path: Path) -> Mapping[str, Any]:
@@ -106,6 +119,8 @@ def _refuse_other_weights(folder: Path, wanted: Path) -> None:
     names = sorted(path.name for path in folder.iterdir())
     if any(map(is_shard, names)):
         raise PackError(f"{folder}: {about_shards(names)}")
+    if any(map(is_mlx_checkpoint, names)) and wanted.name == MLX_WEIGHTS:
+        raise PackError(f"{folder}: {about_mlx_checkpoints(names)}")
     pickles = [name for name in names if Path(name).suffix.lower() in PICKLES and "adapter" in name]
     if pickles:
         raise PackError(

@@ -14,12 +14,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dlp_local.core.errors import PackError
 from dlp_local.formats.peft.config import Alpha, Rank, checked
+from dlp_local.formats.peft.other_folders import CONVERT
 from dlp_local.formats.peft.other_kinds import DORA, MERGE
 
 _REASONS = {
-    "dora": f"it is {DORA}",
-    "full": "it is a fully trained model, not a LoRA",
+    "dora": f"it is {DORA}. {MERGE}",
+    "full": f"it holds all weights of a model, and nothing to mix. Write the model with `mlx_lm.fuse`. {CONVERT}.",
 }
+"""Way of training → why there is no GGUF adapter of it, and what helps."""
 
 
 class _Parameters(BaseModel):
@@ -65,6 +67,6 @@ def read_mlx_config(path: Path, content: Mapping[str, Any]) -> MlxConfig:
     """The configuration of an MLX LoRA; raises `PackError` for a broken one and for another way of training."""
     kind = content.get("fine_tune_type", "lora")
     if kind != "lora":
-        reason = _REASONS.get(str(kind), f"its kind is {str(kind)[:32]!a}, which is not known here")
-        raise PackError(f"{path}: an MLX adapter that cannot become a GGUF adapter: {reason}. {MERGE}")
+        reason = _REASONS.get(str(kind), f"its kind is {str(kind)[:32]!a}, which is not known here. {MERGE}")
+        raise PackError(f"{path}: an MLX adapter that cannot become a GGUF adapter: {reason}")
     return MlxConfig(checked(_Fields, path, content).lora_parameters)

@@ -12,6 +12,7 @@ from dlp_local.formats.peft.file_names import (
     OLD_MLX,
     WEIGHTS,
     adapters_in,
+    is_mlx_checkpoint,
     is_shard,
     which_adapter,
 )
@@ -26,7 +27,7 @@ _STATES = frozenset(
 )
 """What training needs to go on from where it was; no weights are in them."""
 
-_CONVERT = (
+CONVERT = (
     "Make it GGUF with llama.cpp's convert_hf_to_gguf.py, and start a pack with that: "
     "dlp-local pack create NAME --backbone FILE.gguf"
 )
@@ -36,7 +37,7 @@ def about_model(folder: Path) -> str:
     """What is said of the folder of a whole model that is to be a backbone; empty for another folder."""
     if not (folder / MODEL).exists() or (folder / CONFIG).exists():
         return ""
-    return f"is the folder of a whole model, which is not GGUF. {_CONVERT}."
+    return f"is the folder of a whole model, which is not GGUF. {CONVERT}."
 
 
 def about_folder(folder: Path) -> str:
@@ -48,7 +49,7 @@ def about_folder(folder: Path) -> str:
         return f"is a folder with GGUF files. Name the adapter's file itself: {folder / ggufs[0]}."
     if "pytorch_lora_weights.safetensors" in names:
         return "holds a LoRA for images (diffusers), not for a language model. Use an adapter made for this backbone."
-    if OLD_MLX in names or MLX_WEIGHTS in names:
+    if OLD_MLX in names or MLX_WEIGHTS in names or any(map(is_mlx_checkpoint, names)):
         return f"holds an adapter of MLX's without its {CONFIG}, which says its scale. Get the whole folder."
     if WEIGHTS in names or any(map(is_shard, names)):
         return f"holds the tensors of an adapter without its {CONFIG}, which says its rank. Get the whole folder."
@@ -57,7 +58,7 @@ def about_folder(folder: Path) -> str:
     if nested := adapters_in(path.relative_to(folder).as_posix() for path in folder.glob(f"*/{CONFIG}")):
         return which_adapter(nested, f"{folder}/")
     if MODEL in names:
-        return f"holds a whole model, not an adapter: there is no {CONFIG}. {_CONVERT}."
+        return f"holds a whole model, not an adapter: there is no {CONFIG}. {CONVERT}."
     return _about_state(folder, names) or f"holds no adapter: there is no {CONFIG}. Name the folder of an adapter."
 
 

@@ -13,6 +13,7 @@ from dlp_local.core.values import Message, Mix
 from dlp_local.engine.local.kv_cache import KVCache
 from dlp_local.engine.local.llama import KEPT_HISTORIES, Backbone
 from dlp_local.engine.local.mixer import last_occurrence
+from dlp_local.engine.local.model_file import open_vocabulary
 from dlp_local.formats.lora import read_lora
 from tests.support.engines import GREEDY, ask, first_logits, open_engine
 from tests.support.gguf_files import write_gguf
@@ -326,6 +327,27 @@ def test_a_truncated_model_is_refused_with_llama_cpps_reason(bundled, tmp_path, 
 def test_an_architecture_that_llama_cpp_does_not_know_is_named(tmp_path):
     path = write_gguf(tmp_path / "model.gguf", "quux", {}, [])
     with pytest.raises(PackError, match=r"architecture that this llama\.cpp does not know \('quux'\)"):
+        Backbone(path, Options())
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({}, r"has no vocabulary: its header lacks tokenizer\.ggml\.model"),
+        ({"tokenizer.ggml.model": "llama"}, "has a part of a vocabulary alone: its header lacks the vocab"),
+        ({"tokenizer.ggml.model": "quux"}, r"has a vocabulary of a kind that this llama\.cpp does not know \('quux'\)"),
+    ],
+)
+def test_a_model_without_a_vocabulary_is_told_so_in_plain_words(tmp_path, values, told):
+    path = write_gguf(tmp_path / "model.gguf", "rwkv7", values, ["token_embd.weight"])
+    with pytest.raises(PackError, match=rf"model\.gguf: {told}") as caught, open_vocabulary(path):
+        pass
+    assert "key not found" not in str(caught.value)
+
+
+def test_a_header_that_lacks_what_llama_cpp_needs_is_told_with_what(tmp_path):
+    path = write_gguf(tmp_path / "model.gguf", "llama", {}, ["token_embd.weight"])
+    with pytest.raises(PackError, match=r"model\.gguf: cannot be used: its header lacks llama\.context_length\. Get"):
         Backbone(path, Options())
 
 

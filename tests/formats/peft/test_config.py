@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dlp_local.core.errors import PackError
 from dlp_local.formats.lora import read_lora
 from dlp_local.formats.peft.convert import convert_lora
-from dlp_local.formats.peft.folder import read_folder
+from dlp_local.formats.peft.folder import lora_folder, read_folder
 from dlp_local.formats.peft.rank_patterns import Patterns
 from tests.support.peft_folder import refused, write_backbone, write_folder
 
@@ -90,6 +90,9 @@ def test_fields_that_only_say_how_it_was_trained_do_not_matter(tmp_path, backbon
         "lora_dropout": 0.1,
         "base_model_name_or_path": "x/y",
         "loftq_config": {"a": 1},
+        "megatron_core": "megatron.core",
+        "megatron_config": {"tensor_model_parallel_size": 2},
+        "corda_config": {"c": 3},
         "runtime_config": {"b": 2},
     }
     convert_lora(
@@ -263,7 +266,7 @@ def test_the_scale_of_mlx_is_that_of_the_product(tmp_path, parameters, strength)
     ("config", "reason"),
     [
         ({"fine_tune_type": "dora", "lora_parameters": {"rank": 8, "scale": 20.0}}, "it is a DoRA"),
-        ({"fine_tune_type": "full", "lora_parameters": {}}, "a fully trained model"),
+        ({"fine_tune_type": "full", "lora_parameters": {}}, "all weights of a model.*`mlx_lm.fuse`.*pack create"),
         ({"fine_tune_type": ["x"], "lora_parameters": {}}, "not known here"),
         ({"fine_tune_type": "lora", "lora_parameters": {"rank": 8}}, "lora_parameters.scale: is missing"),
         ({"lora_parameters": {"rank": 0, "scale": 1}}, "lora_parameters.rank: 0 cannot be used"),
@@ -280,6 +283,19 @@ def test_a_configuration_of_unknown_kind_beside_weights_of_mlx_is_taken_as_one(t
     (folder / "adapters.safetensors").write_bytes(b"")
     with pytest.raises(PackError, match="lora_parameters: is missing"):
         convert_lora(folder, backbone, tmp_path / "a.gguf")
+
+
+@pytest.mark.parametrize("named", [".", "0000100_adapters.safetensors", "adapter_config.json"])
+def test_of_checkpoints_of_mlx_alone_the_newest_is_named(tmp_path, named):
+    folder = write_config(tmp_path / "mlx", {"lora_parameters": {"rank": 8, "scale": 20.0}})
+    for step in (100, 1000, 200):
+        (folder / f"{step:07d}_adapters.safetensors").write_bytes(b"")
+    told = r"The newest is 0001000_adapters\.safetensors: copy it to adapters\.safetensors\."
+    with pytest.raises(PackError, match=told):
+        read_folder(lora_folder(folder / named))
+    (folder / "adapter_config.json").unlink()
+    with pytest.raises(PackError, match=r"an adapter of MLX's without its adapter_config\.json"):
+        read_folder(folder)
 
 
 def test_the_first_months_of_mlx_are_told_apart(tmp_path, backbone):
