@@ -5,11 +5,13 @@ import threading
 from contextlib import nullcontext
 
 import pytest
+from textual.widgets import Input
 
 from dlp_local.core.errors import InputError
 from dlp_local.history import History
 from tests.support.fakes import Answer, FakeAssistant, Gate
 from tests.tui.window import READY, window
+from tui.screens.options import OptionsScreen
 from tui.terminal import KeyParser
 
 pytestmark = pytest.mark.asyncio
@@ -85,6 +87,63 @@ async def test_enter_does_not_overtake_the_letters_before_it():
         w.burst(*"one", "ctrl+j", *"two", "enter")
         await w.until(lambda: fake.calls and not w.prompt.text)
         assert fake.calls[0].text == "one\ntwo"
+
+
+BURSTS = (
+    ("short backspace backspace e", "shoe"),
+    ("teh backspace backspace hex backspace", "the"),
+    ("abc backspace d", "abd"),
+    ("abc left d", "abdc"),
+    ("abc left left delete d", "adc"),
+    ("bc home a end d", "abcd"),
+    ("bc ctrl+a a ctrl+e d", "abcd"),
+    ("xy ctrl+u new", "new"),
+    ("ab left left x ctrl+k y", "xy"),
+    ("one _ two ctrl+w th", "one th"),
+    ("one _ two ctrl+left x", "one xtwo"),
+    ("abc shift+left shift+left x", "ax"),
+)
+"""Words of letters, keys, and `_` for a space."""
+
+
+def struck(keys):
+    """Every key of a line such as `abc left d`."""
+    for word in keys.split():
+        named = "+" in word or word in ("backspace", "delete", "left", "home", "end")
+        yield from [word] if named else word.replace("_", " ")
+
+
+async def test_every_key_of_a_burst_acts_in_the_order_in_which_it_was_struck():
+    fake = FakeAssistant()
+    async with window(fake) as w:
+        for keys, written in (*BURSTS, ("abc ctrl+z x", "x"), ("abc ctrl+z ctrl+y x", "abcx")):
+            w.prompt.fill("")
+            w.burst(*struck(keys), "!")
+            await w.until(lambda: "!" in w.prompt.text)
+            await w.pilot.pause()
+            assert w.prompt.text.replace("!", "", 1) == written, keys
+        w.prompt.fill("")
+        w.burst(*struck(BURSTS[0][0]), "enter")
+        await w.sees("a fine answer", READY)
+        assert fake.calls[0].text == "shoe"
+
+
+@pytest.mark.parametrize("key", ["enter", "ctrl+s"])
+async def test_every_key_of_a_burst_acts_in_order_in_a_line_of_a_form(key):
+    async with window(FakeAssistant()) as w:
+        await w.press("f7")
+        await w.until(lambda: isinstance(w.app.screen, OptionsScreen))
+        line = w.app.screen.query_one("#system", Input)
+        line.focus()
+        for keys, written in BURSTS:
+            line.value = ""
+            w.burst(*struck(keys), "!")
+            await w.until(lambda: "!" in line.value)
+            await w.pilot.pause()
+            assert line.value.replace("!", "", 1) == written, keys
+        line.value = ""
+        w.burst(*struck(BURSTS[0][0]), key)
+        await w.until(lambda: w.session.conversation.options.system == "shoe")
 
 
 async def test_one_can_write_while_an_answer_is_written():

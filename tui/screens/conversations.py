@@ -23,6 +23,7 @@ from dlp_local.history import History
 from dlp_local.history.model import ConversationInfo, SearchHit
 from tui.actions import ChosenConversation
 from tui.screens.requests import Requests
+from tui.widgets.keys import LineInput
 
 TITLE_WIDTH = 44
 BEFORE_HIT = 24
@@ -60,7 +61,7 @@ class ConversationsScreen(ModalScreen[ChosenConversation | None]):
         with Vertical(id="conversations") as panel:
             panel.border_title = "Conversations"
             panel.border_subtitle = "Enter opens · F2 renames · F3 pins · F8 deletes · Ctrl+Z brings back"
-            yield Input(self._words, placeholder="Search in everything that was said")
+            yield LineInput(self._words, placeholder="Search in everything that was said")
             yield OptionList()
             yield Static("", classes="muted", markup=False)
 

@@ -19,6 +19,7 @@ from dlp_local.core.errors import InputError
 from dlp_local.core.fields import help_text
 from dlp_local.core.text import visible
 from tui.option_lines import FIELDS, ValuesInForce, parse, written
+from tui.widgets.keys import LineInput
 
 
 class OptionsScreen(ModalScreen[ChatOptions | None]):
@@ -26,7 +27,7 @@ class OptionsScreen(ModalScreen[ChatOptions | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,ctrl+c", "dismiss(None)", "Close without a change"),
-        Binding("ctrl+s", "save", "Save", priority=True),
+        Binding("ctrl+s", "save", "Save"),
     ]
 
     def __init__(self, values: ValuesInForce) -> None:
@@ -41,7 +42,7 @@ class OptionsScreen(ModalScreen[ChatOptions | None]):
             for name, field in FIELDS.items():
                 with Horizontal():
                     yield Label(field.title or name)
-                    yield Input(written(self._values.options, name), visible(self._values.default(name)), id=name)
+                    yield LineInput(written(self._values.options, name), visible(self._values.default(name)), id=name)
                     yield Static(id=f"source-{name}", classes="muted", markup=False)
             yield Static("", classes="muted", id="what-for", markup=False)
             yield Static("", classes="problem", markup=False)

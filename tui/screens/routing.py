@@ -24,6 +24,7 @@ from dlp_local.core.text import counted, unknown_name, visible
 from dlp_local.core.values import BASE, Mix, Route
 from tui.actions import RoutingAction, RoutingActionKind
 from tui.state import TurnRouting, TurnState
+from tui.widgets.keys import LineInput
 
 BAR = 24
 HEADINGS = f"{'adapter':14} {'':{BAR}} {'router':>6}  {'mix':>4}"
@@ -68,7 +69,7 @@ class RoutingScreen(ModalScreen[RoutingAction | None]):
             yield Static(HEADINGS, classes="muted", markup=False)
             yield OptionList(id="adapters")
             yield Static(id="times", classes="muted", markup=False)
-            yield Input(placeholder="sql=0.7,shell=0.3 or base", id="weights")
+            yield LineInput(placeholder="sql=0.7,shell=0.3 or base", id="weights")
             yield Static("", classes="problem", markup=False)
             yield Static(id="keys", classes="muted")
 

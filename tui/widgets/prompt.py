@@ -12,6 +12,8 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import TextArea
 
+from tui.widgets.keys import act_in_order, own_action, take
+
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 BURST = 0.02
@@ -110,37 +112,26 @@ class Prompt(TextArea):
         self.move_cursor(self.document.end)
 
     async def _on_key(self, event: events.Key) -> None:
-        """Enter and its like take their place among the letters.
-
-        Textual runs bindings from the app's queue, letters from the widget's own: with fast typing, or over a slow
-        connection that delivers keys in bursts, Enter would overtake the letters before it.
-        """
+        """Every key takes its place among the letters; Enter and Tab mean something else in a burst."""
         in_burst = event.time - self._last_key < BURST
         self._last_key = event.time
         self._lines_in_burst = self._lines_in_burst if in_burst else 0
         self._release(newline=in_burst)
         chord, self._chord_begun = self._chord_begun, False
         if chord and event.key == "ctrl+e":
-            event.stop()
-            event.prevent_default()
+            take(event)
             self.post_message(self.EditorWanted())
-            return
-        if event.key == "ctrl+x" and not self.selected_text:
+        elif event.key == "ctrl+x" and not self.selected_text:
+            take(event)
             self._chord_begun = True
-            event.stop()
-            event.prevent_default()
-            return
-        actions = {"send": self.action_send, "newline": self.action_newline, "complete": self.action_complete}
-        bound = self.screen.active_bindings.get(event.key)
-        if bound and bound.node is self and (action := actions.get(bound.binding.action)):
-            event.stop()
-            event.prevent_default()
-            if in_burst and action == self.action_send:
+        elif in_burst and not event.is_printable and (action := own_action(self, event.key)) in ("send", "complete"):
+            take(event)
+            if action == "send":
                 self._hold()
-            elif in_burst and action == self.action_complete:
-                self.insert("\t")
             else:
-                action()
+                self.insert("\t")
+        else:
+            await act_in_order(self, event)
 
     def _hold(self) -> None:
         """An Enter in a burst: it sends, unless more of the burst comes after it, or came in lines before it."""
