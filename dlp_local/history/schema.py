@@ -11,7 +11,7 @@ from dlp_local.core.errors import HistoryError
 
 CREATE_INDEX = """CREATE VIRTUAL TABLE turns_fts USING fts5 (
         text, answer, content = 'searched_turns', content_rowid = 'id', prefix = '2 3',
-        tokenize = "unicode61 remove_diacritics 2 categories 'L* M* N* Co'"
+        tokenize = "unicode61 remove_diacritics 2 categories 'L* M* N* Co P* S*'"
     )"""
 MIGRATIONS = (
     """
@@ -53,12 +53,15 @@ MIGRATIONS = (
     );
     CREATE TABLE personas (name TEXT PRIMARY KEY, options TEXT NOT NULL);
     """,
-    f"""
+    """
     DROP TRIGGER turns_go;
     DROP TABLE found;
     CREATE VIEW searched_turns AS
         SELECT id, search_text(text) AS text, iif(state = 'sent', '', search_text(answer)) AS answer FROM turns;
-    {CREATE_INDEX};
+    CREATE VIRTUAL TABLE turns_fts USING fts5 (
+        text, answer, content = 'searched_turns', content_rowid = 'id', prefix = '2 3',
+        tokenize = "unicode61 remove_diacritics 2 categories 'L* M* N* Co'"
+    );
     CREATE TRIGGER turns_fts_insert AFTER INSERT ON turns BEGIN
         INSERT INTO turns_fts (rowid, text, answer)
         VALUES (new.id, search_text(new.text), iif(new.state = 'sent', '', search_text(new.answer)));
@@ -95,12 +98,17 @@ MIGRATIONS = (
         GROUP BY turns.text HAVING count(DISTINCT pack) = 1
     ), '');
     """,
+    f"""
+    DROP TABLE IF EXISTS turns_fts;
+    {CREATE_INDEX};
+    """,
 )
 """Step n leads from schema n to n + 1; a step that was once published never changes.
 
 The second one: an index of turns that triggers keep, with `search_text` as a function of SQL. A growing
 answer is not in it before it is finished. Drafts belong to the window they are written in. The third one: corrections
 belong to a pack; an earlier one to that which answered its message, where there is no other.
+The fourth one: signs are in the index, and what `search_text` gives is compatible characters.
 """
 
 VERSION = len(MIGRATIONS)
@@ -120,16 +128,23 @@ def migrate(database: sqlite3.Connection, where: Path | str) -> None:
         check_version(present, where)
         if not present and database.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
             raise HistoryError(f"{where}: is a database of another program. Move it, or set DLP_LOCAL_DATA elsewhere.")
-        for script in MIGRATIONS[present:]:
-            for statement in _statements(script):
-                database.execute(statement)
-        _fill_index(database)
-        database.execute(f"PRAGMA user_version = {VERSION}")
+        if present < VERSION:  # else another program has just done it
+            _migrate_from(database, present)
         database.execute("COMMIT")
     except BaseException:
         if database.in_transaction:
             database.execute("ROLLBACK")
         raise
+
+
+def _migrate_from(database: sqlite3.Connection, present: int) -> None:
+    if present:
+        _drop_index(database)
+    for script in MIGRATIONS[present:]:
+        for statement in _statements(script):
+            database.execute(statement)
+    _fill_index(database)
+    database.execute(f"PRAGMA user_version = {VERSION}")
 
 
 def check_version(present: int, where: Path | str) -> None:
@@ -139,17 +154,19 @@ def check_version(present: int, where: Path | str) -> None:
 
 
 def recreate_index(database: sqlite3.Connection) -> None:
-    """Makes the search index anew, within a transaction, whatever is left of it.
+    """Makes the search index anew, within a transaction, whatever is left of it."""
+    _drop_index(database)
+    database.execute(CREATE_INDEX)
+    _fill_index(database)
 
-    SQLite drops no virtual table that it cannot open, so its entry is taken out of the schema by hand.
-    """
+
+def _drop_index(database: sqlite3.Connection) -> None:
+    """SQLite drops no virtual table that it cannot open, so its entry is taken out of the schema by hand."""
     database.execute("PRAGMA writable_schema = ON")
     database.execute("DELETE FROM sqlite_master WHERE name = 'turns_fts'")
     database.execute("PRAGMA writable_schema = RESET")
     for table in ("data", "idx", "docsize", "config"):
         database.execute(f"DROP TABLE IF EXISTS turns_fts_{table}")
-    database.execute(CREATE_INDEX)
-    _fill_index(database)
 
 
 def _fill_index(database: sqlite3.Connection) -> None:

@@ -1,15 +1,20 @@
-"""Search over all turns: by words and their beginnings, and by any substring in scripts without spaces."""
+"""Search over all turns and titles: by words and their beginnings, and by any substring in scripts without spaces."""
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from dlp_local.history.database import DamagedIndexError, Database, rebuilding_index
 from dlp_local.history.model import SearchHit
-from dlp_local.history.search_text import APART, HIT_END, HIT_START, search_text
+from dlp_local.history.search_hits import finder
+from dlp_local.history.search_text import APART, HIT_END, HIT_START, has_no_spaces, search_text
 
-EXCERPT_TOKENS, EXCERPT_CHARACTERS = 16, 48
-"""Length of an excerpt in words, and in single characters where those are looked for."""
+EXCERPT_TOKENS, EXCERPT_CHARACTERS = 20, 48
+"""Length of an excerpt in words and signs, and in single characters where those are looked for."""
+
+MOST_TITLES = 5
+"""Conversations that are found by their titles alone; they come before the turns."""
 
 _PLAIN = re.compile("[A-Za-z0-9\u4e00-\u9fff]")
 """Characters that every version of SQLite takes as parts of words."""
@@ -20,11 +25,15 @@ class SearchIndex(Database):
 
     @rebuilding_index
     def search(self, words: str, limit: int = 50) -> list[SearchHit]:
-        """The newest turns that hold every word, the last one as the beginning of a word."""
-        terms = [_phrase(word) for word in words.replace("\0", " ").split()]
+        """The newest turns that hold every word, the last one as the beginning of a word.
+
+        Before them stand conversations of which only the title does, by their last turn.
+        """
+        words = words.replace("\0", " ")
+        terms = [_phrase(word) for word in words.split()]
         if not terms:
             return []
-        tokens = EXCERPT_CHARACTERS if APART in "".join(terms) else EXCERPT_TOKENS
+        tokens = EXCERPT_CHARACTERS if any(map(has_no_spaces, words)) else EXCERPT_TOKENS
         excerpt = f"snippet(turns_fts, -1, '{HIT_START}', '{HIT_END}', '…', {tokens})"
         query = f"""SELECT t.conversation, t.id, c.title, {excerpt}
                     FROM turns_fts JOIN turns t ON t.id = turns_fts.rowid JOIN conversations c ON c.id = t.conversation
@@ -32,10 +41,22 @@ class SearchIndex(Database):
         hits = self._rows(query, f"{' '.join(terms)}*", limit)
         if not hits:
             self._check_index()
-        return [
+        titles = self._by_title(words, {conversation for conversation, *_ in hits})
+        turns = [
             SearchHit(conversation, turn, title, *_spans(marked.replace(APART, "")))
             for conversation, turn, title, marked in hits
         ]
+        return [*titles, *turns][:limit]
+
+    def _by_title(self, words: str, known: set[int]) -> list[SearchHit]:
+        """The conversations changed last whose titles hold every word, but for those that are `known`."""
+        query = """SELECT id, tip, title FROM conversations
+                   WHERE deleted_at IS NULL AND tip IS NOT NULL ORDER BY changed_at DESC"""
+        others = (row for row in self._rows(query) if row[0] not in known)
+        find = finder(words)
+        marked = ((number, tip, title, find(title)) for number, tip, title in others)
+        hits = (SearchHit(number, tip, title, title, tuple(spans)) for number, tip, title, spans in marked if spans)
+        return list(itertools.islice(hits, MOST_TITLES))
 
     def _check_index(self) -> None:
         """Raises `DamagedIndexError` where a word of the newest turn is not found in it: garbage may give no error."""

@@ -1,9 +1,11 @@
-"""A text as the search index takes it: one word is what stands between spaces, or one character.
+"""A text as the search index takes it: one word is what stands between spaces, or one character or sign.
 
 An index of words (FTS5, `unicode61`) knows a Chinese sentence as one word. So each character of a script that puts no
 spaces between words is set apart before a text is indexed or looked up; a sequence of them is then a phrase, which
 is found wherever it stands, one and two characters, too. SQLite's `trigram` tokenizer would need three characters, and
-would find "art" in "start" where words are meant.
+would find "art" in "start" where words are meant. Signs are set apart, too, so that `C++` is looked up as written.
+
+Characters that differ by their form alone (NFKC: full and half width, ligatures), or by their case, are one.
 """
 
 from __future__ import annotations
@@ -28,8 +30,8 @@ _WITHOUT_SPACES = (
 """The first and the last character of each block."""
 
 
-def stands_alone(character: str) -> bool:
-    """Whether it is of a script that puts no spaces between words, so that it is looked up by itself."""
+def has_no_spaces(character: str) -> bool:
+    """Whether it is of a script that puts no spaces between words."""
     return any(first <= ord(character) <= last for first, last in _WITHOUT_SPACES)
 
 
@@ -38,7 +40,11 @@ class _SetApart(dict[int, str | None]):
 
     def __missing__(self, code: int) -> str | None:
         character = chr(code)
-        self[code] = f"{APART}{character}{APART}" if stands_alone(character) else character
+        if has_no_spaces(character) or unicodedata.category(character)[0] in "PS":
+            self[code] = f"{APART}{character}{APART}"
+        else:
+            folded = character.casefold()
+            self[code] = folded if folded != character.lower() else character  # ß; of the others the index knows both
         return self[code]
 
 
@@ -46,5 +52,5 @@ _TABLE = _SetApart(dict.fromkeys(map(ord, (APART, HIT_START, HIT_END))))
 
 
 def search_text(text: str) -> str:
-    """A text composed (NFC), with each character of a script without spaces as a word of its own."""
-    return unicodedata.normalize("NFC", text).translate(_TABLE)
+    """A text of compatible characters (NFKC), with each sign and each one of a script without spaces set apart."""
+    return unicodedata.normalize("NFKC", text).translate(_TABLE)

@@ -97,6 +97,24 @@ def test_a_file_of_the_first_schema_keeps_all_that_was_in_it(file):
         assert history.personas() == {"terse": ChatOptions(system="Be brief.")}
 
 
+@pytest.mark.parametrize("damage", ["", "UPDATE turns_fts_data SET block = x'00'", "DROP TABLE turns_fts_idx"])
+def test_a_file_of_the_schema_before_is_searched_by_signs_and_widths_whatever_its_index_is(file, damage):
+    file.parent.mkdir()
+    with sqlite3.connect(file) as connection:
+        connection.create_function("search_text", 1, str)
+        for script in MIGRATIONS[:3]:
+            connection.executescript(script)
+        connection.executescript(f"""
+            PRAGMA user_version = 3;
+            INSERT INTO conversations (id, title, created_at, changed_at) VALUES (1, 'old', '2026', '2026');
+            INSERT INTO turns (conversation, text, created_at) VALUES (1, 'C++', ''), (1, 'ＡＢＣ', '');
+            {damage};
+        """)
+    connection.close()
+    with contextlib.closing(History(file)) as history:
+        assert [hit.turn for words in ("c++", "abc") for hit in history.search(words)] == [1, 2]
+
+
 def test_a_correction_of_an_earlier_schema_belongs_to_the_only_pack_that_answered_its_message(file):
     file.parent.mkdir()
     with sqlite3.connect(file) as connection:

@@ -83,6 +83,34 @@ def test_other_scripts_are_found_by_words_and_the_beginning_of_the_last_one(hist
     assert len(history.search("cafe UBER")) == 1
 
 
+def test_a_text_is_found_in_each_form_that_it_may_be_written_in(history):
+    store(history, "ＡＢＣ", "ﾊﾝｶｸ ガ", "Straße", "ΟΔΟΣ", answer="")
+    for words in ("abc", "ａｂｃ", "ハンカク", "ﾊﾝｶｸ", "ｶﾞ", "strasse", "STRASSE", "straße", "οδος", "ὁδός"[1:]):
+        assert len(history.search(words)) == 1 or words == "δός", words
+    (hit,) = history.search("ハンカク")
+    assert marked(hit) == {"ハンカク"}
+
+
+def test_signs_are_looked_for_as_they_are_written(history):
+    store(history, "C++ or C#?", "a café", "done 😀。", 'say "so"', answer="")
+    assert [hit.turn for hit in history.search("c++")] == [1]
+    assert [hit.turn for hit in history.search("C#")] == [1]
+    for sign, turn in (("++", 1), ("?", 1), ("😀", 3), ("。", 3), ('"so"', 4)):
+        assert [hit.turn for hit in history.search(sign)] == [turn], sign
+    assert history.search("c--") == []
+
+
+def test_a_conversation_is_found_by_its_title_and_once_where_a_turn_of_it_is(history):
+    tax, other = store(history, "how much?", "and more?"), store(history, "more of it")
+    history.rename(tax, "Über taxes 2024")
+    (hit,) = history.search("uber tax")
+    assert (hit.conversation, hit.turn, hit.excerpt, marked(hit)) == (tax, 2, "Über taxes 2024", {"Über", "taxes"})
+    assert history.search("axes") == history.search("taxes 2023") == []
+    assert [hit.conversation for hit in history.search("more")] == [other, tax]
+    history.delete(tax)
+    assert history.search("taxes") == []
+
+
 def test_an_answer_is_found_once_it_is_finished(history):
     turn = history.add_turn(history.start(), None, "a question")
     history.write_answer(turn.id, "half of the marmalade")

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlp_local.history import History
-from dlp_local.history.search_hits import hits
+from dlp_local.history.search_hits import finder, hits
 
 
 def marked(text, words):
@@ -22,6 +22,16 @@ def marked(text, words):
         ("请问明天北京的天气怎么样", "天气", ["天气"]),
         ("iPhone手机", "iph 手", ["手"]),
         ("iPhone手机", "手 iph", ["iPhone", "手"]),
+        ("in C++ or C#, c or café", "c++", ["C++"]),
+        ("in C++ or C#, c or café", "C#", ["C#"]),
+        ("the ＡＢＣ of ﾊﾝｶｸ ｶﾞｷﾞ", "abc ハンカク", ["ＡＢＣ", "ﾊﾝｶｸ"]),
+        ("the ＡＢＣ of ﾊﾝｶｸ ｶﾞｷﾞ", "ギ", ["ｷﾞ"]),
+        ("die Straße, ﬁne", "strasse", ["Straße"]),
+        ("die Straße, ﬁne", "fine", ["ﬁne"]),
+        ("die STRASSE", "straße", ["STRASSE"]),
+        ("so 😀 。", "😀", ["😀"]),
+        ("\u1102\u1161\u11af씨", "날", ["\u1102\u1161\u11af"]),
+        ("がき", "か", []),
         ("nothing of it", "needle", []),
         ("", "needle", []),
         ("text", "  ", []),
@@ -32,7 +42,14 @@ def test_a_word_is_marked_wherever_it_stands_and_the_last_one_also_as_a_beginnin
     assert marked(text, words) == expected
 
 
-characters = st.text(st.sampled_from("abÄß1ç-手机 "), max_size=8)
+characters = st.text(st.sampled_from("abÄß1ç-手机 sＡ+½…ｶﾞガ#😀\u0301"), max_size=8)
+
+
+@given(text=characters, words=characters)
+def test_what_is_found_by_all_words_is_what_each_of_them_marks(text, words):
+    *before, last = words.split() or [""]
+    each = [hits(text, f"{word} \x02") for word in before] + [hits(text, last)]
+    assert bool(finder(words)(text)) == all(each)
 
 
 @settings(deadline=None)
