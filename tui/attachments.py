@@ -47,7 +47,10 @@ def sizes(text: str) -> str:
     parts = []
     for path in mentioned(text):
         try:
-            parts.append(f"{path.name} {size_text(path.stat().st_size)}" if path.is_file() else f"{path}: no file")
+            if path.is_file():
+                parts.append(f"{path.name} {size_text(path.stat().st_size)}")
+            else:
+                parts.append(f"{path}: is a folder" if path.is_dir() else f"{path}: no file")
         except OSError:
             parts.append(f"{path}: cannot be read")
     return " · ".join(parts)

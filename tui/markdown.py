@@ -10,12 +10,12 @@ from markdown_it.rules_inline.state_inline import StateInline
 
 
 def markdown_parser() -> MarkdownIt:
-    """CommonMark with tables, less all that makes characters vanish.
+    """CommonMark with tables and ~~strikes~~, less all that makes characters vanish.
 
     No HTML, links, images, entities, backslash escapes or underline headings; no emphasis by underscores nor inside
     words; a newline is a newline.
     """
-    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
     parser.disable(
         ["html_block", "html_inline", "reference", "lheading", "link", "image", "autolink", "entity", "escape"]
     )

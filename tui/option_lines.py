@@ -79,7 +79,7 @@ def _written(name: str, value: Any) -> str:
     if isinstance(value, tuple):
         return ", ".join(json.dumps(item, ensure_ascii=False) for item in value)
     if isinstance(value, bool):
-        return str(value).lower()
+        return "on" if value else "off"
     return "" if value is None else str(value).removesuffix(".0")
 
 

@@ -20,7 +20,7 @@ from dlp_local.core.events import AnswerWasReasoning, Event, HistoryTrimmed, Rep
 from dlp_local.core.files import decode
 from dlp_local.core.job import Job
 from dlp_local.core.json_text import parse_json
-from dlp_local.core.receipt import receipt_lines
+from dlp_local.core.receipt import no_answer_note, receipt_lines
 from dlp_local.core.serialize import reply_json
 from dlp_local.core.settings import Settings, load_settings
 from dlp_local.core.text import unknown_name
@@ -180,8 +180,8 @@ def _print_answer(reply: Job[Event], streams: bool) -> ReplyDone:
                 case ReplyDone():
                     terminal.write_text("\n" if streams else f"{event.answer}\n")
                     done = event
-    if done.reasoning and not done.answer:
-        terminal.print_warning("the model ended within its reasoning and gave no answer. Set --max-tokens to more.")
+    if note := no_answer_note(done, "Set --max-tokens to more."):
+        terminal.print_warning(note)
     return done
 
 

@@ -26,6 +26,17 @@ def route_receipt(route: Route) -> tuple[str, ...]:
     return (mix, f"{milliseconds(route.total_ms)} route") if route.probabilities else (mix,)
 
 
+def no_answer_note(reply: ReplyDone, allow_more: str = "") -> str:
+    """What is said of a reply that is reasoning alone; `allow_more` is the advice where it was cut off at the limit.
+
+    Empty for one that has an answer, that was stopped, or that broke off, which is told elsewhere.
+    """
+    if reply.answer or not reply.reasoning or reply.finish_reason in ("cancelled", "error"):
+        return ""
+    advice = f" {allow_more}" if allow_more and reply.finish_reason == "length" else ""
+    return f"The model ended within its reasoning and gave no answer.{advice}"
+
+
 def receipt_lines(reply: ReplyDone) -> tuple[str, ...]:
     """The lines under an answer: one, or, where it has parts, one for each with its number."""
     if not reply.parts:

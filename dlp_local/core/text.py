@@ -57,13 +57,18 @@ def counted(number: int, thing: str) -> str:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """` Did you mean 'sql'?`, a sentence that begins with a space, for a mistyped name; empty where none is near.
 
-    A name is near where it, or its part before the first hyphen, is spelled alike, and where the word is a part of it.
+    First come those of which one is the beginning of the other. A name is near where it, or its part before the first
+    hyphen, is spelled alike; where none is, those that the word is a part of.
     """
     word, names = word.lower(), {name.lower(): name for name in known}
     firsts = {name.partition("-")[0]: name for name in names}
     close = [firsts.get(key, key) for key in difflib.get_close_matches(word, {**firsts, **names}, n=MOST_NEAR)]
     within = [name for name in names if len(word) > 2 and word in name]
-    near = [names[name] for name in dict.fromkeys(close or within)][:MOST_NEAR]
+    begun = [
+        name for name in names if min(len(word), len(name)) > 2 and (word.startswith(name) or name.startswith(word))
+    ]
+    begun.sort(key=lambda name: abs(len(name) - len(word)))
+    near = [names[name] for name in dict.fromkeys(begun + (close or within))][:MOST_NEAR]
     return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 

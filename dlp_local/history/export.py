@@ -88,7 +88,7 @@ def to_html(conversation: Conversation) -> str:
     """The shown path as one page that needs nothing else; a message or an answer cannot put tags or scripts into it."""
     from markdown_it import MarkdownIt  # sixty modules, for one of the formats
 
-    renderer = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+    renderer = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image")
     title = html.escape(visible(conversation.info.title))
     body = [f"<h1>{title}</h1>"]
     for turn in conversation.path():

@@ -88,3 +88,8 @@ def test_a_missing_value_is_named():
 def test_near_names_are_offered_whatever_their_case():
     assert did_you_mean("Bankign", ["sql", "banking"]) == " Did you mean 'banking'?"
     assert did_you_mean("xyz", ["sql", "shell"]) == ""
+
+
+def test_names_of_which_one_is_the_beginning_of_the_other_come_first():
+    assert did_you_mean("/temperature", ["/temp", "/theme"]) == " Did you mean '/temp'?"
+    assert did_you_mean("opt", ["top", "options"]).startswith(" Did you mean 'options'")

@@ -350,3 +350,14 @@ async def test_reasoning_is_a_line_that_unfolds_also_when_the_conversation_is_op
     async with window(FakeAssistant(), history=history, number=number) as w:
         await w.sees("▸ Reasoning", "Four.")
         assert w.session.history_messages[1].content == "Four."
+
+
+async def test_a_turn_that_is_reasoning_alone_says_so():
+    async with window(
+        FakeAssistant(Answer([], reasoning="hm"), Answer([], reasoning="hm", finish_reason="length"))
+    ) as w:
+        await w.say("stops")
+        await w.sees("ended within its reasoning and gave no answer.", READY)
+        assert "F7 sets" not in w.text()
+        await w.say("is cut")
+        await w.sees("F7 sets", READY)

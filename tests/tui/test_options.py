@@ -133,3 +133,8 @@ names = st.from_regex("[a-z]{1,8}", fullmatch=True)
 )
 def test_the_form_gives_back_what_it_was_shown(options):
     assert parse({name: written(options, name) for name in FIELDS}) == options
+
+
+def test_what_is_switched_is_written_as_one_says_it():
+    assert written(ChatOptions(split=True), "split") == "on"
+    assert parse({"split": "off"}) == ChatOptions(split=False)

@@ -1,21 +1,24 @@
 """Slash commands: each does what it says, and is completed while it is written."""
 
 import json
+import re
 import sqlite3
+import threading
 import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dlp_local.core.errors import InputError
 from dlp_local.core.user_message import UserMessage
 from dlp_local.core.values import Mix
 from dlp_local.history import History
 from dlp_local.history.imports import conversations_from_json, read_conversations
 from tests.support.fakes import Answer, FakeAssistant, Gate
 from tests.tui.window import READY, window
-from tui.attachments import attach
-from tui.chat_commands import COMMANDS, check_known, parse
+from tui.attachments import attach, sizes
+from tui.chat_commands import COMMANDS, NAMED_OTHERWISE, check_known, parse
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
@@ -353,3 +356,45 @@ async def test_what_is_written_is_seen_while_the_history_is_locked_by_another_pr
         await w.sees("two", READY)
     other.close()
     history.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "helps"),
+    [("/persona terse", "/save"), ("/unpin", "/mix auto"), ("/temperature 0", "/temp'"), ("/exit", "/quit")],
+)
+def test_a_command_that_is_called_otherwise_is_answered_with_what_does_it(text, helps):
+    with pytest.raises(InputError, match=helps):
+        check_known(text)
+
+
+def test_what_other_names_stand_for_are_commands():
+    for name, does_it in NAMED_OTHERWISE.items():
+        assert not parse(f"/{name}")
+        assert all(parse(command) for command in re.findall(r"/[a-z]+", does_it))
+
+
+def test_the_frame_tells_a_folder_from_a_file(tmp_path):
+    assert sizes(f"@{tmp_path}") == f"{tmp_path}: is a folder"
+    assert sizes(f"@{tmp_path}/none.txt") == f"{tmp_path}/none.txt: no file"
+
+
+@pytest.mark.asyncio
+async def test_a_mix_is_checked_against_the_loaded_pack_also_where_it_has_no_adapters():
+    gate = threading.Event()
+
+    def open_assistant():
+        gate.wait(30)
+        fake = FakeAssistant()
+        fake.adapters = ()
+        return fake
+
+    async with window(open_assistant, ready=False) as w:
+        await w.say("/mix sql=1")
+        await w.sees("still being loaded")
+        gate.set()
+        await w.sees(READY)
+        await w.say("/mix sql=1")
+        await w.sees("there is no adapter 'sql'")
+        assert w.session.conversation.options.pinned is None
+        await w.say("/mix base")
+        await w.sees("Pinned: base")

@@ -25,6 +25,20 @@ COMMANDS = (
     *window.COMMANDS,
 )
 BY_NAME = {command.name: command for command in COMMANDS}
+NAMED_OTHERWISE = {
+    "persona": "/new NAME begins with one, /save NAME keeps one, /options sets what it says.",
+    "personas": "/new NAME begins with one, /save NAME keeps one, /options sets what it says.",
+    "unpin": "/mix auto lets the router choose again.",
+    "unveto": "/veto ADAPTER on a vetoed one allows it again.",
+    "clear": "/new begins a new conversation.",
+    "history": "/open shows every conversation.",
+    "model": "/pack says which pack answers, /pack NAME takes another.",
+    "exit": "/quit leaves.",
+    "regenerate": "/retry asks for another answer.",
+    "settings": "/options shows the values in force, and sets them.",
+}
+"""Names that one tries for what another command does, and that command."""
+
 _MISTYPED = re.compile(r"/([A-Za-z][A-Za-z-]+)(?=\s|$)")
 
 
@@ -46,7 +60,8 @@ def check_known(text: str) -> None:
     A path is no command: `/tmp is full` is a message where there is a `/tmp`, and `/etc/hosts` is one anyway.
     """
     if (mistyped := _MISTYPED.match(text)) and not parse(text) and not Path(mistyped[0]).exists():
-        near = did_you_mean(mistyped[0], [f"/{command.name}" for command in COMMANDS])
+        does_it = NAMED_OTHERWISE.get(mistyped[1].lower())
+        near = f" {does_it}" if does_it else did_you_mean(mistyped[0], [f"/{command.name}" for command in COMMANDS])
         raise InputError(f"there is no command {mistyped[0]}.{near} /help lists them; a space before it sends it.")
 
 

@@ -54,8 +54,9 @@ class Chat:
         return status
 
     def mix(self, text: str) -> Mix:
-        """The mix of a text such as `sql=0.7,shell=0.3`; raises `InputError` for an unknown adapter."""
-        mix, adapters = Mix.parse(text), self.session.status.adapters
-        if unknown := [name for name, _ in mix.weights if adapters and name not in adapters]:
+        """The mix of a text such as `sql=0.7,shell=0.3`; raises `InputError` for what the loaded pack does not have."""
+        mix = Mix.parse(text)
+        adapters = self.require_pack().adapters if mix.weights else ()
+        if unknown := [name for name, _ in mix.weights if name not in adapters]:
             raise InputError(f"mix: {unknown_name('adapter', unknown[0], adapters)}")
         return mix

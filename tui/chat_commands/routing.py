@@ -13,6 +13,7 @@ from tui.chat_commands.chat import Chat
 from tui.chat_commands.declaration import command
 from tui.state import Turn
 
+ROUTER_CHOOSES = "The router chooses."
 ROUTED = "auto"
 """What `/mix` takes to let the router choose again."""
 
@@ -25,7 +26,7 @@ async def route(chat: Chat, _: str) -> None:
         case RoutingAction("pin", mix):
             await _pin(chat, mix)
         case RoutingAction("unpin"):
-            await chat.set_options(pinned=None)
+            await _unpin(chat)
         case RoutingAction("veto", _, adapter):
             await _veto(chat, adapter)
         case RoutingAction("retry", mix):
@@ -60,9 +61,9 @@ async def mix(chat: Chat, text: str) -> None:
     """Answer every message under this mix; /mix auto: the router chooses"""
     if not text:
         pinned = chat.options.mix
-        chat.view.show_message(f"Pinned: {pinned}." if pinned is not None else "The router chooses.")
+        chat.view.show_message(f"Pinned: {pinned}." if pinned is not None else ROUTER_CHOOSES)
     elif text == ROUTED:
-        await chat.set_options(pinned=None)
+        await _unpin(chat)
     else:
         await _pin(chat, chat.mix(text))
 
@@ -113,8 +114,13 @@ async def _pin(chat: Chat, mix: Mix) -> None:
     allowed = [name for name in chat.options.vetoed if name in names]
     vetoed = tuple(name for name in chat.options.vetoed if name not in names)
     await chat.set_options(pinned=dict(mix.weights), vetoed=vetoed)
-    if allowed:
-        chat.view.show_message(f"Pinned; {', '.join(allowed)} may be chosen again.")
+    also = f"; {', '.join(allowed)} may be chosen again" if allowed else ""
+    chat.view.show_message(f"Pinned: {mix}{also}.")
+
+
+async def _unpin(chat: Chat) -> None:
+    await chat.set_options(pinned=None)
+    chat.view.show_message(ROUTER_CHOOSES)
 
 
 async def _veto(chat: Chat, adapter: str) -> None:
@@ -125,6 +131,7 @@ async def _veto(chat: Chat, adapter: str) -> None:
         chat.view.show_message(f"Vetoed {adapter}; the pinned mix had it, so the router chooses again.")
     else:
         await chat.set_options(vetoed=vetoed)
+        chat.view.show_message(f"Vetoed {adapter}." if adapter in vetoed else f"{adapter} may be chosen again.")
 
 
 COMMANDS = (route, mix, pin, veto, split)

@@ -15,7 +15,7 @@ from textual.message import Message
 
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import DlpLocalError, InputError
-from dlp_local.core.receipt import receipt_lines
+from dlp_local.core.receipt import no_answer_note, receipt_lines
 from dlp_local.core.text import visible
 from dlp_local.core.user_message import UserMessage
 from dlp_local.core.values import AdapterInfo
@@ -75,6 +75,7 @@ class PlainView:
             command, argument = parsed
             if command.in_window:
                 raise InputError(ONLY_IN_WINDOW)
+            self._wait_for_pack()
             before = self._session.view().turns
             asyncio.run(command.action(self._chat, argument))
             after = self._session.view().turns
@@ -127,6 +128,8 @@ class PlainView:
             if turn.error:
                 self._print(f"Error: {turn.error}")
             elif turn.done:
+                if note := no_answer_note(turn.done):
+                    self._print(note)
                 self._print("\n".join(f"[{line}]" for line in receipt_lines(turn.done)))
             self._waiting_for = None
 
@@ -142,6 +145,12 @@ class PlainView:
                     self._changed.wait(0.2)
             except KeyboardInterrupt:
                 self._session.stop()
+
+    def _wait_for_pack(self) -> None:
+        """Commands that are piped in come sooner than the pack; Ctrl+C waits no longer."""
+        with suppress(KeyboardInterrupt), self._changed:
+            while self._session.status.phase == "loading":
+                self._changed.wait(0.1)
 
     def _wait_for_changes(self) -> None:
         """A change of the pack, which Ctrl+C does not end but leaves alone."""

@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.visual import VisualType
 from textual.widgets import Static
 
+from dlp_local.core.receipt import no_answer_note
 from dlp_local.core.text import size_text, visible
 from dlp_local.core.user_message import UserMessage
 from dlp_local.history.search_hits import hits
@@ -24,6 +25,9 @@ FRAME, LONGEST_FRAME = 1 / 25, 0.4
 
 SHARE = 0.05
 """What drawing may take of a core: the rest of the machine is the model's."""
+
+ALLOW_MORE = "F7 sets a longer answer."
+"""What helps where the limit cut the reasoning off."""
 
 LINES_SHOWN, CHARACTERS_SHOWN = 60, 6000
 """Of a message, before the rest is folded."""
@@ -112,7 +116,8 @@ class TurnView(Vertical):
         if turn.answer:
             await answer.show(turn.answer)
         self._part(".notice", trimmed_notice(turn.trimmed))
-        self._part(".problem", turn.error)
+        no_answer = no_answer_note(turn.done, ALLOW_MORE) if turn.done else ""
+        self._part(".problem", turn.error or no_answer)
         self.query_one(Receipt).show(turn)
         self._next_frame = start + LONGEST_FRAME
         self.call_after_refresh(self._drawn, start)
