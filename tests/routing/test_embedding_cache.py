@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 
+from dlp_local.routing import embedding_cache
 from dlp_local.routing.embedding_cache import EmbeddingCache
 
 DIMS = 4
@@ -146,6 +147,7 @@ def test_a_read_only_folder_is_no_matter(file):
 
 
 def _fill(file, number):
+    embedding_cache.BUSY_SECONDS = 60  # a busy machine may hold the lock for longer than a user waits
     cache = EmbeddingCache(file, DIMS, limit=1000)
     for step in range(20):
         cache.of([f"{number} {step}"], Counting())
