@@ -43,8 +43,9 @@ FEW = 2_500
 
 With 10 to 30 rows of each of two or three tasks (eight draws) it then sends 8.7 % of their valid rows to `base`, not
 13.4 %; with as many of wide domains 7.2 %, not 9.0 %. Of 60 everyday messages 1.1 and 2.9 go to an adapter, not 0.9 and
-2.6: those of its subject ("is it going to be sunny?" where an adapter tells the weather). No threshold, similarity or
-linear probe does better at as many everyday messages, nor do more background messages or rows in other words.
+2.6 (5 at most in one draw, not 2 and 4), often of its subject ("is it going to be sunny?" where an adapter tells the
+weather). No threshold, similarity or linear probe does better at as many everyday messages, nor do more background
+messages or rows in other words.
 A pack's router is not trained so: the next one is judged against it by rows that neither has seen.
 """
 
