@@ -15,6 +15,9 @@ from dlp_local.core.user_message import MENTION, PUNCTUATION, Attachment, UserMe
 _SUFFIXES = mimetypes.MimeTypes(filenames=())
 """What Python itself knows, not the machine: the same everywhere."""
 
+_ATTRIBUTE = re.compile(r"[\w:.-]+=")
+"""What markup and code write behind an @: `@click="a/b"`."""
+
 CHARACTERS_PER_TOKEN = 3
 """A careful guess: English text has four, code about three."""
 
@@ -26,7 +29,7 @@ def mentioned(text: str) -> list[Path]:
 
 
 def _path(mention: re.Match[str]) -> Path | None:
-    """The path of a mention; None for `@alice`, and for one in quotation marks that is not there."""
+    """The path of a mention; None for `@alice`, and for an attribute or one in quotation marks that is not there."""
     names = mentioned_paths(mention)
     for name in names:
         path = user_path(name)
@@ -35,7 +38,7 @@ def _path(mention: re.Match[str]) -> Path | None:
                 return path
         except (OSError, ValueError):
             return None
-    if not names or is_quoted(mention):
+    if not names or is_quoted(mention) or (mention[2] and _ATTRIBUTE.match(mention[2])):
         return None
     name = mention[1] or mention[2].rstrip(PUNCTUATION)
     is_path = bool(mention[1]) or "/" in name or "\\" in name or name.startswith(("~", "."))

@@ -97,8 +97,8 @@ def test_a_file_is_found_whatever_punctuation_stands_around_it(home, monkeypatch
     ("text", "missing"),
     [("see (@none.txt)", ["none.txt"]), ("see @./none.", ["none"]), ("(@none/at/all).", ["all"]),
      ("mail a@none.txt", []), ('from "@angular/core"', []), ("require('@types/node')", []),
-     ("`@types/node`", []), ("(@alice)", []),
-     ("(@)", [])],
+     ("`@types/node`", []), ("(@alice)", []), ("(@)", []), ("[@click=app.quit]z[/]", []),
+     ('<a @click="to/b.txt">', [])],
 )  # fmt: skip
 def test_a_path_that_is_not_there_is_named_and_what_is_none_stays_text(home, monkeypatch, text, missing):
     monkeypatch.chdir(home / "work")
