@@ -126,10 +126,11 @@ def _one_fits(columns: Sequence[str], query: str) -> list[Cells]:
 
 def _fitting(sign: str, value: str) -> str | float:
     """What fits a comparison with a value."""
+    direction = {"<": -1, "<=": -1, ">": 1, ">=": 1, "!=": 1, "<>": 1}.get(sign, 0)
     try:
-        return float(value) + {"<": -1, ">": 1, "!": 1}.get(sign[0] if sign != "<>" else "!", 0)
+        return float(value) + direction
     except ValueError:
-        return {"<": "", ">": f"{value}z", "!": "other"}.get(sign[0] if sign != "<>" else "!", value)
+        return {-1: "", 0: value, 1: f"{value}z"}[direction]
 
 
 def _text(value: str) -> str:

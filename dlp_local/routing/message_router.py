@@ -105,7 +105,7 @@ class MessageRouter:
             with encoding:
                 return self._background.encode(texts)
 
-        of_whole, alone = _of_message(classifier, text, encode)
+        _, of_whole, alone = _of_message(classifier, text, encode)
         probabilities = carry_over(alone, previous or {})
         mix = select(moved_to_base(probabilities, excluded), options)
         parts: Sequence[tuple[str, Mapping[str, float]]] = ()
@@ -125,12 +125,12 @@ class MessageRouter:
     ) -> RouteExplanation:
         """Why a message is routed as it is."""
         classifier = self._classifier
-        _, alone = _of_message(classifier, text, self._background.encode)
+        embedding, _, alone = _of_message(classifier, text, self._background.encode)
         carried = carry_over(alone, previous or {})
         selectable = moved_to_base(carried, self._absent)
         kept = head(selectable, options.top_p, options.max_adapters)
         cut = {name: p for name, p in selectable.items() if name not in kept}
-        examples = self._nearest_examples(self._embed(text)[0], classifier.corrections, nearest)
+        examples = self._nearest_examples(embedding, classifier.corrections, nearest)
         return RouteExplanation(examples, alone, carried, kept, cut)
 
     def _nearest_examples(self, embedding: Floats, corrections: Corrections, count: int) -> tuple[NearestExample, ...]:
@@ -209,15 +209,16 @@ def _request(text: str) -> str:
 
 def _of_message(
     classifier: Classifier, text: str, encode: Callable[[Sequence[str]], Floats]
-) -> tuple[Mapping[str, float], Mapping[str, float]]:
-    """The probabilities of a message as a whole, and those that it is routed by: an end of a long one may decide.
+) -> tuple[Floats, Mapping[str, float], Mapping[str, float]]:
+    """The embedding (dims,) of a message as a whole, its probabilities, and those that it is routed by.
 
-    A message that was corrected is routed as a whole.
+    An end of a long message may decide; one that was corrected is routed as a whole.
     """
     request = _request(text)
     apart = () if text in classifier.corrections.texts else ends(request)
-    whole, *of_ends = (classifier.probabilities(embedding[None]) for embedding in encode([request, *apart]))
-    return whole, decisive(whole, of_ends)
+    embeddings = encode([request, *apart])
+    whole, *of_ends = (classifier.probabilities(embedding[None]) for embedding in embeddings)
+    return embeddings[0], whole, decisive(whole, of_ends)
 
 
 def moved_to_base(probabilities: Mapping[str, float], excluded: Collection[str]) -> Mapping[str, float]:

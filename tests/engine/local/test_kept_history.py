@@ -7,15 +7,6 @@ from dlp_local.core.events import TextDelta
 from dlp_local.core.settings import Sampling
 from dlp_local.core.values import Message, Mix
 from tests.support.engines import ask, first_logits, open_engine
-from tests.support.prompts import PROMPTS
-
-EVERY_PROMPT = [(task, prompt) for task, prompts in PROMPTS.items() for prompt in prompts]
-HISTORY = (
-    Message("user", "hello"),
-    Message("assistant", "Hello! Ask me what I can do."),
-    Message("user", "to ISO: 1 May 2020"),
-    Message("assistant", "2020-05-01"),
-)
 
 
 def decoded(engine, run):
