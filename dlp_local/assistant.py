@@ -122,6 +122,11 @@ class Assistant:
             return str(error)
         return ""
 
+    @property
+    def concurrent_replies(self) -> int:
+        """How many replies are computed at once."""
+        return self._engine.capabilities.concurrent_replies
+
     def route(
         self,
         text: str,

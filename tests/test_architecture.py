@@ -26,12 +26,14 @@ MAY_IMPORT = {
     "answer_parts": {"core"},
     "assistant": {"core", "engine", "packs", "routing", "answer_text", "answer_parts"},
     "opening": {"core", "engine", "packs", "routing", "history", "assistant"},
+    "history_route": {"core", "routing", "assistant"},
+    "server": {"core", "assistant", "history_route"},
     "conversation_turn": {"core", "history", "assistant"},
     "training": {"core", "formats", "packs", "routing", "history"},
     "doctor": {"core", "formats", "engine", "packs", "routing", "assistant", "opening"},
     "cli": {
         *("core", "formats", "hub", "packs", "history", "training", "doctor"),
-        *("assistant", "opening", "conversation_turn", "tui"),
+        *("assistant", "opening", "conversation_turn", "server", "tui"),
     },
     "tui": {"core", "history", "answer_parts", "assistant", "opening", "conversation_turn"},
 }

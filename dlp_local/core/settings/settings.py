@@ -29,6 +29,7 @@ from dlp_local.core.paths import config_file
 from dlp_local.core.settings.engine import Engine
 from dlp_local.core.settings.routing import Routing
 from dlp_local.core.settings.sampling import Sampling
+from dlp_local.core.settings.server import Server
 from dlp_local.core.settings.ui import Ui
 from dlp_local.core.text import ended
 
@@ -47,6 +48,7 @@ class Settings(BaseSettings):
     routing: Routing = Routing()
     sampling: Sampling = Sampling()
     engine: Engine = Engine()
+    server: Server = Server()
     ui: Ui = Ui()
 
     @classmethod

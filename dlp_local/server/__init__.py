@@ -1,0 +1,1 @@
+"""The routed assistant over HTTP, for clients of OpenAI's API."""

@@ -1,0 +1,140 @@
+"""The server as an ASGI application."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dlp_local.assistant import Assistant
+from dlp_local.core.errors import DlpLocalError
+from dlp_local.core.paths import user_path
+from dlp_local.core.settings import Settings
+from dlp_local.server.endpoints.chat import chat_completions
+from dlp_local.server.endpoints.status import health, metrics, models, one_model
+from dlp_local.server.errors import ApiError, ClientGoneError, as_api_error
+from dlp_local.server.guard import KeyGuard, SiteGuard
+from dlp_local.server.keys import ApiKeys, read_keys
+from dlp_local.server.log import log_request, log_unexpected
+from dlp_local.server.metrics import Metrics
+from dlp_local.server.receipts import MIX_HEADER
+from dlp_local.server.runner import JobRunner
+from dlp_local.server.service import Service
+
+CLIENT_GONE = 499
+"""The status under which a request is counted whose client did not wait."""
+
+ROUTES = (
+    Route("/health", health),
+    Route("/metrics", metrics),
+    Route("/v1/models", models),
+    Route("/v1/models/{id:path}", one_model),
+    Route("/v1/chat/completions", chat_completions, methods=["POST"]),
+)
+
+
+def create_app(assistant: Assistant, settings: Settings) -> Starlette:
+    """The application over an open assistant, which its caller closes afterwards.
+
+    Raises `InputError` where the file of keys has none.
+    """
+    server = settings.server
+    keys = read_keys(user_path(server.api_key_file)) if server.api_key_file else ApiKeys()
+    runner = JobRunner(assistant.concurrent_replies, server.queue, server.answer_timeout)
+    counted = Metrics(lambda: runner.queue.waiting, lambda: runner.queue.running)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        runner.shut_down()
+
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=server.origins,
+        allow_methods=("GET", "POST", "DELETE"),
+        allow_headers=("*",),
+        expose_headers=(MIX_HEADER, "Retry-After"),
+        allow_private_network=True,
+    )
+    app = Starlette(
+        routes=list(ROUTES),
+        middleware=[
+            Middleware(Observer, metrics=counted, logs=server.log_requests),
+            Middleware(SiteGuard, hosts=server.allowed_hosts, origins=server.origins),
+            *([cors] if server.origins else []),
+            Middleware(KeyGuard, keys=keys),
+        ],
+        exception_handlers={
+            ApiError: _error,
+            DlpLocalError: _error,
+            HTTPException: _http_error,
+            ClientGoneError: _client_gone,
+            Exception: _unexpected,
+        },
+        lifespan=lifespan,
+    )
+    app.state.service = Service(assistant, server, runner, counted)
+    return app
+
+
+class Observer:
+    """Counts every request, and writes a line of it where that is wanted."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, logs: bool) -> None:
+        self._app, self._metrics, self._logs = app, metrics, logs
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = time.monotonic(), CLIENT_GONE
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            seconds = time.monotonic() - started
+            self._metrics.count_request(_endpoint(scope), status, seconds)
+            if self._logs:
+                log_request(scope, status, seconds)
+
+
+def _endpoint(scope: Scope) -> str:
+    """The name of the endpoint that a request came to; never anything that a client chose."""
+    return getattr(scope.get("endpoint"), "__name__", "none")
+
+
+def _error(_: Request, error: Exception) -> Response:
+    return as_api_error(error).response()
+
+
+def _http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    advice = {404: "there is nothing here. /openapi.json lists what there is.", 405: "this method is not served here."}
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code)
+    message = advice.get(error.status_code, error.detail)
+    return ApiError(error.status_code, message, code=code, headers=error.headers).response()
+
+
+def _client_gone(_: Request, error: Exception) -> Response:
+    return Response(status_code=CLIENT_GONE)
+
+
+def _unexpected(_: Request, error: Exception) -> Response:
+    log_unexpected(error)
+    return as_api_error(error).response()

@@ -1,0 +1,125 @@
+"""The body of a request: bounded, JSON, and of the fields that its model declares."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.requests import ClientDisconnect, Request
+
+from dlp_local.core.fields import explain
+from dlp_local.core.json_text import parse_json
+from dlp_local.core.text import did_you_mean
+from dlp_local.server.errors import ApiError, ClientGoneError
+
+MOST_DEPTH = 64
+"""Arrays and objects in each other."""
+
+
+class RequestBody(BaseModel):
+    """The fields of a request. A null is a field that is not there."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+Body = TypeVar("Body", bound=RequestBody)
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed(Generic[Body]):
+    """A request, and those of its fields that change nothing here although they might elsewhere."""
+
+    body: Body
+    ignored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unused:
+    """Fields that are no part of a request's model, and are not refused.
+
+    `harmless` ones could change no answer anywhere; `ignored` ones could, and are named in the reply.
+    """
+
+    harmless: frozenset[str] = frozenset()
+    ignored: frozenset[str] = frozenset()
+
+
+async def read_body(request: Request, most_bytes: int) -> bytes:
+    """The whole body; raises `ApiError` for one that is too long or no JSON, and `ClientGoneError`."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise ApiError(415, "the body must be JSON. Send the header Content-Type: application/json.")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise ApiError(415, "the body is compressed, which is not read here. Leave Content-Encoding out.")
+    too_long = ApiError(413, f"the body is longer than {most_bytes} bytes. Send less.", code="request_too_large")
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > most_bytes:
+        raise too_long
+    body = bytearray()
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > most_bytes:
+                raise too_long
+    except ClientDisconnect:
+        raise ClientGoneError from None
+    return bytes(body)
+
+
+def parse_body(body: bytes, model: type[Body], unused: Unused, aliases: Mapping[str, str] = {}) -> Parsed[Body]:
+    """The request in a body; raises `ApiError` that names the first field that is wrong."""
+    try:
+        fields = parse_json(body.decode("utf-8"), "the body", "Send one JSON object.")
+    except UnicodeDecodeError:
+        raise ApiError(400, "the body is not UTF-8. Send one JSON object in UTF-8.") from None
+    if not isinstance(fields, dict):
+        raise ApiError(400, "the body is no JSON object. Send one.")
+    if _depth(fields) > MOST_DEPTH:
+        raise ApiError(400, f"the body nests more than {MOST_DEPTH} arrays and objects. Send a flatter one.")
+    fields = {aliases.get(name, name): value for name, value in fields.items() if value is not None}
+    unknown = [name for name in fields if name not in model.model_fields]
+    for name in unknown:
+        if name not in unused.harmless | unused.ignored:
+            raise _unknown(name, model)
+        del fields[name]
+    try:
+        parsed = model.model_validate(fields)
+    except ValidationError as error:
+        raise _invalid(error, model) from None
+    return Parsed(parsed, tuple(name for name in unknown if name in unused.ignored))
+
+
+def _unknown(name: str, model: type[BaseModel]) -> ApiError:
+    near = did_you_mean(name, model.model_fields)
+    shown = name if len(name) <= 64 else f"{name[:64]}…"
+    return ApiError(
+        400, f"'{shown}' is not known here and might change the answer.{near or ' Leave it out.'}",
+        param=shown, code="unknown_parameter",
+    )  # fmt: skip
+
+
+def _invalid(error: ValidationError, model: type[BaseModel]) -> ApiError:
+    first = error.errors()[0]
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).removeprefix(".")
+    missing = first["type"] == "missing"
+    return ApiError(
+        400, f"{place}: {explain(error, model)[0].reason}.",
+        param=place, code="missing_required_parameter" if missing else "invalid_value",
+    )  # fmt: skip
+
+
+def _depth(value: Any) -> int:
+    """How deep arrays and objects stand in each other."""
+    depth, level = 0, [value]
+    while level := [one for one in level if isinstance(one, dict | list)]:
+        depth += 1
+        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
+    return depth
+
+
+def json_text(value: Any) -> str:
+    """A value as JSON text."""
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,40 @@
+"""What a reply says of how it came about: the extra field and the header."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dlp_local.core.events import ReplyDone
+from dlp_local.core.serialize import receipt_json
+from dlp_local.core.values import FinishReason, Route
+from dlp_local.server.errors import ApiError
+
+MIX_HEADER = "X-DLP-Local-Mix"
+
+
+def mix_header(route: Route) -> dict[str, str]:
+    """`sql=0.75,base=0.25`; of a message in parts, the mixes of all with `; ` between them."""
+    mixes = [part.mix.as_dict() for part in route.parts or (route,)]
+    texts = (",".join(f"{name}={weight:g}" for name, weight in mix.items()) for mix in mixes)
+    return {MIX_HEADER: "; ".join(texts)}
+
+
+def receipt(reply: ReplyDone, trimmed: int = 0, ignored: Sequence[str] = ()) -> dict[str, Any]:
+    """The receipt; `history_trimmed` turns did not fit, `ignored` are fields of the request without effect."""
+    return {
+        **receipt_json(reply),
+        **({"history_trimmed": trimmed} if trimmed else {}),
+        **({"ignored": list(ignored)} if ignored else {}),
+    }
+
+
+def finish_reason(reason: FinishReason) -> str:
+    """OpenAI's word for how an answer ended; what was cut off in whatever way is `length`."""
+    return "stop" if reason == "stop" else "length"
+
+
+def broken_off(reply: ReplyDone) -> ApiError:
+    """The error of an answer that the engine did not bring to its end; the envelope is beside what had come."""
+    came = {"answer": reply.answer, **receipt_json(reply)}
+    return ApiError(503, f"{reply.error} Ask again.", code="engine_failed", extra={"dlp_local": came})

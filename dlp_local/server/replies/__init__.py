@@ -1,0 +1,1 @@
+"""The JSON of replies, a type for each object, from which the OpenAPI document is made."""

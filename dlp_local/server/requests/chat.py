@@ -1,0 +1,45 @@
+"""`/v1/chat/completions`: the request."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from dlp_local.server.bodies import RequestBody, Unused
+from dlp_local.server.errors import ApiError
+from dlp_local.server.requests.messages import ChatMessage
+from dlp_local.server.requests.sampling import SamplingRequest
+
+UNUSED = Unused(
+    harmless=frozenset(
+        {
+            *("user", "safety_identifier", "metadata", "store", "service_tier"),
+            *("prompt_cache_key", "prompt_cache_retention", "prompt_cache_options"),
+        }
+    ),
+    ignored=frozenset({"reasoning_effort", "verbosity"}),
+)
+
+
+class StreamOptions(RequestBody):
+    """What a stream has beside the answer."""
+
+    include_usage: bool = Field(False, description="one more chunk at the end, with the tokens")
+    include_obfuscation: bool = Field(False, description="has no effect: nothing is added")
+
+
+class ChatRequest(SamplingRequest):
+    """A conversation whose last message is to be answered."""
+
+    messages: list[ChatMessage]
+    max_completion_tokens: int | None = Field(None, ge=1, description="as max_tokens")
+    stream_options: StreamOptions | None = None
+
+    def longest(self) -> int | None:
+        """The most tokens of an answer; raises `ApiError` where two different numbers are given."""
+        given = {self.max_tokens, self.max_completion_tokens} - {None}
+        if len(given) > 1:
+            raise ApiError(
+                400, "max_tokens and max_completion_tokens differ. Leave one of them out.",
+                param="max_completion_tokens", code="invalid_value",
+            )  # fmt: skip
+        return given.pop() if given else None

@@ -1,0 +1,73 @@
+"""What the endpoints share: the assistant, the runner of its jobs, the counters, what is stored."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+
+from starlette.requests import Request
+
+from dlp_local.assistant import Assistant
+from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.events import Event, ReplyDone
+from dlp_local.core.job import Cancellation, Job
+from dlp_local.core.settings import Server
+from dlp_local.core.values import Message, Mix
+from dlp_local.history_route import history_route
+from dlp_local.server.metrics import Metrics
+from dlp_local.server.runner import JobRunner
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One answer that is asked for."""
+
+    text: str
+    history: Sequence[Message]
+    options: ChatOptions
+    mix: Mix | None = None
+    answer_prefix: str = ""
+
+
+@dataclass(frozen=True)
+class Service:
+    """One server's parts."""
+
+    assistant: Assistant
+    settings: Server
+    runner: JobRunner
+    metrics: Metrics
+    started: int = field(default_factory=lambda: int(time.time()))
+
+    def job(self, turn: Turn) -> Job[Event]:
+        """Answers a turn; what of it is computed, the route of the message before, too, is in the job's thread."""
+
+        def run(cancellation: Cancellation) -> Generator[Event, None, None]:
+            reply = self.assistant.reply(
+                turn.text,
+                turn.history,
+                mix=turn.mix,
+                options=turn.options,
+                previous_route=None if turn.mix else history_route(self.assistant, turn.history, turn.options),
+                answer_prefix=turn.answer_prefix,
+            )
+            with closing(reply), cancellation.forwarded(reply.cancel):
+                for event in reply:
+                    if isinstance(event, ReplyDone):
+                        self.metrics.count_reply(event)
+                    yield event
+
+        return Job(run)
+
+
+def service_of(request: Request) -> Service:
+    """The parts of the server that a request came to."""
+    service: Service = request.app.state.service
+    return service
+
+
+def client_of(request: Request) -> str:
+    """By whom the queue takes turns."""
+    return str(request.state.client)

@@ -1,0 +1,121 @@
+"""Listening: the socket, uvicorn, and how it all ends."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import signal
+import socket
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+
+from dlp_local.assistant import Assistant
+from dlp_local.core.errors import InputError
+from dlp_local.core.settings import Server, Settings
+from dlp_local.server.app import create_app
+from dlp_local.server.http_protocol import bounded_protocol
+from dlp_local.server.runner import JobRunner
+
+MOST_HEADER_BYTES = 32 << 10
+LAST_WORDS = 5
+"""Seconds for answers that are cut off at the end to be sent."""
+
+
+def listen(server: Server) -> socket.socket:
+    """The socket that the settings name, not yet listening.
+
+    Raises `InputError` for an address that is not this machine's, a port that is taken, and for any address but
+    loopback without a file of keys.
+    """
+    try:
+        addresses = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        raise InputError(f"--host {server.host}: is no address of this machine ({error}).") from None
+    if not server.api_key_file and not all(_is_loopback(address[4][0]) for address in addresses):
+        raise InputError(
+            f"--host {server.host}: others can reach this address, and there is no key. Give --api-key-file, or "
+            "listen on 127.0.0.1."
+        )
+    family, _, _, _, address = addresses[0]
+    try:
+        return socket.create_server(address[:2], family=family, backlog=server.connections)
+    except OSError as error:
+        raise InputError(_why_not(server, error)) from None
+
+
+def _is_loopback(address: str | int) -> bool:
+    return ipaddress.ip_address(str(address).partition("%")[0]).is_loopback
+
+
+def _why_not(server: Server, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"--port {server.port}: is taken by another program. Stop that one, or give another --port."
+    if error.errno == errno.EACCES:
+        return f"--port {server.port}: may not be used by you. Give one over 1023."
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"--host {server.host}: is no address of this machine."
+    return f"--host {server.host} --port {server.port}: cannot be listened on ({error.strerror})."
+
+
+def url_of(listening: socket.socket) -> str:
+    """Where a socket can be reached."""
+    host, port = listening.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+class HttpServer(uvicorn.Server):
+    """uvicorn over the assistant.
+
+    The first Ctrl+C (or SIGTERM) refuses what is new and what waits, and lets running answers come to their end; after
+    `shutdown_timeout` they are cut off. A second one cuts them off at once.
+    """
+
+    def __init__(
+        self, assistant: Assistant, settings: Settings, stopping: Callable[[int], None] = lambda _: None
+    ) -> None:
+        """`stopping` is told how many answers are running when the server is asked to end; from a signal handler."""
+        app = create_app(assistant, settings)
+        server = settings.server
+        self._runner: JobRunner = app.state.service.runner
+        self._stopping = stopping
+        self._grace = server.shutdown_timeout
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=bounded_protocol(server.read_timeout, server.stall_timeout),  # type: ignore[arg-type]
+                loop="asyncio",
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                log_level="critical",
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                limit_concurrency=server.connections,
+                backlog=server.connections,
+                timeout_keep_alive=server.idle_timeout,
+                timeout_graceful_shutdown=server.shutdown_timeout + LAST_WORDS,
+                h11_max_incomplete_event_size=MOST_HEADER_BYTES,
+            )
+        )
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Ends, gently the first time."""
+        if not self.should_exit:
+            self._stopping(self._runner.queue.running)
+        elif sig == signal.SIGINT:
+            self._runner.cancel()
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Refuses what waits, and waits for what runs."""
+        self._runner.close()
+        deadline = asyncio.get_running_loop().call_later(self._grace, self._runner.cancel)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            deadline.cancel()
+            self._runner.cancel()

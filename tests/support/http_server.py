@@ -1,0 +1,44 @@
+"""A real server on loopback, in a thread of the tests."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dlp_local.assistant import Assistant
+from dlp_local.core.settings import Settings
+from dlp_local.server.serving import HttpServer, listen, url_of
+
+PATIENCE = 60.0
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that answers."""
+
+    url: str
+    port: int
+    server: HttpServer
+
+    @property
+    def runner(self):
+        return self.server.config.app.state.service.runner
+
+
+@contextlib.contextmanager
+def running_server(assistant: Assistant, **options: object) -> Iterator[Running]:
+    """The assistant, served on a free port under these of the server's settings."""
+    settings = Settings(server={"port": 0, "shutdown_timeout": 10} | options)
+    with listen(settings.server) as listening:
+        server = HttpServer(assistant, settings)
+        thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+        url, port = url_of(listening), listening.getsockname()[1]
+        thread.start()
+        try:
+            yield Running(url, port, server)
+        finally:
+            server.should_exit = True
+            thread.join(PATIENCE)
+            assert not thread.is_alive(), "the server did not end"
