@@ -7,10 +7,20 @@ from contextlib import closing
 from functools import partial
 
 from dlp_local.another_answer import draw
-from dlp_local.core.events import AnswerWasReasoning, Event, Generated, ReasoningDelta, ReplyDone, TextDelta, Timings
+from dlp_local.core.answer_format import AnswerFormat
+from dlp_local.core.events import (
+    AnswerWasReasoning,
+    Event,
+    Generated,
+    ReasoningDelta,
+    ReplyDone,
+    TextDelta,
+    Timings,
+    ToolCalled,
+)
 from dlp_local.core.job import Cancellation
 from dlp_local.core.settings import Sampling
-from dlp_local.core.values import Message, Route, Scope
+from dlp_local.core.values import Message, Route, Scope, ToolCall
 from dlp_local.engine.base import Engine
 
 
@@ -20,6 +30,7 @@ def answer_text(
     route: Route,
     sampling: Sampling,
     scope: Scope | None,
+    answer_format: AnswerFormat,
     answer_prefix: str,
     earlier: Sequence[ReplyDone],
     cancellation: Cancellation,
@@ -31,10 +42,10 @@ def answer_text(
     """
     if answer_prefix:
         messages = [*messages, Message("assistant", answer_prefix)]
-    generate = partial(engine.generate, messages, route.mix, scope=scope)
+    generate = partial(engine.generate, messages, route.mix, scope=scope, answer_format=answer_format)
     asked = [part for reply in earlier for part in reply.parts or (reply,) if part.text == route.text]
     taken = {reply.answer for reply in asked if reply.route.mix == route.mix}
-    answer, reasoning = answer_prefix, ""
+    answer, reasoning, calls = answer_prefix, "", list[ToolCall]()
     with closing(draw(generate, sampling, taken, cancellation)) as events:
         for event in events:
             match event:
@@ -53,12 +64,15 @@ def answer_text(
                         ),
                         error=event.error,
                         reasoning=reasoning.strip(),
+                        tool_calls=tuple(calls),
                     )
                     continue
                 case TextDelta(piece):
                     answer += piece
                 case ReasoningDelta(piece):
                     reasoning += piece
+                case ToolCalled(call):
+                    calls.append(call)
                 case AnswerWasReasoning():
                     answer, reasoning = "", reasoning + answer
             yield event

@@ -11,19 +11,16 @@ from types import TracebackType
 
 from dlp_local.answer_parts import answer_parts, begun_by
 from dlp_local.answer_text import answer_text
+from dlp_local.core.answer_format import ANY_TEXT, AnswerFormat
 from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.conversation import followed_by
 from dlp_local.core.errors import InputError
-from dlp_local.core.events import (
-    Event,
-    PromptProgress,
-    ReplyDone,
-    RouteChosen,
-)
+from dlp_local.core.events import Event, PromptProgress, ReplyDone, RouteChosen
 from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.option_defaults import NO_DEFAULTS, OptionDefault
 from dlp_local.core.settings import Sampling, Settings
 from dlp_local.core.text import check_message
-from dlp_local.core.values import BLANK_LINE, UNCHANGED, AdapterChange, AdapterFile, AdapterInfo, Message, Mix, Route
+from dlp_local.core.values import UNCHANGED, AdapterChange, AdapterFile, AdapterInfo, Message, Mix, Route
 from dlp_local.engine.base import Engine
 from dlp_local.packs import Pack, open_pack
 from dlp_local.packs.adapters import add_adapter, remove_adapter, set_adapter
@@ -165,11 +162,15 @@ class Assistant:
         answer_prefix: str = "",
         begun_parts: Sequence[ReplyDone] | None = None,
         earlier_answers: Sequence[ReplyDone] = (),
+        tool_messages: Sequence[Message] = (),
+        answer_format: AnswerFormat = ANY_TEXT,
     ) -> Job[Event]:
         """Answers a message: `RouteChosen`, perhaps `HistoryTrimmed`, `ReasoningDelta`… and `TextDelta`…, and
         `ReplyDone` at the end. `AnswerWasReasoning` says that the text so far is none of the answer.
 
-        Where the message is routed in parts, each is answered under its own mix, in order, as if it were alone.
+        Where the message is routed in parts, each is answered under its own mix, in order, as if it were alone; one
+        whose answer has a form of its own is answered as one. Calls of tools come as `ToolCalled`; what followed them
+        is given with the same message as its `tool_messages`: what the assistant said and called, and the results.
 
         A `mix` given by hand, or pinned by the options, leaves the router out. `answer_prefix` is the beginning of the
         answer, to go on with: the reply then holds both. Where that was an answer in parts, the replies to them are
@@ -182,16 +183,26 @@ class Assistant:
         """
 
         def run(cancellation: Cancellation) -> Generator[Event, None, None]:
-            route = self._route(text, options.mix if mix is None else mix, options, previous_route)
+            self._engine.capabilities.check(answer_format)
+            is_one = answer_format.is_of_one_answer or bool(tool_messages)
+            route = self._route(text, options.mix if mix is None else mix, options, previous_route, is_one)
             if begun_parts is not None:  # what is gone on with keeps the parts in which it was begun
                 route = replace(route, parts=tuple(part.route for part in begun_parts))
             yield RouteChosen(route)
             conversation = [*self._instructions(options), *history]
 
             def answer_part(part: Route, prefix: str) -> Generator[Event, None, None]:
-                messages, sampling = followed_by(conversation, part.text), self._sampling(options, part.mix)
+                messages = followed_by(conversation, part.text, tool_messages)
                 return answer_text(
-                    self._engine, messages, part, sampling, options.scope, prefix, earlier_answers, cancellation
+                    self._engine,
+                    messages,
+                    part,
+                    self._sampling(options, part.mix),
+                    options.scope,
+                    answer_format,
+                    prefix,
+                    earlier_answers,
+                    cancellation,
                 )
 
             if route.parts:
@@ -201,9 +212,10 @@ class Assistant:
 
         return Job(run)
 
-    def _route(self, text: str, mix: Mix | None, options: ChatOptions, previous: Route | None) -> Route:
+    def _route(self, text: str, mix: Mix | None, options: ChatOptions, previous: Route | None, is_one: bool) -> Route:
         if mix is None:
-            return self.route(text, previous_route=previous, without=options.vetoed, split=options.split)
+            split = False if is_one else options.split
+            return self.route(text, previous_route=previous, without=options.vetoed, split=split)
         check_message(text)
         return Route(text, {}, mix)
 
@@ -280,14 +292,6 @@ class Assistant:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
-
-
-def followed_by(conversation: Sequence[Message], text: str) -> list[Message]:
-    """A conversation and a user's message after it, with which one goes that was not answered: roles take turns."""
-    if not conversation or conversation[-1].role != "user":
-        return [*conversation, Message("user", text)]
-    *before, unanswered = conversation
-    return [*before, Message("user", f"{unanswered.content}{BLANK_LINE}{text}")]
 
 
 def seeded(sampling: Sampling) -> Sampling:

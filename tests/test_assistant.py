@@ -3,19 +3,23 @@
 import doctest
 import json
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
 import dlp_local.assistant
 from dlp_local import HistoryTrimmed, Message, Mix, ReplyDone, RouteChosen, TextDelta, open_assistant
 from dlp_local.assistant import Assistant
+from dlp_local.core.answer_format import ANY_TEXT, AnswerFormat, FormatFeature, Tool
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
-from dlp_local.core.events import AnswerWasReasoning, Generated
+from dlp_local.core.events import AnswerWasReasoning, Generated, ToolCalled
 from dlp_local.core.job import Job
 from dlp_local.core.receipt import receipt_lines, reply_receipt
+from dlp_local.core.serialize import receipt_json, reply_from_json
 from dlp_local.core.settings import BASE_DEFAULTS, Sampling, Settings
-from dlp_local.core.values import Route
+from dlp_local.core.values import Route, ToolCall
+from dlp_local.engine.base import Capabilities
 from dlp_local.engine.local.process.client import EngineProcess
 from dlp_local.packs import open_pack
 from tests.support.prompts import PROMPTS, SMALL_TALK
@@ -78,12 +82,13 @@ class Recording:
     """An engine that answers with the events it was given and keeps the sampling it is asked for."""
 
     context_size = 1024
+    capabilities = EngineProcess.capabilities
 
     def __init__(self, *events):
         self.events = events
 
-    def generate(self, messages, mix, sampling, scope=None):
-        self.sampling, self.messages = sampling, list(messages)
+    def generate(self, messages, mix, sampling, scope=None, answer_format=ANY_TEXT):
+        self.sampling, self.messages, self.answer_format = sampling, list(messages), answer_format
 
         def run(_):
             yield from self.events
@@ -100,6 +105,33 @@ def test_text_that_turns_out_to_be_reasoning_is_none_of_the_answer(bundled):
     with Assistant(open_pack(bundled), Settings(), engine, lambda _: None) as assistant:
         done = finish(assistant, "2 + 2?", mix=Mix())
     assert (done.reasoning, done.answer) == ("hm, so", "Four.")
+
+
+class Calling(Recording):
+    """One that can do whatever is asked of the form of an answer."""
+
+    capabilities = Capabilities(frozenset(), 1, frozenset(get_args(FormatFeature)))
+
+
+def test_calls_of_tools_are_in_the_reply_and_their_results_are_answered_under_the_message(bundled):
+    call, clock = ToolCall("clock", "{}"), AnswerFormat(tools=(Tool("clock"),))
+    engine = Calling(TextDelta("I look."), ToolCalled(call))
+    with Assistant(open_pack(bundled), Settings(), engine, lambda _: None) as assistant:
+        done = finish(assistant, "What time is it?", mix=Mix(), answer_format=clock)
+        since = (Message("assistant", done.answer, done.tool_calls), Message("tool", "noon"))
+        finish(assistant, done.text, mix=Mix(), answer_format=clock, tool_messages=since)
+    assert (done.answer, done.tool_calls) == ("I look.", (call,))
+    assert engine.messages == [Message("user", "What time is it?"), *since]
+    assert engine.answer_format == clock
+    assert reply_from_json(done.text, done.answer, receipt_json(done)).tool_calls == (call,)
+
+
+def test_an_engine_is_not_asked_for_what_it_cannot_do(bundled):
+    engine = Recording()
+    engine.capabilities = Capabilities(frozenset(), 1)
+    assistant = Assistant(open_pack(bundled), Settings(), engine, lambda _: None)
+    with assistant, pytest.raises(InputError, match="cannot do logprobs"):
+        finish(assistant, "hello", mix=Mix(), answer_format=AnswerFormat(logprobs=1))
 
 
 def test_a_message_that_had_no_answer_goes_with_the_next_one(bundled):

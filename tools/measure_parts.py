@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from dlp_local import Assistant, Message, Mix, ReplyDone
+from dlp_local.core.answer_format import ANY_TEXT, AnswerFormat
 from dlp_local.core.files import written_aside
 from dlp_local.core.job import Job
 from dlp_local.core.settings import Routing, Sampling, Settings
@@ -148,11 +149,19 @@ class RememberingEngine(EngineProcess):
         super().__init__(*files_and_options)
         self._known: dict[Any, list[EngineEvent]] = {}
 
-    def generate(self, messages: Sequence[Message], mix: Mix, sampling: Sampling, scope: Scope | None = None) -> Reply:
+    def generate(
+        self,
+        messages: Sequence[Message],
+        mix: Mix,
+        sampling: Sampling,
+        scope: Scope | None = None,
+        answer_format: AnswerFormat = ANY_TEXT,
+    ) -> Reply:
         """As that of any engine."""
-        request = (tuple(messages), mix, sampling.model_copy(update={"seed": 0}).model_dump_json(), scope)
+        seedless = sampling.model_copy(update={"seed": 0}).model_dump_json()
+        request = (tuple(messages), mix, seedless, scope, answer_format)
         if request not in self._known:
-            self._known[request] = list(super().generate(messages, mix, sampling, scope))
+            self._known[request] = list(super().generate(messages, mix, sampling, scope, answer_format))
         return Job(lambda _: (event for event in self._known[request]))
 
 

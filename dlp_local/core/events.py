@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dlp_local.core.values import FinishReason, Route
+from dlp_local.core.values import FinishReason, Route, ToolCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,33 @@ class AnswerWasReasoning:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCalled:
+    """The model asks for a call of a tool; its text is none of the answer."""
+
+    call: ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class TokenScore:
+    """A token, by the bytes that it prints (or its name), and the natural logarithm of its probability."""
+
+    token: bytes
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class TokenScores:
+    """A token of the answer, and the most probable ones in its place, the best first.
+
+    The probabilities are the model's own: those of the logits before biases, penalties, grammar and sampling. Tokens
+    of reasoning and of what ends the answer have none.
+    """
+
+    chosen: TokenScore
+    best: tuple[TokenScore, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Generated:
     """What the engine says at the end of an answer; milliseconds count from the engine's start on the prompt.
 
@@ -79,6 +106,8 @@ class ReplyDone:
 
     Where the engine ended in the middle, `finish_reason` is "error", `answer` is what had come, and `error` says why.
 
+    `tool_calls` are those that the model asks for; what came before them is the `answer`.
+
     A message that was answered in parts has the reply to each of its `parts`, also to those that were not come to.
     """
 
@@ -94,6 +123,7 @@ class ReplyDone:
     error: str = ""
     reasoning: str = ""
     parts: tuple[ReplyDone, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
 
     @property
     def tokens_per_second(self) -> float:
@@ -104,4 +134,13 @@ class ReplyDone:
         return tokens / seconds if tokens and seconds > 0 else 0.0
 
 
-Event = RouteChosen | HistoryTrimmed | ReasoningDelta | TextDelta | AnswerWasReasoning | ReplyDone
+Event = (
+    RouteChosen
+    | HistoryTrimmed
+    | ReasoningDelta
+    | TextDelta
+    | AnswerWasReasoning
+    | TokenScores
+    | ToolCalled
+    | ReplyDone
+)

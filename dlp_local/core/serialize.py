@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 from dlp_local.core.errors import InputError
 from dlp_local.core.events import ReplyDone, Timings
-from dlp_local.core.values import FinishReason, Mix, Route, RouteExplanation
+from dlp_local.core.values import FinishReason, Mix, Route, RouteExplanation, ToolCall
 
 _REASONS: dict[str, FinishReason] = {reason: reason for reason in get_args(FinishReason)}
 
@@ -32,9 +32,9 @@ def reply_json(reply: ReplyDone) -> dict[str, Any]:
 def receipt_json(reply: ReplyDone) -> dict[str, Any]:
     """Everything of a reply but its message and its answer; `reply_from_json` reads it back.
 
-    `error`, `reasoning` and `parts`, which are whole replies, are there where there were some.
+    `error`, `reasoning`, `tool_calls` and `parts`, which are whole replies, are there where there were some.
     """
-    timings = reply.timings
+    timings, calls = reply.timings, reply.tool_calls
     return {
         **_decision(reply.route),
         "finish_reason": reply.finish_reason,
@@ -49,6 +49,7 @@ def receipt_json(reply: ReplyDone) -> dict[str, Any]:
         **({"error": reply.error} if reply.error else {}),
         **({"reasoning": reply.reasoning} if reply.reasoning else {}),
         **({"parts": [reply_json(part) for part in reply.parts]} if reply.parts else {}),
+        **({"tool_calls": [{"name": c.name, "arguments": c.arguments} for c in calls]} if calls else {}),
     }
 
 
@@ -88,6 +89,7 @@ def _reply(text: str, answer: str, receipt: Mapping[str, Any]) -> ReplyDone:
         error=str(receipt.get("error", "")),
         reasoning=str(receipt.get("reasoning", "")),
         parts=parts,
+        tool_calls=tuple(ToolCall(str(c["name"]), str(c["arguments"])) for c in receipt.get("tool_calls", ())),
     )
 
 

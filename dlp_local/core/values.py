@@ -17,7 +17,7 @@ BASE = "base"
 WEIGHT_STEPS = 32
 """Weights of a mix are multiples of 1/32."""
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
 Weights = tuple[tuple[str, float], ...]
 """Adapter → weight, sorted by name; what is kept by mix is kept under this."""
 
@@ -31,11 +31,27 @@ BLANK_LINE = "\n\n"
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call of a tool that the model asks for; `arguments` is a JSON object, as text. The client knows it by its `id`,
+    which the server gives it.
+    """
+
+    name: str
+    arguments: str
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a conversation."""
+    """One message of a conversation.
+
+    The assistant's may ask for `tool_calls`. One of the role `tool` is the result of the call `tool_call_id`.
+    """
 
     role: Role
     content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

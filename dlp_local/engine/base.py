@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from dlp_local.core.answer_format import ANY_TEXT, AnswerFormat, FormatFeature
+from dlp_local.core.errors import InputError
 from dlp_local.core.events import (
     AnswerWasReasoning,
     Generated,
@@ -13,13 +15,15 @@ from dlp_local.core.events import (
     PromptProgress,
     ReasoningDelta,
     TextDelta,
+    TokenScores,
+    ToolCalled,
 )
 from dlp_local.core.job import Job
 from dlp_local.core.settings import Sampling
 from dlp_local.core.values import AdapterFile, Message, Mix, Scope
 
-EngineEvent = HistoryTrimmed | ReasoningDelta | TextDelta | AnswerWasReasoning | Generated
-"""What comes of a reply: perhaps `HistoryTrimmed`, then reasoning and the answer, and `Generated` at the end."""
+EngineEvent = HistoryTrimmed | ReasoningDelta | TextDelta | AnswerWasReasoning | TokenScores | ToolCalled | Generated
+"""What comes of a reply: perhaps `HistoryTrimmed`, then reasoning, the answer and calls, and `Generated` at the end."""
 
 Reply = Job[EngineEvent]
 
@@ -29,11 +33,19 @@ class Capabilities:
     """What an engine can do.
 
     `scopes`: what of a prompt an adapter may be on for. `concurrent_replies`: so many it computes at a time, and others
-    wait for their turn.
+    wait for their turn. `format_features`: what it can do about the form of an answer.
     """
 
     scopes: frozenset[Scope]
     concurrent_replies: int
+    format_features: frozenset[FormatFeature] = frozenset()
+
+    def check(self, answer_format: AnswerFormat) -> None:
+        """Raises `InputError` for a form of answers that the engine cannot give."""
+        if lacking := [need for need in answer_format.needs if need not in self.format_features]:
+            raise InputError(
+                f"answer format: this engine cannot do {', '.join(lacking)}. Leave that out, or use the local engine."
+            )
 
 
 class Engine(Protocol):
@@ -50,13 +62,22 @@ class Engine(Protocol):
     def capabilities(self) -> Capabilities:
         """What this engine can do."""
 
-    def generate(self, messages: Sequence[Message], mix: Mix, sampling: Sampling, scope: Scope | None = None) -> Reply:
-        """Answers a conversation that ends with a user's message; the reply's last event is `Generated`.
+    def generate(
+        self,
+        messages: Sequence[Message],
+        mix: Mix,
+        sampling: Sampling,
+        scope: Scope | None = None,
+        answer_format: AnswerFormat = ANY_TEXT,
+    ) -> Reply:
+        """Answers a conversation that ends with a user's message, or with the results of the calls made for it.
 
         Where it ends with the assistant's message, that is the beginning of an answer, and what comes goes on with it.
-        `scope` takes the place of the adapters' own. A reply waits for its turn where others are being computed.
+        `scope` takes the place of the adapters' own. A reply waits for its turn where others are being computed. Its
+        last event is `Generated`.
 
-        The reply raises `InputError` for an unknown adapter and for a message that does not fit the context.
+        The reply raises `InputError` for an unknown adapter, for a message that does not fit the context and for a form
+        of the answer that cannot be had.
         """
 
     def warm(self, history: Sequence[Message], max_tokens: int | None) -> Job[PromptProgress]:

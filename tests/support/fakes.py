@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from dlp_local.answer_parts import BREAK
+from dlp_local.core.answer_format import ANY_TEXT, AnswerFormat
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.events import (
     AnswerWasReasoning,
@@ -98,6 +99,8 @@ class Call:
     answer_prefix: str
     earlier_answers: tuple[ReplyDone, ...] = ()
     begun_parts: Sequence[ReplyDone] | None = None
+    tool_messages: tuple[Message, ...] = ()
+    answer_format: AnswerFormat = ANY_TEXT
 
 
 class FakeAssistant:
@@ -140,9 +143,13 @@ class FakeAssistant:
         answer_prefix: str = "",
         begun_parts: Sequence[ReplyDone] | None = None,
         earlier_answers: Sequence[ReplyDone] = (),
+        tool_messages: Sequence[Message] = (),
+        answer_format: AnswerFormat = ANY_TEXT,
     ) -> Job[Event]:
-        own = options or ChatOptions()
-        call = Call(text, tuple(history), previous_route, mix, own, answer_prefix, tuple(earlier_answers), begun_parts)
+        call = Call(
+            text, tuple(history), previous_route, mix, options or ChatOptions(), answer_prefix, tuple(earlier_answers),
+            begun_parts, tuple(tool_messages), answer_format,
+        )  # fmt: skip
         return Job(partial(self._reply, call))
 
     def _reply(self, call: Call, cancellation: Cancellation) -> Generator[Event, None, None]:

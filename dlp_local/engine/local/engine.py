@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from dlp_local.core import settings
+from dlp_local.core.answer_format import ANY_TEXT, AnswerFormat
 from dlp_local.core.events import Generated, HistoryTrimmed, PromptProgress
 from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.values import AdapterFile, FinishReason, Message, Mix, Scope
@@ -68,10 +69,15 @@ class LocalEngine:
         return self._backbone.context_size
 
     def generate(
-        self, messages: Sequence[Message], mix: Mix, sampling: settings.Sampling, scope: Scope | None = None
+        self,
+        messages: Sequence[Message],
+        mix: Mix,
+        sampling: settings.Sampling,
+        scope: Scope | None = None,
+        answer_format: AnswerFormat = ANY_TEXT,
     ) -> Reply:
         """See `engine.base.Engine`; a job that is still open when this one starts is cancelled."""
-        return Job(partial(self._reply, messages, mix, sampling, scope))
+        return Job(partial(self._reply, messages, mix, sampling, scope, answer_format))
 
     def _reply(
         self,
@@ -79,6 +85,7 @@ class LocalEngine:
         mix: Mix,
         sampling: settings.Sampling,
         scope: Scope | None,
+        answer_format: AnswerFormat,
         cancellation: Cancellation,
     ) -> Generator[EngineEvent, None, None]:
         started = time.perf_counter()

@@ -16,6 +16,7 @@ from itertools import count
 from pathlib import Path
 
 from dlp_local.core import settings
+from dlp_local.core.answer_format import ANY_TEXT, AnswerFormat
 from dlp_local.core.errors import DlpLocalError, EngineError
 from dlp_local.core.events import Generated, HistoryTrimmed, PromptProgress, ReasoningDelta, TextDelta
 from dlp_local.core.job import Cancellation, Job
@@ -136,10 +137,15 @@ class EngineProcess:
             raise EngineError(str(died)) from None
 
     def generate(
-        self, messages: Sequence[Message], mix: Mix, sampling: settings.Sampling, scope: Scope | None = None
+        self,
+        messages: Sequence[Message],
+        mix: Mix,
+        sampling: settings.Sampling,
+        scope: Scope | None = None,
+        answer_format: AnswerFormat = ANY_TEXT,
     ) -> Reply:
         """See `engine.base.Engine`; where the child dies, the last event is a `Generated` with the reason."""
-        return Job(partial(self._reply, Generate(tuple(messages), mix, sampling, scope)))
+        return Job(partial(self._reply, Generate(tuple(messages), mix, sampling, scope, answer_format)))
 
     def _reply(self, task: Generate, cancellation: Cancellation) -> Generator[EngineEvent, None, None]:
         started, tokens, first = time.perf_counter(), 0, 0.0

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dlp_local.core import settings
+from dlp_local.core.answer_format import ANY_TEXT, AnswerFormat
 from dlp_local.core.events import PromptProgress
 from dlp_local.core.values import AdapterFile, Message, Mix, Scope
 from dlp_local.engine.base import EngineEvent
@@ -57,6 +58,7 @@ class Generate:
     mix: Mix
     sampling: settings.Sampling
     scope: Scope | None = None
+    answer_format: AnswerFormat = ANY_TEXT
 
 
 @dataclass(frozen=True, slots=True)

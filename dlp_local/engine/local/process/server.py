@@ -129,8 +129,8 @@ class _Server:
         if self._engine is None:
             raise EngineError("the engine is not open. Open the assistant again.")
         match task:
-            case Generate(messages, mix, sampling, scope):
-                reply = self._engine.generate(messages, mix, sampling, scope)
+            case Generate(messages, mix, sampling, scope, answer_format):
+                reply = self._engine.generate(messages, mix, sampling, scope, answer_format)
                 with cancellation.forwarded(reply.cancel):
                     yield from join_deltas(reply)
             case Warm(history, max_tokens):
