@@ -21,6 +21,7 @@ from dlp_local.core.settings import Sampling, load_settings
 from dlp_local.core.values import Message, Mix
 from dlp_local.engine.local.llama import Adapter, Backbone
 from dlp_local.engine.local.mixer import Mixer
+from dlp_local.engine.local.sampler import LAST_ROW
 from dlp_local.engine.prompt import PromptBuilder
 from dlp_local.opening import open_router
 from dlp_local.packs import bundled_pack, open_pack
@@ -59,7 +60,7 @@ class Bench:
         self._backbone.decode(prompt, 0, 0)
         sampler = self._backbone.sampler(Sampling(temperature=0), 0)
         answer: list[int] = []
-        while not self._backbone.vocabulary.is_end(token := sampler.next_token()) and len(answer) < LONGEST:
+        while not self._backbone.vocabulary.is_end(token := sampler.next_token(LAST_ROW)) and len(answer) < LONGEST:
             self._backbone.decode((token,), len(prompt) + len(answer), 0)
             answer.append(token)
         sampler.close()

@@ -22,6 +22,7 @@ from dlp_local.engine.local.library import offloads
 from dlp_local.engine.local.llama import Backbone
 from dlp_local.engine.local.memory import check_memory
 from dlp_local.engine.local.mixer import Mixer
+from dlp_local.engine.local.sampler import LAST_ROW
 from dlp_local.engine.loops import LoopDetector
 from dlp_local.engine.prompt import PromptBuilder
 
@@ -165,7 +166,7 @@ class LocalEngine:
         longest = sampling.max_tokens or self.context_size
         try:
             while True:
-                token = sampler.next_token()
+                token = sampler.next_token(LAST_ROW)
                 progress.first_token_at = progress.first_token_at or time.perf_counter()
                 if reader.is_end(token):
                     return

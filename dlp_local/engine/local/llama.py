@@ -26,7 +26,7 @@ from dlp_local.engine.local.library import (
 from dlp_local.engine.local.memory import keeps_scores
 from dlp_local.engine.local.memory_files import anonymous_files
 from dlp_local.engine.local.model_file import load_model
-from dlp_local.engine.local.sampler import ChainSampler, GreedySampler, Sampler, is_plain_greedy
+from dlp_local.engine.local.sampler import LAST_ROW, ChainSampler, GreedySampler, Sampler, is_plain_greedy
 from dlp_local.engine.local.stacking import Stack
 from dlp_local.engine.local.threads import ThreadChooser, ladder
 from dlp_local.engine.local.vocabulary import LlamaVocabulary
@@ -208,11 +208,11 @@ class Backbone:
 
     def logits(self) -> NDArray[np.float32]:
         """A copy of the newest logits, shape (vocabulary,)."""
-        return self._newest_logits().copy()
+        return self._logits_in_place(LAST_ROW).copy()
 
-    def _newest_logits(self) -> NDArray[np.float32]:
-        """The newest logits in place: the next `decode` overwrites them."""
-        return np.ctypeslib.as_array(lib.llama_get_logits_ith(self._context, -1), (self.vocabulary.size,))
+    def _logits_in_place(self, row: int) -> NDArray[np.float32]:
+        """The logits of a token of the newest batch, until the next one is computed."""
+        return np.ctypeslib.as_array(lib.llama_get_logits_ith(self._context, row), (self.vocabulary.size,))
 
     def copy_sequence(self, source: int, target: int) -> None:
         """Lets `target` share all cells of `source`."""
@@ -225,7 +225,7 @@ class Backbone:
     def sampler(self, options: settings.Sampling, seed: int) -> Sampler:
         """A new sampler; its repeat penalty sees the answer alone, not the prompt."""
         if is_plain_greedy(options):
-            return GreedySampler(self._newest_logits)
+            return GreedySampler(self._logits_in_place)
         return ChainSampler(self._context, self.vocabulary.size, options, seed)
 
     # ---- end ----
