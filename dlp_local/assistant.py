@@ -142,6 +142,11 @@ class Assistant:
             routing = routing.model_copy(update={"split": split})
         return self._router.route(text, routing, previous_route.carried if previous_route else None, without)
 
+    def embed(self, texts: Sequence[str]) -> tuple[list[list[float]], int]:
+        """The pack's encoder on any texts: a vector of unit length for each, and the tokens of all of them."""
+        vectors, tokens = self._router.encode(texts)
+        return vectors.tolist(), tokens
+
     def correct(self, text: str, right: str | None) -> None:
         """From now on a message, and what is almost the same, belongs to `right`; may be called from any thread.
 

@@ -65,6 +65,10 @@ class Encoder:
             embeddings[rows] = self._run([ids[row] for row in rows])
         return embeddings
 
+    def count_tokens(self, texts: Sequence[str]) -> int:
+        """Tokens of all texts, as far as they are read."""
+        return sum(len(_ends(self._tokenizer.encode(_clean(text)).ids)) for text in texts)
+
     def _run(self, ids: list[list[int]]) -> Vectors:
         """One batch, padded to its longest text."""
         longest = max(map(len, ids))

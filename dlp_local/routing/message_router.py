@@ -162,6 +162,10 @@ class MessageRouter:
         """Embeddings (n, dims) of messages, each as `route` has it."""
         return np.concatenate([np.zeros((0, self.dims), np.float32), *(self._embed(text) for text in texts)])
 
+    def encode(self, texts: Sequence[str]) -> tuple[Floats, int]:
+        """Embeddings (n, dims) of any texts, each of the whole text, and how many tokens they have together."""
+        return self._encoder.encode(texts), self._encoder.count_tokens(texts)
+
     def probabilities(self, embeddings: Floats) -> Floats:
         """Probabilities (n, labels) of embedded messages on their own, in the order of `labels`.
 

@@ -20,6 +20,8 @@ from dlp_local.core.errors import DlpLocalError
 from dlp_local.core.paths import user_path
 from dlp_local.core.settings import Settings
 from dlp_local.server.endpoints.chat import chat_completions
+from dlp_local.server.endpoints.completions import completions
+from dlp_local.server.endpoints.encoder import embeddings, route
 from dlp_local.server.endpoints.status import health, metrics, models, one_model
 from dlp_local.server.errors import ApiError, ClientGoneError, as_api_error
 from dlp_local.server.guard import KeyGuard, SiteGuard
@@ -39,6 +41,9 @@ ROUTES = (
     Route("/v1/models", models),
     Route("/v1/models/{id:path}", one_model),
     Route("/v1/chat/completions", chat_completions, methods=["POST"]),
+    Route("/v1/completions", completions, methods=["POST"]),
+    Route("/v1/embeddings", embeddings, methods=["POST"]),
+    Route("/v1/route", route, methods=["POST"]),
 )
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
+from dlp_local import __version__
 from dlp_local.core.events import ReplyDone
 from dlp_local.core.serialize import receipt_json
 from dlp_local.core.values import FinishReason, Route
 from dlp_local.server.errors import ApiError
 
+FINGERPRINT = f"dlp-local {__version__}"
 MIX_HEADER = "X-DLP-Local-Mix"
 
 
@@ -29,7 +31,7 @@ def receipt(reply: ReplyDone, trimmed: int = 0, ignored: Sequence[str] = ()) -> 
     }
 
 
-def finish_reason(reason: FinishReason) -> str:
+def finish_reason(reason: FinishReason) -> Literal["stop", "length"]:
     """OpenAI's word for how an answer ended; what was cut off in whatever way is `length`."""
     return "stop" if reason == "stop" else "length"
 

@@ -16,6 +16,7 @@ from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.settings import Server
 from dlp_local.core.values import Message, Mix
 from dlp_local.history_route import history_route
+from dlp_local.server.errors import ApiError
 from dlp_local.server.metrics import Metrics
 from dlp_local.server.runner import JobRunner
 
@@ -40,6 +41,11 @@ class Service:
     runner: JobRunner
     metrics: Metrics
     started: int = field(default_factory=lambda: int(time.time()))
+
+    @property
+    def most_bytes(self) -> int:
+        """Of a request's body."""
+        return self.settings.body_megabytes << 20
 
     def job(self, turn: Turn) -> Job[Event]:
         """Answers a turn; what of it is computed, the route of the message before, too, is in the job's thread."""
@@ -71,3 +77,9 @@ def service_of(request: Request) -> Service:
 def client_of(request: Request) -> str:
     """By whom the queue takes turns."""
     return str(request.state.client)
+
+
+def check_choices(number: int, service: Service) -> None:
+    """Raises `ApiError` where a request asks for too many answers."""
+    if number > service.settings.choices:
+        raise ApiError(400, f"n: {service.settings.choices} at most.", param="n", code="invalid_value")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from dlp_local.server.bodies import RequestBody, Unused
@@ -12,7 +14,7 @@ from dlp_local.server.requests.sampling import SamplingRequest
 UNUSED = Unused(
     harmless=frozenset(
         {
-            *("user", "safety_identifier", "metadata", "store", "service_tier"),
+            *("user", "safety_identifier", "metadata", "store", "service_tier", "prediction"),
             *("prompt_cache_key", "prompt_cache_retention", "prompt_cache_options"),
         }
     ),
@@ -31,6 +33,8 @@ class ChatRequest(SamplingRequest):
     """A conversation whose last message is to be answered."""
 
     messages: list[ChatMessage]
+    n: int = Field(1, ge=1, description="how many answers")
+    modalities: list[Literal["text"]] = Field(["text"], description="what an answer may be: text")
     max_completion_tokens: int | None = Field(None, ge=1, description="as max_tokens")
     stream_options: StreamOptions | None = None
 

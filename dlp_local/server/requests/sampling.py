@@ -51,7 +51,6 @@ class SamplingRequest(_sampling_fields(), RequestBody):  # type: ignore[misc]
     model: str = Field("auto", description="auto, base, the pack's name, an adapter, or a mix as sql=0.7,shell=0.3")
     stop: str | list[str] | None = Field(None, description="texts that end the answer; they are not part of it")
     seed: int | None = Field(None, description="the same seed gives the same answer")
-    n: int = Field(1, ge=1, description="how many answers")
     stream: bool = False
     dlp_local: Extension = Extension()
 

@@ -1,0 +1,116 @@
+"""`/v1/completions`."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import Literal
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from dlp_local.core.events import AnswerWasReasoning, Event, ReplyDone, TextDelta
+from dlp_local.core.values import BLANK_LINE
+from dlp_local.server.answers import Answers
+from dlp_local.server.bodies import parse_body, read_body
+from dlp_local.server.disconnect import unless_gone
+from dlp_local.server.event_stream import EventStream, Frame
+from dlp_local.server.receipts import FINGERPRINT, finish_reason
+from dlp_local.server.replies.chat import Receipt, Usage
+from dlp_local.server.replies.completions import Completion, CompletionChoice
+from dlp_local.server.requests.completions import UNUSED, CompletionRequest
+from dlp_local.server.requests.sampling import ALIASES
+from dlp_local.server.runner import Ping
+from dlp_local.server.service import Turn, check_choices, client_of, service_of
+
+
+async def completions(request: Request) -> Response:
+    """Answers one text or several, whole or as a stream."""
+    service = service_of(request)
+    parsed = parse_body(await read_body(request, service.most_bytes), CompletionRequest, UNUSED, ALIASES)
+    body = parsed.body
+    prompts = [prompt for prompt in body.prompts() for _ in range(body.n)]
+    check_choices(len(prompts), service)
+    mix = body.mix(service.assistant)
+    options = [body.options(service.assistant, number % body.n) for number in range(len(prompts))]
+    turns = [Turn(prompt, (), own, mix) for prompt, own in zip(prompts, options, strict=True)]
+    answers = Answers(service.runner, client_of(request), [service.job(turn) for turn in turns], parsed.ignored)
+    completion = _Completion(body, answers, prompts)
+    if body.stream:
+        return EventStream(completion.chunks(), answers.headers)
+    return JSONResponse(await unless_gone(request.receive, completion.whole()), headers=answers.headers)
+
+
+class _Completion:
+    """The reply to one request."""
+
+    def __init__(self, body: CompletionRequest, answers: Answers, prompts: Sequence[str]) -> None:
+        self._body, self._answers, self._prompts = body, answers, prompts
+        self._id = f"cmpl-{secrets.token_hex(12)}"
+        self._created = int(time.time())
+
+    async def whole(self) -> Completion:
+        """All choices; raises `ApiError`, also where an answer broke off."""
+        replies = await self._answers.finish()
+        completion = self._envelope(
+            [
+                _choice(index, self._echo(index) + reply.answer, finish_reason(reply.finish_reason))
+                for index, reply in enumerate(replies)
+            ],
+            self._answers.receipt(replies[0]),
+        )
+        completion["usage"] = self._usage()
+        return completion
+
+    async def chunks(self) -> AsyncGenerator[Frame, None]:
+        """The events of the stream."""
+        begun = set[int]()
+        async with aclosing(self._answers.events()) as events:
+            async for item in events:
+                if isinstance(item, Ping):
+                    yield ""
+                    continue
+                index, event = item
+                if chunk := self._chunk_of(index, event, "" if index in begun else self._echo(index)):
+                    begun.add(index)
+                    yield chunk
+        if self._body.stream_options and self._body.stream_options.include_usage:
+            yield self._envelope([]) | {"usage": self._usage()}
+        yield "[DONE]"
+
+    def _chunk_of(self, index: int, event: Event, echo: str) -> Completion | None:
+        match event:
+            case TextDelta(text):
+                return self._envelope([_choice(index, echo + text)])
+            case AnswerWasReasoning():
+                return self._envelope([_choice(index, BLANK_LINE)], {"answer_was_reasoning": True})
+            case ReplyDone():
+                choice = _choice(index, echo, finish_reason(event.finish_reason))
+                return self._envelope([choice], self._answers.receipt(event))
+        return None
+
+    def _echo(self, index: int) -> str:
+        return self._prompts[index] if self._body.echo else ""
+
+    def _envelope(self, choices: list[CompletionChoice], extra: Receipt | None = None) -> Completion:
+        completion = Completion(
+            id=self._id,
+            object="text_completion",
+            created=self._created,
+            model=self._body.model,
+            system_fingerprint=FINGERPRINT,
+            choices=choices,
+        )
+        if extra is not None:
+            completion["dlp_local"] = extra
+        return completion
+
+    def _usage(self) -> Usage:
+        prompt, answers = self._answers.prompt_tokens, self._answers.answer_tokens
+        return Usage(prompt_tokens=prompt, completion_tokens=answers, total_tokens=prompt + answers)
+
+
+def _choice(index: int, text: str, reason: Literal["stop", "length"] | None = None) -> CompletionChoice:
+    return CompletionChoice(index=index, text=text, finish_reason=reason, logprobs=None)
