@@ -29,10 +29,11 @@ MAY_IMPORT = {
     "history_route": {"core", "routing", "assistant"},
     "server": {"core", "assistant", "history_route"},
     "conversation_turn": {"core", "history", "assistant"},
+    "connect": {"core"},
     "training": {"core", "formats", "packs", "routing", "history"},
     "doctor": {"core", "formats", "engine", "packs", "routing", "assistant", "opening"},
     "cli": {
-        *("core", "formats", "hub", "packs", "history", "training", "doctor"),
+        *("core", "formats", "hub", "packs", "history", "training", "connect", "doctor"),
         *("assistant", "opening", "conversation_turn", "server", "tui"),
     },
     "tui": {"core", "history", "answer_parts", "assistant", "opening", "conversation_turn"},

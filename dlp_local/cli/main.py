@@ -16,7 +16,10 @@ from dlp_local.core.errors import DlpLocalError, ExitCode
 from dlp_local.core.paths import user_path
 from dlp_local.core.text import did_you_mean
 
-COMMANDS = ("chat", "ask", "route", "serve", "pack", "adapters", "router", "pull", "history", "persona", "doctor")
+COMMANDS = (
+    *("chat", "ask", "route", "serve", "connect", "pack", "adapters", "router", "pull", "history", "persona"),
+    "doctor",
+)
 """Each is a module of `dlp_local.cli`, with a function of its name or a group called `app`."""
 
 EXIT_CODES = (

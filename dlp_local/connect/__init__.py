@@ -1,0 +1,1 @@
+"""Settings that point other programs at `dlp-local serve`."""
