@@ -52,13 +52,12 @@ class FileChange:
             raise InputError(f"{self.path}: cannot be changed safely ({error}). {BY_HAND}") from None
 
     def _new_text(self, before: str) -> str:
-        module = yaml_text if self.format == "yaml" else jsonc_text
         if not before.strip():
             before = "" if self.format == "yaml" else "{}\n"
         was = yaml_text.parse(before) if self.format == "yaml" else jsonc_text.parse(before).value
         change = with_defaults(self.change, self.defaults, was) if isinstance(self.change, Mapping) else self.change
         wanted = merged(was, change)
-        after = module.changed(before, change)
+        after = (yaml_text if self.format == "yaml" else jsonc_text).changed(before, change)
         now = yaml_text.parse(after) if self.format == "yaml" else jsonc_text.parse(after).value
         if now != wanted or _comments(before, self.format) - _comments(after, self.format):
             raise ValueError("something in it would be lost")

@@ -7,10 +7,9 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-import yaml
 
 from dlp_local.cli.main import main
-from dlp_local.connect import jsonc_text
+from dlp_local.connect import jsonc_text, yaml_text
 from dlp_local.connect.clients import CLIENTS
 from dlp_local.connect.target import Target, read_key, server_url
 from dlp_local.core.errors import InputError
@@ -105,7 +104,7 @@ def key(tmp_path):
 
 
 def value(client, text):
-    return jsonc_text.parse(text).value if client in ("zed", "opencode", "goose") else yaml.safe_load(text)
+    return jsonc_text.parse(text).value if client in ("zed", "opencode", "goose") else yaml_text.parse(text)
 
 
 def change_of(client, key=None, model="auto"):
@@ -215,7 +214,7 @@ def test_write_shows_the_change_and_writes_only_when_it_is_told_to(cli, key, hom
     done = cli("connect", "aider", "--url", URL, "--api-key-file", str(key), "--write", "--yes")
     assert "secret-0123" not in done.stdout
     assert file.read_text("utf-8").startswith("dark-mode: true # mine\n")
-    assert yaml.safe_load(file.read_text("utf-8"))["openai-api-key"] == "secret-0123456789abcdef"
+    assert yaml_text.parse(file.read_text("utf-8"))["openai-api-key"] == "secret-0123456789abcdef"
     assert "says so already" in cli("connect", "aider", "--url", URL, "--api-key-file", str(key), "--write").stdout
 
 

@@ -1,12 +1,13 @@
 """What a user's settings say stays, whatever is put into them."""
 
+import io
 import json
 from pathlib import Path
 
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from dlp_local.connect import jsonc_text, yaml_text
 from dlp_local.connect.merging import merged
@@ -74,9 +75,10 @@ def test_what_is_merged_has_all_that_there_was_and_the_change(value, change):
 @settings(max_examples=40, deadline=None)
 @given(TABLES, TABLES, st.booleans())
 def test_yaml_holds_what_is_merged_and_every_comment_or_is_left_alone(value, change, is_flow):
-    text = (
-        "# mine\n" + yaml.safe_dump(value, default_flow_style=is_flow, allow_unicode=True, sort_keys=False) + "# end\n"
-    )
+    yaml, written = YAML(typ="safe", pure=True), io.StringIO()
+    yaml.default_flow_style = is_flow
+    yaml.dump(value, written)
+    text = f"# mine\n{written.getvalue()}# end\n"
     try:
         after = FileChange(Path("settings.yaml"), "yaml", change).text(text)
     except InputError:
