@@ -57,7 +57,8 @@ class FileChange:
         was = yaml_text.parse(before) if self.format == "yaml" else jsonc_text.parse(before).value
         change = with_defaults(self.change, self.defaults, was) if isinstance(self.change, Mapping) else self.change
         wanted = merged(was, change)
-        after = (yaml_text if self.format == "yaml" else jsonc_text).changed(before, change)
+        put = yaml_text.changed if self.format == "yaml" else jsonc_text.changed
+        after: str = put(before, change)
         now = yaml_text.parse(after) if self.format == "yaml" else jsonc_text.parse(after).value
         if now != wanted or _comments(before, self.format) - _comments(after, self.format):
             raise ValueError("something in it would be lost")
