@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from typing import Any
 
-from dlp_local.core.events import Event, HistoryTrimmed, ReplyDone, RouteChosen
+from dlp_local.core.events import Event, HistoryTrimmed, ReplyDone, RouteChosen, TokenScores, ToolCalled
 from dlp_local.core.job import Job
+from dlp_local.core.values import ToolCall
 from dlp_local.server.errors import ApiError
 from dlp_local.server.receipts import broken_off, mix_header, receipt
 from dlp_local.server.runner import JobRunner, Ping
@@ -27,24 +31,32 @@ class Answers:
         ignored: Sequence[str],
         *,
         may_trim: bool = True,
+        many_calls: bool = True,
     ) -> None:
-        """`ignored` are the fields of the request without effect; without `may_trim` a long conversation is refused."""
+        """`ignored` are the fields of the request without effect.
+
+        Without `may_trim` a long conversation is refused; without `many_calls` the first call of an answer is the only
+        one.
+        """
         self._runner, self._client, self._jobs = runner, client, jobs
-        self._ignored, self._may_trim = ignored, may_trim
+        self._ignored, self._may_trim, self._many_calls = ignored, may_trim, many_calls
+        self._calls: defaultdict[int, list[ToolCall]] = defaultdict(list)
+        self._scores: defaultdict[int, list[TokenScores]] = defaultdict(list)
         self._done: dict[int, ReplyDone] = {}
         self.trimmed = 0
         self.headers: dict[str, str] = {}
 
     async def events(self) -> AsyncGenerator[tuple[int, Event] | Ping, None]:
-        """The events of all answers as they come, each with its answer's number.
+        """The events of all answers as they come, each with its answer's number; calls have their ids.
 
         Raises what the jobs raise, and `ApiError` where an answer is broken off.
         """
         async with self._runner.run(self._client, self._jobs) as items:
             async for item in items:
-                if not isinstance(item, Ping):
-                    self._note(*item)
-                yield item
+                if isinstance(item, Ping):
+                    yield item
+                elif event := self._noted(*item):
+                    yield item[0], event
 
     async def finish(self) -> list[ReplyDone]:
         """All answers when they have ended."""
@@ -56,6 +68,14 @@ class Answers:
     def replies(self) -> list[ReplyDone]:
         """Those that have ended."""
         return [self._done[index] for index in sorted(self._done)]
+
+    def calls(self, index: int) -> list[ToolCall]:
+        """The calls that an answer has asked for so far."""
+        return self._calls[index]
+
+    def take_scores(self, index: int) -> list[TokenScores]:
+        """The log probabilities of an answer's tokens that have come since they were taken last."""
+        return self._scores.pop(index, [])
 
     @property
     def prompt_tokens(self) -> int:
@@ -71,7 +91,8 @@ class Answers:
         """What is told of how an answer came about."""
         return receipt(reply, self.trimmed, self._ignored)
 
-    def _note(self, index: int, event: Event) -> None:
+    def _noted(self, index: int, event: Event) -> Event | None:
+        """An event as it is told; None for one that is not."""
         match event:
             case RouteChosen(route) if not self.headers:
                 self.headers |= mix_header(route)
@@ -82,7 +103,15 @@ class Answers:
                 )  # fmt: skip
             case HistoryTrimmed(turns):
                 self.trimmed = turns
+            case TokenScores():
+                self._scores[index].append(event)
+            case ToolCalled() if self._calls[index] and not self._many_calls:
+                return None
+            case ToolCalled(call):
+                event = ToolCalled(replace(call, id=f"call_{secrets.token_hex(12)}"))
+                self._calls[index].append(event.call)
             case ReplyDone(finish_reason="error"):
                 raise broken_off(event)
             case ReplyDone():
-                self._done[index] = event
+                event = self._done[index] = replace(event, tool_calls=tuple(self._calls[index]))
+        return event

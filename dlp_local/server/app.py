@@ -22,6 +22,7 @@ from dlp_local.core.settings import Settings
 from dlp_local.server.endpoints.chat import chat_completions
 from dlp_local.server.endpoints.completions import completions
 from dlp_local.server.endpoints.encoder import embeddings, route
+from dlp_local.server.endpoints.responses import delete_response, responses, stored_response
 from dlp_local.server.endpoints.status import health, metrics, models, one_model
 from dlp_local.server.errors import ApiError, ClientGoneError, as_api_error
 from dlp_local.server.guard import KeyGuard, SiteGuard
@@ -29,6 +30,7 @@ from dlp_local.server.keys import ApiKeys, read_keys
 from dlp_local.server.log import log_request, log_unexpected
 from dlp_local.server.metrics import Metrics
 from dlp_local.server.receipts import MIX_HEADER
+from dlp_local.server.response_store import ResponseStore
 from dlp_local.server.runner import JobRunner
 from dlp_local.server.service import Service
 
@@ -42,6 +44,9 @@ ROUTES = (
     Route("/v1/models/{id:path}", one_model),
     Route("/v1/chat/completions", chat_completions, methods=["POST"]),
     Route("/v1/completions", completions, methods=["POST"]),
+    Route("/v1/responses", responses, methods=["POST"]),
+    Route("/v1/responses/{id}", stored_response, methods=["GET"]),
+    Route("/v1/responses/{id}", delete_response, methods=["DELETE"]),
     Route("/v1/embeddings", embeddings, methods=["POST"]),
     Route("/v1/route", route, methods=["POST"]),
 )
@@ -87,7 +92,8 @@ def create_app(assistant: Assistant, settings: Settings) -> Starlette:
         },
         lifespan=lifespan,
     )
-    app.state.service = Service(assistant, server, runner, counted)
+    stored = ResponseStore(server.stored_responses, server.stored_megabytes << 20)
+    app.state.service = Service(assistant, server, runner, counted, stored)
     return app
 
 

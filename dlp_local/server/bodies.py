@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
-from dlp_local.core.fields import explain
+from dlp_local.core.fields import problem_of
 from dlp_local.core.json_text import parse_json
 from dlp_local.core.text import did_you_mean
 from dlp_local.server.errors import ApiError, ClientGoneError
@@ -102,12 +102,12 @@ def _unknown(name: str, model: type[BaseModel]) -> ApiError:
 
 
 def _invalid(error: ValidationError, model: type[BaseModel]) -> ApiError:
-    first = error.errors()[0]
+    # What lacks something may be of another kind altogether, which is said then.
+    first = min(error.errors(), key=lambda problem: problem["type"] == "missing")
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).removeprefix(".")
-    missing = first["type"] == "missing"
     return ApiError(
-        400, f"{place}: {explain(error, model)[0].reason}.",
-        param=place, code="missing_required_parameter" if missing else "invalid_value",
+        400, f"{place}: {problem_of(dict(first), model).reason}.",
+        param=place, code="missing_required_parameter" if first["type"] == "missing" else "invalid_value",
     )  # fmt: skip
 
 

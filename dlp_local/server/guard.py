@@ -80,7 +80,8 @@ def _is_address(name: str) -> bool:
 class KeyGuard:
     """Asks for a key, as `Authorization: Bearer` or `x-api-key`, and names its owner; without keys, the client.
 
-    `scope["state"]["client"]` is by whom the queue takes turns.
+    `scope["state"]["owner"]` is whose key it is, "" where there are none, and `scope["state"]["client"]` by whom the
+    queue takes turns.
     """
 
     def __init__(self, app: ASGIApp, keys: ApiKeys) -> None:
@@ -90,11 +91,11 @@ class KeyGuard:
         """Passes a request on, or answers it with 401."""
         if scope["type"] == "http":
             headers = Headers(scope=scope)
-            client = self._keys.owner(_key(headers)) if self._keys else _caller(scope, headers)
-            if not client and scope["path"] not in PUBLIC and not scope["path"].startswith(PUBLIC_FOLDER):
+            owner = self._keys.owner(_key(headers))
+            if self._keys and not owner and scope["path"] not in PUBLIC and not scope["path"].startswith(PUBLIC_FOLDER):
                 await _refusal(bool(_key(headers))).response()(scope, receive, send)
                 return
-            scope.setdefault("state", {})["client"] = client
+            scope.setdefault("state", {}).update(owner=owner, client=owner or _caller(scope, headers))
         await self._app(scope, receive, send)
 
 

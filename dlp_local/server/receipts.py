@@ -8,7 +8,7 @@ from typing import Any, Literal
 from dlp_local import __version__
 from dlp_local.core.events import ReplyDone
 from dlp_local.core.serialize import receipt_json
-from dlp_local.core.values import FinishReason, Route
+from dlp_local.core.values import Route
 from dlp_local.server.errors import ApiError
 
 FINGERPRINT = f"dlp-local {__version__}"
@@ -31,9 +31,11 @@ def receipt(reply: ReplyDone, trimmed: int = 0, ignored: Sequence[str] = ()) -> 
     }
 
 
-def finish_reason(reason: FinishReason) -> Literal["stop", "length"]:
+def finish_reason(reply: ReplyDone) -> Literal["stop", "length", "tool_calls"]:
     """OpenAI's word for how an answer ended; what was cut off in whatever way is `length`."""
-    return "stop" if reason == "stop" else "length"
+    if reply.finish_reason != "stop":
+        return "length"
+    return "tool_calls" if reply.tool_calls else "stop"
 
 
 def broken_off(reply: ReplyDone) -> ApiError:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 
 from dlp_local.assistant import Assistant
+from dlp_local.core.answer_format import ANY_TEXT, AnswerFormat
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.events import Event, ReplyDone
 from dlp_local.core.job import Cancellation, Job
@@ -18,6 +19,7 @@ from dlp_local.core.values import Message, Mix
 from dlp_local.history_route import history_route
 from dlp_local.server.errors import ApiError
 from dlp_local.server.metrics import Metrics
+from dlp_local.server.response_store import ResponseStore
 from dlp_local.server.runner import JobRunner
 
 
@@ -30,6 +32,8 @@ class Turn:
     options: ChatOptions
     mix: Mix | None = None
     answer_prefix: str = ""
+    tool_messages: Sequence[Message] = ()
+    answer_format: AnswerFormat = ANY_TEXT
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class Service:
     settings: Server
     runner: JobRunner
     metrics: Metrics
+    responses: ResponseStore
     started: int = field(default_factory=lambda: int(time.time()))
 
     @property
@@ -58,6 +63,8 @@ class Service:
                 options=turn.options,
                 previous_route=None if turn.mix else history_route(self.assistant, turn.history, turn.options),
                 answer_prefix=turn.answer_prefix,
+                tool_messages=turn.tool_messages,
+                answer_format=turn.answer_format,
             )
             with closing(reply), cancellation.forwarded(reply.cancel):
                 for event in reply:
@@ -77,6 +84,11 @@ def service_of(request: Request) -> Service:
 def client_of(request: Request) -> str:
     """By whom the queue takes turns."""
     return str(request.state.client)
+
+
+def owner_of(request: Request) -> str:
+    """Whose key it is; empty where nobody needs one."""
+    return str(request.state.owner)
 
 
 def check_choices(number: int, service: Service) -> None:

@@ -10,9 +10,17 @@ from contextlib import aclosing
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from dlp_local.core.events import AnswerWasReasoning, Event, ReasoningDelta, ReplyDone, RouteChosen, TextDelta
+from dlp_local.core.events import (
+    AnswerWasReasoning,
+    Event,
+    ReasoningDelta,
+    ReplyDone,
+    RouteChosen,
+    TextDelta,
+    ToolCalled,
+)
 from dlp_local.core.serialize import route_json
-from dlp_local.core.values import BLANK_LINE, Route
+from dlp_local.core.values import BLANK_LINE, Route, ToolCall
 from dlp_local.server.answers import Answers
 from dlp_local.server.bodies import parse_body, read_body
 from dlp_local.server.disconnect import unless_gone
@@ -20,6 +28,9 @@ from dlp_local.server.event_stream import EventStream, Frame
 from dlp_local.server.receipts import FINGERPRINT, finish_reason
 from dlp_local.server.replies.chat import (
     AssistantMessage,
+    Call,
+    CallDelta,
+    CalledFunction,
     ChatCompletion,
     ChatCompletionChunk,
     Choice,
@@ -29,6 +40,7 @@ from dlp_local.server.replies.chat import (
     Receipt,
     Usage,
 )
+from dlp_local.server.replies.logprobs import Logprobs, token_logprobs
 from dlp_local.server.requests.chat import UNUSED, ChatRequest
 from dlp_local.server.requests.messages import content_text, conversation
 from dlp_local.server.requests.sampling import ALIASES
@@ -41,7 +53,8 @@ async def chat_completions(request: Request) -> Response:
     service = service_of(request)
     parsed = parse_body(await read_body(request, service.most_bytes), ChatRequest, UNUSED, ALIASES)
     jobs = [service.job(turn) for turn in _turns(service, parsed.body)]
-    answers = Answers(service.runner, client_of(request), jobs, parsed.ignored)
+    calls = parsed.body.parallel_tool_calls
+    answers = Answers(service.runner, client_of(request), jobs, parsed.ignored, many_calls=calls)
     completion = _Completion(parsed.body, answers)
     if parsed.body.stream:
         return EventStream(completion.chunks(), answers.headers)
@@ -55,7 +68,11 @@ def _turns(service: Service, body: ChatRequest) -> list[Turn]:
     mix = body.mix(service.assistant)
     own: dict[str, object] = {"max_tokens": body.longest()} | ({"system": ""} if asked.has_system else {})
     options = [body.options(service.assistant, choice, **own) for choice in range(body.n)]
-    return [Turn(asked.text, asked.history, of_choice, mix, asked.answer_prefix) for of_choice in options]
+    answer_format = body.answer_format()
+    return [
+        Turn(asked.text, asked.history, of_choice, mix, asked.answer_prefix, asked.tool_messages, answer_format)
+        for of_choice in options
+    ]
 
 
 class _Completion:
@@ -109,14 +126,18 @@ class _Completion:
                 return self._chunk(index, Delta(reasoning_content=text))
             case AnswerWasReasoning():
                 return self._chunk(index, Delta(content=BLANK_LINE), {"answer_was_reasoning": True})
+            case ToolCalled(call):
+                number = len(self._answers.calls(index)) - 1
+                return self._chunk(index, Delta(tool_calls=[CallDelta(index=number, **_call(call))]))
             case ReplyDone():
-                return self._chunk(index, Delta(), self._answers.receipt(event), finish_reason(event.finish_reason))
+                return self._chunk(index, Delta(), self._answers.receipt(event), finish_reason(event))
         return None
 
     def _chunk(
         self, index: int, delta: Delta, extra: Receipt | None = None, reason: FinishReason | None = None
     ) -> ChatCompletionChunk:
-        chunk = self._envelope([ChunkChoice(index=index, delta=delta, finish_reason=reason, logprobs=None)])
+        choice = ChunkChoice(index=index, delta=delta, finish_reason=reason, logprobs=self._logprobs(index))
+        chunk = self._envelope([choice])
         if extra is not None:
             chunk["dlp_local"] = extra
         return chunk
@@ -135,14 +156,23 @@ class _Completion:
         return chunk
 
     def _choice(self, index: int, reply: ReplyDone) -> Choice:
-        message = AssistantMessage(role="assistant", content=self._continuation(reply), refusal=None)
+        content = self._continuation(reply)
+        message = AssistantMessage(role="assistant", content=content, refusal=None)
         if reply.reasoning:
             message["reasoning_content"] = reply.reasoning
-        reason = finish_reason(reply.finish_reason)
-        choice = Choice(index=index, message=message, finish_reason=reason, logprobs=None)
+        if reply.tool_calls:
+            message["tool_calls"] = [_call(call) for call in reply.tool_calls]
+            message["content"] = content or None
+        reason, logprobs = finish_reason(reply), self._logprobs(index)
+        choice = Choice(index=index, message=message, finish_reason=reason, logprobs=logprobs)
         if self._body.n > 1:
             choice["dlp_local"] = self._answers.receipt(reply)
         return choice
+
+    def _logprobs(self, index: int) -> Logprobs | None:
+        """Those of the tokens since the last chunk; without one, of all."""
+        scores = self._answers.take_scores(index)
+        return Logprobs(content=token_logprobs(scores), refusal=None) if scores else None
 
     def _continuation(self, reply: ReplyDone) -> str:
         """The answer without the beginning that the request gave."""
@@ -152,3 +182,7 @@ class _Completion:
     def _usage(self) -> Usage:
         prompt, answers = self._answers.prompt_tokens, self._answers.answer_tokens
         return Usage(prompt_tokens=prompt, completion_tokens=answers, total_tokens=prompt + answers)
+
+
+def _call(call: ToolCall) -> Call:
+    return Call(id=call.id, type="function", function=CalledFunction(name=call.name, arguments=call.arguments))

@@ -20,6 +20,7 @@ from dlp_local.server.event_stream import EventStream, Frame
 from dlp_local.server.receipts import FINGERPRINT, finish_reason
 from dlp_local.server.replies.chat import Receipt, Usage
 from dlp_local.server.replies.completions import Completion, CompletionChoice
+from dlp_local.server.replies.logprobs import completion_logprobs
 from dlp_local.server.requests.completions import UNUSED, CompletionRequest
 from dlp_local.server.requests.sampling import ALIASES
 from dlp_local.server.runner import Ping
@@ -35,7 +36,10 @@ async def completions(request: Request) -> Response:
     check_choices(len(prompts), service)
     mix = body.mix(service.assistant)
     options = [body.options(service.assistant, number % body.n) for number in range(len(prompts))]
-    turns = [Turn(prompt, (), own, mix) for prompt, own in zip(prompts, options, strict=True)]
+    answer_format = body.answer_format()
+    turns = [
+        Turn(prompt, (), own, mix, answer_format=answer_format) for prompt, own in zip(prompts, options, strict=True)
+    ]
     answers = Answers(service.runner, client_of(request), [service.job(turn) for turn in turns], parsed.ignored)
     completion = _Completion(body, answers, prompts)
     if body.stream:
@@ -50,13 +54,14 @@ class _Completion:
         self._body, self._answers, self._prompts = body, answers, prompts
         self._id = f"cmpl-{secrets.token_hex(12)}"
         self._created = int(time.time())
+        self._offsets = [0] * len(prompts)
 
     async def whole(self) -> Completion:
         """All choices; raises `ApiError`, also where an answer broke off."""
         replies = await self._answers.finish()
         completion = self._envelope(
             [
-                _choice(index, self._echo(index) + reply.answer, finish_reason(reply.finish_reason))
+                self._choice(index, reply.answer, self._echo(index), _finish_reason(reply))
                 for index, reply in enumerate(replies)
             ],
             self._answers.receipt(replies[0]),
@@ -83,13 +88,22 @@ class _Completion:
     def _chunk_of(self, index: int, event: Event, echo: str) -> Completion | None:
         match event:
             case TextDelta(text):
-                return self._envelope([_choice(index, echo + text)])
+                return self._envelope([self._choice(index, text, echo)])
             case AnswerWasReasoning():
-                return self._envelope([_choice(index, BLANK_LINE)], {"answer_was_reasoning": True})
+                return self._envelope([self._choice(index, BLANK_LINE, echo)], {"answer_was_reasoning": True})
             case ReplyDone():
-                choice = _choice(index, echo, finish_reason(event.finish_reason))
+                choice = self._choice(index, "", echo, _finish_reason(event))
                 return self._envelope([choice], self._answers.receipt(event))
         return None
+
+    def _choice(
+        self, index: int, text: str, echo: str, reason: Literal["stop", "length"] | None = None
+    ) -> CompletionChoice:
+        scores = self._answers.take_scores(index)
+        start = self._offsets[index] + len(echo)
+        self._offsets[index] = start + len(text)
+        logprobs = completion_logprobs(scores, start) if scores else None
+        return CompletionChoice(index=index, text=echo + text, finish_reason=reason, logprobs=logprobs)
 
     def _echo(self, index: int) -> str:
         return self._prompts[index] if self._body.echo else ""
@@ -112,5 +126,5 @@ class _Completion:
         return Usage(prompt_tokens=prompt, completion_tokens=answers, total_tokens=prompt + answers)
 
 
-def _choice(index: int, text: str, reason: Literal["stop", "length"] | None = None) -> CompletionChoice:
-    return CompletionChoice(index=index, text=text, finish_reason=reason, logprobs=None)
+def _finish_reason(reply: ReplyDone) -> Literal["stop", "length"]:
+    return "stop" if finish_reason(reply) == "stop" else "length"

@@ -6,6 +6,8 @@ from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
+from dlp_local.server.replies.logprobs import Logprobs
+
 FinishReason = Literal["stop", "length", "tool_calls"]
 Receipt = dict[str, Any]
 """How the message was routed and what the answer cost: the fields of `ask --json`."""
@@ -19,6 +21,27 @@ class Usage(TypedDict):
     total_tokens: int
 
 
+class CalledFunction(TypedDict):
+    """A function that is to be called, with its arguments as JSON text."""
+
+    name: str
+    arguments: str
+
+
+class Call(TypedDict):
+    """A call that the model asks for."""
+
+    id: str
+    type: Literal["function"]
+    function: CalledFunction
+
+
+class CallDelta(Call):
+    """A call within a stream, where it comes whole."""
+
+    index: int
+
+
 class AssistantMessage(TypedDict):
     """An answer."""
 
@@ -26,6 +49,7 @@ class AssistantMessage(TypedDict):
     content: str | None
     refusal: None
     reasoning_content: NotRequired[str]
+    tool_calls: NotRequired[list[Call]]
 
 
 class Choice(TypedDict):
@@ -34,7 +58,7 @@ class Choice(TypedDict):
     index: int
     message: AssistantMessage
     finish_reason: FinishReason
-    logprobs: None
+    logprobs: Logprobs | None
     dlp_local: NotRequired[Receipt]
 
 
@@ -57,6 +81,7 @@ class Delta(TypedDict):
     role: NotRequired[Literal["assistant"]]
     content: NotRequired[str]
     reasoning_content: NotRequired[str]
+    tool_calls: NotRequired[list[CallDelta]]
 
 
 class ChunkChoice(TypedDict):
@@ -65,7 +90,7 @@ class ChunkChoice(TypedDict):
     index: int
     delta: Delta
     finish_reason: FinishReason | None
-    logprobs: None
+    logprobs: Logprobs | None
 
 
 class ChatCompletionChunk(TypedDict):

@@ -7,6 +7,7 @@ from typing import Literal, NotRequired
 from typing_extensions import TypedDict
 
 from dlp_local.server.replies.chat import Receipt, Usage
+from dlp_local.server.replies.logprobs import CompletionLogprobs
 
 
 class CompletionChoice(TypedDict):
@@ -15,7 +16,7 @@ class CompletionChoice(TypedDict):
     index: int
     text: str
     finish_reason: Literal["stop", "length"] | None
-    logprobs: None
+    logprobs: CompletionLogprobs | None
 
 
 class Completion(TypedDict):

@@ -6,8 +6,17 @@ from typing import Literal
 
 from pydantic import Field
 
+from dlp_local.core.answer_format import MOST_LOGPROBS, AnswerFormat
 from dlp_local.server.bodies import RequestBody, Unused
 from dlp_local.server.errors import ApiError
+from dlp_local.server.requests.formats import (
+    FunctionTool,
+    ResponseFormat,
+    ToolChoice,
+    biases,
+    chosen_tool,
+    top_logprobs,
+)
 from dlp_local.server.requests.messages import ChatMessage
 from dlp_local.server.requests.sampling import SamplingRequest
 
@@ -37,6 +46,25 @@ class ChatRequest(SamplingRequest):
     modalities: list[Literal["text"]] = Field(["text"], description="what an answer may be: text")
     max_completion_tokens: int | None = Field(None, ge=1, description="as max_tokens")
     stream_options: StreamOptions | None = None
+    response_format: ResponseFormat | None = None
+    grammar: str = Field("", description="GBNF that the answer follows")
+    tools: list[FunctionTool] = Field([], description="functions of the client's")
+    tool_choice: ToolChoice = "auto"
+    parallel_tool_calls: bool = Field(True, description="false: one call at most")
+    logprobs: bool = False
+    top_logprobs: int | None = Field(None, ge=0, le=MOST_LOGPROBS)
+    logit_bias: dict[str, float] = Field({}, description="token's number → what is added to its logit")
+
+    def answer_format(self) -> AnswerFormat:
+        """The form of the answer; raises `ApiError` and `InputError`."""
+        return AnswerFormat(
+            grammar=self.grammar,
+            json_schema=self.response_format.schema_text() if self.response_format else "",
+            logprobs=top_logprobs(self.logprobs, self.top_logprobs),
+            logit_bias=biases(self.logit_bias),
+            tools=tuple(tool.function.tool() for tool in self.tools),
+            tool_choice=chosen_tool(self.tool_choice),
+        )
 
     def longest(self) -> int | None:
         """The most tokens of an answer; raises `ApiError` where two different numbers are given."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from dlp_local.core.answer_format import MOST_LOGPROBS, AnswerFormat
 from dlp_local.core.text import check_message
 from dlp_local.server.bodies import Unused
 from dlp_local.server.errors import ApiError
 from dlp_local.server.requests.chat import StreamOptions
+from dlp_local.server.requests.formats import biases
 from dlp_local.server.requests.sampling import SamplingRequest
 
 UNUSED = Unused(harmless=frozenset({"user"}))
@@ -21,6 +23,13 @@ class CompletionRequest(SamplingRequest):
     best_of: int | None = Field(None, ge=1, description="has to be n, if it is given")
     echo: bool = Field(False, description="whether each text stands before its answer")
     stream_options: StreamOptions | None = None
+    grammar: str = Field("", description="GBNF that the answer follows")
+    logprobs: int | None = Field(None, ge=0, le=MOST_LOGPROBS)
+    logit_bias: dict[str, float] = Field({}, description="token's number → what is added to its logit")
+
+    def answer_format(self) -> AnswerFormat:
+        """The form of the answers; raises `ApiError` and `InputError`."""
+        return AnswerFormat(grammar=self.grammar, logprobs=self.logprobs, logit_bias=biases(self.logit_bias))
 
     def prompts(self) -> list[str]:
         """The texts; raises `ApiError`."""

@@ -9,11 +9,17 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from dlp_local.core.text import is_unicode
-from dlp_local.core.values import Message, Role
+from dlp_local.core.values import Message, Role, ToolCall
 from dlp_local.server.bodies import RequestBody
 from dlp_local.server.errors import ApiError
 
-_ROLES: dict[str, Role] = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
+ROLES: dict[str, Role] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "tool",
+}
 
 
 class ContentPart(RequestBody):
@@ -26,21 +32,49 @@ class ContentPart(RequestBody):
     refusal: str | None = None
 
 
+class CalledFunction(RequestBody):
+    """The function that was called, and its arguments as JSON text."""
+
+    name: str
+    arguments: str = "{}"
+
+
+class Call(RequestBody):
+    """A call that the assistant asked for."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    id: str = ""
+    type: Literal["function"] = "function"
+    function: CalledFunction
+
+
 class ChatMessage(RequestBody):
     """A message; what replies have beside these fields may come back in it."""
 
     model_config = ConfigDict(extra="ignore")
 
-    role: Literal["system", "developer", "user", "assistant"]
+    role: Literal["system", "developer", "user", "assistant", "tool"]
     content: str | list[ContentPart] | None = Field(None, description="text, or pieces of type text")
+    tool_calls: list[Call] | None = Field(None, description="of the assistant")
+    tool_call_id: str | None = Field(None, description="of a tool's result: which call it is of")
+
+    def message(self, place: str) -> Message:
+        """The message as the assistant takes it; raises `ApiError`."""
+        calls = tuple(ToolCall(c.function.name, c.function.arguments, c.id) for c in self.tool_calls or ())
+        return Message(ROLES[self.role], content_text(self.content, place), calls, self.tool_call_id or "")
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """What was said before, the user's message to be answered, and the beginning of its answer, if there is one."""
+    """What was said before, the user's message to be answered, and what has come of its answer so far.
+
+    `tool_messages` are the calls made for it and their results, `answer_prefix` is the beginning of the answer.
+    """
 
     history: tuple[Message, ...]
     text: str
+    tool_messages: tuple[Message, ...] = ()
     answer_prefix: str = ""
 
     @property
@@ -83,23 +117,27 @@ def conversation(messages: Sequence[ChatMessage], most: int) -> Conversation:
         raise ApiError(400, "messages: is empty. Send one of the user.", param="messages", code="invalid_value")
     if len(messages) > most:
         raise ApiError(400, f"messages: more than {most}. Send fewer.", param="messages", code="invalid_value")
-    said = [
-        Message(_ROLES[message.role], content_text(message.content, f"messages[{number}].content"))
-        for number, message in enumerate(messages)
-    ]
+    said = [message.message(f"messages[{number}].content") for number, message in enumerate(messages)]
     return split_off_last(said, "messages")
 
 
 def split_off_last(said: Sequence[Message], param: str) -> Conversation:
-    """A conversation with what of it is to be answered apart."""
-    begun = said[-1].role == "assistant"
+    """A conversation with what of it is to be answered apart; raises `ApiError` where nothing is."""
+    begun = said[-1].role == "assistant" and not said[-1].tool_calls
     before = said[:-1] if begun else said
     of_user = [index for index, message in enumerate(before) if message.role == "user"]
     at = of_user[-1] if of_user else len(before) - 1
-    if at < 0 or any(message.role == "assistant" for message in before[at:]):
+    later = [message for message in before[at + 1 :] if message.role != "system"]
+    if at < 0 or not (_are_calls(later) if of_user else before[at].role == "system"):
         raise ApiError(400, f"{param}: no message of the user is to be answered.", param=param, code="invalid_value")
     if not before[at].content.strip():
         raise ApiError(400, f"{param}: the last message is empty. Write something.", param=param, code="invalid_value")
-    instructions_after_it = before[at + 1 :]
+    instructions_after_it = (message for message in before[at + 1 :] if message.role == "system")
     history = (*before[:at], *instructions_after_it)
-    return Conversation(history, before[at].content, said[-1].content if begun else "")
+    return Conversation(history, before[at].content, tuple(later), said[-1].content if begun else "")
+
+
+def _are_calls(messages: Sequence[Message]) -> bool:
+    """Whether messages are calls of tools, each with its results; also where there are none."""
+    firsts = [messages[0], messages[-1]] if messages else []
+    return not firsts or (bool(firsts[0].tool_calls) and firsts[1].role == "tool")

@@ -1,0 +1,112 @@
+"""What a request says of the form of its answer: a schema, tools, log probabilities, biases."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from dlp_local.core.answer_format import MOST_LOGPROBS, Tool
+from dlp_local.server.bodies import RequestBody
+from dlp_local.server.errors import ApiError
+
+ANY_OBJECT = "{}"
+"""The schema of any JSON object."""
+
+
+class _Lenient(RequestBody):
+    """Fields beside these say nothing about the answer."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class Function(_Lenient):
+    """A function of the client's."""
+
+    name: str
+    description: str = ""
+    parameters: dict[str, Any] = Field({}, description="a JSON schema")
+
+    def tool(self) -> Tool:
+        """The function as the assistant takes it; raises `InputError`."""
+        return Tool(self.name, self.description, json.dumps(self.parameters, ensure_ascii=False))
+
+
+class FunctionTool(_Lenient):
+    """A function of the client's, as a tool."""
+
+    type: Literal["function"]
+    function: Function
+
+
+class NamedFunction(_Lenient):
+    """The function that is to be called."""
+
+    name: str
+
+
+class NamedTool(_Lenient):
+    """The tool that is to be called, with its name within `function`, or beside it."""
+
+    type: Literal["function"]
+    function: NamedFunction | None = None
+    name: str | None = None
+
+
+ToolChoice = Literal["auto", "none", "required"] | NamedTool
+
+
+def chosen_tool(choice: ToolChoice) -> str:
+    """`auto`, `none`, `required`, or a tool's name; raises `ApiError`."""
+    if isinstance(choice, str):
+        return choice
+    name = choice.function.name if choice.function else choice.name
+    if not name:
+        raise ApiError(400, "tool_choice: names no function.", param="tool_choice", code="invalid_value")
+    return name
+
+
+class Schema(_Lenient):
+    """A JSON schema of which the answer is an instance."""
+
+    name: str = ""
+    json_schema: dict[str, Any] = Field({}, alias="schema")
+
+
+class ResponseFormat(_Lenient):
+    """Text, any JSON object, or an instance of a schema."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: Schema | None = None
+
+    def schema_text(self) -> str:
+        """The schema as text; empty where any text will do. Raises `ApiError`."""
+        if self.type == "text":
+            return ""
+        if self.type == "json_object":
+            return ANY_OBJECT
+        if self.json_schema is None:
+            place = "response_format.json_schema"
+            raise ApiError(400, f"{place}: is missing.", param=place, code="missing_required_parameter")
+        return json.dumps(self.json_schema.json_schema, ensure_ascii=False)
+
+
+def biases(given: dict[str, float]) -> tuple[tuple[int, float], ...]:
+    """Token and bias of each entry; raises `ApiError` for what is no token's number."""
+    for token in given:
+        if not (token.isascii() and token.isdecimal() and len(token) < 10):
+            raise ApiError(
+                400, f"logit_bias: '{token[:32]}' is no token's number.", param="logit_bias", code="invalid_value"
+            )
+    return tuple((int(token), bias) for token, bias in given.items())
+
+
+def top_logprobs(wanted: bool, best: int | None) -> int | None:
+    """How many of the most probable tokens are told beside each one; None where no log probabilities are."""
+    if best is not None and not wanted:
+        raise ApiError(
+            400, f"top_logprobs: needs logprobs to be true, and may be 0 to {MOST_LOGPROBS}.", param="top_logprobs",
+            code="invalid_value",
+        )  # fmt: skip
+    return (best or 0) if wanted else None
