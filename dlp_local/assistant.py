@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import replace
@@ -227,7 +226,7 @@ class Assistant:
     def _sampling(self, options: ChatOptions, mix: Mix) -> Sampling:
         """What is set, by the defaults of base where base has most of the mix, with a seed drawn where none is set."""
         sampling = options.sampling(self.settings.sampling)
-        return seeded(sampling.for_base() if mix.is_mostly_base else sampling)
+        return (sampling.for_base() if mix.is_mostly_base else sampling).seeded()
 
     def warm(self, history: Sequence[Message], *, options: ChatOptions = DEFAULTS) -> Job[PromptProgress]:
         """Prepares for the next message in idle time."""
@@ -297,8 +296,3 @@ class Assistant:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
-
-
-def seeded(sampling: Sampling) -> Sampling:
-    """The same options with a seed drawn where none is set."""
-    return sampling if sampling.seed is not None else sampling.model_copy(update={"seed": secrets.randbelow(2**32 - 1)})

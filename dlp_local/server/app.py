@@ -23,7 +23,7 @@ from dlp_local.server.endpoints.chat import chat_completions
 from dlp_local.server.endpoints.completions import completions
 from dlp_local.server.endpoints.encoder import embeddings, route
 from dlp_local.server.endpoints.responses import delete_response, responses, stored_response
-from dlp_local.server.endpoints.status import health, metrics, models, one_model
+from dlp_local.server.endpoints.status import health, metrics, models, one_model, openapi_document
 from dlp_local.server.errors import ApiError, ClientGoneError, as_api_error
 from dlp_local.server.guard import KeyGuard, SiteGuard
 from dlp_local.server.keys import ApiKeys, read_keys
@@ -40,6 +40,7 @@ CLIENT_GONE = 499
 ROUTES = (
     Route("/health", health),
     Route("/metrics", metrics),
+    Route("/openapi.json", openapi_document),
     Route("/v1/models", models),
     Route("/v1/models/{id:path}", one_model),
     Route("/v1/chat/completions", chat_completions, methods=["POST"]),

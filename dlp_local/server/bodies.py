@@ -22,7 +22,7 @@ MOST_DEPTH = 64
 class RequestBody(BaseModel):
     """The fields of a request. A null is a field that is not there."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 Body = TypeVar("Body", bound=RequestBody)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -51,3 +52,7 @@ class Sampling(Group):
         """These options for an answer of the backbone itself: what was set, and `BASE_DEFAULTS` for what was not."""
         unset = {name: value for name, value in BASE_DEFAULTS.items() if name not in self.model_fields_set}
         return self.model_copy(update=unset)
+
+    def seeded(self) -> Sampling:
+        """The same options with a seed drawn where none is set."""
+        return self if self.seed is not None else self.model_copy(update={"seed": secrets.randbelow(2**32 - 1)})

@@ -1,4 +1,4 @@
-"""`/health`, `/metrics` and the models."""
+"""`/health`, `/metrics`, `/openapi.json` and the models."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from starlette.responses import JSONResponse, Response
 
 from dlp_local import __version__
 from dlp_local.server.models import model, model_list
+from dlp_local.server.openapi import openapi
+from dlp_local.server.replies.status import Health
 from dlp_local.server.service import service_of
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -15,7 +17,12 @@ METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 async def health(request: Request) -> Response:
     """Whether the server is there, and which pack it has open."""
     service = service_of(request)
-    return JSONResponse({"status": "ok", "pack": service.assistant.name, "version": __version__})
+    return JSONResponse(Health(status="ok", pack=service.assistant.name, version=__version__))
+
+
+async def openapi_document(request: Request) -> Response:
+    """What there is to ask for, and how."""
+    return JSONResponse(openapi())
 
 
 async def metrics(request: Request) -> Response:
