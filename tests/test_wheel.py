@@ -42,6 +42,9 @@ def test_the_wheel_contains_the_product_and_its_packs_and_nothing_else(wheel):
         "dlp_local/smollm2/shell.gguf",
         "dlp_local/catalogue.toml",
         "tui/app.tcss",
+        "dlp_local/server/page/index.html",
+        "dlp_local/server/page/page.js",
+        "dlp_local/server/page/page.css",
     ):
         assert needed in names
 

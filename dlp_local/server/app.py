@@ -22,6 +22,8 @@ from dlp_local.core.settings import Settings
 from dlp_local.server.endpoints.chat import chat_completions
 from dlp_local.server.endpoints.completions import completions
 from dlp_local.server.endpoints.encoder import embeddings, route
+from dlp_local.server.endpoints.pack import pack
+from dlp_local.server.endpoints.page import page, page_file
 from dlp_local.server.endpoints.responses import delete_response, responses, stored_response
 from dlp_local.server.endpoints.status import health, metrics, models, one_model, openapi_document
 from dlp_local.server.errors import ApiError, ClientGoneError, as_api_error
@@ -38,11 +40,14 @@ CLIENT_GONE = 499
 """The status under which a request is counted whose client did not wait."""
 
 ROUTES = (
+    Route("/", page),
+    Route("/page/{name}", page_file),
     Route("/health", health),
     Route("/metrics", metrics),
     Route("/openapi.json", openapi_document),
     Route("/v1/models", models),
     Route("/v1/models/{id:path}", one_model),
+    Route("/v1/pack", pack),
     Route("/v1/chat/completions", chat_completions, methods=["POST"]),
     Route("/v1/completions", completions, methods=["POST"]),
     Route("/v1/responses", responses, methods=["POST"]),

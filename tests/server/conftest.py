@@ -23,3 +23,15 @@ def client(server):
 def http(server):
     with httpx.Client(base_url=server.url, timeout=60) as client:
         yield client
+
+
+KEY = "a-key-of-the-tests-0123456789"
+
+
+@pytest.fixture(scope="module")
+def guarded(assistant, tmp_path_factory):
+    """The same server behind a key."""
+    file = tmp_path_factory.mktemp("keys") / "keys"
+    file.write_text(f"{KEY}\n", "utf-8")
+    with running_server(assistant, api_key_file=str(file)) as running:
+        yield running
