@@ -112,4 +112,5 @@ def joined_reply(route: Route, parts: Sequence[ReplyDone]) -> ReplyDone:
         error=next((part.error for part in parts if part.error), ""),
         reasoning=BREAK.join(part.reasoning for part in parts if part.reasoning),
         parts=parts,
+        engine=parts[0].engine,
     )

@@ -65,6 +65,7 @@ def answer_text(
                         error=event.error,
                         reasoning=reasoning.strip(),
                         tool_calls=tuple(calls),
+                        engine=engine.capabilities.remote,
                     )
                     continue
                 case TextDelta(piece):

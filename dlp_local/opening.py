@@ -17,6 +17,7 @@ from dlp_local.core.paths import embeddings_file, history_file
 from dlp_local.core.settings import Settings, load_settings
 from dlp_local.core.values import Correction
 from dlp_local.engine.local.process.client import EngineProcess, inspect_in_process
+from dlp_local.engine.remote.engine import RemoteEngine
 from dlp_local.history import History
 from dlp_local.packs import Pack, bundled_pack, open_pack, pack_folder
 from dlp_local.packs.backbone_kind import context_notice
@@ -31,9 +32,29 @@ def open_assistant(settings: Settings | None = None, folder: Path | None = None)
     settings = settings or load_settings()
     pack = open_pack(folder or pack_folder(settings.pack))
     defaults, settings = defaults_for(pack, settings), settings_for(pack, settings)
-    engine = EngineProcess(pack.backbone_path, pack.adapter_files(), settings.engine)
-    notices = opening_notices(pack, settings)
+    engine = open_engine(pack, settings)
+    try:
+        notices = (*opening_notices(pack, settings), *(engine.notices if isinstance(engine, RemoteEngine) else ()))
+    except BaseException:
+        engine.close()
+        raise
     return Assistant(pack, settings, engine, partial(open_router, settings=settings), notices, defaults)
+
+
+def open_engine(pack: Pack, settings: Settings) -> EngineProcess | RemoteEngine:
+    """The engine of a pack: this machine's own, or the server at `engine.url`; `settings` are of `settings_for`."""
+    if not settings.engine.url:
+        return EngineProcess(pack.backbone_path, pack.adapter_files(), settings.engine)
+    from dlp_local.engine.local.model_file import open_vocabulary
+
+    return RemoteEngine(
+        pack.name,
+        pack.backbone_path,
+        pack.adapter_files(),
+        settings.engine,
+        settings.routing.max_adapters,
+        open_vocabulary,
+    )
 
 
 def backbone_notice(backbone: Path, chat_template: str, settings: Settings) -> str:
@@ -77,7 +98,8 @@ def opening_notices(pack: Pack, settings: Settings) -> tuple[str, ...]:
     """
     wanted = settings.engine.context if "context" in settings.engine.model_fields_set else None
     fallback = fallback_notice(settings.pack) if pack.folder == bundled_pack() else ""
-    return tuple(filter(None, (fallback, context_notice(pack.backbone_path, wanted))))
+    cut = "" if settings.engine.url else context_notice(pack.backbone_path, wanted)
+    return tuple(filter(None, (fallback, cut)))
 
 
 def open_router(pack: Pack, settings: Settings) -> MessageRouter:

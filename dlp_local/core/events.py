@@ -124,6 +124,8 @@ class ReplyDone:
     reasoning: str = ""
     parts: tuple[ReplyDone, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
+    engine: str = ""
+    """The program that computed the answer, and where; nothing where that is this machine's own."""
 
     @property
     def tokens_per_second(self) -> float:

@@ -62,6 +62,8 @@ def _outcome(reply: ReplyDone) -> list[str]:
         parts.append(f"{milliseconds(reply.timings.first_token)} {FIRST_TOKEN}")
     if reply.tokens_per_second:
         parts.append(speed_text(reply.tokens_per_second))
+    if reply.engine:
+        parts.append(reply.engine)
     if ending := ENDINGS.get(reply.finish_reason):
         parts.append(ending)
     return parts

@@ -32,7 +32,8 @@ def reply_json(reply: ReplyDone) -> dict[str, Any]:
 def receipt_json(reply: ReplyDone) -> dict[str, Any]:
     """Everything of a reply but its message and its answer; `reply_from_json` reads it back.
 
-    `error`, `reasoning`, `tool_calls` and `parts`, which are whole replies, are there where there were some.
+    `error`, `reasoning`, `tool_calls` and `parts`, which are whole replies, are there where there were some; `engine`
+    where another program's server computed the answer.
     """
     timings, calls = reply.timings, reply.tool_calls
     return {
@@ -48,6 +49,7 @@ def receipt_json(reply: ReplyDone) -> dict[str, Any]:
         },
         **({"error": reply.error} if reply.error else {}),
         **({"reasoning": reply.reasoning} if reply.reasoning else {}),
+        **({"engine": reply.engine} if reply.engine else {}),
         **({"parts": [reply_json(part) for part in reply.parts]} if reply.parts else {}),
         **({"tool_calls": [{"name": c.name, "arguments": c.arguments} for c in calls]} if calls else {}),
     }
@@ -88,6 +90,7 @@ def _reply(text: str, answer: str, receipt: Mapping[str, Any]) -> ReplyDone:
         timings=Timings(_number(times["route"]), _number(times["first_token"]), _number(times["total"])),
         error=str(receipt.get("error", "")),
         reasoning=str(receipt.get("reasoning", "")),
+        engine=str(receipt.get("engine", "")),
         parts=parts,
         tool_calls=tuple(ToolCall(str(c["name"]), str(c["arguments"])) for c in receipt.get("tool_calls", ())),
     )

@@ -72,6 +72,10 @@ class AnswerReader:
         else:
             yield from self._read(self._decoder.decode(self._vocabulary.piece(token)) + self._stops.mark(token))
 
+    def feed_text(self, text: str) -> Iterator[Delta]:
+        """The texts that come with a piece of the reply of which no token is known."""
+        yield from self._read(text)
+
     def rest(self) -> Iterator[Delta]:
         """What was held back when the reply ended; a character that was cut off is left out."""
         held, self._held = self._held, ""

@@ -33,12 +33,14 @@ class Capabilities:
     """What an engine can do.
 
     `scopes`: what of a prompt an adapter may be on for. `concurrent_replies`: so many it computes at a time, and others
-    wait for their turn. `format_features`: what it can do about the form of an answer.
+    wait for their turn. `format_features`: what it can do about the form of an answer. `remote`: the program that
+    computes, and where; nothing where that is this machine's own.
     """
 
     scopes: frozenset[Scope]
     concurrent_replies: int
     format_features: frozenset[FormatFeature] = frozenset()
+    remote: str = ""
 
     def check(self, answer_format: AnswerFormat) -> None:
         """Raises `InputError` for a form of answers that the engine cannot give."""

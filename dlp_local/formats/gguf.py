@@ -86,6 +86,14 @@ class _Reader:
         self._file.seek(position)
         return data
 
+    def between(self, start: int, end: int) -> bytes:
+        """The bytes of a part that was read."""
+        position = self.position
+        self._file.seek(start)
+        data = self.take(end - start)
+        self._file.seek(position)
+        return data
+
     def unpack(self, layout: str) -> tuple[Any, ...]:
         return struct.unpack(layout, self.take(struct.calcsize(layout)))
 
@@ -152,6 +160,27 @@ def read_leading_values(path: Path) -> dict[str, Value]:
     return values
 
 
+def header_without(path: Path, key: str) -> tuple[bytes, int]:
+    """The header of a file without one of its values, filled up to where the tensors' data begins, and where that
+    begins in the file itself; raises as `read_header` does.
+    """
+    with _opened(path) as reader:
+        tensor_count, value_count = _counts(reader)
+        kept, values = bytearray(), {}
+        for _ in range(value_count):
+            start = reader.position
+            name = reader.name()
+            values[name] = reader.value()
+            if name != key:
+                kept += reader.between(start, reader.position)
+        start, alignment = reader.position, _alignment(values)
+        _tensors(reader, tensor_count, values)
+        kept += reader.between(start, reader.position)
+        counts = struct.pack("<IQQ", 3, tensor_count, value_count - (key in values))
+        header = MAGIC + counts + kept
+        return header.ljust(_rounded_up(len(header), alignment), b"\0"), _rounded_up(reader.position, alignment)
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[_Reader]:
     try:
@@ -208,12 +237,20 @@ def _tensors(reader: _Reader, count: int, values: Mapping[str, Value]) -> dict[s
         if not 1 <= dimensions <= MAX_DIMENSIONS or name in described:
             raise ValueError(f"its tensor {name} stands there twice or has {dimensions} dimensions")
         described[name] = (tuple(reader.number() for _ in range(dimensions)), reader.number("<I"), reader.number())
+    start = _rounded_up(reader.position, _alignment(values))
+    return {name: _tensor(name, *parts, start, reader.size) for name, parts in described.items()}
+
+
+def _alignment(values: Mapping[str, Value]) -> int:
     entry = values.get("general.alignment")
     alignment = entry.value if entry else ALIGNMENT
     if not isinstance(alignment, int) or not 1 <= alignment <= 1 << 16:
         raise ValueError(f"its alignment is {alignment}")
-    start = -(-reader.position // alignment) * alignment
-    return {name: _tensor(name, *parts, start, reader.size) for name, parts in described.items()}
+    return alignment
+
+
+def _rounded_up(position: int, alignment: int) -> int:
+    return -(-position // alignment) * alignment
 
 
 def _tensor(name: str, shape: tuple[int, ...], kind: int, offset: int, start: int, file_size: int) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
@@ -26,6 +27,20 @@ def _template(value: str) -> str:
     if "{" not in text:
         raise ValueError(f"names a file that holds no Jinja: {value}. Name one with a chat template")
     return text
+
+
+def _url(value: str) -> str:
+    """An address with scheme and host, without a slash at its end."""
+    if not value:
+        return value
+    try:
+        parts = urlsplit(value)
+        is_one = parts.scheme in ("http", "https") and parts.hostname and not (parts.username or parts.password)
+        if not is_one or parts.query or parts.fragment or (parts.port or 1) < 1:
+            raise ValueError
+    except ValueError:
+        raise ValueError("is no address of a server. Write it as http://127.0.0.1:8080") from None
+    return value.rstrip("/").removesuffix("/v1")
 
 
 class Engine(Group):
@@ -60,3 +75,12 @@ class Engine(Group):
     response_timeout: float = Field(
         60.0, ge=1, le=86_400, description="seconds without a sign of life after which the engine is ended as frozen"
     )
+    url: Annotated[str, AfterValidator(_url)] = Field(
+        "", description="address of a llama-server or vLLM that computes in place of this machine, as http://box:8080"
+    )
+    kind: Literal["auto", "llama-server", "vllm"] = Field("auto", description="what is at engine.url; auto: asked")
+    api_key_file: str = Field("", description="path of a file with the key that the engine at engine.url asks for")
+    mix_folder: str = Field(
+        "", description="folder for the mixes that vLLM loads, where it can read them, too; none: in the user's data"
+    )
+    mix_folder_there: str = Field("", description="path of engine.mix_folder on vLLM's machine, where that differs")

@@ -29,7 +29,7 @@ Parts = Sequence[tuple[LoraFile, float]]
 def stacked_rank(parts: Parts) -> int:
     """The rank of adapters as one: the largest sum of their ranks among the weights that they change."""
     names = {name for lora, _ in parts for name in lora.pairs}
-    return max((sum(lora.pairs[name].b.shape[0] for lora, _ in parts if name in lora.pairs) for name in names))
+    return max(sum(lora.pairs[name].b.shape[0] for lora, _ in parts if name in lora.pairs) for name in names)
 
 
 def export_lora(parts: Parts, backbone: Path, folder: Path, rank: int | None = None) -> None:
