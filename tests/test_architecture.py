@@ -28,13 +28,14 @@ MAY_IMPORT = {
     "opening": {"core", "engine", "packs", "routing", "history", "assistant"},
     "history_route": {"core", "routing", "assistant"},
     "server": {"core", "assistant", "history_route"},
+    "engine_command": {"core", "formats", "engine", "packs", "opening"},
     "conversation_turn": {"core", "history", "assistant"},
     "connect": {"core"},
     "training": {"core", "formats", "packs", "routing", "history"},
     "doctor": {"core", "formats", "engine", "packs", "routing", "assistant", "opening"},
     "cli": {
         *("core", "formats", "hub", "packs", "history", "training", "connect", "doctor"),
-        *("assistant", "opening", "conversation_turn", "server", "tui"),
+        *("assistant", "opening", "engine_command", "conversation_turn", "server", "tui"),
     },
     "tui": {"core", "history", "answer_parts", "assistant", "opening", "conversation_turn"},
 }

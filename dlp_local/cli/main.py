@@ -18,7 +18,7 @@ from dlp_local.core.text import did_you_mean
 
 COMMANDS = (
     *("chat", "ask", "route", "serve", "connect", "pack", "adapters", "router", "pull", "history", "persona"),
-    "doctor",
+    *("engine", "doctor"),
 )
 """Each is a module of `dlp_local.cli`, with a function of its name or a group called `app`."""
 

@@ -11,6 +11,7 @@ from dlp_local.core.settings import Engine
 from dlp_local.core.values import Mix
 from dlp_local.engine.remote.known_adapters import KnownAdapters
 from dlp_local.engine.remote.mixes import RANKS, MixStore
+from dlp_local.formats.gguf import read_leading_values
 from dlp_local.formats.lora import read_lora
 
 LLAMA_PORT, VLLM_PORT = 8080, 8000
@@ -47,12 +48,12 @@ def llama_server_command(
 
     Raises `InputError` for a path that llama-server cannot be told.
     """
-    words = ["llama-server", "-m", str(backbone), "-c", str(options.context * PARALLEL), "-np", str(PARALLEL)]
-    for file in adapters.files:
-        path = str((folder or copies_folder()) / adapters.copy_name(file))
-        if "," in path:
-            raise InputError(f"{path}: llama-server takes a comma for the end of a path. Name another folder: --out.")
-        words += ["--lora", path]
+    context = _context(backbone, options) * PARALLEL
+    words = ["llama-server", "-m", str(backbone), "-c", str(context), "-np", str(PARALLEL)]
+    paths = [str((folder or copies_folder()) / adapters.copy_name(file)) for file in adapters.files]
+    if with_comma := next((path for path in paths if "," in path), ""):
+        raise InputError(f"{with_comma}: llama-server takes a comma for the end of a path. Name another folder: --out.")
+    words += ["--lora", ",".join(paths)] if paths else []
     words += ["--cache-ram", "0", "--tags", ONE_CACHE, "--host", host, "--port", str(port)]
     return shlex.join(words)
 
@@ -76,13 +77,21 @@ def vllm_command(
     ranks = sorted(max(pair.b.shape[0] for pair in read_lora(file.path).pairs.values()) for file in adapters.files)
     rank = sum(ranks[-most_adapters:])
     words = ["vllm", "serve", model, "--served-model-name", pack, "--host", host, "--port", str(port)]
-    words += ["--max-model-len", str(options.context), "--enable-lora"]
+    words += ["--max-model-len", str(_context(mixes.backbone, options)), "--enable-lora"]
     words += ["--max-lora-rank", str(next((allowed for allowed in RANKS if allowed >= rank), RANKS[-1]))]
     words += ["--max-loras", str(MOST_LORAS), "--max-cpu-loras", str(MOST_KEPT_LORAS)]
     if single := single_mixes(adapters):
         folder = options.mix_folder_there.rstrip("/") or str(mixes.folder)
         words += ["--lora-modules", *(f"{name}={folder}/{name}" for name in map(mixes.name, single))]
     return f"VLLM_ALLOW_RUNTIME_LORA_UPDATING=True {shlex.join(words)}"
+
+
+def _context(backbone: Path, options: Engine) -> int:
+    """Tokens of one conversation: what is set, and no more than the backbone was trained for."""
+    header = read_leading_values(backbone)
+    architecture = header.get("general.architecture")
+    trained = header.get(f"{architecture.value}.context_length") if architecture else None
+    return min(options.context, trained.value) if trained and isinstance(trained.value, int) else options.context
 
 
 def single_mixes(adapters: KnownAdapters) -> list[Mix]:

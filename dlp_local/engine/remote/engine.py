@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from dlp_local.core import settings
+from dlp_local.core.answer_format import ANY_TEXT, AnswerFormat
 from dlp_local.core.errors import EngineError, InputError
 from dlp_local.core.events import Generated, HistoryTrimmed, PromptProgress
 from dlp_local.core.files import read_text
@@ -106,7 +107,7 @@ class RemoteEngine:
         """What this engine can do."""
         description = self._ready().description
         remote = f"{description.name} at {self._connection.url}"
-        return Capabilities(frozenset({"context"}), description.concurrent_replies, remote)
+        return Capabilities(frozenset({"context"}), description.concurrent_replies, description.format_features, remote)
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -138,10 +139,15 @@ class RemoteEngine:
             )
 
     def generate(
-        self, messages: Sequence[Message], mix: Mix, sampling: settings.Sampling, scope: Scope | None = None
+        self,
+        messages: Sequence[Message],
+        mix: Mix,
+        sampling: settings.Sampling,
+        scope: Scope | None = None,
+        answer_format: AnswerFormat = ANY_TEXT,
     ) -> Reply:
         """See `engine.base.Engine`; where the answer breaks off, the last event is a `Generated` with the reason."""
-        return Job(partial(self._reply, tuple(messages), mix, sampling, scope))
+        return Job(partial(self._reply, tuple(messages), mix, sampling, scope, answer_format))
 
     def _reply(
         self,
@@ -149,6 +155,7 @@ class RemoteEngine:
         mix: Mix,
         sampling: settings.Sampling,
         scope: Scope | None,
+        answer_format: AnswerFormat,
         cancellation: Cancellation,
     ) -> Generator[EngineEvent, None, None]:
         started, progress = time.perf_counter(), _Progress()
@@ -156,6 +163,7 @@ class RemoteEngine:
             raise InputError(
                 f"scope: adapters are on for the whole context at {self._connection.url}. Leave the scope out."
             )
+        self.capabilities.check(answer_format)
         with self._using() as connected:
             context_size = connected.description.context_size
             with self._rendering:  # a chat template renders for one thread at a time
@@ -164,7 +172,7 @@ class RemoteEngine:
                 yield HistoryTrimmed(dropped)
             tokens = tuple(token for turn in prompt.turns for token in turn)
             room = context_size - len(tokens)
-            request = Request(tokens, min(sampling.max_tokens or room, room), sampling)
+            request = Request(tokens, min(sampling.max_tokens or room, room), sampling, answer_format)
             reader = AnswerReader(connected.vocabulary, connected.prompts, prompt, sampling.stop)
             handle = connected.server.prepare(mix)
             try:

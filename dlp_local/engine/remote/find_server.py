@@ -31,7 +31,7 @@ def find_server(
     """The server at an address, by `options.kind`, or asked; raises `EngineError` where none of those answers."""
     kind = _asked(connection) if options.kind == "auto" else options.kind
     if kind == "llama-server":
-        return LlamaServer(connection, adapters, partial(llama_server_command, backbone, adapters, options))
+        return LlamaServer(connection, backbone, adapters, partial(llama_server_command, backbone, adapters, options))
     mixes = MixStore(backbone, adapters, options.mix_folder)
     command = partial(vllm_command, pack, adapters, mixes, options, most_adapters=most_adapters)
     return VLLM(connection, adapters, mixes, options.mix_folder_there, command)

@@ -11,11 +11,14 @@ prompts are computed anew for each answer unless the server says, by a tag, that
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from dlp_local.core.answer_format import AnswerFormat
 from dlp_local.core.errors import EngineError
 from dlp_local.core.job import Cancellation
 from dlp_local.core.values import AdapterFile, Mix
@@ -38,14 +41,16 @@ class _Loaded:
 
     @property
     def file_name(self) -> str:
-        return re.split(r"[\\/]", self.path)[-1]
+        return file_name(self.path)
 
 
 class LlamaServer:
     """One `RemoteServer`. `command`: makes the line that would start it right."""
 
-    def __init__(self, connection: Connection, adapters: KnownAdapters, command: Callable[[], str]) -> None:
-        self._connection, self._adapters, self._command = connection, adapters, command
+    def __init__(
+        self, connection: Connection, backbone: Path, adapters: KnownAdapters, command: Callable[[], str]
+    ) -> None:
+        self._connection, self._backbone, self._adapters, self._command = connection, backbone, adapters, command
         self._keeps_prompts = False
 
     def describe(self) -> Description:
@@ -60,12 +65,20 @@ class LlamaServer:
                 adapters=tuple(loaded.file_name for loaded in self._loaded()),
                 context_size=int(settings["n_ctx"]),
                 concurrent_replies=int(props["total_slots"]),
+                format_features=frozenset({"grammar", "json_schema", "logit_bias"}),
+                notices=self._notices(str(props.get("model_path") or "")),
             )
         except (KeyError, IndexError, TypeError, ValueError, AttributeError):
             raise EngineError(f"{self._connection.url}: is no llama-server that is known here. Update it.") from None
         self._keeps_prompts = ONE_CACHE in tags
         self._ids(self._loaded(), self._adapters.files)
         return described
+
+    def _notices(self, model_path: str) -> tuple[str, ...]:
+        name = file_name(model_path)
+        if not name or name == self._backbone.name:
+            return ()
+        return (f"llama-server: computes with {name}, and the backbone of the pack is {self._backbone.name}.",)
 
     def tokenize(self, text: str) -> list[int]:
         """See `RemoteServer`."""
@@ -103,6 +116,7 @@ class LlamaServer:
             "repeat_penalty": sampling.repeat_penalty,
             "repeat_last_n": sampling.repeat_last,
             "seed": sampling.seed or 0,
+            **_format(request.answer_format),
         }
         for event in self._connection.stream("/completion", body, cancellation):
             try:
@@ -176,3 +190,20 @@ class LlamaServer:
         if others:
             return f"the adapter {file.name} there is another one ({others[0]}, and {copy} is wanted)"
         return f"the adapter {file.name} is missing there"
+
+
+def file_name(path: str) -> str:
+    """The last part of a path of another machine, whichever system that has."""
+    return re.split(r"[\\/]", path)[-1]
+
+
+def _format(answer_format: AnswerFormat) -> dict[str, Any]:
+    """The form of an answer as llama-server takes it."""
+    fields: dict[str, Any] = {}
+    if answer_format.grammar:
+        fields["grammar"] = answer_format.grammar
+    if answer_format.json_schema:
+        fields["json_schema"] = json.loads(answer_format.json_schema)
+    if answer_format.logit_bias:
+        fields["logit_bias"] = [[token, bias] for token, bias in answer_format.logit_bias]
+    return fields

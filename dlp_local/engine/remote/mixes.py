@@ -38,7 +38,7 @@ class MixStore:
     """The folders of mixes in `folder` (none: in the user's data). `backbone`: the GGUF that the adapters are for."""
 
     def __init__(self, backbone: Path, adapters: KnownAdapters, folder: str) -> None:
-        self._backbone, self._adapters = backbone, adapters
+        self.backbone, self._adapters = backbone, adapters
         self.folder = user_path(folder) if folder else data_folder() / "engines" / "vllm"
         self._changing = threading.Lock()
 
@@ -47,7 +47,7 @@ class MixStore:
         content alone. Raises `InputError` for an unknown adapter.
         """
         factors = self._adapters.factors(mix)
-        content = [f"{self._backbone.name} {self._backbone.stat().st_size}"]
+        content = [f"{self.backbone.name} {self.backbone.stat().st_size}"]
         content += [f"{self._adapters.digest(file)} {factor!r}" for file, factor in factors]
         digest = hashlib.sha256("\n".join(content).encode()).hexdigest()
         return f"{PREFIX}{'-'.join(file.name for file, _ in factors)[:40] or 'base'}-{digest[:HASH_DIGITS]}"
@@ -62,7 +62,7 @@ class MixStore:
         with self._changing:
             if not (folder / CONFIG).is_file():
                 parts = self._parts(mix)
-                export_lora(parts, self._backbone, folder, filled_rank(stacked_rank(parts)))
+                export_lora(parts, self.backbone, folder, filled_rank(stacked_rank(parts)))
             os.utime(folder)
         return folder
 

@@ -6,6 +6,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from dlp_local.core.answer_format import AnswerFormat, FormatFeature
 from dlp_local.core.job import Cancellation
 from dlp_local.core.settings import Sampling
 from dlp_local.core.values import AdapterFile, Mix
@@ -30,17 +31,23 @@ class Description:
     concurrent_replies: int
     """Answers that it computes at a time."""
 
+    format_features: frozenset[FormatFeature]
+    """What it can do about the form of an answer."""
+
     notices: tuple[str, ...] = ()
     """What a user should know of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An answer to compute: the tokens of the prompt, at most so many tokens of an answer, and how they are drawn."""
+    """An answer to compute: the tokens of the prompt, at most so many tokens of an answer, how they are drawn, and the
+    form of it.
+    """
 
     prompt: tuple[int, ...]
     max_tokens: int
     sampling: Sampling
+    answer_format: AnswerFormat
 
 
 @dataclass(frozen=True, slots=True)
