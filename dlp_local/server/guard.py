@@ -12,13 +12,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from dlp_local.server.errors import ApiError
 from dlp_local.server.keys import ApiKeys
 
+MOST_HEADER_BYTES = 32 << 10
+
 PUBLIC = frozenset({"/", "/health", "/openapi.json"})
 PUBLIC_FOLDER = "/page/"
 """What is read without a key: the page and its files, whether the server is there, and what it offers."""
 
 
 class SiteGuard:
-    """Refuses calls by a foreign name and from foreign web pages.
+    """Refuses calls by a foreign name, from foreign web pages, and with endless headers.
 
     A page that lets its own name point to this machine (DNS rebinding) sends that name as the Host; addresses, which
     no page can borrow, localhost and the names in the settings are served. A browser says by Origin where a page is
@@ -31,10 +33,11 @@ class SiteGuard:
         self._origins = {origin.lower().rstrip("/") for origin in origins}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes a request on, or answers it with 403."""
+        """Passes a request on, or answers it with 403 or 431."""
         if scope["type"] == "http":
             headers = Headers(scope=scope)
             try:
+                _check_size(headers)
                 self._check_host(headers.getlist("host"))
                 self._check_origin(headers.get("origin"), headers.get("host", ""))
             except ApiError as error:
@@ -60,6 +63,11 @@ class SiteGuard:
                 403, "web pages from elsewhere may not ask this server. Add the page's origin to server.origins.",
                 code="origin_not_allowed",
             )  # fmt: skip
+
+
+def _check_size(headers: Headers) -> None:
+    if sum(len(name) + len(value) for name, value in headers.raw) > MOST_HEADER_BYTES:
+        raise ApiError(431, f"the headers are longer than {MOST_HEADER_BYTES} bytes. Send less.")
 
 
 def _host_name(host: str) -> str:

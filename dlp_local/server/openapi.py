@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal
 
 from pydantic import BaseModel, TypeAdapter
@@ -62,6 +63,7 @@ _OPERATIONS = (
 )  # fmt: skip
 
 
+@cache
 def openapi() -> dict[str, Any]:
     """The document, as JSON."""
     models = [model for one in _OPERATIONS for model in (one.request, one.reply, one.event) if model not in (None, str)]

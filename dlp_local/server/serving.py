@@ -16,10 +16,10 @@ from dlp_local.assistant import Assistant
 from dlp_local.core.errors import InputError
 from dlp_local.core.settings import Server, Settings
 from dlp_local.server.app import create_app
+from dlp_local.server.guard import MOST_HEADER_BYTES
 from dlp_local.server.http_protocol import bounded_protocol
 from dlp_local.server.runner import JobRunner
 
-MOST_HEADER_BYTES = 32 << 10
 LAST_WORDS = 5
 """Seconds for answers that are cut off at the end to be sent."""
 

@@ -118,6 +118,7 @@ class FakeAssistant:
         self.change_gate: Gate | None = None
         self.change_error: Exception | None = None
         self.context_size = 1024
+        self.concurrent_replies = 1
         self.option_defaults = option_defaults(
             Settings(sampling=Sampling(top_k=20, stop=("###",)), system="Be brief."), ["stop"]
         )
@@ -219,7 +220,7 @@ class FakeAssistant:
         self.pack_adapters = tuple(adapters)
         self.adapters = tuple(adapter.name for adapter in adapters if adapter.enabled)
 
-    def route(self, text: str, *, previous_route: Route | None = None) -> Route:
+    def route(self, text: str, *, previous_route: Route | None = None, **_: object) -> Route:
         mix = Answer().mix
         return Route(text, mix.as_dict(), mix, embed_ms=1.6, route_ms=0.2)
 
