@@ -14,6 +14,7 @@ from dlp_local.server.replies.chat import ChatCompletion, ChatCompletionChunk
 from dlp_local.server.replies.completions import Completion
 from dlp_local.server.replies.embeddings import EmbeddingList, RouteReply
 from dlp_local.server.replies.models import Model, ModelList
+from dlp_local.server.replies.pack import Pack
 from dlp_local.server.replies.responses import DeletedResponse, Response, ResponseEvent
 from dlp_local.server.replies.status import ErrorReply, Health
 from dlp_local.server.requests.chat import ChatRequest
@@ -58,6 +59,7 @@ _OPERATIONS = (
     _Operation("/v1/responses/{id}", "delete", "Forgets a stored response", DeletedResponse, errors=(401, 403, 404)),
     _Operation("/v1/embeddings", "post", "Embeddings of texts", EmbeddingList, EmbeddingRequest, errors=_ANSWERED),
     _Operation("/v1/route", "post", "How a message would be routed", RouteReply, RouteRequest, errors=_ANSWERED),
+    _Operation("/v1/pack", "get", "The pack that answers", Pack, errors=(401, 403)),
     _Operation("/health", "get", "Whether the server is there", Health),
     _Operation("/metrics", "get", "What the server counts, for Prometheus", str),
 )  # fmt: skip
