@@ -54,6 +54,17 @@ class AnswerReader:
         """Whether a stop text has come; nothing passes after it."""
         return self._stops.hit
 
+    @property
+    def is_reasoning(self) -> bool:
+        """Whether what comes next is reasoning, or the header of a channel."""
+        return self._state in ("reasoning", "header")
+
+    def opens_reasoning(self, token: int) -> bool:
+        """Whether a token begins reasoning, or a channel, at the start of the reply."""
+        name = "" if self._vocabulary.kind(token) == "normal" else self._vocabulary.name(token).strip()
+        is_opening = bool(self._tags.closing_tags(name)) or name in (reasoning.CHANNEL, reasoning.START)
+        return bool(name) and is_opening and (self._state == "start" or self._has_channels)
+
     def is_end(self, token: int) -> bool:
         """Whether the answer ends before this token; one that ends a channel of reasoning does not end it."""
         if not (self._vocabulary.is_end(token) or token in self._end_tokens):

@@ -172,6 +172,10 @@ class PromptBuilder:
         end = self._tokenize(f"{closing[0]}{BLANK_LINE}", True) if closing else ()
         return Prompt((*turns, last + end + self._tokenize(messages[-1].content, False)), "")
 
+    def answer_tokens(self, begun: str) -> Tokens:
+        """The tokens of an answer's beginning, as they follow what stands before it."""
+        return self._tokenize_after_text(begun) if begun else ()
+
     def length(self, message: Message) -> int:
         """About how many tokens a message takes in a conversation: its content, and a few for its frame."""
         return len(self._tokenize(message.content, False)) + FRAME_TOKENS

@@ -53,8 +53,8 @@ def first_logits(engine: LocalEngine, text: str, mix: Mix, history: Sequence[Mes
     """The logits after the prompt of a turn."""
     events = engine.generate([*history, Message("user", text)], mix, GREEDY)
     seen = []
-    sampler = engine._backbone.sampler
-    engine._backbone.sampler = lambda *args: (seen.append(engine._backbone.logits()), sampler(*args))[1]
+    logits_in_place = engine._backbone.logits_in_place
+    engine._backbone.logits_in_place = lambda row: (seen.append(logits_in_place(row).copy()), logits_in_place(row))[1]
     list(events)
-    del engine._backbone.sampler
+    del engine._backbone.logits_in_place
     return seen[0]

@@ -14,9 +14,9 @@ from dlp_local.core.answer_format import ANY_TEXT, AnswerFormat
 from dlp_local.core.events import Generated, HistoryTrimmed, PromptProgress
 from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.values import AdapterFile, FinishReason, Message, Mix, Scope
-from dlp_local.engine.answer import AnswerReader
 from dlp_local.engine.base import EngineEvent, Reply
 from dlp_local.engine.context_fit import fit
+from dlp_local.engine.local.answer_writer import AnswerWriter
 from dlp_local.engine.local.kv_cache import BRANCH, KVCache, finish
 from dlp_local.engine.local.library import offloads
 from dlp_local.engine.local.llama import Backbone
@@ -97,20 +97,22 @@ class LocalEngine:
             yield HistoryTrimmed(dropped)
         prompt_tokens = sum(map(len, turns))
         progress = _Progress()
-        reader = AnswerReader(self._vocabulary, self._prompts, prompt, sampling.stop)
+        begun = messages[-1].content if messages[-1].role == "assistant" else ""
+        writer = AnswerWriter(self._backbone, self._prompts, prompt, sampling, answer_format, begun)
         try:
             if not self._compute(turns, mix, scope, cancellation):
                 progress.finish_reason = "cancelled"
             else:
-                for token in self._sample(prompt_tokens, sampling, progress, reader, cancellation):
-                    yield from reader.feed(token)
-                    if reader.stopped:
+                for token in self._sample(prompt_tokens, sampling, progress, writer, cancellation):
+                    yield from writer.feed(token)
+                    if writer.stopped:
                         progress.finish_reason = "stop"
                         break
                 if self._reuses_base_answers and not mix.weights and self._running is cancellation:
                     self._cache.keep_branch((*turns[-1], *progress.computed))
-            yield from reader.rest()
+            yield from writer.rest()
         finally:
+            writer.close()
             if self._running is cancellation:
                 self._cache.close_branch()
         now = time.perf_counter()
@@ -158,35 +160,32 @@ class LocalEngine:
         position: int,
         sampling: settings.Sampling,
         progress: _Progress,
-        reader: AnswerReader,
+        writer: AnswerWriter,
         cancellation: Cancellation,
     ) -> Iterator[int]:
         """Tokens of the answer, of which the first stands at `position`, until its end, a limit or a cancel."""
-        sampler, loops = self._backbone.sampler(sampling, sampling.seed or 0), LoopDetector()
+        loops = LoopDetector()
         longest = sampling.max_tokens or self.context_size
-        try:
-            while True:
-                token = sampler.next_token(LAST_ROW)
-                progress.first_token_at = progress.first_token_at or time.perf_counter()
-                if reader.is_end(token):
-                    return
-                progress.answer_tokens += 1
-                yield token
-                if cancellation.requested:
-                    progress.finish_reason = "cancelled"
-                    return
-                if loops.feed(token):
-                    progress.finish_reason = "loop"
-                    return
-                if progress.answer_tokens >= longest or position >= self.context_size:
-                    progress.finish_reason = "length"
-                    return
-                self._cache.reserve(position + 1)
-                self._backbone.decode((token,), position, BRANCH)
-                progress.computed.append(token)
-                position += 1
-        finally:
-            sampler.close()
+        while True:
+            token = writer.next_token(LAST_ROW)
+            progress.first_token_at = progress.first_token_at or time.perf_counter()
+            if writer.is_end(token):
+                return
+            progress.answer_tokens += 1
+            yield token
+            if cancellation.requested:
+                progress.finish_reason = "cancelled"
+                return
+            if loops.feed(token):
+                progress.finish_reason = "loop"
+                return
+            if progress.answer_tokens >= longest or position >= self.context_size:
+                progress.finish_reason = "length"
+                return
+            self._cache.reserve(position + 1)
+            self._backbone.decode((token,), position, BRANCH)
+            progress.computed.append(token)
+            position += 1
 
     def warm(self, history: Sequence[Message], max_tokens: int | None) -> Job[PromptProgress]:
         """See `engine.base.Engine`: computes the history onto the spine."""

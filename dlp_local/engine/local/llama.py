@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from dlp_local.core import settings
 from dlp_local.core.errors import EngineError, PackError
 from dlp_local.core.job import Cancellation
+from dlp_local.engine.local.constraint import ConstrainedSampler, Constraint
 from dlp_local.engine.local.library import (
     clear_log,
     default_threads,
@@ -26,7 +27,7 @@ from dlp_local.engine.local.library import (
 from dlp_local.engine.local.memory import keeps_scores
 from dlp_local.engine.local.memory_files import anonymous_files
 from dlp_local.engine.local.model_file import load_model
-from dlp_local.engine.local.sampler import LAST_ROW, ChainSampler, GreedySampler, Sampler, is_plain_greedy
+from dlp_local.engine.local.sampler import LAST_ROW, Biases, ChainSampler, GreedySampler, Sampler, is_plain_greedy
 from dlp_local.engine.local.stacking import Stack
 from dlp_local.engine.local.threads import ThreadChooser, ladder
 from dlp_local.engine.local.vocabulary import LlamaVocabulary
@@ -208,9 +209,9 @@ class Backbone:
 
     def logits(self) -> NDArray[np.float32]:
         """A copy of the newest logits, shape (vocabulary,)."""
-        return self._logits_in_place(LAST_ROW).copy()
+        return self.logits_in_place(LAST_ROW).copy()
 
-    def _logits_in_place(self, row: int) -> NDArray[np.float32]:
+    def logits_in_place(self, row: int) -> NDArray[np.float32]:
         """The logits of a token of the newest batch, until the next one is computed."""
         return np.ctypeslib.as_array(lib.llama_get_logits_ith(self._context, row), (self.vocabulary.size,))
 
@@ -222,11 +223,22 @@ class Backbone:
         """Forgets a sequence from a position on; False where the model's memory cannot do that."""
         return self.closed or bool(lib.llama_memory_seq_rm(self._memory, sequence, start, -1))
 
-    def sampler(self, options: settings.Sampling, seed: int) -> Sampler:
-        """A new sampler; its repeat penalty sees the answer alone, not the prompt."""
-        if is_plain_greedy(options):
-            return GreedySampler(self._logits_in_place)
-        return ChainSampler(self._context, self.vocabulary.size, options, seed)
+    def sampler(
+        self,
+        options: settings.Sampling,
+        seed: int,
+        biases: Biases = (),
+        constraint: Constraint | None = None,
+        is_free: Callable[[int], bool] = lambda _: False,
+    ) -> Sampler:
+        """A new sampler, which closes its constraint with it; its penalties see the answer alone, not the prompt.
+
+        `is_free`: see `ConstrainedSampler`. Raises `InputError` for a bias of a token that there is not.
+        """
+        if is_plain_greedy(options) and not biases and not constraint:
+            return GreedySampler(self.logits_in_place)
+        chain = ChainSampler(self._context, self.vocabulary.size, options, seed, biases)
+        return ConstrainedSampler(chain, constraint, self.logits_in_place, is_free) if constraint else chain
 
     # ---- end ----
 

@@ -24,8 +24,21 @@ class LlamaVocabulary:
     def __init__(self, model: lib.llama_model_p, path: Path) -> None:
         self._model, self._path = model, path
         self._vocab = lib.llama_model_get_vocab(model)
+        self.handle = self._vocab
+        """What the library's functions are given."""
+
         self.size: int = lib.llama_vocab_n_tokens(self._vocab)
         self.kind = lru_cache(maxsize=65_536)(self._kind)
+
+    @cached_property
+    def ends(self) -> frozenset[int]:
+        """The tokens of which the model's header says that they end an answer."""
+        return frozenset(filter(self.is_end, range(self.size)))
+
+    @cached_property
+    def control_tokens(self) -> frozenset[int]:
+        """The tokens that print nothing."""
+        return frozenset(token for token in range(self.size) if self._kind(token) == "control")
 
     @cached_property
     def opening_tokens(self) -> Sequence[int]:

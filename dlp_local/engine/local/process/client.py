@@ -55,7 +55,11 @@ class EngineProcess:
     and a request it had not begun to answer is made again.
     """
 
-    capabilities = Capabilities(scopes=frozenset({"turn", "context"}), concurrent_replies=1)
+    capabilities = Capabilities(
+        scopes=frozenset({"turn", "context"}),
+        concurrent_replies=1,
+        format_features=frozenset({"grammar", "json_schema", "logprobs", "logit_bias"}),
+    )
 
     def __init__(self, backbone: Path, adapters: Sequence[AdapterFile], options: settings.Engine) -> None:
         self._backbone, self._options = backbone, options

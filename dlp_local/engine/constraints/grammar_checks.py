@@ -1,0 +1,132 @@
+"""What keeps llama.cpp from following a grammar: it would not come to an end, or take very long at each token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+
+from dlp_local.core.errors import InputError
+from dlp_local.engine.constraints.grammar import Chars, Choice, Node, Repeat, Rule, Sequence, Text
+
+MOST_TIMES = 2000
+"""So often something may come by repetitions within repetitions, where nothing else stands between them."""
+
+Rules = Mapping[str, Node]
+
+
+def check_rules(rules: Rules) -> None:
+    """Raises `InputError` for rules that refer to others that there are not, to themselves without anything in between,
+    or to what never ends, and for repetitions of what may be empty.
+    """
+    if unknown := {name for node in rules.values() for name in _names(node)} - rules.keys():
+        raise InputError(f"it refers to a rule that there is not: {min(unknown)}")
+    ending = _settled(rules, _ends)
+    if endless := sorted(rules.keys() - ending):
+        raise InputError(f"nothing finite follows it: {endless[0]} always holds itself")
+    empty = _settled(rules, _may_be_empty)
+    try:
+        TopologicalSorter({name: set(_beginnings(node, empty)) for name, node in rules.items()}).prepare()
+    except CycleError as error:
+        raise InputError(f"it refers to itself without anything in between: {error.args[1][0]}") from None
+    for node in rules.values():
+        for part in _parts(node):
+            if isinstance(part, Repeat) and part.most != 1 and _may_be_empty(part.node, empty):
+                raise InputError("it repeats what may be empty")
+
+
+def check_times(rules: Rules) -> None:
+    """Raises `InputError` where repetitions within repetitions are too many to follow at once."""
+    times: dict[str, int] = {}
+    if any(_times(Rule(name), rules, times) > MOST_TIMES for name in rules):
+        raise InputError(f"it has repetitions within repetitions, of more than {MOST_TIMES} times in all")
+
+
+def _settled(rules: Rules, holds: Callable[[Node, set[str]], bool]) -> set[str]:
+    """The rules of which something holds, given those of which it holds."""
+    names, before = set[str](), -1
+    while len(names) > before:
+        before = len(names)
+        for name, node in rules.items():
+            if name not in names and holds(node, names):
+                names.add(name)
+    return names
+
+
+def _inner(node: Node) -> tuple[Node, ...]:
+    match node:
+        case Sequence(parts):
+            return parts
+        case Choice(options):
+            return options
+        case Repeat(repeated, _, _):
+            return (repeated,)
+    return ()
+
+
+def _parts(node: Node) -> Iterator[Node]:
+    """A node and all that is within it."""
+    yield node
+    for part in _inner(node):
+        yield from _parts(part)
+
+
+def _names(node: Node) -> set[str]:
+    return {part.name for part in _parts(node) if isinstance(part, Rule)}
+
+
+def _times(node: Node, rules: Rules, known: dict[str, int]) -> int:
+    """How often the innermost part of a node may come by counted bounds; a rule within itself counts once."""
+    match node:
+        case Rule(name):
+            if name not in known:
+                known[name] = 1
+                known[name] = _times(rules[name], rules, known)
+            return known[name]
+        case Repeat(repeated, least, most):
+            times = _times(repeated, rules, known) * max(1, least if most is None else most)
+            return min(times, MOST_TIMES + 1)
+    return max((_times(part, rules, known) for part in _inner(node)), default=1)
+
+
+def _ends(node: Node, ending: set[str]) -> bool:
+    match node:
+        case Rule(name):
+            return name in ending
+        case Sequence(parts):
+            return all(_ends(part, ending) for part in parts)
+        case Choice(options):
+            return any(_ends(option, ending) for option in options)
+        case Repeat(repeated, least, _):
+            return least == 0 or _ends(repeated, ending)
+    return True
+
+
+def _may_be_empty(node: Node, empty: set[str]) -> bool:
+    match node:
+        case Text(text):
+            return not text
+        case Chars():
+            return False
+        case Rule(name):
+            return name in empty
+        case Sequence(parts):
+            return all(_may_be_empty(part, empty) for part in parts)
+        case Choice(options):
+            return any(_may_be_empty(option, empty) for option in options)
+        case Repeat(repeated, least, _):
+            return least == 0 or _may_be_empty(repeated, empty)
+
+
+def _beginnings(node: Node, empty: set[str]) -> Iterator[str]:
+    """The rules with which a node may begin."""
+    match node:
+        case Rule(name):
+            yield name
+        case Sequence(parts):
+            for part in parts:
+                yield from _beginnings(part, empty)
+                if not _may_be_empty(part, empty):
+                    return
+        case _:
+            for part in _inner(node):
+                yield from _beginnings(part, empty)

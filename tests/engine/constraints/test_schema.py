@@ -1,0 +1,316 @@
+"""JSON schemas as grammars: every text is an instance, and what no grammar keeps to is refused."""
+
+import json
+from datetime import date, datetime, time
+from random import Random
+from time import thread_time
+from uuid import UUID
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dlp_local.core.errors import InputError
+from dlp_local.engine.constraints.grammar import Grammar
+from dlp_local.engine.constraints.grammar_checks import check_rules
+from dlp_local.engine.constraints.schema import add_schema, schema_grammar
+from tests.support.derivations import derived
+
+NODE = {
+    "$ref": "#/$defs/node",
+    "$defs": {
+        "node": {
+            "type": "object",
+            "properties": {
+                "value": {"type": "integer"},
+                "next": {"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]},
+            },
+            "required": ["value", "next"],
+            "additionalProperties": False,
+        }
+    },
+}
+BASE = {"type": "object", "properties": {"id": {"type": "integer", "minimum": 1}}, "required": ["id"]}
+SCHEMAS = {
+    "anything": True,
+    "an object": {"type": "object"},
+    "types": {"type": ["string", "null", "boolean"]},
+    "integer": {"type": "integer"},
+    "number": {"type": "number"},
+    "constants": {"enum": ["a", 'quote " and \\', 1, 2.5, None, True, [1, {"x": "é"}], {"k": []}]},
+    "constant": {"const": {"a": [1, 2]}},
+    "enum of a type": {"type": "string", "enum": ["a", 1, "b"]},
+    "lengths": {"type": "string", "minLength": 2, "maxLength": 4},
+    "more than a grammar counts": {"type": "string", "maxLength": 100_000},
+    "items": {
+        "type": "array",
+        "items": {"type": "integer", "minimum": -3, "maximum": 12},
+        "minItems": 2,
+        "maxItems": 4,
+    },
+    "no items": {"type": "array", "items": {"type": "string"}, "maxItems": 0},
+    "a tuple": {
+        "type": "array",
+        "prefixItems": [{"type": "integer"}, {"type": "string"}],
+        "items": False,
+        "minItems": 2,
+    },
+    "an open tuple": {
+        "type": "array",
+        "prefixItems": [{"type": "integer"}, {"const": "x"}],
+        "items": {"type": "null"},
+        "minItems": 1,
+        "maxItems": 4,
+    },
+    "properties": {
+        "type": "object",
+        "properties": {"a": {"type": "string"}, "b": {"type": "integer"}, "c": {"type": "null"}, 'd"\\é': {"const": 1}},
+        "required": ["b", 'd"\\é'],
+    },
+    "all optional": {"type": "object", "properties": {name: {"type": "boolean"} for name in "abcd"}},
+    "others beside": {
+        "type": "object",
+        "properties": {"ab": {"type": "string"}, "abc": {"type": "null"}, "b": {"type": "boolean"}, "": {"const": 0}},
+        "additionalProperties": {"type": "integer"},
+        "required": ["ab", "more"],
+    },
+    "a map": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "number"}}},
+    "itself": NODE,
+    "a tree": {
+        "type": "object",
+        "properties": {"kids": {"type": "array", "items": {"$ref": "#"}}},
+        "required": ["kids"],
+    },
+    "a base and more": {"allOf": [BASE, {"properties": {"name": {"type": "string"}}, "required": ["name"]}]},
+    "a reference and more": {
+        "$defs": {"base": BASE},
+        "$ref": "#/$defs/base",
+        "properties": {"id": {"maximum": 5, "type": "integer"}},
+    },
+    "one of two": {
+        "oneOf": [{"type": "object", "properties": {"kind": {"const": k}}, "required": ["kind"]} for k in "ab"]
+    },
+    "one of two required": {
+        "type": "object",
+        "properties": {"a": {"type": "null"}, "b": {"type": "null"}},
+        "anyOf": [{"required": ["a"]}, {"required": ["b"]}],
+    },
+    "remarks": {
+        "type": "string",
+        "title": "T",
+        "description": "D",
+        "default": "x",
+        "examples": ["y"],
+        "format": "email",
+    },
+    "escaped pointer": {"$defs": {"a/b~c": {"type": "integer"}}, "$ref": "#/$defs/a~1b~0c"},
+}
+BOUNDS = [
+    {"minimum": 0},
+    {"exclusiveMinimum": 0},
+    {"minimum": 7, "maximum": 7},
+    {"minimum": -120, "maximum": 1305},
+    {"maximum": -5},
+    {"exclusiveMaximum": 100, "minimum": 98},
+    {"minimum": 99, "maximum": 100001},
+    {"minimum": -1, "maximum": 0},
+    {"exclusiveMinimum": -2, "exclusiveMaximum": 2},
+    {"minimum": 5, "exclusiveMinimum": 5},
+    {"minimum": 1e3},
+    {"minimum": 123456789012345678, "maximum": 123456789012345699},
+]
+SCHEMAS |= {f"{kind} {bounds}": {"type": kind, **bounds} for bounds in BOUNDS for kind in ("integer", "number")}
+PATTERNS = [
+    r"^[a-z]{2,3}-\d+$",
+    r"^(foo|ba[rz])?$",
+    r"colou?r",
+    r"^\d{3}",
+    r"x$|^y",
+    r'^["\\/]+$',
+    r"^[^a-z\s]{2}$",
+    r"^\S+@\S+\.[a-z]{2,}$",
+    r"^.{0,3}$",
+    r"^(?:[A-F0-9]{2}:){2}[A-F0-9]{2}$",
+    r"^a*?b+?$",
+    "^\\u0041\\x42\\t$",
+    r"^[\]\-a]+$",
+    "",
+    r"^é$",
+]
+SCHEMAS |= {f"pattern {pattern}": {"type": "string", "pattern": pattern} for pattern in PATTERNS}
+
+
+def texts(schema, count=25):
+    grammar = Grammar()
+    grammar.add("root", add_schema(grammar, schema, "value"))
+    check_rules(grammar.rules)
+    return [derived(grammar, Random(seed)) for seed in range(count)]
+
+
+def instances(schema, count=25):
+    validator = jsonschema.Draft202012Validator(schema)
+    for text in texts(schema, count):
+        value = json.loads(text)
+        validator.validate(value)
+        yield value
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_every_text_of_a_schema_is_an_instance_of_it(name):
+    assert list(instances(SCHEMAS[name]))
+
+
+@pytest.mark.parametrize(
+    ("form", "read"),
+    [("date", date.fromisoformat), ("time", time.fromisoformat), ("date-time", datetime.fromisoformat), ("uuid", UUID)],
+)
+def test_a_format_that_is_kept_to_is_read_by_pythons_own_reader(form, read):
+    values = set(instances({"type": "string", "format": form}, 100))
+    assert len(set(map(read, values))) > 90
+
+
+def test_whole_numbers_within_bounds_may_each_come():
+    values = {value for text in range(40) for value in instances({"type": "integer", "minimum": 8, "maximum": 12}, 40)}
+    assert values == {8, 9, 10, 11, 12}
+
+
+def test_optional_properties_come_in_any_choice_and_in_order():
+    chosen = {tuple(value) for value in instances(SCHEMAS["all optional"], 400)}
+    assert len(chosen) == 16
+    assert all(list(names) == sorted(names) for names in chosen)
+
+
+def test_an_empty_schema_is_any_object():
+    assert schema_grammar("{}") == schema_grammar('{"type": "object"}')
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        (False, "nothing is an instance"),
+        ({"not": {"type": "string"}}, "not is nothing"),
+        ({"type": "array", "uniqueItems": True}, "uniqueItems"),
+        ({"type": "object", "properties": {"a": {"type": "array", "contains": {}}}}, "#/properties/a: contains"),
+        ({"type": "object", "patternProperties": {"^a": True}}, "patternProperties"),
+        ({"type": "number", "multipleOf": 0.01}, "multipleOf"),
+        ({"type": "number", "minimum": 0.5}, "0.5"),
+        ({"type": "integer", "minimum": 3, "maximum": 2}, "no number"),
+        ({"type": "string", "minLength": 3, "maxLength": 2}, "maxLength"),
+        ({"type": "string", "minLength": 10**6}, "1000"),
+        ({"type": "string", "pattern": "^a", "maxLength": 3}, "at once"),
+        ({"type": "string", "pattern": "(?=a)b"}, "looks around"),
+        ({"type": "string", "pattern": r"(a)\1"}, "grammar cannot express"),
+        ({"type": "string", "pattern": "((a?){9}){9}"}, "may be empty"),
+        ({"type": "string", "pattern": "(a{1,99}){1,99}"}, "times in all"),
+        ({"type": "string", "pattern": "a*" * 60}, "repetitions"),
+        ({"type": "string", "pattern": "(" * 50 + ")" * 50}, "groups"),
+        ({"type": "thing"}, "types are"),
+        ({"$ref": "https://example.com/schema.json"}, "not fetched"),
+        ({"$ref": "other.json#/a"}, "not fetched"),
+        ({"$ref": "#/nowhere"}, "not there"),
+        ({"$ref": "#"}, "itself"),
+        ({"anyOf": [{"$ref": "#"}, {"type": "null"}]}, "itself"),
+        ({"$ref": "#", "type": "object"}, "itself"),
+        ({"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]}, "always holds itself"),
+        ({"type": "object", "required": ["a"], "properties": {}, "additionalProperties": False}, "not allowed"),
+        ({"type": "string", "enum": [1, 2]}, "of its type"),
+        ({"enum": [1, 2], "minimum": 2}, "names its values"),
+        ({"allOf": [{"type": "string"}, {"type": "integer"}]}, "types are"),
+        ({"allOf": [{"anyOf": [{"minLength": n} for n in range(9)]} for _ in range(9)]}, "alternatives"),
+        ({"type": "array", "minItems": 3, "maxItems": 2}, "no array"),
+    ],
+)
+def test_what_a_grammar_cannot_keep_to_is_refused_with_the_reason(schema, said):
+    with pytest.raises(InputError, match=f"JSON schema: .*{said}"):
+        schema_grammar(json.dumps(schema))
+
+
+def test_a_schema_of_many_levels_is_refused_and_not_followed():
+    schema = {"type": "integer"}
+    for _ in range(300):
+        schema = {"type": "array", "items": schema}
+    with pytest.raises(InputError, match="too deeply"):
+        schema_grammar(json.dumps(schema))
+    for text in ("[" * 100_000, "not json", "[]", '"x"', '{"const": "\\ud800"}'):
+        with pytest.raises(InputError, match="JSON schema"):
+            schema_grammar(text)
+
+
+def test_a_large_schema_is_read_in_a_moment():
+    properties = {f"property{n}": {"type": "string", "maxLength": 9} for n in range(900)}
+    started = thread_time()
+    schema_grammar(json.dumps({"type": "object", "properties": properties}))
+    schema_grammar(json.dumps({"enum": [f"value {n}" for n in range(6000)]}))
+    assert thread_time() - started < 5
+
+
+KEYS = [
+    "type",
+    "properties",
+    "items",
+    "anyOf",
+    "allOf",
+    "required",
+    "enum",
+    "minimum",
+    "maxItems",
+    "pattern",
+    "$ref",
+    "additionalProperties",
+]
+JUNK = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.sampled_from(["#", "object", "string", "^a$", "a"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), JUNK, max_size=5))
+@settings(deadline=None)
+def test_whatever_is_sent_as_a_schema_becomes_a_grammar_or_is_refused(schema):
+    try:
+        text = schema_grammar(json.dumps(schema))
+    except InputError as error:
+        text = str(error)
+    assert text.startswith("JSON schema: ") or "root ::= " in text
+
+
+SOUND = st.recursive(
+    st.sampled_from(
+        [
+            {"type": "integer", "minimum": -7, "maximum": 22},
+            {"type": "string", "maxLength": 3},
+            {"enum": ["x", 2, None]},
+            {"type": "number", "exclusiveMinimum": 0},
+            {"type": "boolean"},
+            {"type": "string", "pattern": "^[ab]c?$"},
+        ]
+    ),
+    lambda inner: (
+        st.builds(lambda items, most: {"type": "array", "items": items, "maxItems": most}, inner, st.integers(0, 3))
+        | st.builds(lambda options: {"anyOf": options}, st.lists(inner, min_size=1, max_size=3))
+        | st.builds(
+            lambda properties, required, others: {
+                "type": "object",
+                "properties": properties,
+                "required": sorted(properties)[:required],
+                **({"additionalProperties": others} if others is not None else {}),
+            },
+            st.dictionaries(st.sampled_from(["a", "ab", "b", "é"]), inner, max_size=3),
+            st.integers(0, 3),
+            st.none() | st.just(False) | inner,
+        )
+    ),
+    max_leaves=6,
+)
+
+
+@given(SOUND)
+@settings(deadline=None, max_examples=60)
+def test_made_schemas_have_instances_alone(schema):
+    assert list(instances(schema, 5))
