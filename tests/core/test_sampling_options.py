@@ -17,6 +17,7 @@ from tui.option_lines import FIELDS, parse, written
 
 VALUES = {
     "temperature": 0.25, "top_k": 3, "top_p": 0.5, "min_p": 0.125, "repeat_penalty": 1.5, "repeat_last": -1,
+    "frequency_penalty": 0.5, "presence_penalty": -0.5,
     "seed": 7, "max_tokens": 9, "stop": ("\n\n", "User, or so:"),
 }  # fmt: skip
 

@@ -32,7 +32,7 @@ NODE = {
     },
 }
 BASE = {"type": "object", "properties": {"id": {"type": "integer", "minimum": 1}}, "required": ["id"]}
-SCHEMAS = {
+SCHEMAS: dict[str, object] = {
     "anything": True,
     "an object": {"type": "object"},
     "types": {"type": ["string", "null", "boolean"]},
@@ -106,7 +106,7 @@ SCHEMAS = {
     },
     "escaped pointer": {"$defs": {"a/b~c": {"type": "integer"}}, "$ref": "#/$defs/a~1b~0c"},
 }
-BOUNDS = [
+BOUNDS: list[dict[str, float]] = [
     {"minimum": 0},
     {"exclusiveMinimum": 0},
     {"minimum": 7, "maximum": 7},
@@ -227,7 +227,7 @@ def test_what_a_grammar_cannot_keep_to_is_refused_with_the_reason(schema, said):
 
 
 def test_a_schema_of_many_levels_is_refused_and_not_followed():
-    schema = {"type": "integer"}
+    schema: dict[str, object] = {"type": "integer"}
     for _ in range(300):
         schema = {"type": "array", "items": schema}
     with pytest.raises(InputError, match="too deeply"):
