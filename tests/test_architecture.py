@@ -31,13 +31,14 @@ MAY_IMPORT = {
     "engine_command": {"core", "formats", "engine", "packs", "opening"},
     "conversation_turn": {"core", "history", "assistant"},
     "connect": {"core"},
+    "remote_assistant": {"core", "another_answer"},
     "training": {"core", "formats", "packs", "routing", "history"},
     "doctor": {"core", "formats", "engine", "packs", "routing", "assistant", "opening"},
     "cli": {
         *("core", "formats", "hub", "packs", "history", "training", "connect", "doctor"),
-        *("assistant", "opening", "engine_command", "conversation_turn", "server", "tui"),
+        *("assistant", "opening", "engine_command", "conversation_turn", "server", "remote_assistant", "tui"),
     },
-    "tui": {"core", "history", "answer_parts", "assistant", "opening", "conversation_turn"},
+    "tui": {"core", "history", "answer_parts", "assistant", "opening", "conversation_turn", "remote_assistant"},
 }
 """Folder, or file of `dlp_local`, → what its files may import beside each other."""
 

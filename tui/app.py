@@ -47,8 +47,10 @@ class ChatApp(App[None]):
         number: int | None = None,
         ui: Ui = UI,
         change_options: ChangeOptions | None = None,
+        no_corrections: str = "",
     ) -> None:
         """`number`: the stored conversation to go on with; `change_options` gives its options, or a new one's, anew.
+        `no_corrections`: as of `Session`.
 
         Raises `InputError` for `ui` that cannot be used.
         """
@@ -57,7 +59,7 @@ class ChatApp(App[None]):
         self.register_theme(HIGH_CONTRAST)
         self.theme = theme(ui.theme)
         self.set_keymap(keymap(ui.keys, [*self.BINDINGS, *ChatScreen.BINDINGS, *Prompt.BINDINGS]))
-        self.session = Session(open_assistant, history, notice)
+        self.session = Session(open_assistant, history, notice, no_corrections)
         if number is not None:
             self.session.open(number)
         if change_options is not None:

@@ -13,7 +13,7 @@ import typer
 
 from dlp_local.cli import flags, terminal
 from dlp_local.cli.sampling_flags import with_sampling_flags
-from dlp_local.conversation_turn import answer_turn, store_message
+from dlp_local.conversation_turn import Replying, answer_turn, store_message
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import EngineError, ExitCode, InputError
 from dlp_local.core.events import AnswerWasReasoning, Event, HistoryTrimmed, ReplyDone, TextDelta
@@ -22,6 +22,7 @@ from dlp_local.core.job import Job
 from dlp_local.core.json_text import parse_json
 from dlp_local.core.receipt import no_answer_note, receipt_lines
 from dlp_local.core.serialize import reply_json
+from dlp_local.core.server_address import Server
 from dlp_local.core.settings import Settings, load_settings
 from dlp_local.core.text import unknown_name
 from dlp_local.core.user_message import Attachment, UserMessage
@@ -31,6 +32,7 @@ from dlp_local.history.open_conversation import OpenConversation
 
 if TYPE_CHECKING:
     from dlp_local.assistant import Assistant
+    from dlp_local.remote_assistant import RemoteAssistant
 
 
 @with_sampling_flags
@@ -50,6 +52,8 @@ def ask(
     save: Annotated[bool, typer.Option("--save", help="Keep the turn as a new conversation.")] = False,
     resume: flags.ResumeOption = False,
     number: flags.ContinueOption = None,
+    server: flags.ServerOption = None,
+    api_key_file: flags.ApiKeyFileOption = None,
     as_json: flags.JsonOption = False,
     stream: Annotated[
         bool | None,
@@ -70,6 +74,7 @@ def ask(
         raise InputError("--no-stdin leaves stdin alone, and this would be read from there. Give a message or a file.")
     if save + resume + (number is not None) > 1:
         raise InputError("give one of --save, --resume and --continue.")
+    remote = flags.server_of(server, api_key_file, pack)
     settings = load_settings(pack=pack)
     vetoed = tuple(veto or ())
     options_given = {"system": system, "scope": scope, "split": split, "vetoed": vetoed or None} | dict(sampling)
@@ -77,14 +82,14 @@ def ask(
     chosen = flags.mix_by_hand(mix, veto)
     if jsonl is not None:
         options = _options(persona, own)
-        with _open(settings, vetoed) as assistant:
+        with _open(settings, vetoed, remote) as assistant:
             _ask_rows(assistant, jsonl, chosen, options)
         return
     text = _text(" ".join(message) if message else "-", reads_stdin=not no_stdin)
     with contextlib.closing(flags.stored_history() if kept else History(None)) as history:
         chat = _open_chat(history, resume, number)
         options = _options(persona, own, chat.options)
-        with _open(settings, vetoed) as assistant:
+        with _open(settings, vetoed, remote) as assistant:
             chat.options = options
             turn = store_message(chat, text, parent=chat.tip, pack=assistant.name)
             reply = answer_turn(assistant, chat, turn.id, mix=chosen)
@@ -126,11 +131,12 @@ def _open_chat(history: History, resume: bool, number: int | None) -> OpenConver
     return OpenConversation(history, history.conversation(number))
 
 
-def _open(settings: Settings, vetoed: Sequence[str]) -> Assistant:
-    """The assistant; raises `InputError` for a veto of an adapter that its pack does not have."""
+def _open(settings: Settings, vetoed: Sequence[str], server: Server | None) -> Assistant | RemoteAssistant:
+    """The assistant, or a server's; raises `InputError` for a veto of an adapter that its pack does not have."""
     from dlp_local.opening import open_assistant
+    from dlp_local.remote_assistant import open_remote_assistant
 
-    assistant = open_assistant(settings)
+    assistant = open_remote_assistant(server) if server else open_assistant(settings)
     known = [adapter.name for adapter in assistant.pack_adapters]
     if unknown := [name for name in vetoed if name not in known]:
         assistant.close()
@@ -185,7 +191,7 @@ def _print_answer(reply: Job[Event], streams: bool) -> ReplyDone:
     return done
 
 
-def _ask_rows(assistant: Assistant, source: str, mix: Mix | None, options: ChatOptions) -> None:
+def _ask_rows(assistant: Replying, source: str, mix: Mix | None, options: ChatOptions) -> None:
     """Answers each row on its own, in order; a bad row gives a line with `error`, and the rest goes on."""
     failed = 0
     for number, line in terminal.numbered_lines(source):

@@ -9,13 +9,16 @@ from typing import Annotated, Any
 import typer
 
 from dlp_local.cli.flags import (
+    ApiKeyFileOption,
     ContinueOption,
     MixOption,
     PackOption,
     PersonaOption,
     ResumeOption,
+    ServerOption,
     SplitOption,
     SystemOption,
+    server_of,
     stored_persona,
 )
 from dlp_local.core.chat_options import ChatOptions
@@ -32,11 +35,14 @@ def chat(
     system: SystemOption = None,
     resume: ResumeOption = False,
     number: ContinueOption = None,
+    server: ServerOption = None,
+    api_key_file: ApiKeyFileOption = None,
     plain: Annotated[
         bool, typer.Option("--plain", help="Line by line, for screen readers and the simplest terminals.")
     ] = False,
 ) -> None:
     """Chat in the terminal; F1 shows the keys."""
+    remote = server_of(server, api_key_file, pack)
     settings = load_settings(pack=pack, system=system)
     own: dict[str, Any] = {} if mix is None else {"pinned": dict(Mix.parse(mix).weights)}
     if split is not None:
@@ -48,11 +54,11 @@ def chat(
 
     change = change_options if own or base else None
     if plain or os.environ.get("TERM") == "dumb":
-        from tui.views.plain import run_plain
+        from tui import run_plain
 
-        raise typer.Exit(run_plain(settings, resume=resume, number=number, change_options=change))
+        raise typer.Exit(run_plain(settings, resume=resume, number=number, change_options=change, server=remote))
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError("chat needs a terminal. Use `dlp-local ask` in scripts and pipes, or `chat --plain`.")
     from tui import run_chat
 
-    raise typer.Exit(run_chat(settings, resume=resume, number=number, change_options=change))
+    raise typer.Exit(run_chat(settings, resume=resume, number=number, change_options=change, server=remote))

@@ -10,6 +10,7 @@ import typer
 
 from dlp_local.cli import terminal
 from dlp_local.core.errors import InputError
+from dlp_local.core.server_address import read_key, server_url
 from dlp_local.core.settings import load_settings
 from dlp_local.core.text import unknown_name, visible
 
@@ -50,7 +51,7 @@ def connect(
 ) -> None:
     """Print, or write, the settings that point a client at `dlp-local serve`."""
     from dlp_local.connect.clients import CLIENTS
-    from dlp_local.connect.target import Target, read_key, server_url
+    from dlp_local.connect.target import Target
 
     if client is None:
         if write:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ from dlp_local.cli import terminal
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import DlpLocalError, InputError
 from dlp_local.core.paths import history_file
+from dlp_local.core.server_address import Server, read_key, server_url
 from dlp_local.core.settings import Settings, load_settings
 from dlp_local.core.text import unknown_name
 from dlp_local.core.values import BASE, Mix
@@ -108,6 +110,26 @@ SplitOption = Annotated[
         show_default="split" if DEFAULTS.routing.split else "no-split",
     ),
 ]
+
+
+ServerOption = Annotated[
+    str | None,
+    typer.Option("--server", help="Let a server answer (dlp-local serve) instead of a pack here.", metavar="URL"),
+]
+ApiKeyFileOption = Annotated[
+    Path | None, typer.Option("--api-key-file", help="A file with the key that the server wants.", metavar="FILE")
+]
+
+
+def server_of(url: str | None, api_key_file: Path | None, pack: str | None) -> Server | None:
+    """The server of `--server`, None without it; raises `InputError` for flags that do not go together."""
+    if url is None:
+        if api_key_file is not None:
+            raise InputError("--api-key-file is for the server of --server. Name that, or leave both out.")
+        return None
+    if pack is not None:
+        raise InputError("--pack opens a pack here, and --server answers with its own. Leave one of them out.")
+    return Server(server_url(url), read_key(api_key_file).value if api_key_file else "")
 
 
 def mix_by_hand(mix: str | None, veto: Collection[str] | None) -> Mix | None:

@@ -8,9 +8,19 @@ from typing import Annotated
 import typer
 
 from dlp_local.cli import terminal
-from dlp_local.cli.flags import DEFAULTS, JsonOption, PackOption, SplitOption
+from dlp_local.cli.flags import (
+    DEFAULTS,
+    ApiKeyFileOption,
+    JsonOption,
+    PackOption,
+    ServerOption,
+    SplitOption,
+    server_of,
+)
+from dlp_local.core.errors import InputError
 from dlp_local.core.files import decode
 from dlp_local.core.serialize import explanation_json, route_json
+from dlp_local.core.server_address import Server
 from dlp_local.core.settings import load_settings
 from dlp_local.core.text import check_message
 
@@ -37,8 +47,15 @@ def route(
         typer.Option("--normalize", help="Weights: 'proportional' or 'softmax' (the paper's code).", metavar="HOW"),
     ] = None,
     split: SplitOption = None,
+    server: ServerOption = None,
+    api_key_file: ApiKeyFileOption = None,
 ) -> None:
     """Show which adapters a message would get, without answering it."""
+    if remote := server_of(server, api_key_file, pack):
+        if why or top_p is not None or normalize is not None:
+            raise InputError("--why, --top-p and --normalize are for a pack here. Leave them out with --server.")
+        _ask_server(remote, text, after, split, as_json)
+        return
     settings = load_settings(pack=pack, routing={"top_p": top_p, "normalize": normalize, "split": split})
     from dlp_local.opening import open_router
     from dlp_local.packs import open_pack, pack_folder
@@ -63,6 +80,20 @@ def route(
             terminal.print_why(reasons, after is not None)
         for part in decision.parts:
             terminal.print_route(part)
+
+
+def _ask_server(server: Server, text: str, after: str | None, split: bool | None, as_json: bool) -> None:
+    from dlp_local.remote_assistant import open_remote_assistant
+
+    assistant = open_remote_assistant(server)
+    previous = None if after is None else assistant.route(after, split=split)
+    for message in _messages(text):
+        decision = assistant.route(message, previous_route=previous, split=split)
+        if as_json:
+            terminal.write_json(route_json(decision))
+        else:
+            for route in (decision, *decision.parts):
+                terminal.print_route(route)
 
 
 def _messages(text: str) -> Iterator[str]:

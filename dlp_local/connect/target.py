@@ -3,29 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import urlsplit
 
-from dlp_local.core.errors import InputError
-from dlp_local.core.files import read_text
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """A key, and the file that it was read from."""
-
-    value: str
-    file: Path
-
-    @property
-    def is_alone(self) -> bool:
-        """Whether the file says nothing but the key, so that its text can be used as it is."""
-        return read_text(self.file).strip() == self.value
-
-    @property
-    def shell_command(self) -> str:
-        """A command that prints it, for a shell of POSIX."""
-        return f"grep -v '^#' '{self.file}' | head -n 1"
+from dlp_local.core.server_address import ApiKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +12,7 @@ class Target:
     """A server, the model to ask there, and what must be known of both."""
 
     url: str
-    """Without `/v1` and without a slash at its end."""
+    """As `server_url` gives it."""
 
     model: str
     key: ApiKey | None
@@ -44,24 +23,3 @@ class Target:
     def api(self) -> str:
         """The address that OpenAI's clients call the base URL."""
         return f"{self.url}/v1"
-
-
-def server_url(text: str) -> str:
-    """An address as a person writes it, in the form of `Target.url`; raises `InputError` for what is none."""
-    url = text.strip().rstrip("/").removesuffix("/v1").rstrip("/")
-    try:
-        parts = urlsplit(url)
-        has_host = bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        has_host = False
-    if not has_host or parts.scheme not in ("http", "https") or parts.query or parts.fragment or not url.isprintable():
-        raise InputError(f"'{text}' is no address of a server. Give one like http://127.0.0.1:11500.")
-    return url
-
-
-def read_key(file: Path) -> ApiKey:
-    """The first key of a file, as `serve --api-key-file` reads them; raises `InputError` where it has none."""
-    for line in map(str.strip, read_text(file).splitlines()):
-        if line and not line.startswith("#"):
-            return ApiKey(line, file.resolve())
-    raise InputError(f"{file}: holds no key. It has to be in a line of its own.")

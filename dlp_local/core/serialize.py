@@ -24,6 +24,28 @@ def route_json(route: Route) -> dict[str, Any]:
     return {"text": route.text, **_decision(route), "timings_ms": _routing_times(route), **parts}
 
 
+def route_from_json(route: Mapping[str, Any]) -> Route:
+    """A route from its form; raises `ValueError` for one of another shape."""
+    try:
+        return _route(route)
+    except InputError as error:
+        raise ValueError(str(error).rstrip(".")) from None
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
+        raise ValueError("what is in it is laid out in another way") from None
+
+
+def _route(route: Mapping[str, Any]) -> Route:
+    times = route["timings_ms"]
+    return Route(
+        str(route["text"]),
+        {str(name): _number(p) for name, p in route["probabilities"].items()},
+        Mix.of({str(name): _number(weight) for name, weight in route["mix"].items()}),
+        _number(times["embed"]),
+        _number(times["router"]),
+        tuple(map(_route, route.get("parts", ()))),
+    )
+
+
 def reply_json(reply: ReplyDone) -> dict[str, Any]:
     """A whole reply: its message, its answer and its receipt."""
     return {"text": reply.text, "answer": reply.answer, **receipt_json(reply)}

@@ -11,8 +11,9 @@ import pytest
 from dlp_local.cli.main import main
 from dlp_local.connect import jsonc_text, yaml_text
 from dlp_local.connect.clients import CLIENTS
-from dlp_local.connect.target import Target, read_key, server_url
+from dlp_local.connect.target import Target
 from dlp_local.core.errors import InputError
+from dlp_local.core.server_address import read_key, server_url
 
 URL = "http://127.0.0.1:11500"
 

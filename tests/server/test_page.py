@@ -126,7 +126,7 @@ def test_a_stopped_answer_keeps_what_came_and_frees_the_server(server, open_tab)
     assert turn.locator(".receipt summary").inner_text() == "base 1.00 · stopped"
     tab.page.get_by_label("Answers by").select_option("auto")
     assert tab.ask(DATE).locator(".answer").inner_text() == "2021-02-03"
-    assert server.runner.queue.running == 0
+    assert server.becomes_idle()
 
 
 def test_another_answer_stands_beside_the_first_one(server, open_tab):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -25,6 +26,13 @@ class Running:
     @property
     def runner(self):
         return self.server.config.app.state.service.runner
+
+    def becomes_idle(self) -> bool:
+        """Whether, in time, nothing is computed any more."""
+        end = time.monotonic() + PATIENCE
+        while self.runner.queue.running and time.monotonic() < end:
+            time.sleep(0.01)
+        return not self.runner.queue.running
 
 
 @contextlib.contextmanager

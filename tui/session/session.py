@@ -33,9 +33,15 @@ class Session:
     reads, `stop` and `close` may come from any thread at any time.
     """
 
-    def __init__(self, open_assistant: OpenAssistant, history: History, notice: str = "") -> None:
-        """`open_assistant` is called in the worker's thread. `notice`: what the user must know of the history."""
+    def __init__(
+        self, open_assistant: OpenAssistant, history: History, notice: str = "", no_corrections: str = ""
+    ) -> None:
+        """`open_assistant` is called in the worker's thread. `notice`: what the user must know of the history.
+
+        `no_corrections`: why messages cannot be corrected; empty where they can.
+        """
         self.history = history
+        self._no_corrections = no_corrections
         self._state = SharedState(OpenConversation(history), notice)
         self._worker = AssistantWorker(open_assistant, self._state)
 
@@ -205,8 +211,10 @@ class Session:
     def correct(self, turn: int, right: str, part: int | None = None) -> None:
         """A turn's message, or one of its parts, belongs to another adapter from the next answer on.
 
-        Raises `HistoryError` where that cannot be stored.
+        Raises `HistoryError` where that cannot be stored, and `InputError` where nothing can be corrected.
         """
+        if self._no_corrections:
+            raise InputError(self._no_corrections)
         route = self._route(turn, part)
         self.history.correct(Correction(route.text, route.mix, right, self.status.name))
         self._worker.put(CorrectionJob(route.text, right))

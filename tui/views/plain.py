@@ -6,10 +6,8 @@ Nothing moves the cursor, nothing is coloured, and an answer is printed by whole
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from textual.message import Message
 
@@ -20,17 +18,13 @@ from dlp_local.core.text import visible
 from dlp_local.core.user_message import UserMessage
 from dlp_local.core.values import AdapterInfo
 from dlp_local.history import History
-from tui import opener
 from tui.actions import AdapterAction, ChosenConversation, RoutingAction
 from tui.attachments import attach
 from tui.chat_commands import COMMANDS, Chat, check_known, parse
 from tui.messages import PackUpdated, PathChanged, StatusChanged, TurnChanged
 from tui.option_lines import ValuesInForce
-from tui.session import ChangeOptions, Session
+from tui.session import Session
 from tui.state import ConversationView, Turn, TurnRouting
-
-if TYPE_CHECKING:
-    from dlp_local.core.settings import Settings
 
 PROMPT = "> "
 ONLY_IN_WINDOW = "the window alone can do that: `dlp-local chat` without --plain."
@@ -262,39 +256,3 @@ class PlainView:
         self._print("\n".join(values.lines()))
         self._print("/system, /temp, /mix, /veto and /save change it.")
         return None
-
-
-def run_plain(
-    settings: Settings,
-    *,
-    resume: bool = False,
-    number: int | None = None,
-    change_options: ChangeOptions | None = None,
-) -> int:
-    """Chats on stdin and stdout until the user leaves; returns the exit code for the shell.
-
-    `resume` goes on with the last conversation, `number` with that one; `change_options` gives its options, or a new
-    one's, anew. Raises `HistoryError` where there is none of that number.
-    """
-    from dlp_local.history import open_history
-
-    with suppress(ImportError):  # where Python has it, `input` then edits lines and recalls those before
-        import readline  # noqa: F401
-
-    history, notice = open_history()
-    session = Session(opener(settings), history, notice)
-    try:
-        if resume and number is None:
-            number = history.last()
-        if number is not None:
-            session.open(number)
-        if change_options is not None:
-            session.set_options(change_options(session.conversation.options))
-        plain = PlainView(session)
-        if number is not None:
-            plain.show(session.view())
-        return plain.run()
-    finally:
-        session.close()
-        history.close()
-        sys.stdout.flush()

@@ -1,0 +1,241 @@
+"""The assistant of a server: it answers as the one there, is cut at once, and keeps what came of a broken answer."""
+
+import io
+import json
+import re
+import socket
+import threading
+from contextlib import closing, contextmanager
+
+import pytest
+
+from dlp_local.cli.main import main
+from dlp_local.conversation_turn import answer_turn, store_message
+from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.errors import EngineError, InputError
+from dlp_local.core.events import HistoryTrimmed, ReplyDone, RouteChosen, TextDelta
+from dlp_local.core.server_address import Server
+from dlp_local.core.settings import load_settings
+from dlp_local.core.values import Message, Mix
+from dlp_local.history import History
+from dlp_local.history.open_conversation import OpenConversation
+from dlp_local.remote_assistant import NO_CORRECTIONS, open_remote_assistant
+from tests.support.http_server import running_server
+from tui import opener
+from tui.session import Session
+
+DATE = "to ISO: the 3rd of February 2021"
+TASKS = "tar: extract archive.tar.gz into /tmp, then to ISO: the 4th of July 1999"
+ROUTE = {"text": "hi", "mix": {"sql": 1.0}, "probabilities": {}, "timings_ms": {"embed": 1, "router": 1, "route": 2}}
+
+
+@pytest.fixture(scope="module")
+def server(assistant):
+    with running_server(assistant) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def remote(server):
+    return open_remote_assistant(Server(server.url))
+
+
+def test_it_tells_of_the_pack_what_the_server_has(remote, assistant, server):
+    assert remote.name == f"bundled @ 127.0.0.1:{server.port}"
+    for fact in ("greeting", "examples", "adapters", "pack_adapters", "context_size", "option_defaults"):
+        assert getattr(remote, fact) == getattr(assistant, fact), fact
+    for change in (lambda: remote.remove_adapter("sql"), lambda: remote.add_adapter("x", "y")):
+        with pytest.raises(InputError, match=r"are those of the server http://127.0.0.1"):
+            change()
+    with pytest.raises(InputError, match="belong to the server's router"):
+        remote.correct(DATE, "sql")
+
+
+@pytest.mark.parametrize("text", [DATE, TASKS])
+def test_a_message_is_routed_and_answered_as_on_the_server_itself(remote, assistant, text):
+    first, *between, done = list(remote.reply(text, [Message("user", "hello"), Message("assistant", "Hello!")]))
+    there = assistant.reply(text, [Message("user", "hello"), Message("assistant", "Hello!")]).finish()
+    assert isinstance(first, RouteChosen)
+    assert "".join(event.text for event in between if isinstance(event, TextDelta)) == done.answer == there.answer
+    assert done.route.mix == there.route.mix
+    assert [part.answer for part in done.parts] == [part.answer for part in there.parts]
+    assert [part.text for part in first.route.parts] == [part.text for part in there.route.parts]
+    assert (done.finish_reason, done.prompt_tokens) == (there.finish_reason, there.prompt_tokens)
+    assert remote.route(text).mix == assistant.route(text).mix
+
+
+def test_the_options_of_a_conversation_go_along(remote):
+    pinned = ChatOptions(pinned={"dates": 0.75}, max_tokens=2, stop=("x",), system="Be brief.")
+    done = remote.reply(DATE, options=pinned).finish()
+    assert (str(done.route.mix), done.answer_tokens, done.finish_reason) == ("dates 0.75 · base 0.25", 2, "length")
+    assert not done.route.probabilities
+    assert (
+        "dates"
+        not in remote.reply(DATE, options=ChatOptions(vetoed=("dates",), max_tokens=1)).finish().route.mix.as_dict()
+    )
+    assert str(remote.reply(DATE, mix=Mix.parse("sql"), options=pinned).finish().route.mix) == "sql 1.00"
+    assert not remote.reply(TASKS, options=ChatOptions(split=False, max_tokens=1)).finish().parts
+
+
+def test_an_answer_is_gone_on_with_and_another_one_is_drawn_warmer(remote):
+    begun = remote.reply(DATE, options=ChatOptions(max_tokens=3)).finish()
+    whole = remote.reply(DATE, answer_prefix=begun.answer).finish()
+    assert whole.answer == "2021-02-03"
+    short = ChatOptions(max_tokens=12)
+    first = remote.reply("name a color", mix=Mix.parse("sql"), options=short).finish()
+    others = [
+        remote.reply("name a color", mix=Mix.parse("sql"), options=short, earlier_answers=[first] * count).finish()
+        for count in range(1, 4)
+    ]
+    assert {other.answer for other in others} != {first.answer}
+
+
+def test_a_stop_ends_the_answer_here_and_on_the_server(remote, server):
+    reply = remote.reply("Tell me a very long story about the sea.", mix=Mix(), options=ChatOptions(seed=1))
+    events = []
+    for event in reply:
+        events.append(event)
+        if isinstance(event, TextDelta):
+            threading.Thread(target=reply.cancel).start()
+    done = events[-1]
+    assert isinstance(done, ReplyDone)
+    assert done.finish_reason == "cancelled"
+    assert done.answer == "".join(event.text for event in events if isinstance(event, TextDelta))
+    assert remote.reply(DATE).finish().answer == "2021-02-03"
+    assert server.becomes_idle()
+
+
+@contextmanager
+def scripted(*replies):
+    """A server that gives each connection one of these byte strings, and then closes it; the addresses it has."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+
+        def serve():
+            for reply in replies:
+                connection, _ = listening.accept()
+                with connection:
+                    connection.recv(1 << 16)
+                    connection.sendall(reply)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield Server(f"http://127.0.0.1:{listening.getsockname()[1]}")
+        thread.join(30)
+
+
+def http_reply(body, status=200, kind="application/json"):
+    text = body if isinstance(body, str) else json.dumps(body)
+    return f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nConnection: close\r\n\r\n{text}".encode()
+
+
+PACK = http_reply(
+    {"name": "p", "greeting": "", "examples": [], "adapters": [], "context_size": 99, "option_defaults": {}}
+)
+
+
+def stream(*chunks):
+    lines = [json.dumps({"choices": [{"delta": delta, "finish_reason": None}], **extra}) for delta, extra in chunks]
+    return http_reply("".join(f": \n\ndata: {line}\n\n" for line in lines), kind="text/event-stream")
+
+
+BEGUN = ({"role": "assistant", "content": ""}, {"dlp_local": ROUTE})
+
+
+def test_of_a_broken_answer_what_came_is_kept_with_the_reason_and_the_next_message_tries_again():
+    half = stream(BEGUN, ({"content": "half an"}, {}))
+    failed = stream(BEGUN, ({"content": "so"}, {}), ({}, {"error": {"message": "the engine stopped."}, "choices": []}))
+    with scripted(PACK, half, failed) as server:
+        remote = open_remote_assistant(server)
+        conversation = OpenConversation(History(None))
+        for answer, reason in (("half an", "broke off"), ("so", "the engine stopped.")):
+            turn = store_message(conversation, "hi", parent=None).id
+            done = answer_turn(remote, conversation, turn).finish()
+            assert (done.answer, done.finish_reason, done.context_size) == (answer, "error", 99)
+            assert str(done.route.mix) == "sql 1.00"
+            assert reason in conversation[turn].error
+            assert conversation[turn].error.endswith("Send the message again.")
+    with pytest.raises(EngineError, match=r"does not answer .* Is `dlp-local serve` running there"):
+        remote.reply("hi").finish()
+
+
+def test_turns_that_no_longer_fit_are_told():
+    receipt = ROUTE | {
+        "finish_reason": "stop", "tokens": {"prompt": 1, "answer": 1}, "context": {"used": 2, "size": 99},
+        "timings_ms": ROUTE["timings_ms"] | {"first_token": 1, "total": 2}, "history_trimmed": 3,
+    }  # fmt: skip
+    end = json.dumps({"choices": [{"delta": {}, "finish_reason": "stop"}], "dlp_local": receipt})
+    with scripted(PACK, stream(BEGUN, ({"content": "x"}, {})) + f"data: {end}\n\ndata: [DONE]\n\n".encode()) as server:
+        *_, trimmed, done = list(open_remote_assistant(server).reply("hi"))
+        assert (trimmed, done.answer) == (HistoryTrimmed(3), "x")
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (http_reply({"error": {"message": "no key"}}, 401), "it wants a key. Give one with --api-key-file"),
+        (http_reply("<html>", 404), "no server of dlp-local answers there"),
+        (http_reply({"name": "p"}), "no server of this version"),
+        (http_reply("[]"), "no server of this version"),
+        (http_reply("not json"), "does not answer"),
+        (http_reply({"error": {"message": "it is full. Ask again."}}, 503), "says: it is full. Ask again."),
+        (b"", "does not answer"),
+        (b"SSH-2.0-OpenSSH\r\n", "does not answer"),
+    ],
+)
+def test_what_is_no_server_is_told_for_what_it_is(reply, error):
+    with scripted(reply) as server, pytest.raises((InputError, EngineError)) as refused:
+        open_remote_assistant(server)
+    assert error in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "chunk", ["[]", '{"choices": 1}', '{"choices": [{"delta": {}}], "dlp_local": {"mix": 3}}', "nan"]
+)
+def test_a_stream_of_another_form_is_an_error_and_no_traceback(chunk):
+    with scripted(PACK, http_reply(f"data: {chunk}\n\n")) as server, pytest.raises(EngineError):
+        open_remote_assistant(server).reply("hi").finish()
+
+
+def run(monkeypatch, capsys, *args, code=0):
+    """What the command line prints, run here."""
+    monkeypatch.setattr("sys.argv", ["dlp-local", *args])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, err = capsys.readouterr()
+    assert (ended.value.code or 0) == code, err
+    return out or err
+
+
+def test_ask_and_route_take_a_server_in_place_of_a_pack(server, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
+
+    def here(*args, code=0):
+        return run(monkeypatch, capsys, *args, code=code)
+
+    assert here("ask", "--server", server.url, DATE) == "2021-02-03\n"
+    assert json.loads(here("ask", "--json", "--server", f"{server.url}/v1", TASKS))["parts"][1]["mix"] == {"dates": 1.0}
+    assert "dates" in here("route", "--server", server.url, DATE)
+    assert json.loads(here("route", "--json", "--server", server.url, TASKS))["parts"][0]["mix"] == {"shell": 1.0}
+    for wrong in (["--server", server.url, "--pack", "bundled"], ["--server", "here"], ["--api-key-file", "x"]):
+        assert re.search("[Ll]eave|Give one", here("ask", *wrong, DATE, code=2))
+    assert "for a pack here" in here("route", "--why", "--server", server.url, DATE, code=2)
+    assert "there is no adapter 'none'" in here("ask", "--server", server.url, "--veto", "none", DATE, code=2)
+
+
+def test_a_chat_over_a_server_keeps_its_history_here_and_corrects_nothing(server, monkeypatch, capsys):
+    lines = iter([DATE, "/adapters", "/pack mine"])
+    monkeypatch.setattr("builtins.input", lambda _: next(lines, None) or _end())
+    out = run(monkeypatch, capsys, "chat", "--plain", "--server", server.url)
+    assert "2021-02-03\n[dates 1.00 · " in out
+    assert f"are those of the server {server.url}" in out
+    assert "answers with its own pack" in out
+    assert "2021-02-03" in run(monkeypatch, capsys, "history", "show", "1")
+    session = Session(opener(load_settings(), Server(server.url)), History(None), no_corrections=NO_CORRECTIONS)
+    turn = session.send("hi")
+    with pytest.raises(InputError, match=r"on its machine"):
+        session.correct(turn.id, "sql")
+    assert not session.history.corrections()
+
+
+def _end():
+    raise EOFError
