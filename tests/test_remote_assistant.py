@@ -239,3 +239,10 @@ def test_a_chat_over_a_server_keeps_its_history_here_and_corrects_nothing(server
 
 def _end():
     raise EOFError
+
+
+def test_connect_asks_the_server_what_fits_and_whether_it_has_the_model(server, assistant, monkeypatch, capsys):
+    shown = run(monkeypatch, capsys, "connect", "zed", "--url", server.url, "--model", "dates=0.5,sql=0.5")
+    assert f'"max_tokens": {assistant.context_size}' in shown
+    refused = run(monkeypatch, capsys, "connect", "zed", "--url", server.url, "--model", "datse", code=2)
+    assert "Did you mean 'dates'" in refused

@@ -5,14 +5,18 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
 
 import typer
 
 from dlp_local.cli import terminal
 from dlp_local.core.errors import InputError
-from dlp_local.core.server_address import read_key, server_url
+from dlp_local.core.server_address import Server, read_key, server_url
 from dlp_local.core.settings import load_settings
 from dlp_local.core.text import unknown_name, visible
+
+USUAL_CONTEXT = 8192
+"""Tokens, where the server cannot be asked."""
 
 if TYPE_CHECKING:
     from dlp_local.connect.clients import Client
@@ -42,8 +46,14 @@ def connect(
         Path | None, typer.Option("--api-key-file", help="A file with the key that the server wants.", metavar="FILE")
     ] = None,
     context: Annotated[
-        int, typer.Option("--context", min=256, help="Tokens that fit, for clients that want to know.")
-    ] = 8192,
+        int | None,
+        typer.Option(
+            "--context",
+            min=256,
+            help="Tokens that fit, where a client asks.",
+            show_default="asked of the server",
+        ),
+    ] = None,
     write: Annotated[
         bool, typer.Option("--write", help="Put it into the client's settings file, after showing what changes.")
     ] = False,
@@ -61,7 +71,8 @@ def connect(
     if client not in CLIENTS:
         raise InputError(unknown_name("client", client, CLIENTS))
     key = read_key(api_key_file) if api_key_file else None
-    target = Target(server_url(url or _own_address()), model, key, context)
+    server = Server(server_url(url or _own_address()), key.value if key else "")
+    target = Target(server.url, model, key, _context_size(server, model) if context is None else context)
     instructions = CLIENTS[client].instructions(target)
     if instructions.file is None:
         if write:
@@ -81,11 +92,27 @@ def _own_address() -> str:
     return f"http://{f'[{server.host}]' if ':' in server.host else server.host}:{server.port}"
 
 
+def _context_size(server: Server, model: str) -> int:
+    """What the server says of the model; a guess, and a word of it, where nothing answers.
+
+    Raises `InputError` where the server refuses the key or the model.
+    """
+    from dlp_local.remote_assistant.connection import ConnectionLostError, ServerConnection
+
+    try:
+        return int(ServerConnection(server).json(f"/v1/models/{quote(model)}")["max_model_len"])
+    except ConnectionLostError as error:
+        terminal.print_warning(f"{error} A context of {USUAL_CONTEXT} tokens is assumed; --context gives another.")
+    except (LookupError, TypeError, ValueError):
+        raise InputError(f"{server.url}: what answers there is no server of this version. Check the address.") from None
+    return USUAL_CONTEXT
+
+
 def _print_clients() -> None:
     from dlp_local.connect.clients import CLIENTS
     from dlp_local.connect.target import Target
 
-    example = Target("http://127.0.0.1:11500", "auto", None, 8192)
+    example = Target("http://127.0.0.1:11500", "auto", None, USUAL_CONTEXT)
     width = max(map(len, CLIENTS))
     for client in CLIENTS.values():
         file = client.instructions(example).file

@@ -62,7 +62,7 @@ def open_remote_assistant(server: Server) -> RemoteAssistant:
     try:
         pack = _Pack.model_validate(connection.json("/v1/pack"))
     except ValidationError:
-        raise InputError(f"{server.url}: what answers there is no server of this version. Check --server.") from None
+        raise InputError(f"{server.url}: what answers there is no server of this version. Check the address.") from None
     return RemoteAssistant(connection, pack)
 
 

@@ -115,7 +115,7 @@ class ServerConnection:
             message = str(json.loads(reply.read(MOST_BYTES))["error"]["message"])
         except (*_FAILURES, LookupError, TypeError):
             return InputError(
-                f"{self.url}: no server of dlp-local answers there (status {reply.status}). Check --server."
+                f"{self.url}: no server of dlp-local answers there (status {reply.status}). Check the address."
             )
         is_its_fault = reply.status >= 500
         return (EngineError if is_its_fault else InputError)(f"the server {self.url} says: {message}")

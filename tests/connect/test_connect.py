@@ -15,7 +15,9 @@ from dlp_local.connect.target import Target
 from dlp_local.core.errors import InputError
 from dlp_local.core.server_address import read_key, server_url
 
-URL = "http://127.0.0.1:11500"
+URL = "http://127.0.0.1:9"
+"""Where nothing answers."""
+
 
 ZED = """\
 // Zed settings
