@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from dlp_local.core.events import ReasoningDelta, TextDelta
@@ -74,33 +74,34 @@ class StopStrings(StreamUntil):
         return len(text) - held_back(text, self._stops)
 
 
-def join_deltas(events: Iterable[EngineEvent], clock: Callable[[], float] = time.monotonic) -> Iterator[EngineEvent]:
+class JoinedDeltas:
     """The same events, but texts of one kind that come within a frame after another one as one text with the next.
 
-    The first comes at once, and none is held back when another event follows, an error, or the end.
+    The first comes at once, and none is held back when another event follows, or the end.
     """
-    held: TextDelta | ReasoningDelta | None = None
-    free_at = 0.0
-    try:
-        for event in events:
-            if isinstance(event, TextDelta | ReasoningDelta):
-                if not event.text:
-                    continue
-                if held is not None and type(held) is type(event):
-                    event = replace(event, text=held.text + event.text)
-                    held = None
-                if held is None and clock() < free_at:
-                    held = event
-                    continue
-            if held is not None:
-                yield held
-                held = None
-            yield event
-            if isinstance(event, TextDelta | ReasoningDelta):
-                free_at = clock() + FRAME
-    except Exception:
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._held: TextDelta | ReasoningDelta | None = None
+        self._free_at = 0.0
+
+    def feed(self, event: EngineEvent) -> Iterator[EngineEvent]:
+        """What is to be passed on now."""
+        if isinstance(event, TextDelta | ReasoningDelta):
+            if not event.text:
+                return
+            if self._held is not None and type(self._held) is type(event):
+                event, self._held = replace(event, text=self._held.text + event.text), None
+            if self._held is None and self._clock() < self._free_at:
+                self._held = event
+                return
+        yield from self.rest()
+        yield event
+        if isinstance(event, TextDelta | ReasoningDelta):
+            self._free_at = self._clock() + FRAME
+
+    def rest(self) -> Iterator[EngineEvent]:
+        """What is held back, once nothing follows."""
+        held, self._held = self._held, None
         if held is not None:
             yield held
-        raise
-    if held is not None:
-        yield held

@@ -2,13 +2,11 @@
 
 from itertools import pairwise
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlp_local.core.errors import EngineError
 from dlp_local.core.events import HistoryTrimmed, ReasoningDelta, TextDelta
-from dlp_local.engine.text import FRAME, StopStrings, join_deltas
+from dlp_local.engine.text import FRAME, JoinedDeltas, StopStrings
 
 
 def cut(data, cuts):
@@ -43,6 +41,14 @@ def test_text_is_held_back_only_while_it_may_start_a_stop_string():
     assert not stops.hit
 
 
+def joined(events, clock):
+    """What is passed on of these events, each as soon as it is."""
+    deltas = JoinedDeltas(clock)
+    for event in events:
+        yield from deltas.feed(event)
+    yield from deltas.rest()
+
+
 TRIMMED = HistoryTrimmed(1)
 arrivals = st.lists(
     st.tuples(st.floats(0, 2 * FRAME), st.one_of(st.just(TRIMMED), st.builds(TextDelta, st.text("ab"))))
@@ -71,7 +77,7 @@ def test_texts_by_the_frame_are_the_same_text_between_the_same_events(arrivals):
             yield event
 
     said, at = [], []
-    for event in join_deltas(run(), lambda: now):
+    for event in joined(run(), lambda: now):
         said.append(event)
         at.append(now)
     assert shown(said) == shown(event for _, event in arrivals)
@@ -83,22 +89,16 @@ def test_texts_by_the_frame_are_the_same_text_between_the_same_events(arrivals):
             assert after - before >= FRAME
 
 
-def test_the_first_text_comes_at_once_and_the_last_before_an_error():
-    def failing():
-        yield TextDelta("a")
-        yield TextDelta("b")
-        raise EngineError("no more")
-
-    events = join_deltas(failing(), lambda: 1.0)
-    assert next(events) == TextDelta("a")
-    assert next(events) == TextDelta("b")
-    with pytest.raises(EngineError, match="no more"):
-        next(events)
+def test_the_first_text_comes_at_once_and_what_is_held_back_at_the_end():
+    deltas = JoinedDeltas(lambda: 1.0)
+    assert list(deltas.feed(TextDelta("a"))) == [TextDelta("a")]
+    assert list(deltas.feed(TextDelta("b"))) == []
+    assert list(deltas.rest()) == [TextDelta("b")]
 
 
 def test_reasoning_and_answer_are_not_joined():
     events = [ReasoningDelta("a"), ReasoningDelta("b"), ReasoningDelta("c"), TextDelta("d"), TextDelta("e")]
-    assert list(join_deltas(events, clock=lambda: 0.0)) == [
+    assert list(joined(events, lambda: 0.0)) == [
         ReasoningDelta("a"),
         ReasoningDelta("bc"),
         TextDelta("d"),

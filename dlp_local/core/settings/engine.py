@@ -72,6 +72,12 @@ class Engine(Group):
         description="what the backbone alone wrote is not computed again for the next message; false: it is, and "
         "answers are bit for bit those of a fresh start",
     )
+    parallel: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="answers that are computed at the same time; each is then the same to rounding alone",
+    )
     response_timeout: float = Field(
         60.0, ge=1, le=86_400, description="seconds without a sign of life after which the engine is ended as frozen"
     )

@@ -1,180 +1,269 @@
-"""Spine and branch: the KV cache that no answer of another mix ever touches.
+"""The KV cache as a store of histories by their content, which no answer of another mix ever touches.
 
-The spine holds the conversation so far, computed by the bare backbone. An answer is a branch: it shares the spine's
-cells, and its own message and tokens are computed there under its mix. Adapters that want the whole context under
-their own weights (`scope = "context"`) get a history of their own, computed under them; the last few are kept. Each
-turn of a history is computed as a batch of its own, so the numbers in the cache are the same whether a conversation
-was kept, cut or built up from nothing. A branch under no adapter can become the spine's next part as it is: its answer
-was computed token by token, so these numbers are the same to rounding only.
+A history is a conversation so far, computed by the bare backbone; it serves every mix. An answer is a branch: it shares
+the history's cells, and its own message and tokens are computed there under its mix. Adapters that want the whole
+context under their own weights (`scope = "context"`) get histories computed under them. Each turn of a history is
+computed as a batch of its own, so the numbers in the cache are the same whether a conversation was kept, cut or built
+up from nothing: bit for bit with one history in the cells, and to rounding with several, for attention sums over cells
+in their order. Conversations that begin alike, by their system prompt or because one branched off the other, share the
+cells of that beginning. A branch under no adapter can become its history's next part as it is: its answer was computed
+token by token, so these numbers are the same to rounding only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
 from dlp_local.core.events import PromptProgress
-from dlp_local.core.job import Cancellation
 from dlp_local.core.values import Weights
-from dlp_local.engine.local.llama import KEPT_HISTORIES, Backbone
+from dlp_local.engine.local.llama import Backbone
+from dlp_local.engine.local.work import Computation, Piece
+from dlp_local.engine.prompt import Tokens
 
-BRANCH = 0
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Turn:
+    """A computed turn: its cells, which several sequences may share."""
+
+    tokens: Tokens
 
 
-@dataclass(slots=True)
-class _History:
-    """The turns that a sequence holds."""
+@dataclass(slots=True, eq=False)
+class History:
+    """The turns that a sequence holds, computed under a mix."""
 
     sequence: int
-    turns: list[tuple[int, ...]] = field(default_factory=list)
-    partial: tuple[int, ...] = ()
+    weights: Weights
+    turns: list[_Turn] = field(default_factory=list)
+    partial: Tokens = ()
     """Tokens after the turns: the beginning of the next one, perhaps."""
 
     is_kept_answer: bool = False
     """Whether they were computed as an answer, else in batches."""
 
+    grows: bool = False
+    """Whether a running computation adds turns to it."""
+
+    branches: int = 0
+    """Open branches that begin where it ends."""
+
     @property
     def length(self) -> int:
         """Tokens of the whole turns."""
-        return sum(map(len, self.turns))
+        return sum(len(turn.tokens) for turn in self.turns)
 
     @property
     def end(self) -> int:
         """Tokens that the sequence holds."""
         return self.length + len(self.partial)
 
+    def shared(self, turns: Sequence[Tokens]) -> int:
+        """How many whole turns it begins with in common."""
+        pairs = zip(self.turns, turns, strict=False)
+        return sum(1 for _ in takewhile(lambda pair: pair[0].tokens == pair[1], pairs))
+
+
+@dataclass(slots=True, eq=False)
+class Branch:
+    """The sequence of an answer: the cells of a history, and `own` more."""
+
+    sequence: int
+    history: History
+    turns: tuple[_Turn, ...]
+    own: int = 0
+
 
 class KVCache:
-    """Owns what the sequences of a backbone hold. `set_mix` makes a mix active on the backbone.
+    """Owns what the sequences of a backbone hold.
 
-    All sequences share the context's cells: where a conversation needs them, the histories that were not used for
-    longest go, and are computed anew when they are asked for.
+    All sequences share the context's cells: where they are needed, the histories that were not used for longest go, and
+    are computed anew when they are asked for. What is kept for conversations that rest fits one context, for attention
+    passes over the cells of others, too. With room for one reply at a time there is one history for each mix.
     """
 
-    def __init__(self, backbone: Backbone, set_mix: Callable[[Mapping[str, float]], None]) -> None:
+    def __init__(self, backbone: Backbone) -> None:
         self._backbone = backbone
-        self._set_mix = set_mix
-        self._histories: dict[Weights, _History] = {}
+        self._histories: list[History] = []
+        """The last used one at the end."""
 
-    def compute(
-        self,
-        turns: Sequence[tuple[int, ...]],
-        weights: Mapping[str, float],
-        room: int,
-        cancellation: Cancellation | None = None,
-    ) -> Generator[PromptProgress, None, bool]:
-        """Makes the history under a mix hold exactly `turns`, computing only what it lacks, and tells how far it is.
+        self._branches: list[Branch] = []
+        self._taken = 0
+        """At least as many cells as are in use."""
 
-        `weights`: the mix, adapter → weight; {} is the spine. `room`: tokens that will be needed beside the history.
-        Returns False where it was cancelled; whole batches computed so far stay.
+        self._keeps_several = backbone.branches > 1
+
+    # ---- histories ----
+
+    def compute(self, turns: Sequence[Tokens], weights: Weights) -> Computation[History | None]:
+        """Gives a history that holds exactly `turns` under a mix, after computing only what none holds.
+
+        Without weights that is the bare backbone. Tells how far it is. Gives None where it was cancelled; whole batches
+        computed so far stay.
         """
-        history = self._history(weights)
-        self._keep_shared(history, turns)
-        total = sum(map(len, turns))
-        self._make_room(history, total + room)
-        step = self._backbone.batch_size
-        for turn in turns[len(history.turns) :]:
-            for start in range(len(history.partial), len(turn), step):
-                yield PromptProgress(history.end, total)
-                batch = turn[start : start + step]
-                self._set_mix(weights)
-                computed = False
-                try:
-                    computed = self._backbone.decode(batch, history.end, history.sequence, cancellation)
-                finally:
+        history = self._history(weights, turns)
+        total, step = sum(map(len, turns)), self._backbone.batch_size
+        try:
+            for turn in turns[len(history.turns) :]:
+                for start in range(len(history.partial), len(turn), step):
+                    yield PromptProgress(history.end, total)
+                    batch, computed = turn[start : start + step], False
+                    try:
+                        row = yield Piece(batch, history.end, history.sequence, history.weights)
+                        computed = row is not None
+                    finally:
+                        if not computed:
+                            self._drop_from(history, history.end)
                     if not computed:
-                        self._drop_from(history, history.end)
-                if not computed:
-                    return False
-                history.partial += batch
-            history.turns.append(turn)
-            history.partial, history.is_kept_answer = (), False
-        yield PromptProgress(history.end, total)
-        return True
+                        return None
+                    history.partial += batch
+                history.turns.append(_Turn(turn))
+                history.partial, history.is_kept_answer = (), False
+            yield PromptProgress(history.end, total)
+            return history
+        finally:
+            history.grows = False
 
-    def _keep_shared(self, history: _History, turns: Sequence[tuple[int, ...]]) -> None:
-        """Drops what of a history is not the beginning of these turns."""
-        kept = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(history.turns, turns, strict=False)))
+    def _history(self, weights: Weights, turns: Sequence[Tokens]) -> History:
+        """The best history to go on from, now the last used one, cut to what it has in common with `turns`."""
+        alike = [history for history in self._histories if history.weights == weights]
+        best = max(alike, key=lambda history: history.shared(turns), default=None)
+        if best is None:
+            best = self._add(History(self._free_sequence(), weights))
+        kept, partial = best.shared(turns), self._shared_partial(best, turns)
+        has_more = kept < len(best.turns) or partial < len(best.partial)
+        if best.grows or (has_more and self._keeps_several):
+            best = self._fork(best, kept)
+        elif has_more:
+            best.turns, best.partial = best.turns[:kept], best.partial[:partial]
+            self._drop_from(best, best.end)
+        self._histories.remove(best)
+        self._histories.append(best)
+        best.grows = True
+        self._limit_idle()
+        return best
+
+    def _shared_partial(self, history: History, turns: Sequence[Tokens]) -> int:
+        """How many of a history's tokens after its turns are of use for the turn that follows."""
+        kept = history.shared(turns)
         next_turn = turns[kept] if kept < len(turns) and kept == len(history.turns) else ()
         shared = common_prefix(history.partial, next_turn)
         if not history.is_kept_answer:
             shared -= shared % self._backbone.batch_size  # within a batch the numbers are those of the whole batch
-        if kept < len(history.turns) or shared < len(history.partial):
-            history.turns, history.partial = history.turns[:kept], history.partial[:shared]
-            self._drop_from(history, history.end)
+        return shared
 
-    def _history(self, weights: Mapping[str, float]) -> _History:
-        """The history under a mix, now the last used one; a new one may take the place of that unused for longest."""
-        key = tuple(sorted(weights.items()))
-        history = self._histories.pop(key, None)
-        if history is None:
-            taken = {kept.sequence for kept in self._histories.values()}
-            free = [sequence for sequence in range(1, 1 + KEPT_HISTORIES) if sequence not in taken]
-            history = _History(free[0] if free else self._forget(next(iter(self._histories))))
-        self._histories[key] = history
+    def _fork(self, history: History, kept: int) -> History:
+        """Another history that shares the first turns of this one."""
+        history.branches += 1  # it must not make room for its own copy
+        try:
+            fork = self._add(History(self._free_sequence(), history.weights, history.turns[:kept]))
+        finally:
+            history.branches -= 1
+        if kept and not self._backbone.copy_start(history.sequence, fork.sequence, fork.end):
+            fork.turns = []
+        return fork
+
+    def _add(self, history: History) -> History:
+        self._histories.append(history)
         return history
 
-    def _make_room(self, history: _History, needed: int) -> None:
-        for key, other in list(self._histories.items()):
-            held = sum(kept.end for kept in self._histories.values()) - history.end
-            if held + needed <= self._backbone.context_size:
-                return
-            if other is not history:
-                self._forget(key)
+    def _free_sequence(self) -> int:
+        """A sequence for a history; as many as may yet branch off stay free."""
+        free = self._free_sequences()
+        if len(free) > self._backbone.branches - len(self._branches):
+            return free[0]
+        return self._forget(next(self._idle()))
 
-    def _forget(self, key: Weights) -> int:
+    def _free_sequences(self) -> list[int]:
+        taken = {history.sequence for history in self._histories} | {branch.sequence for branch in self._branches}
+        return [sequence for sequence in range(self._backbone.sequences) if sequence not in taken]
+
+    def _idle(self) -> Iterator[History]:
+        """What no running reply needs, the least recently used first."""
+        return (history for history in self._histories if not (history.grows or history.branches))
+
+    def _forget(self, history: History) -> int:
         """Drops a history; returns the number of its sequence, which is then free."""
-        sequence = self._histories.pop(key).sequence
-        self._backbone.drop(sequence)
-        return sequence
+        self._histories.remove(history)
+        self._backbone.drop(history.sequence)
+        return history.sequence
 
-    def _drop_from(self, history: _History, position: int) -> None:
+    def _drop_from(self, history: History, position: int) -> None:
         """Forgets a history from a position on; everything, where the model's memory cannot forget a part."""
         if not self._backbone.drop(history.sequence, position):
             history.turns, history.partial, history.is_kept_answer = [], (), False
             self._backbone.drop(history.sequence)
 
     def forget_adapter(self, adapter: str) -> None:
-        """Drops every history that was computed under an adapter."""
-        for key in [key for key in self._histories if adapter in dict(key)]:
-            self._forget(key)
+        """Drops every history that was computed under an adapter; no reply under it may run."""
+        for history in [kept for kept in self._histories if adapter in dict(kept.weights)]:
+            self._forget(history)
 
-    def open_branch(self, weights: Mapping[str, float]) -> None:
-        """Starts a branch at the end of the history under a mix; no cell is copied."""
-        self._backbone.drop(BRANCH)
-        self._backbone.copy_sequence(self._history(weights).sequence, BRANCH)
+    # ---- branches ----
 
-    def reserve(self, tokens: int) -> None:
-        """Makes room for a branch, with the history that it goes on from, of so many tokens."""
-        *_, history = self._histories.values()
-        self._make_room(history, tokens)
+    def open_branch(self, history: History) -> Branch:
+        """Starts a branch at the end of a history; no cell is copied."""
+        branch = Branch(self._free_sequences()[0], history, tuple(history.turns))
+        self._backbone.copy_sequence(history.sequence, branch.sequence)
+        history.branches += 1
+        self._branches.append(branch)
+        return branch
 
-    def keep_branch(self, tokens: tuple[int, ...]) -> None:
-        """Closes a branch of the spine, computed under no adapter, and keeps its tokens as the spine's next part.
+    def keep_branch(self, branch: Branch, tokens: Tokens) -> None:
+        """Keeps a branch's tokens, computed under no adapter, as its history's next part, where that did not go on.
 
         What of them the next turn turns out to begin with is not computed again.
         """
-        spine = self._history({})
-        self._backbone.drop(spine.sequence)
-        self._backbone.copy_sequence(BRANCH, spine.sequence)
-        spine.partial, spine.is_kept_answer = tokens, True
-        self.close_branch()
+        history = branch.history
+        if history.grows or history.branches > 1 or tuple(history.turns) != branch.turns or history.partial:
+            return
+        history.sequence, branch.sequence = branch.sequence, history.sequence
+        history.partial, history.is_kept_answer = tokens, True
 
-    def close_branch(self) -> None:
-        """Drops the branch; the cells that it shared stay."""
-        self._backbone.drop(BRANCH)
+    def close_branch(self, branch: Branch) -> None:
+        """Drops a branch, open or not; the cells that it shared stay."""
+        if branch in self._branches:
+            self._branches.remove(branch)
+            branch.history.branches -= 1
+            self._backbone.drop(branch.sequence)
+
+    # ---- room ----
+
+    def reserve(self, count: int) -> bool:
+        """Makes room for so many more tokens; False where what running replies hold leaves none.
+
+        A running reply notes in `Branch.own` what it has computed.
+        """
+        self._taken += count
+        if self._taken <= self._backbone.cells:
+            return True
+        self._taken = self._used(self._histories) + count
+        while self._taken > self._backbone.cells and (history := next(self._idle(), None)):
+            self._forget(history)
+            self._taken = self._used(self._histories) + count
+        if self._taken <= self._backbone.cells:
+            return True
+        self._taken -= count
+        return False
+
+    def _used(self, histories: Iterable[History]) -> int:
+        """Cells that these histories and all branches hold, shared ones once."""
+        histories = list(histories)
+        holders = [*(history.turns for history in histories), *(branch.turns for branch in self._branches)]
+        turns = {turn for holder in holders for turn in holder}
+        partial = sum(len(history.partial) for history in histories) + sum(branch.own for branch in self._branches)
+        return sum(len(turn.tokens) for turn in turns) + partial
+
+    def _limit_idle(self) -> None:
+        """Drops the least recently used of what is idle until the rest of it fits one context."""
+        while idle := list(self._idle()):
+            working = [history for history in self._histories if history not in idle]
+            if self._used(self._histories) - self._used(working) <= self._backbone.context_size:
+                return
+            self._forget(idle[0])
 
 
 def common_prefix(one: Sequence[int], other: Sequence[int]) -> int:
     """How many tokens two sequences begin with in common."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
-
-
-def finish(computation: Generator[PromptProgress, None, bool]) -> bool:
-    """Runs a computation to its end; returns what it returns."""
-    while True:
-        try:
-            next(computation)
-        except StopIteration as end:
-            return bool(end.value)

@@ -14,6 +14,7 @@ from pathlib import Path
 import llama_cpp
 import llama_cpp.llama_cpp as lib
 import psutil
+from llama_cpp._ctypes_extensions import load_shared_library
 
 from dlp_local.core import settings
 
@@ -23,6 +24,7 @@ __all__ = [
     "default_threads",
     "last_log",
     "lib",
+    "load_tensor_library",
     "offloads",
     "rank_step",
     "start_library",
@@ -105,6 +107,14 @@ def build_info() -> tuple[str, str, bool]:
     """llama-cpp-python's version, what llama.cpp uses on this machine, and whether layers can go to a GPU."""
     features = _features().replace(" = 1", "").strip(" |")
     return llama_cpp.__version__, features, bool(lib.llama_supports_gpu_offload())
+
+
+def load_tensor_library() -> tuple[ctypes.CDLL, ctypes.CDLL]:
+    """The functions of ggml itself, and those that list its devices; raises `OSError` where there are no such files."""
+    start_library()
+    folder = Path(llama_cpp.__file__).parent / "lib"
+    base, devices = (load_shared_library(name, folder) for name in ("ggml-base", "ggml"))
+    return base, devices
 
 
 def offloads(options: settings.Engine) -> bool:

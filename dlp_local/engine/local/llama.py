@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from dlp_local.core import settings
 from dlp_local.core.errors import EngineError, PackError
 from dlp_local.core.job import Cancellation
+from dlp_local.engine.local.batch_support import open_token_weights
 from dlp_local.engine.local.constraint import ConstrainedSampler, Constraint
+from dlp_local.engine.local.context_params import adapts_threads, context_params
 from dlp_local.engine.local.library import (
     clear_log,
     default_threads,
@@ -24,7 +26,7 @@ from dlp_local.engine.local.library import (
     lib,
     offloads,
 )
-from dlp_local.engine.local.memory import keeps_scores
+from dlp_local.engine.local.memory import kept_contexts
 from dlp_local.engine.local.memory_files import anonymous_files
 from dlp_local.engine.local.model_file import load_model
 from dlp_local.engine.local.sampler import LAST_ROW, Biases, ChainSampler, GreedySampler, Sampler, is_plain_greedy
@@ -33,16 +35,6 @@ from dlp_local.engine.local.threads import ThreadChooser, ladder
 from dlp_local.engine.local.vocabulary import LlamaVocabulary
 from dlp_local.formats.gguf import EMBEDDINGS, read_header
 from dlp_local.formats.lora import LoraFile, check_fits
-
-FLASH_ATTENTION = {
-    "auto": lib.LLAMA_FLASH_ATTN_TYPE_AUTO,
-    "on": lib.LLAMA_FLASH_ATTN_TYPE_ENABLED,
-    "off": lib.LLAMA_FLASH_ATTN_TYPE_DISABLED,
-}
-KV_TYPES = {"f16": lib.GGML_TYPE_F16, "q8_0": lib.GGML_TYPE_Q8_0, "q4_0": lib.GGML_TYPE_Q4_0}
-
-KEPT_HISTORIES = 4
-"""Histories in the KV cache beside the branch: the spine, and those under the last mixes with `scope = "context"`."""
 
 
 class Adapter:
@@ -59,6 +51,9 @@ class Adapter:
 
 class Backbone:
     """One GGUF model with one context whose KV cache holds several sequences in the same cells.
+
+    `branches`: so many replies run at a time. `sequences`: numbers from 0 to below it. `cells`: tokens that all of them
+    hold, shared ones once; `context_size`: tokens of one of them. `batch_size`: tokens of a batch, at most.
 
     Raises `PackError` for a file that is not a model and `EngineError` where llama.cpp cannot run it.
     Not thread-safe.
@@ -78,23 +73,12 @@ class Backbone:
         self._model = load_model(self.path, gpu_layers=options.gpu_layers if offloads(options) else 0)
         self._stack.callback(lib.llama_model_free, self._model)
         self.vocabulary = LlamaVocabulary(self._model, self.path)
-        trained = lib.llama_model_n_ctx_train(self._model)
-
-        params = lib.llama_context_default_params()
         threads = options.threads or default_threads(self.path)
-        params.n_ctx = min(options.context, trained)
-        params.n_batch = params.n_ubatch = min(options.batch, params.n_ctx)
-        params.n_seq_max = 1 + KEPT_HISTORIES
-        params.n_outputs_max = params.n_seq_max  # logits of one token a batch, not of all: megabytes less
-        params.kv_unified = True
-        params.n_threads = params.n_threads_batch = threads
-        params.no_perf = True
-        without_flash = keeps_scores(options) and not offloads(options)
-        # Flash attention sums in the order of the threads: the answer would depend on how busy the machine was.
-        adapts = without_flash and not options.threads
-        self._threads = ThreadChooser(ladder(threads) if adapts else (threads,))
-        params.flash_attn_type = FLASH_ATTENTION["off" if without_flash else options.flash_attention]
-        params.type_k = params.type_v = KV_TYPES[options.kv_type]
+        params = context_params(options, lib.llama_model_n_ctx_train(self._model), threads)
+        self._threads = ThreadChooser(ladder(threads) if adapts_threads(options) else (threads,))
+        self.token_weights = open_token_weights(options)
+        if self.token_weights:
+            params.cb_eval, params.cb_eval_user_data = self.token_weights.callback, self.token_weights.user_data
         self._context = lib.llama_init_from_model(self._model, params)
         if not self._context:
             raise EngineError(
@@ -103,7 +87,9 @@ class Backbone:
             )
         self._stack.callback(lib.llama_free, self._context)
         self._memory = lib.llama_get_memory(self._context)
-        self.context_size: int = lib.llama_n_ctx(self._context)
+        self.cells: int = lib.llama_n_ctx(self._context)
+        self.context_size = self.cells // kept_contexts(options)
+        self.sequences, self.branches = int(params.n_seq_max), options.parallel
         self.batch_size: int = lib.llama_n_batch(self._context)
         self._batch = lib.llama_batch_init(self.batch_size, 0, 1)
         self._stack.callback(lib.llama_batch_free, self._batch)
@@ -111,6 +97,8 @@ class Backbone:
         self._abort = lib.ggml_abort_callback(lambda _: self._is_cancelled())
         self._no_abort = lib.ggml_abort_callback()
         self._adapters: set[Adapter] = set()
+        self.active: tuple[tuple[Adapter, float], ...] = ()
+        """What is set, with its scale."""
 
     # ---- adapters ----
 
@@ -152,6 +140,7 @@ class Backbone:
 
     def set_adapters(self, scaled: Sequence[tuple[Adapter, float]]) -> None:
         """Replaces the whole set of active adapters; what is decoded from now on runs under it."""
+        self.active = tuple(scaled)
         pairs = [(handle, scale) for adapter, scale in scaled for handle in adapter.handles]
         count = len(pairs)
         handles = (lib.llama_adapter_lora_p_ctypes * count)(
@@ -175,20 +164,35 @@ class Backbone:
         self._cancellation = cancellation
         for start in range(0, len(tokens), self.batch_size):
             chunk = tokens[start : start + self.batch_size]
-            if not self._decode_batch(chunk, position + start, sequence, start + len(chunk) == len(tokens)):
+            rows = [(token, position + start + i, sequence) for i, token in enumerate(chunk)]
+            self._fill(rows, outputs=int(start + len(chunk) == len(tokens)))
+            if not self._compute_batch():
                 return False
         return True
 
-    def _decode_batch(self, tokens: Sequence[int], position: int, sequence: int, is_last: bool) -> bool:
-        batch, count = self._batch, len(tokens)
-        batch.n_tokens = count
-        for i, token in enumerate(tokens):
+    def decode_rows(self, rows: Sequence[tuple[int, int, int]], outputs: int) -> None:
+        """Computes a batch of tokens, each at a position of a sequence; logits are kept for the last `outputs` of them.
+
+        Raises `EngineError` as `decode` does.
+        """
+        self.check_open()
+        self._cancellation = None
+        self._fill(rows, outputs)
+        self._compute_batch()
+
+    def _fill(self, rows: Sequence[tuple[int, int, int]], outputs: int) -> None:
+        """Makes the batch of tokens, each with its position and sequence."""
+        batch = self._batch
+        batch.n_tokens = len(rows)
+        for i, (token, position, sequence) in enumerate(rows):
             batch.token[i] = token
-            batch.pos[i] = position + i
+            batch.pos[i] = position
             batch.n_seq_id[i] = 1
             batch.seq_id[i][0] = sequence
-            batch.logits[i] = False
-        batch.logits[count - 1] = is_last
+            batch.logits[i] = i >= len(rows) - outputs
+
+    def _compute_batch(self) -> bool:
+        batch, count = self._batch, self._batch.n_tokens
         lib.llama_set_n_threads(self._context, self._threads.count, self._threads.count)
         if count > 1:  # asked between the nodes of the graph: worth it for a prompt, not for a single token
             lib.llama_set_abort_callback(self._context, self._abort, ctypes.c_void_p(0))
@@ -207,9 +211,9 @@ class Backbone:
     def _is_cancelled(self) -> bool:
         return self._cancellation is not None and self._cancellation.requested
 
-    def logits(self) -> NDArray[np.float32]:
-        """A copy of the newest logits, shape (vocabulary,)."""
-        return self.logits_in_place(LAST_ROW).copy()
+    def logits(self, row: int = LAST_ROW) -> NDArray[np.float32]:
+        """A copy of the logits of a token of the newest batch, shape (vocabulary,)."""
+        return self.logits_in_place(row).copy()
 
     def logits_in_place(self, row: int) -> NDArray[np.float32]:
         """The logits of a token of the newest batch, until the next one is computed."""
@@ -218,6 +222,14 @@ class Backbone:
     def copy_sequence(self, source: int, target: int) -> None:
         """Lets `target` share all cells of `source`."""
         lib.llama_memory_seq_cp(self._memory, source, target, -1, -1)
+
+    def copy_start(self, source: int, target: int, end: int) -> bool:
+        """Lets `target` share the cells of `source` up to a position; False where the model's memory cannot do that."""
+        lib.llama_memory_seq_cp(self._memory, source, target, 0, end)
+        if lib.llama_memory_seq_pos_max(self._memory, target) == end - 1:
+            return True
+        self.drop(target)
+        return False
 
     def drop(self, sequence: int, start: int = 0) -> bool:
         """Forgets a sequence from a position on; False where the model's memory cannot do that."""

@@ -21,6 +21,12 @@ SCORE_BYTES = 6
 
 MASK_BYTES = 4
 
+MOST_CONTEXTS = 4
+"""Replies at once share the cells of so many contexts at most: few conversations fill their context."""
+
+SHARED_BATCH = 128
+"""Tokens of a prompt that are computed at once where several replies may run, so that none waits long for another's."""
+
 SPARE = 128 << 20
 """What Python and llama.cpp's other buffers take besides: activations, and the logits of a token for each sequence."""
 
@@ -31,6 +37,16 @@ ADAPTER_SHARE = 16
 def adapter_memory(options: settings.Engine) -> int:
     """Bytes for adapters and stacked mixes."""
     return options.adapter_memory << 20 or int(psutil.virtual_memory().total) // ADAPTER_SHARE
+
+
+def kept_contexts(options: settings.Engine) -> int:
+    """How many whole contexts the KV cache has cells for."""
+    return min(options.parallel, MOST_CONTEXTS)
+
+
+def prompt_batch(options: settings.Engine) -> int:
+    """Tokens of a batch, at most."""
+    return options.batch if options.parallel == 1 else min(options.batch, SHARED_BATCH)
 
 
 def _number(values: Mapping[str, Value], key: str, default: int) -> int:
@@ -62,7 +78,7 @@ def score_bytes_per_token(values: Mapping[str, Value], context: int, options: se
     if not keeps_scores(options):
         return 0
     heads = _number(values, f"{_architecture(values)}.attention.head_count", 1)
-    return min(options.batch, context) * (heads * SCORE_BYTES + MASK_BYTES)
+    return min(prompt_batch(options), context) * (heads * SCORE_BYTES + MASK_BYTES)
 
 
 def kv_bytes_per_token(values: Mapping[str, Value], kv_type: str) -> float:
@@ -101,7 +117,7 @@ def needed_memory(backbone: Path, adapters: Sequence[Path], options: settings.En
     largest = sum(path.stat().st_size for path in adapters if path.is_file())
     fixed = file + min(largest, adapter_memory(options)) + SPARE
     per_token = kv_bytes_per_token(values, options.kv_type) + score_bytes_per_token(values, context, options)
-    return Need(file, fixed, context, per_token)
+    return Need(file, fixed, context * kept_contexts(options), per_token)
 
 
 def check_memory(backbone: Path, adapters: Sequence[Path], options: settings.Engine) -> None:

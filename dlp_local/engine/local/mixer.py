@@ -48,12 +48,21 @@ class Mixer:
         self._fitting: set[str] = set()
         self._held: OrderedDict[str | Weights, Adapter] = OrderedDict()
         self._stacks_mixes = options.stack
-        self._budget = adapter_memory(options)
+        self.budget = adapter_memory(options)
+        """Bytes for what llama.cpp holds of mixes."""
+
+        self._active: tuple[Weights, object] = ((), None)
+        """The mix that was set last, and what that made active."""
 
     @property
     def held(self) -> dict[str | Weights, int]:
         """What llama.cpp holds, the least recently used first: adapters by name, stacks by mix, and their bytes."""
         return {key: adapter.size for key, adapter in self._held.items()}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The adapters that are known."""
+        return tuple(self._files)
 
     def lora(self, name: str) -> LoraFile:
         """The checked file of an adapter; raises `InputError` for an unknown one and `PackError` for a bad file."""
@@ -105,16 +114,23 @@ class Mixer:
     def set(self, weights: Mapping[str, float]) -> None:
         """Makes exactly these adapters active, each with its weight times its file's scale."""
         key = tuple(sorted(weights.items()))
+        if self._backbone.token_weights:
+            self._backbone.token_weights.stop()
+        if self._active == (key, self._backbone.active):
+            return
+        self._backbone.set_adapters(())
         stack = self._stack(key) if len(key) > 1 and self._stacks_mixes else None
         if stack:
             active: Collection[str | Weights] = (key,)
             self._backbone.set_adapters([(stack, stack.scale)])
         else:
             active = tuple(weights)
-            self._backbone.set_adapters([(self._alone(name), self._strength(name, weight)) for name, weight in key])
+            self._backbone.set_adapters([(self._alone(name), self.strength(name, weight)) for name, weight in key])
+        self._active = key, self._backbone.active
         self._shrink(active)
 
-    def _strength(self, name: str, weight: float) -> float:
+    def strength(self, name: str, weight: float) -> float:
+        """An adapter's weight in a mix times its file's scale."""
         return weight * self._file(name).scale
 
     def _alone(self, name: str) -> Adapter:
@@ -130,13 +146,12 @@ class Mixer:
             self._held.move_to_end(key)
             return self._held[key]
         try:
-            parts = [(self.lora(name), self._strength(name, weight)) for name, weight in key]
+            parts = [(self.lora(name), self.strength(name, weight)) for name, weight in key]
             plan = Stack(parts, rank_step())
         except NotStackableError:
             return None
-        if plan.size > self._budget:
+        if plan.size > self.budget:
             return None
-        self._backbone.set_adapters(())
         for name, _ in key:
             if name not in self._fitting:
                 self._alone(name)
@@ -150,7 +165,7 @@ class Mixer:
         """Frees what was not used for longest until the rest fits; what is active always stays."""
         total = sum(self.held.values())
         for key in list(self._held):
-            if total <= self._budget:
+            if total <= self.budget:
                 return
             if key not in active:
                 total -= self._held[key].size

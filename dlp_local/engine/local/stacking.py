@@ -72,12 +72,16 @@ class Stack:
     """The plan of a stack: its size and scale are known before anything is written.
 
     Each weight's rank is filled up with zeros to a multiple of `rank_step`, where it is near to one (`MOST_FILLED`).
+    `uniform`: every adapter takes the same ranks in each weight, `slots`, also where its own rank is less or none.
 
     Raises `NotStackableError` for types that are not read here, and for adapters of different architectures.
     """
 
-    def __init__(self, parts: Sequence[tuple[LoraFile, float]], rank_step: int = 1) -> None:
-        self._parts, self._rank_step = parts, rank_step
+    def __init__(self, parts: Sequence[tuple[LoraFile, float]], rank_step: int = 1, *, uniform: bool = False) -> None:
+        self._parts, self._rank_step, self._uniform = parts, rank_step, uniform
+        self.slots = tuple(
+            max(pair.a.shape[::-1][_rank_axis(name, "a")] for name, pair in lora.pairs.items()) for lora, _ in parts
+        )
         if len({lora.architecture for lora, _ in parts}) != 1:
             raise NotStackableError("different architectures")
         self.scale = max(factor * pair.scale for lora, factor in parts for pair in lora.pairs.values())
@@ -94,14 +98,34 @@ class Stack:
         for half, tensors in (("a", [pair.a for pair in pairs]), ("b", [pair.b for pair in pairs])):
             axis = _rank_axis(weight, half)
             shape = list(tensors[0].shape[::-1])
-            rank = sum(tensor.shape[::-1][axis] for tensor in tensors)
-            filled = _rounded_up(rank, self._rank_step)
-            shape[axis] = filled if filled <= MOST_FILLED * rank else rank
+            shape[axis] = self._filled(sum(self._ranks(weight)))
             others = {tensor.shape[axis] for tensor in tensors}  # shape is reversed: this is the other axis
             if len(others) != 1:
                 raise NotStackableError(f"shapes of {weight}")
             halves.append(_Half(f"{weight}.lora_{half}", tuple(shape), kind))
         return _Weight(weight, *halves)
+
+    @property
+    def rank(self) -> int:
+        """The rank of every weight of a uniform stack."""
+        return self._filled(sum(self.slots))
+
+    @property
+    def weights(self) -> int:
+        """How many of the backbone's weights it changes."""
+        return len(self._weights)
+
+    def _filled(self, rank: int) -> int:
+        filled = _rounded_up(rank, self._rank_step)
+        return filled if filled <= MOST_FILLED * rank else rank
+
+    def _ranks(self, weight: str) -> list[int]:
+        """The ranks that each part takes in a weight."""
+        if self._uniform:
+            return list(self.slots)
+        axis = _rank_axis(weight, "a")
+        pairs = [lora.pairs.get(weight) for lora, _ in self._parts]
+        return [pair.a.shape[::-1][axis] if pair else 0 for pair in pairs]
 
     def files(self) -> Iterator[Iterator[bytes | memoryview]]:
         """GGUF files of about `FILE_SIZE` bytes, each in chunks: adapters of different weights, together the stack."""
@@ -147,23 +171,26 @@ class Stack:
     def _arrays(self, weight: str, half: str, out: _Half) -> Iterator[NDArray[Any]]:
         """What a tensor consists of, one after the other: the adapters' own tensors where their ranks are its rows."""
         axis, dtype = _rank_axis(weight, half), np.dtype(_DTYPES[out.kind])
-        sources = [
-            (values(lora.data, pair.a if half == "a" else pair.b), factor * pair.scale / self.scale)
-            for lora, factor in self._parts
-            if (pair := lora.pairs.get(weight))
-        ]
-        filled = sum(source.shape[axis] for source, _ in sources)
+        sources = []
+        for (lora, factor), rank in zip(self._parts, self._ranks(weight), strict=True):
+            pair = lora.pairs.get(weight)
+            source = values(lora.data, pair.a if half == "a" else pair.b) if pair else np.zeros((0, 0), dtype)
+            sources.append((source, factor * pair.scale / self.scale if pair else 0.0, rank))
+        filled = sum(rank for _, _, rank in sources)
         if axis == 0:
-            yield from (np.ascontiguousarray(source, dtype) for source, _ in sources)
+            for source, _, rank in sources:
+                if source.size:
+                    yield np.ascontiguousarray(source, dtype)
+                if len(source) < rank:
+                    yield np.zeros((rank - len(source), out.shape[1]), dtype)
             if filled < out.shape[0]:
                 yield np.zeros((out.shape[0] - filled, out.shape[1]), dtype)
             return
-        target, at = np.empty(out.shape, dtype), 0
-        for source, share in sources:
-            end = at + source.shape[1]
-            _put(source, target[:, at:end], share if half == "b" else 1.0)
-            at = end
-        target[:, filled:] = 0
+        target, at = np.zeros(out.shape, dtype), 0
+        for source, share, rank in sources:
+            if source.size:
+                _put(source, target[:, at : at + source.shape[1]], share if half == "b" else 1.0)
+            at += rank
         yield target
 
     def forget_pages(self) -> None:

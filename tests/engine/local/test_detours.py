@@ -1,9 +1,7 @@
 """Whatever an engine was asked before, it answers as one that has just been opened."""
 
 from dataclasses import dataclass, field
-from itertools import takewhile
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,14 +12,12 @@ from dlp_local.core.values import Message, Mix
 from dlp_local.engine.local.engine import LocalEngine
 from tests.support.engines import adapter_files, open_engine
 from tests.support.llama_itself import greedy, open_llama
+from tests.support.near_ties import ROUNDING, lead, shared_start
 from tests.support.prompts import PROMPTS
 
 SAMPLING = Sampling(max_tokens=20)
 CONTEXT = 192
 """Small, so that conversations outgrow it."""
-
-ROUNDING = 0.1
-"""What the order of a sum comes to in the logits of the bundled backbone, at most (docs/architecture.md)."""
 
 MIXES = (
     Mix(),
@@ -75,22 +71,6 @@ class Detour:
                 self.history += [Message("user", text), Message("assistant", given or "…")]
 
 
-def shared_start(one, other):
-    pairs = zip(one, other, strict=False)
-    return "".join(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-
-
-def lead(engine, history, text, mix, begun):
-    """By how much the best next token leads the second, after the beginning of an answer."""
-    seen = []
-    sampler = engine._backbone.sampler
-    engine._backbone.sampler = lambda *args: (seen.append(engine._backbone.logits()), sampler(*args))[1]
-    list(engine.generate([*history, Message("user", text), Message("assistant", begun)], mix, SAMPLING))
-    del engine._backbone.sampler
-    second, best = np.sort(seen[0])[-2:]
-    return best - second
-
-
 @pytest.mark.parametrize("reuse", [True, False], ids=["reuse", "exact"])
 @pytest.mark.parametrize("scopes", [{}, {"sql": "context", "dates": "context"}], ids=["turn", "context"])
 @settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -108,7 +88,7 @@ def test_after_any_detour_an_answer_is_the_one_of_a_cold_engine(bundled, reuse, 
         if (scopes or reuse) and given[0] != expected[0]:
             # Under `scope = "context"`, and after a kept answer of base, logits are equal to rounding only
             # (docs/architecture.md): ties fall either way.
-            assert lead(cold, *question, shared_start(given[0], expected[0])) < ROUNDING
+            assert lead(cold, *question, shared_start(given[0], expected[0]), SAMPLING) < ROUNDING
             assert given[2] == expected[2]
         else:
             assert given == expected

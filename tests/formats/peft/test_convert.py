@@ -13,7 +13,7 @@ from llama_cpp import llama_cpp as lib  # noqa: E402
 
 from dlp_local.core.errors import PackError  # noqa: E402
 from dlp_local.core.settings import Engine  # noqa: E402
-from dlp_local.engine.local import llama  # noqa: E402
+from dlp_local.engine.local import context_params, llama  # noqa: E402
 from dlp_local.formats.gguf import F16, Q8_0  # noqa: E402
 from dlp_local.formats.lora import read_lora, values  # noqa: E402
 from dlp_local.formats.peft.convert import convert_lora  # noqa: E402
@@ -31,7 +31,7 @@ CLOSE = 1e-3
 def exact_and_small(monkeypatch):
     """Keys and values in f32, whose rounding to f16 alone makes differences of 0.002; one thread is enough."""
     torch.set_num_threads(1)
-    monkeypatch.setitem(llama.KV_TYPES, "f16", lib.GGML_TYPE_F32)
+    monkeypatch.setitem(context_params.KV_TYPES, "f16", lib.GGML_TYPE_F32)
     warnings.filterwarnings("ignore", category=UserWarning, module="peft")
 
 

@@ -51,17 +51,16 @@ class EngineProcess:
     """llama.cpp's engine in a child process; one `engine.base.Engine`.
 
     It begins to load when it is made; `context_size` and every request wait for that and raise what `LocalEngine`
-    raises. Requests are answered in the order in which they come. A child that died is replaced at the next request,
-    and a request it had not begun to answer is made again.
+    raises. Requests are begun in the order in which they come. A child that died is replaced at the next request, and a
+    request it had not begun to answer is made again.
     """
 
-    capabilities = Capabilities(
-        scopes=frozenset({"turn", "context"}),
-        concurrent_replies=1,
-        format_features=frozenset({"grammar", "json_schema", "logprobs", "logit_bias"}),
-    )
-
     def __init__(self, backbone: Path, adapters: Sequence[AdapterFile], options: settings.Engine) -> None:
+        self.capabilities = Capabilities(
+            scopes=frozenset({"turn", "context"}),
+            concurrent_replies=options.parallel,
+            format_features=frozenset({"grammar", "json_schema", "logprobs", "logit_bias"}),
+        )
         self._backbone, self._options = backbone, options
         self._adapters = {adapter.name: adapter for adapter in adapters}
         self._numbers = count()

@@ -1,7 +1,8 @@
 """What the client and the engine's process say to each other: frozen records, pickled, over two pipes.
 
 The client sends requests, each with a number of its own. The process answers each with any number of `RequestEvent` and
-then one `Finished` or `Failed`; it runs them one after the other, but for `Cancel`, which works at once.
+then one `Finished` or `Failed`. Replies run beside each other, begun in the order of the requests; what changes the
+adapters waits for those that use them, and `Cancel` works at once.
 
 A pipe holds frames: four bytes, the length of what follows (big-endian), and a pickled record. What the process writes
 begins with `START`: anything before that was printed by others, while Python started.

@@ -11,12 +11,14 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from dlp_local.core.errors import DlpLocalError, EngineError
+from dlp_local.core.events import PromptProgress
 from dlp_local.core.job import Cancellation
+from dlp_local.engine.base import EngineEvent
 from dlp_local.engine.local.engine import LocalEngine
 from dlp_local.engine.local.huge_pages import only_small_pages
 from dlp_local.engine.local.inspection import inspect_backbone
@@ -36,13 +38,12 @@ from dlp_local.engine.local.process.protocol import (
     Request,
     RequestEvent,
     Response,
-    Task,
-    TaskEvent,
     Warm,
     encode,
     receive,
 )
-from dlp_local.engine.text import join_deltas
+from dlp_local.engine.local.stepper import Running
+from dlp_local.engine.text import JoinedDeltas
 
 STACK = 1 << 30
 """Bytes of address space for the calls of the thread that computes; memory is taken as it is used."""
@@ -64,6 +65,7 @@ class _Server:
         self._cancellations: dict[int, Cancellation] = {}
         """One for each request that waits or runs."""
 
+        self._running: dict[int, tuple[Running, JoinedDeltas]] = {}
         self._engine: LocalEngine | None = None
         self._writing = threading.Lock()
 
@@ -74,7 +76,9 @@ class _Server:
         for work in (self._read_requests, self._send_heartbeats):
             threading.Thread(target=work, daemon=True).start()
         while True:
-            self._answer(self._waiting.get())
+            while not (self._running and self._waiting.empty()):
+                self._take(self._waiting.get())
+            self._step()
 
     def _send(self, response: Response) -> None:
         self._write(encode(response))
@@ -104,43 +108,68 @@ class _Server:
             # The client closed the pipe, is gone or sends what is no request: nothing here is worth another moment.
             os._exit(0)
 
-    def _answer(self, request: Request) -> None:
+    def _take(self, request: Request) -> None:
+        """Does what is done at once, and starts what runs beside others."""
         try:
-            for event in self._events(request.task, self._cancellations[request.number]):
-                self._send(RequestEvent(request.number, event))
-            self._send(Finished(request.number))
-        except DlpLocalError as error:
-            self._send(Failed(request.number, type(error).__name__, str(error)))
+            running = self._start(request)
         except Exception as error:
-            reason = f"something unexpected happened in the engine ({type(error).__name__}: {error}). Ask again."
-            self._send(Failed(request.number, EngineError.__name__, reason))
-        finally:
-            del self._cancellations[request.number]
+            self._end(request.number, error)
+            return
+        if running is None:
+            self._end(request.number, None)
+        else:
+            self._running[request.number] = running, JoinedDeltas()
 
-    def _events(self, task: Task, cancellation: Cancellation) -> Iterator[TaskEvent]:
-        if isinstance(task, Open):
-            self._engine = LocalEngine(task.backbone, task.adapters, task.options)
-            only_small_pages()
-            yield Opened(self._engine.context_size)
-            return
-        if isinstance(task, Inspect):
-            yield Inspected(inspect_backbone(task.backbone, task.chat_template))
-            return
+    def _start(self, request: Request) -> Running | None:
+        number = request.number
+        cancellation, emit = self._cancellations[number], partial(self._pass_on, number)
+        match request.task:
+            case Open(backbone, adapters, options):
+                self._engine = LocalEngine(backbone, adapters, options)
+                only_small_pages()
+                self._send(RequestEvent(number, Opened(self._engine.context_size)))
+            case Inspect(backbone, chat_template):
+                self._send(RequestEvent(number, Inspected(inspect_backbone(backbone, chat_template))))
+            case Generate(messages, mix, sampling, scope, answer_format):
+                return self._opened().start_reply(messages, mix, sampling, scope, answer_format, cancellation, emit)
+            case Warm(history, max_tokens):
+                return self._opened().start_warming(history, max_tokens, cancellation, emit)
+            case AddAdapter(file):
+                self._opened().add_adapter(file)
+            case RemoveAdapter(name):
+                self._opened().remove_adapter(name)
+        return None
+
+    def _opened(self) -> LocalEngine:
         if self._engine is None:
             raise EngineError("the engine is not open. Open the assistant again.")
-        match task:
-            case Generate(messages, mix, sampling, scope, answer_format):
-                reply = self._engine.generate(messages, mix, sampling, scope, answer_format)
-                with cancellation.forwarded(reply.cancel):
-                    yield from join_deltas(reply)
-            case Warm(history, max_tokens):
-                job = self._engine.warm(history, max_tokens)
-                with cancellation.forwarded(job.cancel):
-                    yield from job
-            case AddAdapter(file):
-                self._engine.add_adapter(file)
-            case RemoveAdapter(name):
-                self._engine.remove_adapter(name)
+        return self._engine
+
+    def _pass_on(self, number: int, event: EngineEvent | PromptProgress) -> None:
+        if isinstance(event, PromptProgress):
+            self._send(RequestEvent(number, event))
+            return
+        for joined in self._running[number][1].feed(event):
+            self._send(RequestEvent(number, joined))
+
+    def _step(self) -> None:
+        self._opened().step()
+        for number, (running, deltas) in list(self._running.items()):
+            if running.ended:
+                for event in deltas.rest():
+                    self._send(RequestEvent(number, event))
+                del self._running[number]
+                self._end(number, running.error)
+
+    def _end(self, number: int, error: BaseException | None) -> None:
+        del self._cancellations[number]
+        if error is None:
+            self._send(Finished(number))
+        elif isinstance(error, DlpLocalError):
+            self._send(Failed(number, type(error).__name__, str(error)))
+        else:
+            reason = f"something unexpected happened in the engine ({type(error).__name__}: {error}). Ask again."
+            self._send(Failed(number, EngineError.__name__, reason))
 
 
 def main() -> None:

@@ -53,7 +53,7 @@ class ChildDiedError(Exception):
 
 
 class Child:
-    """A running `server.py`. Requests are numbered by the caller and answered one after the other.
+    """A running `server.py`. Requests are numbered by the caller.
 
     `timeout`: seconds without a sign of life after which a child that somebody waits for counts as frozen. Every method
     may be called from any thread; none but `events` and `close` waits for the child. Raises `EngineError` where the

@@ -1,0 +1,208 @@
+"""Several replies at once: each step computes a piece of one prompt, or the next token of every answer."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+
+from dlp_local.core.events import PromptProgress
+from dlp_local.core.job import Cancellation
+from dlp_local.core.values import Weights
+from dlp_local.engine.base import EngineEvent
+from dlp_local.engine.local.bank import Bank
+from dlp_local.engine.local.kv_cache import KVCache
+from dlp_local.engine.local.llama import Backbone
+from dlp_local.engine.local.mixer import Mixer
+from dlp_local.engine.local.sampler import LAST_ROW
+from dlp_local.engine.local.work import Computation, NextToken, Piece, PreemptedError, Work
+
+Emit = Callable[[EngineEvent | PromptProgress], object]
+
+
+PIECES = 128
+"""Tokens of prompts that are read at least between two steps of the answers that are being written."""
+
+
+class Running:
+    """A computation that waits for its turn, runs or has ended; `emit` takes its events as they come.
+
+    `mix`: of a reply; nothing else has one.
+    """
+
+    def __init__(
+        self, computation: Computation[None], cancellation: Cancellation, emit: Emit, mix: Weights | None = None
+    ) -> None:
+        self._computation, self.cancellation, self._emit, self.mix = computation, cancellation, emit, mix
+        self.work: Work | None = None
+        self.ended = False
+        self.error: BaseException | None = None
+
+    def advance(self, row: int | None) -> None:
+        """Goes on to the next work or to the end; `row`: that of its last work's logits, None to begin or to cancel."""
+        self._go_on(lambda: self._computation.send(row))
+
+    def interrupt(self, error: BaseException) -> None:
+        """Goes on with an error in place of the result of its work."""
+        self._go_on(lambda: self._computation.throw(error))
+
+    def _go_on(self, resume: Callable[[], Work | EngineEvent | PromptProgress]) -> None:
+        self.work = None
+        try:
+            step = resume()
+            while not isinstance(step, Work):
+                self._emit(step)
+                step = next(self._computation)
+            self.work = step
+        except StopIteration:
+            self.ended = True
+        except BaseException as error:
+            self.ended, self.error = True, error
+            if not isinstance(error, Exception):
+                raise
+
+    def close(self) -> None:
+        """Gives it up; what it holds is free."""
+        self.ended, self.work = True, None
+        self._computation.close()
+
+
+class Stepper:
+    """Runs up to `parallel` computations at a time, in the order in which they come.
+
+    The next tokens of all answers are computed in one batch where a `bank` is there for their mixes, else in one for
+    each mix. llama.cpp rounds otherwise in batches of other sizes, and where other sequences lie between the cells of
+    one: beside others an answer is what it is alone to rounding.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        mixer: Mixer,
+        cache: KVCache,
+        bank: Bank | None,
+        parallel: int,
+    ) -> None:
+        self._backbone, self._mixer, self._cache, self._bank = backbone, mixer, cache, bank
+        self._parallel = parallel
+        self._waiting: deque[Running] = deque()
+        self._running: list[Running] = []
+        self._is_full = False
+        """Whether something had to pause, and nothing has ended since."""
+
+        self._read = 0
+        """Tokens of prompts that were read since the last step of answers."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether something waits or runs."""
+        return bool(self._waiting or self._running)
+
+    def add(self, running: Running) -> None:
+        """Takes part from the next step on, or as soon as there is room."""
+        self._waiting.append(running)
+
+    def finish_users(self, adapter: str) -> None:
+        """Steps until nothing waits or runs that uses an adapter."""
+        while any(adapter in dict(running.mix or ()) for running in (*self._waiting, *self._running)):
+            self.step()
+
+    def step(self) -> None:
+        """Begins what there is room for, and computes a piece of a prompt or the next token of every answer."""
+        self._drop_ended()
+        for running in list(self._waiting):
+            if running.ended:
+                self._waiting.remove(running)
+            elif running.cancellation.requested or (len(self._running) < self._parallel and not self._is_full):
+                self._waiting.remove(running)
+                self._running.append(running)
+                running.advance(None)
+        for running in self._running:
+            if running.work and running.cancellation.requested:
+                running.advance(None)
+        prompts = [running for running in self._running if isinstance(running.work, Piece)]
+        answers = [running for running in self._running if isinstance(running.work, NextToken)]
+        if prompts and not (answers and self._read >= PIECES):
+            self._compute_piece(prompts[0])
+        else:
+            self._read = 0
+            for group in list(self._groups(answers)):
+                self._compute_tokens(group)
+        self._drop_ended()
+
+    def _drop_ended(self) -> None:
+        running = [running for running in self._running if not running.ended]
+        if len(running) < len(self._running):
+            self._running, self._is_full = running, False
+
+    def _uses_bank(self) -> bool:
+        """Whether replies under different mixes run that can share their batches."""
+        mixes = {running.mix for running in self._running if running.mix is not None}
+        return len(mixes) > 1 and self._bank is not None and self._bank.holds(mixes)
+
+    def _groups(self, answers: Sequence[Running]) -> Iterator[list[Running]]:
+        """Answers whose next tokens are computed in one batch: all, or those under one mix."""
+        if self._uses_bank():
+            yield list(answers)
+            return
+        by_mix: dict[Weights, list[Running]] = {}
+        for running in answers:
+            if isinstance(running.work, NextToken):
+                by_mix.setdefault(running.work.weights, []).append(running)
+        yield from by_mix.values()
+
+    def _compute_piece(self, running: Running) -> None:
+        piece = running.work
+        assert isinstance(piece, Piece)
+        if not self._cache.reserve(len(piece.tokens)):
+            self._pause_youngest()
+            return
+        self._read += len(piece.tokens)
+        self._resume([running], lambda: self._decode_piece(piece, running.cancellation))
+
+    def _decode_piece(self, piece: Piece, cancellation: Cancellation) -> Sequence[int | None]:
+        self._set([piece.weights] * len(piece.tokens), outputs=1)
+        return [LAST_ROW if self._backbone.decode(piece.tokens, piece.position, piece.sequence, cancellation) else None]
+
+    def _compute_tokens(self, group: list[Running]) -> None:
+        while group and not self._cache.reserve(len(group)):
+            self._pause_youngest()
+            group = [running for running in group if running in self._running]
+        works = [running.work for running in group if isinstance(running.work, NextToken)]
+        if works:
+            self._resume(group, lambda: self._decode_tokens(works))
+
+    def _decode_tokens(self, works: Sequence[NextToken]) -> Sequence[int | None]:
+        self._set([work.weights for work in works], outputs=len(works))
+        if len(works) == 1:
+            self._backbone.decode((works[0].token,), works[0].position, works[0].sequence)
+            return [LAST_ROW]
+        self._backbone.decode_rows([(work.token, work.position, work.sequence) for work in works], len(works))
+        return range(len(works))
+
+    def _set(self, mixes: Sequence[Weights], outputs: int) -> None:
+        """Makes the next batch one of tokens under these mixes, one each."""
+        if self._bank and self._uses_bank():
+            self._bank.set(mixes, outputs)
+        else:
+            self._mixer.set(dict(mixes[0]))
+
+    def _resume(self, group: Sequence[Running], compute: Callable[[], Sequence[int | None]]) -> None:
+        """Computes, and lets each go on with its row, or with the error that came of it."""
+        try:
+            rows = compute()
+        except BaseException as error:
+            for running in group:
+                running.interrupt(error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        for running, row in zip(group, rows, strict=True):
+            running.advance(row)
+
+    def _pause_youngest(self) -> None:
+        """Takes the cells of what began last, which goes on once something else has ended."""
+        youngest = self._running.pop()
+        youngest.interrupt(PreemptedError())
+        if not youngest.ended:
+            self._waiting.appendleft(youngest)
+            self._is_full = True
