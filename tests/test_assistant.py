@@ -82,7 +82,7 @@ class Recording:
     """An engine that answers with the events it was given and keeps the sampling it is asked for."""
 
     context_size = 1024
-    capabilities = EngineProcess.capabilities
+    capabilities = Capabilities(frozenset({"turn", "context"}), concurrent_replies=1)
 
     def __init__(self, *events):
         self.events = events
