@@ -88,7 +88,7 @@ class Backbone:
         self._stack.callback(lib.llama_free, self._context)
         self._memory = lib.llama_get_memory(self._context)
         self.cells: int = lib.llama_n_ctx(self._context)
-        self.context_size = self.cells // kept_contexts(options)
+        self.context_size: int = self.cells // kept_contexts(options)
         self.sequences, self.branches = int(params.n_seq_max), options.parallel
         self.batch_size: int = lib.llama_n_batch(self._context)
         self._batch = lib.llama_batch_init(self.batch_size, 0, 1)
