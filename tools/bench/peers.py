@@ -1,4 +1,7 @@
-"""Builds the peers, llama-bench and llama-server, from the source distribution of llama-cpp-python."""
+"""Builds the peers, llama-bench and llama-server, from the source distribution of llama-cpp-python.
+
+`python -m tools.bench.peers FOLDER` builds them there and prints the path of llama-server.
+"""
 
 from __future__ import annotations
 
@@ -43,3 +46,7 @@ def build(folder: Path) -> Peers:
         targets = ["--target", *_TARGETS]
         subprocess.run(["cmake", "--build", str(tree / "build"), "-j", cores, *targets], check=True)
     return Peers(programs / "llama-bench", programs / "llama-server", tree / "models" / "ggml-vocab-qwen2.gguf")
+
+
+if __name__ == "__main__":
+    print(build(Path(sys.argv[1])).server)
