@@ -76,4 +76,5 @@ def answer_text(
                     calls.append(call)
                 case AnswerWasReasoning():
                     answer, reasoning = "", reasoning + answer
+                    calls.clear()
             yield event

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dlp_local.core.errors import InputError
+from dlp_local.core.json_text import parse_json
 
 FormatFeature = Literal["grammar", "json_schema", "logprobs", "logit_bias", "tools"]
 """What an engine may be able to do about the form of an answer."""
@@ -42,6 +43,9 @@ class Tool:
             )
         if len(self.description) + len(self.parameters) > LONGEST_SOURCE:
             raise InputError(f"tools: what describes '{self.name}' is too long. {LONGEST_SOURCE} characters are read.")
+        schema = parse_json(self.parameters, f"tools: what '{self.name}' takes", "Send a JSON schema of an object.")
+        if not isinstance(schema, dict):
+            raise InputError(f"tools: what '{self.name}' takes is no object. Send a JSON schema of an object.")
 
 
 @dataclass(frozen=True, slots=True)

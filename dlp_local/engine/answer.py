@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Literal
 
 from dlp_local.core.events import AnswerWasReasoning, ReasoningDelta, TextDelta
@@ -25,17 +25,26 @@ Delta = TextDelta | ReasoningDelta | AnswerWasReasoning
 
 
 class AnswerReader:
-    """Reads one reply. `stops`: texts that end the answer; names of control tokens in them match the tokens.
+    """Reads one reply. `stops`: texts that end the answer; names of control tokens in them match the tokens. `shown`:
+    control tokens whose names are text here.
 
     Reasoning begins where the prompt or the model opens it: by tags, which are tokens with a name or plain text at the
     start of the reply, or by a channel other than `final`. Where a tag comes that only ends reasoning, what came before
     it was reasoning all along.
     """
 
-    def __init__(self, vocabulary: Vocabulary, prompts: PromptBuilder, prompt: Prompt, stops: Sequence[str]) -> None:
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        prompts: PromptBuilder,
+        prompt: Prompt,
+        stops: Sequence[str],
+        shown: Collection[int] = (),
+    ) -> None:
         self._vocabulary, self._tags = vocabulary, prompts.tags
         self._stops = AnswerStops(stops, vocabulary, prompts)
         self._end_tokens = prompts.end_tokens | self._stops.tokens
+        self._shown = frozenset(shown)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._trims = prompts.pads_answers and bool(prompt.opening)
         if self._trims:
@@ -78,6 +87,8 @@ class AnswerReader:
         if name and self._may_be_reasoning and self._tags.is_closing(name):
             self._decoder.reset()
             yield from self._take_back()
+        elif token in self._shown:
+            yield from self._read(name)
         elif name and self._is_structure(name):
             self._decoder.reset()
         else:

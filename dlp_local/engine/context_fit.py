@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dlp_local.core.answer_format import Tool
 from dlp_local.core.errors import InputError
 from dlp_local.core.values import Message
+from dlp_local.engine.calls.plain import tools_text
 from dlp_local.engine.prompt import Prompt, PromptBuilder
 
 ANSWER_SHARE = 4
@@ -16,7 +18,11 @@ KEPT_SHARE = 2
 
 
 def fit(
-    prompts: PromptBuilder, messages: Sequence[Message], context_size: int, max_tokens: int | None
+    prompts: PromptBuilder,
+    messages: Sequence[Message],
+    context_size: int,
+    max_tokens: int | None,
+    tools: Sequence[Tool] = (),
 ) -> tuple[Prompt, int]:
     """The prompt of as many turns as fit beside the answer, and how many of the oldest were left out.
 
@@ -31,7 +37,8 @@ def fit(
     starts = [i for i, message in enumerate(body) if message.role == "user"]
     ends = [*starts[1:], len(body)]
     lengths = [sum(map(prompts.length, body[a:b])) for a, b in zip(starts, ends, strict=True)]
-    dropped, used = 0, sum(map(prompts.length, messages[:split]))
+    described = [Message("system", tools_text(tools))] if tools else []
+    dropped, used = 0, sum(map(prompts.length, [*described, *messages[:split]]))
     for last, length in enumerate(lengths):
         used += length
         if used > room:
@@ -39,7 +46,7 @@ def fit(
                 used -= lengths[dropped]
                 dropped += 1
     for first in range(dropped, len(starts)):
-        prompt = prompts.prompt([*messages[:split], *body[starts[first] :]] if first else messages)
+        prompt = prompts.prompt([*messages[:split], *body[starts[first] :]] if first else messages, tools)
         size = sum(map(len, prompt.turns))
         if size <= room:
             return prompt, first

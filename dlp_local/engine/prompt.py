@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import Literal, Protocol
 
+from dlp_local.core.answer_format import Tool
 from dlp_local.core.errors import EngineError
-from dlp_local.core.values import BLANK_LINE, Message
+from dlp_local.core.values import BLANK_LINE, Message, ToolCall
+from dlp_local.engine.calls.plain import call_text, in_plain_words
+from dlp_local.engine.calls.syntax import PLAIN_SYNTAX, PROBE_ARGUMENTS, PROBE_NAME, CallSyntax, syntax_in
 from dlp_local.engine.forging import foreign_cuts
 from dlp_local.engine.reasoning import ReasoningTags
-from dlp_local.engine.rendering import Rendered, Renderer
+from dlp_local.engine.rendering import ConversationRefusedError, Rendered, Renderer
+from dlp_local.engine.shapes import has_calls
 from dlp_local.engine.template import PLAIN_TEMPLATE, ChatTemplate
 
 FRAME_TOKENS = 4
@@ -57,11 +63,13 @@ class Prompt:
 
     `turns`: one entry for what stands before the first user's message, one for each complete turn, and last the turn
     to be answered. A template that ends its answers differently from place to place gives fewer, longer entries.
-    `opening`: what the template itself writes at the end; nothing where a begun answer goes on.
+    `opening`: what the template itself writes at the end; nothing where a begun answer goes on. `syntax`: how a call is
+    written in it.
     """
 
     turns: tuple[Tokens, ...]
     opening: str
+    syntax: CallSyntax = PLAIN_SYNTAX
 
 
 class PromptBuilder:
@@ -90,6 +98,7 @@ class PromptBuilder:
         """Whether the template writes white space before an answer, which the model writes itself when it answers."""
 
         self._learn_frame(template)
+        self._syntax = self._learn_syntax()
 
     def _learn_frame(self, template: ChatTemplate) -> None:
         """Looks at a small conversation; nothing is learnt where the template does not take it."""
@@ -109,6 +118,20 @@ class PromptBuilder:
             self.end_texts = (between.rstrip(),)
         before_answer = finished.text[: finished.spans_of(1)[0].start]
         self.pads_answers = before_answer.removeprefix(asked.text).isspace()
+
+    def _learn_syntax(self) -> CallSyntax | None:
+        """How the template writes calls; None where it knows none, or writes them in a way that is not read."""
+        tool = Tool(PROBE_NAME, "Two.", '{"type": "object", "properties": {"one_argument": {"type": "string"}}}')
+        call = Message("assistant", "", (ToolCall(PROBE_NAME, json.dumps(PROBE_ARGUMENTS), "abcdefgh1"),))
+        result = Message("tool", "Three.", tool_call_id="abcdefgh1")
+        ask = Message("user", "One.")
+        try:
+            asked, called = (self._renderer.render(talk, True, (tool,)) for talk in ((ask,), (ask, call, result)))
+        except EngineError:
+            return None
+        written = called.text[asked.end :].removeprefix(asked.text[asked.end :])
+        ending = written.find(self._turn_end.rstrip()) if self._turn_end and self._turn_end.strip() else -1
+        return syntax_in(written[:ending]) if ending >= 0 else None
 
     def _is_around_answers(self, closing_tag: str) -> bool:
         """Whether the template keeps of an answer what stands within some tags, and not what stands after them."""
@@ -145,28 +168,37 @@ class PromptBuilder:
 
     # ---- tokens ----
 
-    def prompt(self, messages: Sequence[Message]) -> Prompt:
-        """The tokens of a conversation that ends with a user's message, or with the beginning of an answer.
+    def prompt(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> Prompt:
+        """The tokens of a conversation that ends with a user's message, a result, or the beginning of an answer.
 
+        Tools, calls and results are in it as the template has them, or in plain words where it does not take them.
         Raises `EngineError` where the template does not take the conversation or leaves a message out.
         """
+        if not tools and not has_calls(messages):
+            return self._prompt(messages, ())
+        if self._syntax:
+            with suppress(ConversationRefusedError, ValueError):
+                return replace(self._prompt(messages, tools), syntax=self._syntax)
+        return self._prompt(in_plain_words(messages, tools), ())
+
+    def _prompt(self, messages: Sequence[Message], tools: Sequence[Tool]) -> Prompt:
         if messages[-1].role != "assistant":
-            rendered = self._renderer.render(messages, True)
+            rendered = self._renderer.render(messages, True, tools)
             return Prompt(self._turns(rendered), rendered.text[rendered.end :])
         try:
-            rendered = self._renderer.render(messages, False)
+            rendered = self._renderer.render(messages, False, tools)
         except EngineError:  # it takes no conversation that ends with an answer
-            return self._begun(messages)
+            return self._begun(messages, tools)
         last = len(rendered.messages) - 1
         begun, spans = rendered.messages[last].content, rendered.spans_of(last)
         written = "".join(rendered.text[span.start : span.end] for span in spans)
         if not spans or written.strip() != begun.strip():  # it takes something out, as it does with reasoning
-            return self._begun(messages)
+            return self._begun(messages, tools)
         return Prompt(self._turns(rendered.until(spans[-1].end, begun[spans[-1].read :])), "")
 
-    def _begun(self, messages: Sequence[Message]) -> Prompt:
+    def _begun(self, messages: Sequence[Message], tools: Sequence[Tool]) -> Prompt:
         """The prompt of an answer, and the answer's beginning after it; reasoning that the prompt opens is ended."""
-        asked = self.prompt(messages[:-1])
+        asked = self._prompt(messages[:-1], tools)
         *turns, last = asked.turns
         closing = self.tags.opened_by(asked.opening)
         end = self._tokenize(f"{closing[0]}{BLANK_LINE}", True) if closing else ()
@@ -178,7 +210,8 @@ class PromptBuilder:
 
     def length(self, message: Message) -> int:
         """About how many tokens a message takes in a conversation: its content, and a few for its frame."""
-        return len(self._tokenize(message.content, False)) + FRAME_TOKENS
+        texts = (message.content, *(call_text(call) for call in message.tool_calls))
+        return sum(len(self._tokenize(text, False)) for text in texts) + FRAME_TOKENS
 
     def _turns(self, rendered: Rendered) -> tuple[Tokens, ...]:
         """The tokens of a rendered conversation, cut where its turns end."""
@@ -201,8 +234,10 @@ class PromptBuilder:
         cuts: list[int] = []
         if self._turn_end is None:
             return cuts
-        for span in rendered.spans:
-            role = rendered.messages[span.message].role
+        for span in rendered.message_spans:
+            role, following = rendered.messages[span.message].role, rendered.messages[span.message + 1 :][:1]
+            if following and (following[0].role == "tool" or following[0].tool_call_id):
+                continue  # the turn goes on with the results of calls
             if role == "assistant" and rendered.text.startswith(self._turn_end, span.end):
                 cuts.append(span.end + len(self._turn_end))
             elif role == "user" and not cuts and self._user_frame.strip():

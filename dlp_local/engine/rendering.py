@@ -15,11 +15,13 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from dlp_local.core.answer_format import Tool
 from dlp_local.core.errors import EngineError, PackError
 from dlp_local.core.values import Message
+from dlp_local.engine.calls.rendering import TracedCalls, left_out
 from dlp_local.engine.forging import NamesIn, hidden
 from dlp_local.engine.reasoning import TAG
-from dlp_local.engine.shapes import SHAPES
+from dlp_local.engine.shapes import SHAPES, as_they_are, has_calls
 from dlp_local.engine.template import OTHER_TEMPLATE, ChatTemplate
 from dlp_local.engine.template_limits import TemplateLimitError
 from dlp_local.engine.traced_text import OFFSET_BITS, TEMPLATE, TracedText
@@ -39,11 +41,19 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A conversation's text; `messages` are what the numbers in the spans count."""
+    """A conversation's text; `messages` are what the numbers in the spans count.
+
+    Numbers from that of the messages on are those of texts in tools and in calls of them.
+    """
 
     text: str
     spans: tuple[Span, ...]
     messages: tuple[Message, ...]
+
+    @property
+    def message_spans(self) -> tuple[Span, ...]:
+        """Where the messages stand."""
+        return tuple(span for span in self.spans if span.message < len(self.messages))
 
     def spans_of(self, message: int) -> list[Span]:
         """Where a message stands."""
@@ -67,7 +77,7 @@ class Rendered:
     @property
     def end(self) -> int:
         """Where the last of all messages ends."""
-        return self.spans[-1].end if self.spans else 0
+        return max((span.end for span in self.message_spans), default=0)
 
 
 class ConversationRefusedError(EngineError):
@@ -90,8 +100,8 @@ class Renderer:
     def __init__(self, template: ChatTemplate, names_in: Callable[[str], Iterable[str]]) -> None:
         self._template, self._names_in = template, names_in
 
-    def render(self, messages: Sequence[Message], add_generation_prompt: bool) -> Rendered:
-        """The text of a conversation.
+    def render(self, messages: Sequence[Message], add_generation_prompt: bool, tools: Sequence[Tool] = ()) -> Rendered:
+        """The text of a conversation, and of tools that may be called.
 
         Some templates refuse contents that spell their tokens; they are then given such contents with those spellings
         made unreadable. Raises `ConversationRefusedError` where the template does not take the conversation, or leaves
@@ -99,27 +109,43 @@ class Renderer:
         """
         reason = ""
         for hides in (False, True):
-            for typed, shaped in _shapes(messages):
+            for typed, shaped in _shapes(messages, tools):
                 try:
-                    return self._attempt(shaped, typed, add_generation_prompt, hides)
+                    return self._attempt(shaped, typed, add_generation_prompt, hides, tools)
                 except TemplateLimitError as error:
                     raise PackError(f"the chat template of the backbone {error}. {OTHER_TEMPLATE}") from None
                 except Exception as error:  # a template is a program of the model's author and may raise anything
                     reason = reason or str(error)
         raise ConversationRefusedError(reason)
 
-    def _attempt(self, messages: list[Message], typed: bool, add_generation_prompt: bool, hides: bool) -> Rendered:
+    def _attempt(
+        self,
+        messages: list[Message],
+        typed: bool,
+        add_generation_prompt: bool,
+        hides: bool,
+        tools: Sequence[Tool],
+    ) -> Rendered:
         """One shape of a conversation; raises where it is not whole."""
         contents = [TracedText.of_message(number, message.content) for number, message in enumerate(messages)]
         mark = ""
         if hides:
             contents, mark = hidden(contents, [self._hidden_in(message) for message in messages])
+        names = {call.id: call.name for message in messages for call in message.tool_calls}
+        traced = TracedCalls(len(messages))
         rendering = [
-            {"role": message.role, "content": [{"type": "text", "text": content}] if typed else content}
+            {
+                "role": message.role,
+                "content": [{"type": "text", "text": content}] if typed else content,
+                **traced.message(message, names),
+            }
             for message, content in zip(messages, contents, strict=True)
         ]
-        text = self._template.render(rendering, add_generation_prompt)
+        described = traced.tools(tools)
+        text = self._template.render(rendering, add_generation_prompt, described, traced.texts)
         text = text.replace(mark, "") if mark else text
+        for lost in left_out(traced.texts, text):
+            raise ValueError(f"it leaves out {lost[:50]!a} of a tool or a call")
         sources = np.asarray(text.sources, np.int64)
         rendered = Rendered(str.__str__(text), _spans(sources), tuple(messages))
         for number, message in enumerate(messages):
@@ -174,11 +200,11 @@ def _is_apart(content: str, start: int, end: int) -> bool:
     return not (re.match(r"[\w</\[|]", before) or re.match(r"[\w>/\]|]", after))
 
 
-def _shapes(messages: Sequence[Message]) -> list[tuple[bool, list[Message]]]:
-    """The different shapes of a conversation, each with whether its contents are typed."""
+def _shapes(messages: Sequence[Message], tools: Sequence[Tool]) -> list[tuple[bool, list[Message]]]:
+    """The different shapes of a conversation, each with whether its contents are typed; one of calls has but one."""
     shapes: list[tuple[bool, list[Message]]] = []
     for typed in (False, True):
-        for shape in SHAPES:
+        for shape in (as_they_are,) if tools or has_calls(messages) else SHAPES:
             if (shaped := (typed, shape(messages))) not in shapes:
                 shapes.append(shaped)
     return shapes

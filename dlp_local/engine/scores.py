@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlp_local.core.events import ReasoningDelta, TextDelta, TokenScore, TokenScores
-from dlp_local.engine.answer import Delta
+from dlp_local.engine.calls.reader import CallDelta
 from dlp_local.engine.prompt import Vocabulary
 
 
@@ -46,7 +46,7 @@ class ScoreKeeper:
     def _bytes(self, token: int) -> bytes:
         return self._vocabulary.piece(token) or self._vocabulary.name(token).encode()
 
-    def told(self, deltas: Iterable[Delta]) -> Iterator[Delta | TokenScores]:
+    def told(self, deltas: Iterable[CallDelta]) -> Iterator[CallDelta | TokenScores]:
         """The same events, and before each text the scores of the tokens that it is made of."""
         for delta in deltas:
             if isinstance(delta, TextDelta | ReasoningDelta):

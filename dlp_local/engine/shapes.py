@@ -35,4 +35,9 @@ def system_in_first_message(messages: Sequence[Message]) -> list[Message]:
     return [*others[:first], Message("user", BLANK_LINE.join(contents)), *others[first + 1 :]]
 
 
+def has_calls(messages: Sequence[Message]) -> bool:
+    """Whether a conversation has calls of tools in it, or their results."""
+    return any(message.role == "tool" or message.tool_calls for message in messages)
+
+
 SHAPES: tuple[Shape, ...] = (as_they_are, neighbors_joined, system_in_first_message)

@@ -61,15 +61,25 @@ class ChatTemplate:
         self.split_at = split_at
         """Those at which it splits contents."""
 
-    def render(self, messages: Rendering, add_generation_prompt: bool) -> TracedText:
+    def render(
+        self,
+        messages: Rendering,
+        add_generation_prompt: bool,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        others: Sequence[str] = (),
+    ) -> TracedText:
         """The text of a conversation, whose contents keep their sources where they are `TracedText`.
+
+        `others` are the texts that are in `tools` and in calls of them.
 
         A template is a program of its author's and may raise anything; `TemplateLimitError` where it computes too much.
         """
-        self._sandbox.limits = TemplateLimits(_texts(messages))
+        self._sandbox.limits = TemplateLimits((*_texts(messages), *others))
         talk = [dict(message) for message in messages]
         try:
-            text = self._template.render(messages=talk, add_generation_prompt=add_generation_prompt, **self._given)
+            text = self._template.render(
+                messages=talk, add_generation_prompt=add_generation_prompt, **(self._given | {"tools": tools})
+            )
         except (RecursionError, MemoryError):
             raise TemplateLimitError("calls itself too often") from None
         return TracedText(text)

@@ -221,11 +221,15 @@ def traced_within(function: Callable[[Any], Any], value: Any) -> Any:
 
 
 def _texts_in(value: Any) -> Iterator[str]:
-    """The strings in a value, keys left out."""
+    """The strings in a value, keys included."""
     if isinstance(value, str):
         yield value
-    elif isinstance(value, list | tuple | dict):
-        for item in value.values() if isinstance(value, dict) else value:
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _texts_in(key)
+            yield from _texts_in(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
             yield from _texts_in(item)
 
 
@@ -234,7 +238,7 @@ def _with_texts(value: Any, texts: Iterator[str]) -> Any:
     if isinstance(value, str):
         return next(texts)
     if isinstance(value, dict):
-        return {key: _with_texts(item, texts) for key, item in value.items()}
+        return {_with_texts(key, texts): _with_texts(item, texts) for key, item in value.items()}
     return [_with_texts(item, texts) for item in value] if isinstance(value, list | tuple) else value
 
 

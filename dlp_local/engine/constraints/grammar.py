@@ -63,6 +63,10 @@ class Repeat:
 Node = Text | Chars | Rule | Sequence | Choice | Repeat
 
 
+NOTHING = Sequence(())
+"""No characters."""
+
+
 def sequence(*parts: Node | str) -> Node:
     """All parts in order; a string is these characters."""
     nodes = tuple(Text(part) if isinstance(part, str) else part for part in parts if part != "")
@@ -121,7 +125,8 @@ def _written(node: Node) -> str:
         case Rule(name):
             return name
         case Sequence(parts):
-            return " ".join(_grouped(part) if isinstance(part, Choice) else _written(part) for part in parts)
+            nodes = [part for part in parts if part != NOTHING]
+            return " ".join(_grouped(part) if isinstance(part, Choice) else _written(part) for part in nodes) or '""'
         case Choice(options):
             return " | ".join(map(_written, options))
         case Repeat(repeated, least, most):

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 
 from dlp_local.core.errors import InputError
-from dlp_local.engine.constraints.grammar import Chars, Node, Rule, Text, choice, optional, repeat, sequence
+from dlp_local.engine.constraints.grammar import NOTHING, Chars, Node, Rule, Text, choice, optional, repeat, sequence
 from dlp_local.engine.constraints.text_rules import ALL, complement, merged, unescaped
 
 LONGEST_NAME = 100
@@ -28,8 +28,8 @@ def object_node(
         (sequence(Text(json.dumps(name, ensure_ascii=False)), space, ":", space, value), name in required)
         for name, value in values.items()
     ]
-    following: Node = sequence("")  # what may stand after a member, with the comma before it
-    beginning: Node = sequence("")  # what may stand where none stands yet
+    following: Node = NOTHING  # what may stand after a member, with the comma before it
+    beginning: Node = NOTHING  # what may stand where none stands yet
     if others is not None:
         if long := [name for name in values if len(name) > LONGEST_NAME]:
             raise InputError(f"the property {long[0][:30]!a}… has too long a name for others beside it")

@@ -9,6 +9,9 @@ from dlp_local.core.answer_format import AnswerFormat
 from dlp_local.core.errors import InputError
 from dlp_local.core.events import TokenScores
 from dlp_local.engine.answer import AnswerReader, Delta
+from dlp_local.engine.calls.grammar import calls_grammar
+from dlp_local.engine.calls.reader import CallDelta, ToolCallReader
+from dlp_local.engine.calls.syntax import CallSyntax
 from dlp_local.engine.constraints.gbnf import check_grammar
 from dlp_local.engine.constraints.schema import schema_grammar
 from dlp_local.engine.local.constraint import Constraint
@@ -18,6 +21,15 @@ from dlp_local.engine.scores import ScoreKeeper
 
 MOST_SPACES = 4
 """Tokens of white space that may stand between reasoning and what the grammar speaks of."""
+
+
+def _grammar(answer_format: AnswerFormat, syntax: CallSyntax) -> str:
+    """What the answer has to follow, in GBNF; nothing where any text will do."""
+    if answer_format.grammar:
+        return check_grammar(answer_format.grammar)
+    if answer_format.offered_tools and (answer_format.json_schema or answer_format.tool_choice != "auto"):
+        return calls_grammar(answer_format, syntax)
+    return schema_grammar(answer_format.json_schema) if answer_format.json_schema else ""
 
 
 class AnswerWriter:
@@ -38,14 +50,17 @@ class AnswerWriter:
         begun: str = "",
     ) -> None:
         self._backbone, self._vocabulary = backbone, backbone.vocabulary
-        self._reader = AnswerReader(self._vocabulary, prompts, prompt, sampling.stop)
+        tools = answer_format.offered_tools
+        syntax = prompt.syntax
+        named = self._vocabulary.tokenize(syntax.opening + syntax.closing, special=True) if tools else []
+        shown = {token for token in named if self._vocabulary.kind(token) == "control"}
+        self._reader = AnswerReader(self._vocabulary, prompts, prompt, sampling.stop, shown)
+        self._calls = ToolCallReader([tool.name for tool in tools], syntax) if tools else None
         best = answer_format.logprobs
         self._scores = None if best is None else ScoreKeeper(self._vocabulary, best)
         self._is_begun, self._has_reasoned, self._spaces = bool(begun), False, 0
-        grammar = check_grammar(answer_format.grammar) if answer_format.grammar else ""
-        if answer_format.json_schema:
-            grammar = schema_grammar(answer_format.json_schema)
-        constraint = Constraint(self._vocabulary, grammar, prompts.end_tokens) if grammar else None
+        grammar = _grammar(answer_format, syntax)
+        constraint = Constraint(self._vocabulary, grammar, prompts.end_tokens, shown) if grammar else None
         try:
             if constraint and not constraint.follow(prompts.answer_tokens(begun)):
                 raise InputError(
@@ -75,16 +90,20 @@ class AnswerWriter:
         """Whether the answer ends before this token."""
         return self._reader.is_end(token)
 
-    def feed(self, token: int) -> Iterator[Delta | TokenScores]:
+    def feed(self, token: int) -> Iterator[CallDelta | TokenScores]:
         """What comes with the next token."""
         return self._told(self._reader.feed(token))
 
-    def rest(self) -> Iterator[Delta | TokenScores]:
+    def rest(self) -> Iterator[CallDelta | TokenScores]:
         """What was held back when the answer ended."""
-        return self._told(self._reader.rest())
+        yield from self._told(self._reader.rest())
+        if self._calls:
+            rest = self._calls.rest()
+            yield from self._scores.told(rest) if self._scores else rest
 
-    def _told(self, deltas: Iterator[Delta]) -> Iterator[Delta | TokenScores]:
-        return self._scores.told(deltas) if self._scores else deltas
+    def _told(self, deltas: Iterator[Delta]) -> Iterator[CallDelta | TokenScores]:
+        read = self._calls.told(deltas) if self._calls else deltas
+        return self._scores.told(read) if self._scores else read
 
     def _is_free(self, token: int) -> bool:
         """Whether a token belongs to reasoning, or stands between it and the answer."""

@@ -65,7 +65,9 @@ class Turns:
     ) -> Computation[None]:
         """See `engine.base.Engine.generate`."""
         started = time.perf_counter()
-        prompt, dropped = fit(self._prompts, messages, self._backbone.context_size, sampling.max_tokens)
+        prompt, dropped = fit(
+            self._prompts, messages, self._backbone.context_size, sampling.max_tokens, answer_format.offered_tools
+        )
         if dropped:
             yield HistoryTrimmed(dropped)
         answer = _Answer(prompt, mix, scope, cancellation)

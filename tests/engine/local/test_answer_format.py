@@ -5,13 +5,18 @@ import math
 
 import pytest
 
-from dlp_local.core.answer_format import AnswerFormat
+from dlp_local.core.answer_format import AnswerFormat, Tool
 from dlp_local.core.errors import InputError
-from dlp_local.core.events import Generated, TextDelta, TokenScores
+from dlp_local.core.events import Generated, ReasoningDelta, TextDelta, TokenScores, ToolCalled
+from dlp_local.core.settings import Engine as Options
 from dlp_local.core.settings import Sampling
-from dlp_local.core.values import Message, Mix
+from dlp_local.core.values import Message, Mix, ToolCall
+from dlp_local.engine.local.engine import LocalEngine
 from dlp_local.engine.local.sampler import is_plain_greedy
 from tests.support.engines import open_engine
+from tests.support.schemas import SCHEMAS
+from tests.support.scripted_models import write_scripted_model
+from tests.support.tool_templates import MISTRAL
 
 ASK = Message("user", "hello, what can you do?")
 DATE = Message("user", "to ISO: the 3rd of February 2021")
@@ -88,6 +93,12 @@ def test_what_is_no_grammar_is_refused_and_the_next_answer_works(engine, grammar
     assert answered(engine, [DATE], AnswerFormat(), Mix.of({"dates": 1}))[0] == "2021-02-03"
 
 
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_llama_cpp_takes_the_grammar_of_every_schema(engine, name):
+    form = AnswerFormat(json_schema=json.dumps(SCHEMAS[name]))
+    assert answered(engine, [ASK], form, max_tokens=2)[1].answer_tokens
+
+
 def test_scores_are_those_of_the_answers_tokens(engine):
     answer, done, events = answered(engine, [DATE], AnswerFormat(logprobs=3), Mix.of({"dates": 1}))
     scores = [event for event in events if isinstance(event, TokenScores)]
@@ -130,3 +141,69 @@ def test_penalties_change_what_is_said_again(engine):
 def test_a_penalty_is_no_plain_greedy_decoding(option):
     assert is_plain_greedy(Sampling(temperature=0))
     assert not is_plain_greedy(Sampling(temperature=0, **{option: 1.5}))
+
+
+WEATHER = Tool("weather", "", '{"type": "object", "properties": {"days": {"type": "integer", "maximum": 9}}}')
+CLOCK = Tool("clock", "Tells the time.")
+
+
+def called(events):
+    return [event.call for event in events if isinstance(event, ToolCalled)]
+
+
+@pytest.mark.parametrize("choice", ["required", "weather"])
+def test_a_choice_of_tools_lets_nothing_but_calls_through(engine, choice):
+    tools = AnswerFormat(tools=(WEATHER, CLOCK), tool_choice=choice)
+    answer, done, events = answered(engine, [ASK], tools, max_tokens=200)
+    assert answer == ""
+    assert done.finish_reason == "stop"
+    assert called(events)
+    for call in called(events):
+        assert call.name == choice or choice == "required"
+        assert isinstance(json.loads(call.arguments), dict)
+
+
+def test_tools_that_are_free_to_choose_leave_the_answer_to_the_schema(engine):
+    either = AnswerFormat(tools=(WEATHER,), json_schema=PERSON)
+    answer, done, events = answered(engine, [ASK], either, max_tokens=200)
+    assert done.finish_reason == "stop"
+    assert bool(answer) != bool(called(events))
+    assert called(events) or json.loads(answer)["kind"] in ("cat", "dog")
+
+
+def test_the_result_of_a_call_is_answered(engine):
+    call = Message("assistant", "", (ToolCall("clock", "{}", "call_1"),))
+    result = Message("tool", "noon", tool_call_id="call_1")
+    _, done, _ = answered(engine, [ASK, call, result], AnswerFormat(tools=(CLOCK,)), max_tokens=5)
+    assert done.prompt_tokens > answered(engine, [ASK], AnswerFormat(), max_tokens=1)[1].prompt_tokens
+
+
+def test_a_model_whose_mark_of_calls_prints_nothing_is_understood(tmp_path):
+    said = ("[/INST]", "[TOOL_CALLS]", ' [{"name": "clock",', ' "arguments": {}}', "]")
+    marks = ("[INST]", "[/INST]", "[TOOL_CALLS]", "[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]")
+    path = write_scripted_model(
+        tmp_path / "m.gguf", said, control=marks, user_defined=(), template=MISTRAL, context=2048
+    )
+    engine = LocalEngine(path, (), Options())
+    try:
+        _, done, events = answered(engine, [ASK], AnswerFormat(tools=(CLOCK,)))
+        assert called(events) == [ToolCall("clock", "{}")]
+        assert done.finish_reason == "stop"
+        answer, _, events = answered(engine, [ASK], AnswerFormat())
+        assert (answer, called(events)) == ('[{"name": "clock", "arguments": {}}]', [])
+        _, _, events = answered(engine, [ASK], AnswerFormat(tools=(CLOCK,), tool_choice="required"))
+        assert called(events) == [ToolCall("clock", "{}")]
+    finally:
+        engine.close()
+
+
+def test_reasoning_comes_before_what_the_grammar_speaks_of(tmp_path):
+    said = ("[assistant]", "<think>", "one or two", "</think>", "\n\n", "two")
+    path = write_scripted_model(tmp_path / "m.gguf", said, control=("<think>", "</think>"))
+    engine = LocalEngine(path, (), Options())
+    try:
+        answer, _, events = answered(engine, [ASK], AnswerFormat(grammar='root ::= "two" | "three"'))
+        assert answer == "two"
+        assert "".join(e.text for e in events if isinstance(e, ReasoningDelta)).strip() == "one or two"
+    finally:
+        engine.close()

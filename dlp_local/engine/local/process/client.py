@@ -59,7 +59,7 @@ class EngineProcess:
         self.capabilities = Capabilities(
             scopes=frozenset({"turn", "context"}),
             concurrent_replies=options.parallel,
-            format_features=frozenset({"grammar", "json_schema", "logprobs", "logit_bias"}),
+            format_features=frozenset({"grammar", "json_schema", "logprobs", "logit_bias", "tools"}),
         )
         self._backbone, self._options = backbone, options
         self._adapters = {adapter.name: adapter for adapter in adapters}
