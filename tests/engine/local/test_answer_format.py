@@ -122,7 +122,7 @@ def test_scores_without_alternatives_and_after_a_stop_text_are_of_what_is_shown(
 def test_a_bias_bans_a_token_and_an_unknown_one_is_refused(engine):
     _, _, events = answered(engine, [DATE], AnswerFormat(logprobs=2), Mix.of({"dates": 1}))
     first = next(event for event in events if isinstance(event, TokenScores)).chosen.token.decode()
-    (token,) = engine._vocabulary.tokenize(first, special=False)
+    (token,) = engine._backbone.vocabulary.tokenize(first, special=False)
     banned, _, _ = answered(engine, [DATE], AnswerFormat(logit_bias=((token, -100.0),)), Mix.of({"dates": 1}))
     assert first not in banned
     with pytest.raises(InputError, match="token 999999"):
