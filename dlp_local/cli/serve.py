@@ -35,13 +35,14 @@ def serve(
     own = {"host": host, "port": port, "api_key_file": api_key_file, "log_requests": log_requests or None}
     settings = load_settings(pack=pack, server=own)
     try:
-        from dlp_local.server.serving import HttpServer, listen, url_of
+        from dlp_local.server.serving import HttpServer, allow_connections, listen, url_of
     except ModuleNotFoundError as error:
         raise InputError(
             f"serve needs the package {error.name}, which is not installed. Install it: pip install 'dlp-local[serve]'."
         ) from None
     from dlp_local.opening import open_assistant
 
+    allow_connections(settings.server.connections)
     with listen(settings.server) as listening, open_assistant(settings) as assistant:
         for notice in assistant.notices:
             terminal.print_warning(notice)

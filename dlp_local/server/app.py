@@ -136,11 +136,12 @@ def _endpoint(scope: Scope) -> str:
     return getattr(scope.get("endpoint"), "__name__", "none")
 
 
-def _error(_: Request, error: Exception) -> Response:
+# Handlers that are no coroutines would be run in threads.
+async def _error(_: Request, error: Exception) -> Response:
     return as_api_error(error).response()
 
 
-def _http_error(_: Request, error: Exception) -> Response:
+async def _http_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     advice = {404: "there is nothing here. /openapi.json lists what there is.", 405: "this method is not served here."}
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code)
@@ -148,10 +149,10 @@ def _http_error(_: Request, error: Exception) -> Response:
     return ApiError(error.status_code, message, code=code, headers=error.headers).response()
 
 
-def _client_gone(_: Request, error: Exception) -> Response:
+async def _client_gone(_: Request, error: Exception) -> Response:
     return Response(status_code=CLIENT_GONE)
 
 
-def _unexpected(_: Request, error: Exception) -> Response:
+async def _unexpected(_: Request, error: Exception) -> Response:
     log_unexpected(error)
     return as_api_error(error).response()

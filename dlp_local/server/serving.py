@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import ipaddress
+import logging
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from types import FrameType
 
@@ -19,6 +21,9 @@ from dlp_local.server.app import create_app
 from dlp_local.server.guard import MOST_HEADER_BYTES
 from dlp_local.server.http_protocol import bounded_protocol
 from dlp_local.server.runner import JobRunner
+
+OTHER_FILES = 256
+"""That are open beside connections, at most."""
 
 LAST_WORDS = 5
 """Seconds for answers that are cut off at the end to be sent."""
@@ -44,6 +49,17 @@ def listen(server: Server) -> socket.socket:
         return socket.create_server(address[:2], family=family, backlog=server.connections)
     except OSError as error:
         raise InputError(_why_not(server, error)) from None
+
+
+def allow_connections(number: int) -> None:
+    """Lets this process have so many connections open, as far as the system allows; many allow 1024 files at first."""
+    if sys.platform != "win32":
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = number + OTHER_FILES if hard == resource.RLIM_INFINITY else min(number + OTHER_FILES, hard)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _is_loopback(address: str | int) -> bool:
@@ -77,6 +93,7 @@ class HttpServer(uvicorn.Server):
         self, assistant: Assistant, settings: Settings, stopping: Callable[[int], None] = lambda _: None
     ) -> None:
         """`stopping` is told how many answers are running when the server is asked to end; from a signal handler."""
+        logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of each client that goes away within an answer
         app = create_app(assistant, settings)
         server = settings.server
         self._runner: JobRunner = app.state.service.runner
