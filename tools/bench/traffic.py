@@ -4,8 +4,7 @@
 
 Starts the server on the bundled pack. First many clients connect at once, each with a request; then requests of all
 kinds come for as long as is wanted: whole and streamed answers, responses that are stored, embeddings, wrong ones, and
-clients that go away in the middle. Printed is the server's state after the crowd, after each tenth of the traffic and at
-the end.
+clients that go away in the middle. Printed is the server's state after the crowd and after each tenth of the traffic.
 """
 
 from __future__ import annotations
