@@ -25,11 +25,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import gguf
+import numpy as np
+from numpy.typing import NDArray
+
 from dlp_local.core.events import Generated, TextDelta
 from dlp_local.core.settings import Sampling, Settings
 from dlp_local.core.values import Message, Mix
 from dlp_local.engine.base import Engine
 from dlp_local.engine_command import write_for_vllm
+from dlp_local.formats.gguf import EMBEDDINGS
+from dlp_local.formats.peft.module_names import module_name
+from dlp_local.formats.peft.target import Target
 from dlp_local.opening import open_engine, settings_for
 from dlp_local.packs import Pack, open_pack, pack_folder
 from tools.measure_pack import sample
@@ -73,12 +80,34 @@ def model_folder(folder: Path, backbone: Path) -> Path:
     model = folder / "model"
     if not (model / "config.json").exists():
         import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
         source = {"pretrained_model_name_or_path": str(backbone.parent), "gguf_file": backbone.name}
         AutoTokenizer.from_pretrained(**source).save_pretrained(model)
-        AutoModelForCausalLM.from_pretrained(**source, dtype=torch.bfloat16).save_pretrained(model)
+        whole = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(**source), dtype=torch.bfloat16)
+        tensors = {name: torch.from_numpy(values) for name, values in dequantized(backbone)}
+        differing = whole.load_state_dict(tensors, strict=False)
+        assert not differing.unexpected_keys
+        assert set(differing.missing_keys) <= {"lm_head.weight"}  # which may be the embeddings
+        whole.save_pretrained(model)
     return model
+
+
+def dequantized(backbone: Path) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """The weights of a Llama's GGUF by transformers' names, their rows in its order."""
+    target = Target(backbone)
+    for tensor in gguf.GGUFReader(backbone).tensors:
+        values = np.array(gguf.dequantize(tensor.data, tensor.tensor_type), np.float32)
+        *layer, kind = tensor.name.removesuffix(".weight").rsplit(".", 1)
+        if kind.endswith("_norm"):
+            norms = {"attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm", "output_norm": "norm"}
+            where = f"layers.{layer[0].removeprefix('blk.')}." if layer else ""
+            yield f"model.{where}{norms[kind]}.weight", values
+            continue
+        module = module_name(target.architecture, tensor.name)
+        if tensor.name != EMBEDDINGS and (rows := target.weight(module).rows) is not None:
+            values[rows] = values.copy()
+        yield f"{module}.weight", values
 
 
 @contextmanager

@@ -115,6 +115,8 @@ class LlamaServer:
             "min_p": sampling.min_p,
             "repeat_penalty": sampling.repeat_penalty,
             "repeat_last_n": sampling.repeat_last,
+            "frequency_penalty": sampling.frequency_penalty,
+            "presence_penalty": sampling.presence_penalty,
             "seed": sampling.seed or 0,
             **_format(request.answer_format),
         }

@@ -123,6 +123,8 @@ class VLLM:
             "top_p": sampling.top_p,
             "min_p": sampling.min_p,
             "repetition_penalty": sampling.repeat_penalty,
+            "frequency_penalty": sampling.frequency_penalty,
+            "presence_penalty": sampling.presence_penalty,
             "seed": sampling.seed,
             **_format(request.answer_format),
         }

@@ -202,12 +202,13 @@ def test_the_prompt_is_the_one_of_the_engine_of_this_machine(fake, engine, bundl
 
 
 def test_options_of_sampling_reach_the_server(fake, engine):
-    sampling = Sampling(temperature=0.7, top_k=0, top_p=0.8, min_p=0.02, repeat_penalty=1.2, seed=7, max_tokens=99)
+    penalties = {"repeat_penalty": 1.2, "frequency_penalty": 0.5, "presence_penalty": -0.5}
+    sampling = Sampling(temperature=0.7, top_k=0, top_p=0.8, min_p=0.02, seed=7, max_tokens=99, **penalties)
     ask(engine, "hello", MIX, sampling=sampling)
     (body,) = fake.asked("/v1/completions")
     wanted = {
         "temperature": 0.7, "top_k": 0, "top_p": 0.8, "min_p": 0.02, "repetition_penalty": 1.2, "seed": 7,
-        "max_tokens": 99, "stream": True, "return_token_ids": True,
+        "frequency_penalty": 0.5, "presence_penalty": -0.5, "max_tokens": 99, "stream": True, "return_token_ids": True,
     }  # fmt: skip
     assert body.items() >= wanted.items()
 
