@@ -209,14 +209,20 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(fault.body)
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that leaves in the middle is nothing to print."""
+
+
 @contextmanager
 def running(backbone: Path) -> Iterator[FakeVLLM]:
     """A fake for a backbone, whose vocabulary it has, that answers until the end of the block."""
     with open_vocabulary(backbone) as vocabulary:
         fake = FakeVLLM(lambda text: list(vocabulary.tokenize(text, special=False)), vocabulary.piece)
-        server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+        server = _Server(("127.0.0.1", 0), _Handler)
         server.fake = fake  # type: ignore[attr-defined]
-        server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         fake.url = f"http://127.0.0.1:{server.server_port}"

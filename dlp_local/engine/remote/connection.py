@@ -11,8 +11,10 @@ import json
 import queue
 import ssl
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator, Mapping
 from concurrent.futures import CancelledError, Future
+from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dlp_local.core.errors import EngineError
@@ -104,7 +106,8 @@ class Connection:
                 raise EngineError("the engine is closed. Open the assistant again.")
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="dlp-local remote engine", daemon=True).start()
+                work = partial(_run_to_end, self._loop)
+                threading.Thread(target=work, name="dlp-local remote engine", daemon=True).start()
             return asyncio.run_coroutine_threadsafe(request, self._loop)
 
     def _run(self, request: Coroutine[Any, Any, Result]) -> Result:
@@ -120,6 +123,7 @@ class Connection:
         await asyncio.gather(*others, return_exceptions=True)
         if self._client is not None:
             await self._client.aclose()
+        await loop.shutdown_asyncgens()
         loop.call_soon(loop.stop)
 
     def _http(self) -> httpx.AsyncClient:
@@ -153,16 +157,17 @@ class Connection:
             async with self._http().stream("POST", self.url + path, json=body) as response:
                 if response.status_code != 200:
                     await self._checked_body(response)
-                async for data in _event_data(response.aiter_bytes()):
-                    if data == b"[DONE]":
-                        return
-                    event = self._json(path, data)
-                    if not isinstance(event, dict):
-                        raise BrokenStreamError(self._strange(path))
-                    if error := event.get("error"):
-                        raise BrokenStreamError(f"{self.url}: broke off: {_said(error)[0]}.")
-                    begun = True
-                    events.put(event)
+                async with aclosing(_event_data(response.aiter_bytes())) as parts:
+                    async for data in parts:
+                        if data == b"[DONE]":
+                            return
+                        event = self._json(path, data)
+                        if not isinstance(event, dict):
+                            raise BrokenStreamError(self._strange(path))
+                        if error := event.get("error"):
+                            raise BrokenStreamError(f"{self.url}: broke off: {_said(error)[0]}.")
+                        begun = True
+                        events.put(event)
         except httpx.HTTPError as error:
             raise (BrokenStreamError if begun else EngineError)(self._reason(error)) from None
         except ValueError:
@@ -218,7 +223,14 @@ class Connection:
         return f"{self.url}: the connection broke off ({said}). Look whether the server still runs, and ask again."
 
 
-async def _event_data(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+def _run_to_end(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
+
+
+async def _event_data(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
     """The data of each event of a stream (server-sent events); raises `ValueError` for one that is too long."""
     rest = b""
     async for chunk in chunks:
