@@ -114,6 +114,28 @@ def test_what_is_said_and_answered_stays_text(server, open_tab):
     assert tab.wrong == []
 
 
+def test_a_command_is_shown_to_the_letter(server, open_tab):
+    tab = open_tab(server)
+    commands = ["* * * * *", "*/5 * * * *", "rm *.log* *tmp*", "echo `date`", "find . -name '**/*.py'", "a_b_c <b>"]
+    for command in [*commands, '{\n  "a": [\n    1\n  ]\n}']:
+        answering(tab, command)
+        assert tab.ask("a command").locator(".answer").inner_text() == command
+
+
+def test_markdown_is_drawn(server, open_tab):
+    tab = open_tab(server)
+    answering(
+        tab, "# Tea\nUse `hot` water:\n\n1. *boil*\n2. **pour**\n\n* wait\n* drink\n\n> slowly\n\n~~~sh\nrm *.x*\n~~~"
+    )
+    answer = tab.ask("tea").locator(".answer")
+    drawn = {tag: answer.locator(tag).all_inner_texts() for tag in ("h3", "p", "ol li", "ul li", "blockquote", "pre")}
+    assert drawn == {
+        "h3": ["Tea"], "p": ["Use hot water:"], "ol li": ["boil", "pour"], "ul li": ["wait", "drink"],
+        "blockquote": ["slowly"], "pre": ["rm *.x*"],
+    }  # fmt: skip
+    assert answer.locator("p code, em, strong").all_inner_texts() == ["hot", "boil", "pour"]
+
+
 def test_a_stopped_answer_keeps_what_came_and_frees_the_server(server, open_tab):
     tab = open_tab(server)
     tab.page.get_by_label("Answers by").select_option("base")

@@ -1,12 +1,23 @@
 // Markdown as nodes of the page. Everything a model writes becomes text: no HTML is read, no link and no image is made.
 
 const FENCE = /^ {0,3}(`{3,}|~{3,})\s*([\w+#.-]*)\s*$/;
-const INLINE = /(`+)([^`]|[^`].*?[^`])\1(?!`)|\*\*(?=\S)(.+?)(?<=\S)\*\*|(?<![*\w])\*(?=[^\s*])(.+?)(?<=[^\s*])\*(?![*\w])/s;
+const INLINE = /(`+)([^`]|[^`].*?[^`])\1(?!`)|\*\*(?=[^\s*])(.+?)(?<=\S)\*\*|(?<![*\w])\*(?=\p{L})([^*\n]+?)(?<=[\p{L}\d.,;:!?])\*(?![*\w])/su;
+const BULLET = /^\s*(?:[-+]\s+(?=\S)|\*\s+(?=[\p{L}"(`]|\*\*\S))/u;
+const NUMBER = /^\s*\d{1,9}[.)]\s+(?=\S)/;
+const HEADING = /^(#{1,6})\s+(.*?)\s*#*$/;
+const QUOTE = /^ {0,3}> ?/;
+const BOLD = /\*\*\p{L}[^*\n]*\*\*/u;
 
-/** The nodes of a text. */
+/** The nodes of a text. One that shows no sign of Markdown, a command or a line of cron say, stays as it is. */
 export function markdown(text) {
   const out = document.createDocumentFragment();
   const lines = text.replace(/\r\n?/g, "\n").split("\n");
+  if (!lines.some((line) => [FENCE, BULLET, NUMBER, HEADING, QUOTE, BOLD].some((mark) => mark.test(line)))) {
+    const plain = document.createElement("p");
+    plain.textContent = text;
+    out.append(plain);
+    return out;
+  }
   for (let at = 0; at < lines.length;) {
     at = block(lines, at, out);
   }
@@ -18,14 +29,14 @@ function block(lines, at, out) {
   if (!line.trim()) return at + 1;
   const fence = FENCE.exec(line);
   if (fence) return code(lines, at + 1, fence[1], out);
-  const heading = /^(#{1,6})\s+(.*?)\s*#*$/.exec(line);
+  const heading = HEADING.exec(line);
   if (heading) {
     out.append(element(heading[1].length < 3 ? "h3" : "h4", heading[2]));
     return at + 1;
   }
-  if (/^ {0,3}>/.test(line)) return gathered(lines, at, /^ {0,3}> ?/, "blockquote", out);
-  if (/^\s*[-*+]\s+\S/.test(line)) return list(lines, at, /^\s*[-*+]\s+/, "ul", out);
-  if (/^\s*\d{1,9}[.)]\s+\S/.test(line)) return list(lines, at, /^\s*\d{1,9}[.)]\s+/, "ol", out);
+  if (QUOTE.test(line)) return gathered(lines, at, QUOTE, "blockquote", out);
+  if (BULLET.test(line)) return list(lines, at, BULLET, "ul", out);
+  if (NUMBER.test(line)) return list(lines, at, NUMBER, "ol", out);
   return paragraph(lines, at, out);
 }
 
@@ -64,9 +75,8 @@ function list(lines, at, mark, tag, out) {
 
 function paragraph(lines, at, out) {
   const inside = [lines[at++]];
-  while (at < lines.length && lines[at].trim() && !FENCE.test(lines[at]) && !/^(#{1,6}\s|\s*[-*+]\s+\S|\s*\d{1,9}[.)]\s+\S)/.test(lines[at])) {
-    inside.push(lines[at++]);
-  }
+  const isOther = (line) => [FENCE, BULLET, NUMBER, HEADING].some((mark) => mark.test(line));
+  while (at < lines.length && lines[at].trim() && !isOther(lines[at])) inside.push(lines[at++]);
   out.append(element("p", inside.join("\n")));
   return at;
 }

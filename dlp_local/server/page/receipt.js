@@ -1,6 +1,7 @@
 // How an answer came about: the mix as a bar and in words, and all else on demand.
 
-const TONES = 8;
+const TONES = 12;
+const SHOWN = 0.0005; // a probability that three decimals show
 let order = [];
 const ENDINGS = {
   length: "cut off at the limit", loop: "stopped: it repeated itself", cancelled: "stopped", error: "broken off",
@@ -91,7 +92,9 @@ function table(probabilities, mix) {
     cell.scope = "col";
     head.append(cell);
   }
-  const rows = probabilities.sort((a, b) => b[1] - a[1]).map(([name, p]) => {
+  const ranked = probabilities.sort((a, b) => b[1] - a[1]);
+  const shown = ranked.filter(([name, p], index) => index < 2 || p >= SHOWN || mix[name]);
+  const rows = shown.map(([name, p]) => {
     const row = make("tr");
     const label = make("th");
     label.scope = "row";
@@ -107,6 +110,13 @@ function table(probabilities, mix) {
   });
   const body = make("tbody");
   body.append(...rows);
+  if (shown.length < ranked.length) {
+    const left = make("td", "", `and ${ranked.length - shown.length} less probable`);
+    left.colSpan = 4;
+    const row = make("tr");
+    row.append(left);
+    body.append(row);
+  }
   const top = make("thead");
   top.append(head);
   node.append(top, body);
