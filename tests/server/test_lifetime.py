@@ -87,7 +87,9 @@ def test_an_answer_that_takes_too_long_is_cut_off():
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs kill -9")
 def test_when_the_engine_is_killed_what_came_is_given_with_an_error_and_the_next_ones_are_answered(bundled):
     with open_assistant(Settings(), bundled) as assistant, running_server(assistant) as running:
-        with httpx.stream("POST", f"{running.url}/v1/chat/completions", json=LONG | {"stream": True}) as stream:
+        with httpx.stream(
+            "POST", f"{running.url}/v1/chat/completions", json=LONG | {"stream": True}, timeout=PATIENCE
+        ) as stream:
             lines = (line.removeprefix("data: ") for line in stream.iter_lines() if line)
             came = [json.loads(next(lines)) for _ in range(3)]
             waiting = []
