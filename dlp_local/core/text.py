@@ -46,7 +46,11 @@ def _sign(match: re.Match[str]) -> str:
 
 def is_unicode(text: str) -> bool:
     """Whether a text is whole characters, and can be written as UTF-8: no half of a surrogate pair is in it."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def counted(number: int, thing: str) -> str:

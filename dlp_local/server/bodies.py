@@ -7,22 +7,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from starlette.requests import ClientDisconnect, Request
 
 from dlp_local.core.fields import problem_of
 from dlp_local.core.json_text import parse_json
-from dlp_local.core.text import did_you_mean
+from dlp_local.core.text import did_you_mean, is_unicode
 from dlp_local.server.errors import ApiError, ClientGoneError
 
 MOST_DEPTH = 64
 """Arrays and objects in each other."""
+
+MOST_VALUES = 100_000
+"""In all arrays and objects: to check them takes microseconds each, in which nobody else is heard."""
 
 
 class RequestBody(BaseModel):
     """The fields of a request. A null is a field that is not there."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, fields: Any) -> Any:
+        return _not_null(fields) if isinstance(fields, dict) else fields
 
 
 Body = TypeVar("Body", bound=RequestBody)
@@ -77,9 +85,14 @@ def parse_body(body: bytes, model: type[Body], unused: Unused, aliases: Mapping[
         raise ApiError(400, "the body is not UTF-8. Send one JSON object in UTF-8.") from None
     if not isinstance(fields, dict):
         raise ApiError(400, "the body is no JSON object. Send one.")
-    if _depth(fields) > MOST_DEPTH:
-        raise ApiError(400, f"the body nests more than {MOST_DEPTH} arrays and objects. Send a flatter one.")
-    fields = {aliases.get(name, name): value for name, value in fields.items() if value is not None}
+    _check_size(fields)
+    if b"\\u" in body and (place := _half_character(fields)) is not None:
+        place = place.removeprefix(".")
+        raise ApiError(
+            400, f"{place or 'the body'}: is no valid Unicode (half a surrogate pair).", param=place or None,
+            code="invalid_value",
+        )  # fmt: skip
+    fields = {aliases.get(name, name): value for name, value in _not_null(fields).items()}
     unknown = [name for name in fields if name not in model.model_fields]
     for name in unknown:
         if name not in unused.harmless | unused.ignored:
@@ -93,8 +106,8 @@ def parse_body(body: bytes, model: type[Body], unused: Unused, aliases: Mapping[
 
 
 def _unknown(name: str, model: type[BaseModel]) -> ApiError:
-    near = did_you_mean(name, model.model_fields)
     shown = name if len(name) <= 64 else f"{name[:64]}…"
+    near = did_you_mean(shown, model.model_fields)
     return ApiError(
         400, f"'{shown}' is not known here and might change the answer.{near or ' Leave it out.'}",
         param=shown, code="unknown_parameter",
@@ -111,13 +124,36 @@ def _invalid(error: ValidationError, model: type[BaseModel]) -> ApiError:
     )  # fmt: skip
 
 
-def _depth(value: Any) -> int:
-    """How deep arrays and objects stand in each other."""
-    depth, level = 0, [value]
+def _not_null(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _check_size(fields: dict[str, Any]) -> None:
+    """Raises `ApiError` where arrays and objects stand too deep in each other, or hold too much."""
+    depth, values, level = 0, 0, [fields]
     while level := [one for one in level if isinstance(one, dict | list)]:
         depth += 1
         level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
-    return depth
+        values += len(level)
+        if depth > MOST_DEPTH:
+            raise ApiError(400, f"the body nests more than {MOST_DEPTH} arrays and objects. Send a flatter one.")
+        if values > MOST_VALUES:
+            raise ApiError(400, f"the body holds more than {MOST_VALUES} values. Send fewer.")
+
+
+def _half_character(value: Any, place: str = "") -> str | None:
+    """Where a text, or a name within an object, is no valid Unicode; None for nowhere."""
+    if isinstance(value, str):
+        return None if is_unicode(value) else place
+    if isinstance(value, list):
+        places = (_half_character(inner, f"{place}[{index}]") for index, inner in enumerate(value))
+    elif isinstance(value, dict):
+        if not all(map(is_unicode, value)):
+            return place
+        places = (_half_character(inner, f"{place}.{name}") for name, inner in value.items())
+    else:
+        return None
+    return next((broken for broken in places if broken is not None), None)
 
 
 def json_text(value: Any) -> str:

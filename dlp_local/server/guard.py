@@ -39,7 +39,8 @@ class SiteGuard:
             try:
                 _check_size(headers)
                 self._check_host(headers.getlist("host"))
-                self._check_origin(headers.get("origin"), headers.get("host", ""))
+                for origin in headers.getlist("origin"):
+                    self._check_origin(origin, headers.get("host", ""))
             except ApiError as error:
                 await error.response()(scope, receive, send)
                 return
@@ -55,8 +56,8 @@ class SiteGuard:
                 "server.allowed_hosts.", code="host_not_allowed",
             )  # fmt: skip
 
-    def _check_origin(self, origin: str | None, host: str) -> None:
-        if origin is None or origin.lower() in self._origins:
+    def _check_origin(self, origin: str, host: str) -> None:
+        if origin.lower() in self._origins:
             return
         if origin.lower().partition("://")[2] != host.lower():
             raise ApiError(
@@ -72,9 +73,11 @@ def _check_size(headers: Headers) -> None:
 
 def _host_name(host: str) -> str:
     try:
-        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
+        address = urlsplit(f"//{host}")
+        name = address.hostname or ""
     except ValueError:
         return ""
+    return name.rstrip(".") if address.netloc == host and "@" not in host else ""
 
 
 def _is_address(name: str) -> bool:

@@ -62,6 +62,11 @@ def test_stored_responses_are_their_owners_alone(guarded):
     assert mine.responses.retrieve(response.id).id == response.id
     with pytest.raises(openai.NotFoundError):
         others.responses.retrieve(response.id)
+    with pytest.raises(openai.NotFoundError):
+        others.responses.delete(response.id)
+    with pytest.raises(openai.BadRequestError, match="is not here"):
+        others.responses.create(model="auto", input="go on", previous_response_id=response.id)
+    assert mine.responses.create(model="auto", input="go on", previous_response_id=response.id).id
 
 
 @pytest.mark.parametrize(
@@ -72,7 +77,18 @@ def test_addresses_localhost_and_the_names_of_the_settings_are_the_servers(site,
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "", "a b", "[::1"]
+    "host",
+    [
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example",
+        "",
+        "a b",
+        "[::1",
+        "e@127.0.0.1",
+        "localhost/.",
+        "localhost#",
+    ],
 )
 def test_a_name_that_a_page_pointed_here_is_refused(site, host):
     refused = site.get("/health", headers={"Host": host})
@@ -98,6 +114,11 @@ def test_any_other_page_is_refused(site, origin):
     refused = site.get("/v1/models", headers={"Origin": origin, "x-api-key": KEY})
     assert refused.status_code == 403
     assert "access-control-allow-origin" not in refused.headers
+
+
+def test_a_second_origin_is_looked_at_too(site, guarded):
+    headers = [("Origin", guarded.url), ("Origin", "https://evil.example"), ("x-api-key", KEY)]
+    assert site.get("/v1/models", headers=headers).status_code == 403
 
 
 def test_the_servers_own_page_may_ask(site, guarded):

@@ -60,7 +60,6 @@ def test_calls_and_results_after_the_message_are_its_tool_messages():
         [said("user", "a"), said("tool", "3", tool_call_id="c1")],
         [said("user", "a"), said("assistant", "", tool_calls=[CALL])],
         [said("tool", "3", tool_call_id="c1")],
-        [said("user", "half \ud800")],
     ],
 )
 def test_what_leaves_nothing_to_answer_is_refused(messages):

@@ -25,9 +25,15 @@ UNUSED = Unused(
         {
             *("user", "safety_identifier", "metadata", "store", "service_tier", "prediction"),
             *("prompt_cache_key", "prompt_cache_retention", "prompt_cache_options"),
+            *("cache_prompt", "id_slot", "timings_per_token", "return_progress", "keep_alive", "session_id", "chat_id"),
         }
     ),
-    ignored=frozenset({"reasoning_effort", "verbosity"}),
+    ignored=frozenset(
+        {
+            *("reasoning_effort", "reasoning", "include_reasoning", "thinking", "enable_thinking"),
+            *("chat_template_kwargs", "verbosity"),
+        }
+    ),
 )
 
 

@@ -12,7 +12,7 @@ from dlp_local.server.requests.chat import StreamOptions
 from dlp_local.server.requests.formats import biases
 from dlp_local.server.requests.sampling import SamplingRequest
 
-UNUSED = Unused(harmless=frozenset({"user"}))
+UNUSED = Unused(harmless=frozenset({"user", "metadata", "cache_prompt", "id_slot", "keep_alive"}))
 
 
 class CompletionRequest(SamplingRequest):

@@ -6,7 +6,6 @@ from typing import Literal
 
 from pydantic import Field
 
-from dlp_local.core.text import is_unicode
 from dlp_local.server.bodies import RequestBody, Unused
 from dlp_local.server.errors import ApiError
 from dlp_local.server.models import ENCODER
@@ -29,7 +28,7 @@ class EmbeddingRequest(RequestBody):
         if not 0 < len(texts) <= MOST_TEXTS:
             raise ApiError(400, f"input: give 1 to {MOST_TEXTS} texts.", param="input", code="invalid_value")
         for number, text in enumerate(texts):
-            if not text or not is_unicode(text):
+            if not text:
                 place = f"input[{number}]"
-                raise ApiError(400, f"{place}: is empty, or no valid Unicode.", param=place, code="invalid_value")
+                raise ApiError(400, f"{place}: is empty.", param=place, code="invalid_value")
         return texts

@@ -79,13 +79,14 @@ class ResponseFormat(_Lenient):
 
     type: Literal["text", "json_object", "json_schema"]
     json_schema: Schema | None = None
+    object_schema: dict[str, Any] = Field({}, alias="schema", description="of json_object; {}: any object")
 
     def schema_text(self) -> str:
         """The schema as text; empty where any text will do. Raises `ApiError`."""
         if self.type == "text":
             return ""
         if self.type == "json_object":
-            return ANY_OBJECT
+            return json.dumps(self.object_schema, ensure_ascii=False)
         if self.json_schema is None:
             place = "response_format.json_schema"
             raise ApiError(400, f"{place}: is missing.", param=place, code="missing_required_parameter")
@@ -104,7 +105,7 @@ def biases(given: dict[str, float]) -> tuple[tuple[int, float], ...]:
 
 def top_logprobs(wanted: bool, best: int | None) -> int | None:
     """How many of the most probable tokens are told beside each one; None where no log probabilities are."""
-    if best is not None and not wanted:
+    if best and not wanted:
         raise ApiError(
             400, f"top_logprobs: needs logprobs to be true, and may be 0 to {MOST_LOGPROBS}.", param="top_logprobs",
             code="invalid_value",

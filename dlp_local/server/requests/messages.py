@@ -8,7 +8,6 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from dlp_local.core.text import is_unicode
 from dlp_local.core.values import Message, Role, ToolCall
 from dlp_local.server.bodies import RequestBody
 from dlp_local.server.errors import ApiError
@@ -91,10 +90,7 @@ def content_text(content: str | Sequence[ContentPart] | None, place: str) -> str
         pieces = [content]
     else:
         pieces = [_piece(part, f"{place}[{number}]") for number, part in enumerate(content)]
-    text = "\n".join(pieces)
-    if not is_unicode(text):
-        raise ApiError(400, f"{place}: is no valid Unicode (half a surrogate pair).", param=place, code="invalid_value")
-    return text
+    return "\n".join(pieces)
 
 
 def _piece(part: ContentPart, place: str) -> str:

@@ -27,7 +27,7 @@ class RouteRequest(RequestBody):
         check_message(self.text)
         for name in self.veto:
             if name not in adapters:
-                raise ApiError(400, f"veto: {unknown_name('adapter', name, adapters)}", param="veto")
+                raise ApiError(400, f"veto: {unknown_name('adapter', name[:64], adapters)}", param="veto")
 
     def previous_route(self) -> Route | None:
         """The route of the turn before."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Optional
 
-from pydantic import Field, create_model
+from pydantic import Field, create_model, model_validator
 
 from dlp_local.assistant import Assistant
 from dlp_local.core.chat_options import ChatOptions
@@ -15,12 +15,21 @@ from dlp_local.server.bodies import RequestBody
 from dlp_local.server.errors import ApiError
 from dlp_local.server.models import check_adapters, mix_of_model
 
-MOST_STOPS = 64
+MOST_STOPS, LONGEST_STOP = 64, 1000
 SEEDS = 0xFFFFFFFF
 """A seed of another size is folded into this range."""
 
 ALIASES = {"repetition_penalty": "repeat_penalty", "repeat_last_n": "repeat_last"}
 """What other servers call an option."""
+
+_MEANINGS: dict[tuple[str, int], dict[str, int]] = {
+    ("max_tokens", -1): {},
+    ("max_completion_tokens", -1): {},
+    ("seed", -1): {},
+    ("top_k", -1): {"top_k": 0},
+    ("top_p", 0): {"top_k": 1},
+}
+"""What some values say that other servers' clients send: none is set, take all tokens, take the best one."""
 
 _OF_OPENAI = {"stop", "seed"}
 """Options whose values OpenAI's API takes in other forms."""
@@ -54,13 +63,23 @@ class SamplingRequest(_sampling_fields(), RequestBody):  # type: ignore[misc]
     stream: bool = False
     dlp_local: Extension = Extension()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _as_meant(cls, fields: Any) -> Any:
+        if not isinstance(fields, dict):
+            return fields
+        for (name, value), meaning in _MEANINGS.items():
+            if type(fields.get(name)) in (int, float) and fields[name] == value:
+                fields = {other: of_other for other, of_other in fields.items() if other != name} | meaning
+        return fields
+
     def options(self, assistant: Assistant, choice: int, **more: Any) -> ChatOptions:
         """What the request sets for one of its choices; raises `ApiError` for what cannot be."""
         own = {name: getattr(self, name) for name in Sampling.model_fields if name not in _OF_OPENAI}
         extension = self.dlp_local
         for name in extension.veto:
             if name not in assistant.adapters:
-                message = f"dlp_local.veto: {unknown_name('adapter', name, assistant.adapters)}"
+                message = f"dlp_local.veto: {unknown_name('adapter', name[:64], assistant.adapters)}"
                 raise ApiError(400, message, param="dlp_local.veto")
         if self.stop is not None:
             own["stop"] = (*assistant.settings.sampling.stop, *self._stops())
@@ -73,6 +92,8 @@ class SamplingRequest(_sampling_fields(), RequestBody):  # type: ignore[misc]
         stops = [self.stop] if isinstance(self.stop, str) else self.stop or []
         if len(stops) > MOST_STOPS:
             raise ApiError(400, f"stop: {MOST_STOPS} texts at most.", param="stop", code="invalid_value")
+        if any(len(stop) > LONGEST_STOP for stop in stops):
+            raise ApiError(400, f"stop: {LONGEST_STOP} characters at most.", param="stop", code="invalid_value")
         return [stop for stop in stops if stop]
 
     def mix(self, assistant: Assistant) -> Mix | None:
