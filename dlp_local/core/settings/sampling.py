@@ -38,13 +38,16 @@ class Sampling(Group):
         1.0, ge=0.1, le=10, title="Repeat penalty", description="over 1 makes repetition less probable"
     )
     frequency_penalty: float = Field(
-        0.0, ge=-2, le=2, title="Frequency penalty", description="taken off a token's logit for each time it came"
+        0.0, ge=-2, le=2, title="Frequency penalty", description="taken off a token's logit each time it has come"
     )
     presence_penalty: float = Field(
-        0.0, ge=-2, le=2, title="Presence penalty", description="taken off a token's logit once it came"
+        0.0, ge=-2, le=2, title="Presence penalty", description="taken off a token's logit where it has come"
     )
     repeat_last: int = Field(
-        64, ge=-1, title="Penalty's reach", description="tokens that the penalties look back on; -1: the whole context"
+        64,
+        ge=-1,
+        title="Penalty's reach",
+        description="tokens that the repeat penalty looks back on; -1: the whole context",
     )
     seed: int | None = Field(None, ge=0, le=0xFFFFFFFE, title="Seed", description="the same seed gives the same answer")
     max_tokens: int | None = Field(

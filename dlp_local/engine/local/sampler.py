@@ -99,11 +99,13 @@ class ChainSampler:
         if biases:
             entries = (lib.llama_logit_bias * len(biases))(*biases)
             stages.append(lib.llama_sampler_init_logit_bias(vocab_size, len(biases), entries))
-        penalties = options.repeat_penalty, options.frequency_penalty, options.presence_penalty
-        if penalties != (1, 0, 0):
-            whole = lib.llama_n_ctx(context)  # it takes memory for as many as it is told
+        whole = lib.llama_n_ctx(context)  # penalties take memory for as many tokens as they are told
+        if options.repeat_penalty != 1:
             look_back = whole if options.repeat_last < 0 else min(options.repeat_last, whole)
-            stages.append(lib.llama_sampler_init_penalties(vocab_size, look_back, *penalties))
+            stages.append(lib.llama_sampler_init_penalties(vocab_size, look_back, options.repeat_penalty, 0.0, 0.0))
+        if options.frequency_penalty or options.presence_penalty:  # these are of the whole answer, as OpenAI's are
+            counted = 1.0, options.frequency_penalty, options.presence_penalty
+            stages.append(lib.llama_sampler_init_penalties(vocab_size, whole, *counted))
         if options.temperature == 0:
             stages.append(lib.llama_sampler_init_greedy())
         else:
