@@ -195,6 +195,11 @@ class KVCache:
             history.turns, history.partial, history.is_kept_answer = [], (), False
             self._backbone.drop(history.sequence)
 
+    def clear(self) -> None:
+        """Drops every history; no reply may run."""
+        for history in list(self._histories):
+            self._forget(history)
+
     def forget_adapter(self, adapter: str) -> None:
         """Drops every history that was computed under an adapter; no reply under it may run."""
         for history in [kept for kept in self._histories if adapter in dict(kept.weights)]:

@@ -43,8 +43,7 @@ def reference(llama, prompt):
 
 def forget_everything(engine):
     """As if nothing had been asked yet."""
-    for history in list(engine._cache._histories):
-        engine._cache._forget(history)
+    engine._cache.clear()
     for sequence in range(engine._backbone.sequences):
         engine._backbone.drop(sequence)
 
