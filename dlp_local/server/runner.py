@@ -13,6 +13,7 @@ from dlp_local.core.events import Event
 from dlp_local.core.job import Job
 from dlp_local.server.errors import ApiError
 from dlp_local.server.fair_queue import FairQueue
+from dlp_local.server.idle import IdleWork
 
 PING_SECONDS = 15.0
 """So often a client that streams hears something, so that no proxy between takes the connection for dead."""
@@ -38,6 +39,7 @@ class JobRunner:
     def __init__(self, slots: int, most_waiting: int, timeout: float) -> None:
         """`timeout`: seconds after which a job is cancelled."""
         self.queue = FairQueue(slots, most_waiting)
+        self.idle = IdleWork()
         self._timeout = timeout
         self._jobs: set[Job[Event]] = set()
         self._threads = ThreadPoolExecutor(slots, "answer")
@@ -78,6 +80,7 @@ class JobRunner:
         except ApiError as error:
             items.put_nowait(error)
             return
+        self.idle.stop()
         loop = asyncio.get_running_loop()
         started = time.monotonic()
 
@@ -102,6 +105,8 @@ class JobRunner:
             deadline.cancel()
             self._jobs.discard(job)
             self.queue.release(time.monotonic() - started)
+            if not self.queue.running:
+                self.idle.start()
 
         reading = loop.run_in_executor(self._threads, read)
         reading.add_done_callback(ended)
@@ -112,11 +117,13 @@ class JobRunner:
 
     def cancel(self) -> None:
         """Ends everything that runs; each gives what it has by then."""
+        self.idle.stop()
         for job in list(self._jobs):
             job.cancel()
 
     def shut_down(self) -> None:
         """Lets the threads go; those of jobs that were cancelled end with them."""
+        self.idle.shut_down()
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._short.shutdown(wait=False, cancel_futures=True)
 

@@ -6,13 +6,14 @@ import time
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 
 from starlette.requests import Request
 
 from dlp_local.assistant import Assistant
 from dlp_local.core.answer_format import ANY_TEXT, AnswerFormat
 from dlp_local.core.chat_options import ChatOptions
-from dlp_local.core.events import Event, ReplyDone
+from dlp_local.core.events import Event, PromptProgress, ReplyDone
 from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.settings import Server
 from dlp_local.core.values import Message, Mix
@@ -34,6 +35,8 @@ class Turn:
     answer_prefix: str = ""
     tool_messages: Sequence[Message] = ()
     answer_format: AnswerFormat = ANY_TEXT
+    goes_on: bool = True
+    """Whether another message may follow."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +73,17 @@ class Service:
                 for event in reply:
                     if isinstance(event, ReplyDone):
                         self.metrics.count_reply(event)
+                        if turn.goes_on and event.finish_reason not in ("error", "cancelled"):
+                            self.runner.idle.add(partial(self._warm, turn, event))
                     yield event
 
         return Job(run)
+
+    def _warm(self, turn: Turn, reply: ReplyDone) -> Job[PromptProgress]:
+        """Prepares for the message after a reply."""
+        answer = Message("assistant", reply.answer, reply.tool_calls)
+        said = [*turn.history, Message("user", turn.text), *turn.tool_messages, answer]
+        return self.assistant.warm(said, options=turn.options)
 
 
 def service_of(request: Request) -> Service:

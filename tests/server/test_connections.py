@@ -178,8 +178,10 @@ def test_a_crowd_leaves_no_thread_and_no_handle_behind():
     async def crowd(port):
         return await asyncio.gather(*(ask(port, number) for number in range(220)))
 
-    with running_server(FakeAssistant()) as running:
+    assistant = FakeAssistant()
+    with running_server(assistant) as running:
         httpx.post(f"{running.url}/v1/chat/completions", json=QUESTION)
+        wait_until(lambda: assistant.warmed, "it does not prepare for the next message")
         threads, before = threading.active_count(), handles()
         assert asyncio.run(crowd(running.port)) == [b"HTTP/1.1 200 OK"] * 220
         wait_until(lambda: not running.server.server_state.connections, "connections are still open")
@@ -192,6 +194,19 @@ def test_a_crowd_leaves_no_thread_and_no_handle_behind():
 def handles():
     process = psutil.Process()
     return process.num_handles() if psutil.WINDOWS else process.num_fds()
+
+
+def test_idle_time_is_for_the_next_message_until_somebody_asks():
+    gate = Gate()
+    assistant = FakeAssistant(warm_gate=gate)
+    with running_server(assistant) as running:
+        httpx.post(f"{running.url}/v1/chat/completions", json=QUESTION)
+        assert gate.reached.wait(PATIENCE)
+        assert [message.content for message in assistant.warmed[0]] == ["hello", "a fine answer"]
+        httpx.post(f"{running.url}/v1/chat/completions", json=QUESTION)
+        wait_until(lambda: len(assistant.warmed) == 2, "it is not prepared for the second one")
+        httpx.post(f"{running.url}/v1/completions", json={"prompt": "hello"})
+    assert len(assistant.warmed) == 2
 
 
 def test_conversations_are_never_mixed(server):

@@ -38,7 +38,8 @@ async def completions(request: Request) -> Response:
     options = [body.options(service.assistant, number % body.n) for number in range(len(prompts))]
     answer_format = body.answer_format()
     turns = [
-        Turn(prompt, (), own, mix, answer_format=answer_format) for prompt, own in zip(prompts, options, strict=True)
+        Turn(prompt, (), own, mix, answer_format=answer_format, goes_on=False)
+        for prompt, own in zip(prompts, options, strict=True)
     ]
     answers = Answers(service.runner, client_of(request), [service.job(turn) for turn in turns], parsed.ignored)
     completion = _Completion(body, answers, prompts)
