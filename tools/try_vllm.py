@@ -232,7 +232,7 @@ def main() -> None:
     pack = open_pack(pack_folder(PACK))
     settings = Settings.model_construct(pack=PACK)
     settings = settings_for(pack, settings).model_copy(
-        update={"engine": settings.engine.model_copy(update={"context": CONTEXT})}
+        update={"engine": settings.engine.model_copy(update={"context": CONTEXT, "response_timeout": START})}
     )
     settings = settings.model_copy(update={"routing": settings.routing.model_copy(update={"max_adapters": 2})})
     python, model = environment(args.folder, args.gpu), model_folder(args.folder, pack.backbone_path)
