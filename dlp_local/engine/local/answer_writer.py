@@ -9,11 +9,8 @@ from dlp_local.core.answer_format import AnswerFormat
 from dlp_local.core.errors import InputError
 from dlp_local.core.events import TokenScores
 from dlp_local.engine.answer import AnswerReader, Delta
-from dlp_local.engine.calls.grammar import calls_grammar
+from dlp_local.engine.answer_grammar import answer_grammar
 from dlp_local.engine.calls.reader import CallDelta, ToolCallReader
-from dlp_local.engine.calls.syntax import CallSyntax
-from dlp_local.engine.constraints.gbnf import check_grammar
-from dlp_local.engine.constraints.schema import schema_grammar
 from dlp_local.engine.local.constraint import Constraint
 from dlp_local.engine.local.llama import Backbone
 from dlp_local.engine.prompt import Prompt, PromptBuilder
@@ -21,15 +18,6 @@ from dlp_local.engine.scores import ScoreKeeper
 
 MOST_SPACES = 4
 """Tokens of white space that may stand between reasoning and what the grammar speaks of."""
-
-
-def _grammar(answer_format: AnswerFormat, syntax: CallSyntax) -> str:
-    """What the answer has to follow, in GBNF; nothing where any text will do."""
-    if answer_format.grammar:
-        return check_grammar(answer_format.grammar)
-    if answer_format.offered_tools and (answer_format.json_schema or answer_format.tool_choice != "auto"):
-        return calls_grammar(answer_format, syntax)
-    return schema_grammar(answer_format.json_schema) if answer_format.json_schema else ""
 
 
 class AnswerWriter:
@@ -59,7 +47,7 @@ class AnswerWriter:
         best = answer_format.logprobs
         self._scores = None if best is None else ScoreKeeper(self._vocabulary, best)
         self._is_begun, self._has_reasoned, self._spaces = bool(begun), False, 0
-        grammar = _grammar(answer_format, syntax)
+        grammar = answer_grammar(answer_format, syntax)
         constraint = Constraint(self._vocabulary, grammar, prompts.end_tokens, shown) if grammar else None
         try:
             if constraint and not constraint.follow(prompts.answer_tokens(begun)):

@@ -133,7 +133,8 @@ class Connection:
             self._client = httpx.AsyncClient(
                 headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
                 timeout=httpx.Timeout(self._timeout, connect=min(CONNECT_TIMEOUT, self._timeout), pool=None),
-                limits=httpx.Limits(max_connections=None, max_keepalive_connections=16),
+                # Each request has a connection of its own: servers close idle ones just when the next request is sent.
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
                 verify=ssl.create_default_context() if self.url.startswith("https") else False,
                 trust_env=False,
             )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,16 +23,15 @@ from dlp_local.core.events import Generated, HistoryTrimmed, PromptProgress
 from dlp_local.core.files import read_text
 from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.paths import user_path
-from dlp_local.core.values import AdapterFile, FinishReason, Message, Mix, Scope
-from dlp_local.engine.answer import AnswerReader
+from dlp_local.core.values import AdapterFile, Message, Mix, Scope
 from dlp_local.engine.base import Capabilities, EngineEvent, Reply
 from dlp_local.engine.context_fit import fit
-from dlp_local.engine.loops import LoopDetector
 from dlp_local.engine.prompt import PromptBuilder, Vocabulary
-from dlp_local.engine.remote.connection import BrokenStreamError, Connection
+from dlp_local.engine.remote.connection import Connection
 from dlp_local.engine.remote.find_server import find_server
 from dlp_local.engine.remote.known_adapters import KnownAdapters
-from dlp_local.engine.remote.remote_server import Description, Finish, Piece, Pieces, RemoteServer, Request
+from dlp_local.engine.remote.remote_answer import RemoteAnswer
+from dlp_local.engine.remote.remote_server import Description, RemoteServer, Request
 from dlp_local.engine.template import ChatTemplate
 
 PROBE = "The 3 naïve cats cost 12.50 €, they're said to be 猫 (\t42)."
@@ -57,18 +56,6 @@ class _Connected:
     description: Description
     vocabulary: Vocabulary
     prompts: PromptBuilder
-
-
-@dataclass(slots=True)
-class _Progress:
-    """What is known of a running answer."""
-
-    finish_reason: FinishReason = "cancelled"
-    """What it is where the pieces end by themselves: the server says how an answer ended, unless it was cancelled."""
-
-    error: str = ""
-    answer_tokens: int = 0
-    first_token_at: float = 0.0
 
 
 class RemoteEngine:
@@ -158,7 +145,7 @@ class RemoteEngine:
         answer_format: AnswerFormat,
         cancellation: Cancellation,
     ) -> Generator[EngineEvent, None, None]:
-        started, progress = time.perf_counter(), _Progress()
+        started = time.perf_counter()
         if scope == "turn":
             raise InputError(
                 f"scope: adapters are on for the whole context at {self._connection.url}. Leave the scope out."
@@ -167,31 +154,31 @@ class RemoteEngine:
         with self._using() as connected:
             context_size = connected.description.context_size
             with self._rendering:  # a chat template renders for one thread at a time
-                prompt, dropped = fit(connected.prompts, messages, context_size, sampling.max_tokens)
+                prompt, dropped = fit(
+                    connected.prompts, messages, context_size, sampling.max_tokens, answer_format.offered_tools
+                )
             if dropped:
                 yield HistoryTrimmed(dropped)
             tokens = tuple(token for turn in prompt.turns for token in turn)
             room = context_size - len(tokens)
-            request = Request(tokens, min(sampling.max_tokens or room, room), sampling, answer_format)
-            reader = AnswerReader(connected.vocabulary, connected.prompts, prompt, sampling.stop)
+            answer = RemoteAnswer(connected.vocabulary, connected.prompts, prompt, sampling.stop, answer_format)
+            request = Request(
+                tokens, min(sampling.max_tokens or room, room), sampling, answer.grammar, answer_format.logit_bias
+            )
             handle = connected.server.prepare(mix)
             try:
-                pieces = connected.server.stream(request, handle, cancellation)
-                yield from _read_answer(pieces, connected.vocabulary, reader, progress)
-            except BrokenStreamError as broken:
-                progress.finish_reason, progress.error = "error", str(broken)
+                yield from answer.read(connected.server.stream(request, handle, cancellation))
             finally:
                 connected.server.release(handle)
-            yield from reader.rest()
         now = time.perf_counter()
         yield Generated(
-            finish_reason=progress.finish_reason,
+            finish_reason=answer.finish_reason,
             prompt_tokens=len(tokens),
-            answer_tokens=progress.answer_tokens,
-            context_used=len(tokens) + progress.answer_tokens,
-            first_token_ms=((progress.first_token_at or now) - started) * 1000,
+            answer_tokens=answer.tokens,
+            context_used=len(tokens) + answer.tokens,
+            first_token_ms=((answer.first_token_at or now) - started) * 1000,
             total_ms=(now - started) * 1000,
-            error=progress.error,
+            error=answer.error,
         )
 
     def warm(self, history: Sequence[Message], max_tokens: int | None) -> Job[PromptProgress]:
@@ -234,39 +221,6 @@ class RemoteEngine:
             self._closed = True
         self._connection.close()
         self._leave()
-
-
-def _read_answer(
-    pieces: Pieces, vocabulary: Vocabulary, reader: AnswerReader, progress: _Progress
-) -> Generator[EngineEvent, None, None]:
-    """The texts of an answer as it comes, up to its end, a stop or a loop."""
-    loops = LoopDetector()
-    with closing(pieces):
-        for piece in pieces:
-            if isinstance(piece, Finish):
-                progress.finish_reason = piece.reason
-                return
-            progress.first_token_at = progress.first_token_at or time.perf_counter()
-            is_spelled = not piece.text or piece.text == _spelled(piece, vocabulary)
-            for token in piece.tokens:
-                if reader.is_end(token):
-                    progress.finish_reason = "stop"
-                    return
-                progress.answer_tokens += 1
-                if is_spelled:
-                    yield from reader.feed(token)
-                if reader.stopped or loops.feed(token):
-                    progress.finish_reason = "stop" if reader.stopped else "loop"
-                    return
-            if not is_spelled:
-                yield from reader.feed_text(piece.text)
-                if reader.stopped:
-                    progress.finish_reason = "stop"
-                    return
-
-
-def _spelled(piece: Piece, vocabulary: Vocabulary) -> str:
-    return b"".join(map(vocabulary.piece, piece.tokens)).decode("utf-8", "replace")
 
 
 def _no_progress(_: Cancellation) -> Generator[PromptProgress, None, None]:

@@ -11,14 +11,11 @@ prompts are computed anew for each answer unless the server says, by a tag, that
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from dlp_local.core.answer_format import AnswerFormat
 from dlp_local.core.errors import EngineError
 from dlp_local.core.job import Cancellation
 from dlp_local.core.values import AdapterFile, Mix
@@ -65,7 +62,7 @@ class LlamaServer:
                 adapters=tuple(loaded.file_name for loaded in self._loaded()),
                 context_size=int(settings["n_ctx"]),
                 concurrent_replies=int(props["total_slots"]),
-                format_features=frozenset({"grammar", "json_schema", "logit_bias"}),
+                format_features=frozenset({"grammar", "json_schema", "logit_bias", "tools"}),
                 notices=self._notices(str(props.get("model_path") or "")),
             )
         except (KeyError, IndexError, TypeError, ValueError, AttributeError):
@@ -118,7 +115,8 @@ class LlamaServer:
             "frequency_penalty": sampling.frequency_penalty,
             "presence_penalty": sampling.presence_penalty,
             "seed": sampling.seed or 0,
-            **_format(request.answer_format),
+            **({"grammar": request.grammar} if request.grammar else {}),
+            "logit_bias": [[token, bias] for token, bias in request.logit_bias],
         }
         for event in self._connection.stream("/completion", body, cancellation):
             try:
@@ -197,15 +195,3 @@ class LlamaServer:
 def file_name(path: str) -> str:
     """The last part of a path of another machine, whichever system that has."""
     return re.split(r"[\\/]", path)[-1]
-
-
-def _format(answer_format: AnswerFormat) -> dict[str, Any]:
-    """The form of an answer as llama-server takes it."""
-    fields: dict[str, Any] = {}
-    if answer_format.grammar:
-        fields["grammar"] = answer_format.grammar
-    if answer_format.json_schema:
-        fields["json_schema"] = json.loads(answer_format.json_schema)
-    if answer_format.logit_bias:
-        fields["logit_bias"] = [[token, bias] for token, bias in answer_format.logit_bias]
-    return fields

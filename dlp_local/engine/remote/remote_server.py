@@ -6,7 +6,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from dlp_local.core.answer_format import AnswerFormat, FormatFeature
+from dlp_local.core.answer_format import FormatFeature
 from dlp_local.core.job import Cancellation
 from dlp_local.core.settings import Sampling
 from dlp_local.core.values import AdapterFile, Mix
@@ -40,14 +40,15 @@ class Description:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An answer to compute: the tokens of the prompt, at most so many tokens of an answer, how they are drawn, and the
-    form of it.
+    """An answer to compute: the tokens of the prompt, at most so many tokens of an answer, how they are drawn, the
+    grammar that it follows (GBNF; none: any text), and what is added to tokens' logits.
     """
 
     prompt: tuple[int, ...]
     max_tokens: int
     sampling: Sampling
-    answer_format: AnswerFormat
+    grammar: str = ""
+    logit_bias: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ Prompts go as tokens to `/v1/completions`, and tokens come back: rendered and re
 from __future__ import annotations
 
 import ipaddress
-import json
 import socket
 import threading
 from collections import Counter
@@ -15,7 +14,6 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-from dlp_local.core.answer_format import AnswerFormat
 from dlp_local.core.errors import EngineError
 from dlp_local.core.job import Cancellation
 from dlp_local.core.values import AdapterFile, Mix
@@ -61,7 +59,7 @@ class VLLM:
                 adapters=tuple(str(model["id"]) for model in models if model is not base),
                 context_size=int(base["max_model_len"]),
                 concurrent_replies=SEQUENCES,
-                format_features=frozenset({"grammar", "json_schema", "logit_bias"}),
+                format_features=frozenset({"grammar", "json_schema", "logit_bias", "tools"}),
                 notices=(REACH_NOTICE,),
             )
         except (KeyError, TypeError, ValueError, AttributeError, StopIteration):
@@ -126,7 +124,8 @@ class VLLM:
             "frequency_penalty": sampling.frequency_penalty,
             "presence_penalty": sampling.presence_penalty,
             "seed": sampling.seed,
-            **_format(request.answer_format),
+            **({"structured_outputs": {"grammar": request.grammar}} if request.grammar else {}),
+            "logit_bias": {str(token): bias for token, bias in request.logit_bias} or None,
         }
         for event in self._connection.stream("/v1/completions", body, cancellation):
             try:
@@ -198,18 +197,6 @@ class VLLM:
             with self._lock:
                 self._known.pop(name, None)
             self._mixes.remove(name)
-
-
-def _format(answer_format: AnswerFormat) -> dict[str, Any]:
-    """The form of an answer as vLLM takes it."""
-    fields: dict[str, Any] = {}
-    if answer_format.grammar:
-        fields["structured_outputs"] = {"grammar": answer_format.grammar}
-    if answer_format.json_schema:
-        fields["structured_outputs"] = {"json": json.loads(answer_format.json_schema)}
-    if answer_format.logit_bias:
-        fields["logit_bias"] = {str(token): bias for token, bias in answer_format.logit_bias}
-    return fields
 
 
 def check_private(url: str) -> None:

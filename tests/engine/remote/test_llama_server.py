@@ -9,9 +9,9 @@ import pytest
 
 from dlp_local import open_assistant
 from dlp_local.core import settings
-from dlp_local.core.answer_format import AnswerFormat
+from dlp_local.core.answer_format import AnswerFormat, Tool
 from dlp_local.core.errors import EngineError, InputError
-from dlp_local.core.events import Generated, TextDelta
+from dlp_local.core.events import Generated, TextDelta, ToolCalled
 from dlp_local.core.settings import Sampling, Settings
 from dlp_local.core.values import Message, Mix
 from dlp_local.engine.local.engine import LocalEngine
@@ -133,6 +133,21 @@ def test_a_banned_token_does_not_come(engine, bundled):
     events = list(engine.generate([message], Mix.of({"dates": 1.0}), GREEDY, answer_format=form))
     answer = "".join(event.text for event in events if isinstance(event, TextDelta))
     assert not answer.startswith("2")
+
+
+def test_a_tool_is_called(engine):
+    tool = Tool("now", "tells the time", '{"type": "object", "properties": {"zone": {"enum": ["UTC"]}}}')
+    form = AnswerFormat(tools=(tool,), tool_choice="now")
+    events = list(engine.generate([Message("user", "hello")], Mix(), GREEDY, answer_format=form))
+    (called,) = (event.call for event in events if isinstance(event, ToolCalled))
+    assert called.name == "now"
+    assert json.loads(called.arguments).keys() <= {"zone"}
+
+
+def test_a_begun_answer_follows_no_grammar(engine):
+    messages = [Message("user", "hello"), Message("assistant", "so")]
+    with pytest.raises(InputError, match="has begun already"):
+        list(engine.generate(messages, Mix(), GREEDY, answer_format=AnswerFormat(grammar='root ::= "a"')))
 
 
 def test_what_it_cannot_tell_is_refused(engine):

@@ -10,8 +10,9 @@ import pytest
 
 from dlp_local import open_assistant
 from dlp_local.core import settings
+from dlp_local.core.answer_format import AnswerFormat, Tool
 from dlp_local.core.errors import EngineError, InputError
-from dlp_local.core.events import Generated, TextDelta
+from dlp_local.core.events import Generated, TextDelta, ToolCalled
 from dlp_local.core.settings import Sampling, Settings
 from dlp_local.core.values import Message, Mix
 from dlp_local.engine.local.model_file import open_vocabulary
@@ -211,6 +212,21 @@ def test_options_of_sampling_reach_the_server(fake, engine):
         "frequency_penalty": 0.5, "presence_penalty": -0.5, "max_tokens": 99, "stream": True, "return_token_ids": True,
     }  # fmt: skip
     assert body.items() >= wanted.items()
+
+
+def test_calls_of_tools_are_read_from_the_answer(fake, engine):
+    fake.answer = '{"name": "now", "arguments": {"zone": "UTC"}}'
+    form = AnswerFormat(tools=(Tool("now"),), logit_bias=((7, 1.5),))
+    events = list(engine.generate([Message("user", "hello")], MIX, GREEDY, answer_format=form))
+    (called,) = (event.call for event in events if isinstance(event, ToolCalled))
+    assert (called.name, json.loads(called.arguments)) == ("now", {"zone": "UTC"})
+    assert fake.asked("/v1/completions")[0]["logit_bias"] == {"7": 1.5}
+
+
+def test_a_grammar_goes_along(fake, engine):
+    form = AnswerFormat(grammar='root ::= "a fine answer"')
+    list(engine.generate([Message("user", "hello")], MIX, GREEDY, answer_format=form))
+    assert fake.asked("/v1/completions")[0]["structured_outputs"]["grammar"] == form.grammar
 
 
 def test_an_answer_without_a_limit_may_fill_the_context(fake, engine):
