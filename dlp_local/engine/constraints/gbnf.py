@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dlp_local.core.errors import InputError
-from dlp_local.engine.constraints.grammar import Chars, Node, Repeat, Rule, Text, choice, sequence
+from dlp_local.engine.constraints.grammar import Chars, Choice, Node, Repeat, Rule, Text, sequence
 from dlp_local.engine.constraints.grammar_checks import check_rules, check_times
 from dlp_local.engine.constraints.text_rules import ALL
 
@@ -78,7 +78,7 @@ class _Reader:
             self._at += 1
             self._take(_SPACE_AND_LINES)
             options.append(self._sequence(depth))
-        return choice(options)
+        return Choice(tuple(options)) if len(options) > 1 else options[0]  # the same twice is looked at twice
 
     def _sequence(self, depth: int) -> Node:
         parts: list[Node] = []

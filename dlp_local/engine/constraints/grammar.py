@@ -11,6 +11,10 @@ MOST_REPEATS = 1000
 """llama.cpp writes a repetition out, and refuses one of more than 2000; a bound above this one becomes this one."""
 
 MOST_RULES = 4000
+FEW_TEXTS = 16
+DEEPEST_TEXTS = 16
+"""So many texts are written one beside the other, and in so many steps more of them by their common beginnings."""
+
 LONGEST_TEXT = 1 << 20
 """Characters of a grammar that was made."""
 
@@ -77,6 +81,22 @@ def choice(options: Iterable[Node | str]) -> Node:
     """One of the options, at least one, each once."""
     nodes = tuple(dict.fromkeys(Text(option) if isinstance(option, str) else option for option in options))
     return nodes[0] if len(nodes) == 1 else Choice(nodes)
+
+
+def one_text(texts: Iterable[str], depth: int = DEEPEST_TEXTS) -> Node:
+    """One of some texts; many stand behind their common beginnings, so that few ways go on at each place."""
+    distinct = list(dict.fromkeys(texts))
+    if len(distinct) <= FEW_TEXTS or not depth:
+        return choice(distinct)
+    first, last = min(distinct), max(distinct)
+    shared = first[
+        : next((at for at, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), len(first))
+    ]
+    rests: dict[str, list[str]] = {}
+    for text in distinct:
+        rest = text[len(shared) :]
+        rests.setdefault(rest[:1], []).append(rest)
+    return sequence(shared, choice(one_text(of_one, depth - 1) for of_one in rests.values()))
 
 
 def optional(*parts: Node | str) -> Node:

@@ -11,12 +11,15 @@ from dlp_local.engine.constraints.grammar import Chars, Choice, Node, Repeat, Ru
 MOST_TIMES = 2000
 """So often something may come by repetitions within repetitions, where nothing else stands between them."""
 
+MOST_STARTS = 1000
+"""So many ways may there be to go on at one place: llama.cpp looks at each of them for each token that it tries."""
+
 Rules = Mapping[str, Node]
 
 
 def check_rules(rules: Rules) -> None:
     """Raises `InputError` for rules that refer to others that there are not, to themselves without anything in between,
-    or to what never ends, and for repetitions of what may be empty.
+    or to what never ends, for repetitions of what may be empty, and where too many ways go on at one place.
     """
     if unknown := {name for node in rules.values() for name in _names(node)} - rules.keys():
         raise InputError(f"it refers to a rule that there is not: {min(unknown)}")
@@ -25,11 +28,17 @@ def check_rules(rules: Rules) -> None:
         raise InputError(f"nothing finite follows it: {endless[0]} always holds itself")
     empty = _settled(rules, _may_be_empty)
     try:
-        TopologicalSorter({name: set(_beginnings(node, empty)) for name, node in rules.items()}).prepare()
+        beginnings = {name: set(_beginnings(node, empty)) for name, node in rules.items()}
+        innermost_first = list(TopologicalSorter(beginnings).static_order())
     except CycleError as error:
         raise InputError(f"it refers to itself without anything in between: {error.args[1][0]}") from None
+    starts: dict[str, int] = {}
+    for name in innermost_first:
+        starts[name] = _starts(rules[name], starts, empty)
     for node in rules.values():
         for part in _parts(node):
+            if isinstance(part, Choice) and _starts(part, starts, empty) > MOST_STARTS:
+                raise InputError(f"it has more than {MOST_STARTS} alternatives at one place")
             if isinstance(part, Repeat) and part.most != 1 and _may_be_empty(part.node, empty):
                 raise InputError("it repeats what may be empty")
 
@@ -115,6 +124,23 @@ def _may_be_empty(node: Node, empty: set[str]) -> bool:
             return any(_may_be_empty(option, empty) for option in options)
         case Repeat(repeated, least, _):
             return least == 0 or _may_be_empty(repeated, empty)
+
+
+def _starts(node: Node, of_rules: Mapping[str, int], empty: set[str]) -> int:
+    """With how many texts or characters a node may begin."""
+    match node:
+        case Rule(name):
+            return of_rules[name]
+        case Sequence(parts):
+            starts = 0
+            for part in parts:
+                starts += _starts(part, of_rules, empty)
+                if not _may_be_empty(part, empty):
+                    break
+            return starts
+        case Text() | Chars():
+            return 1
+    return sum(_starts(part, of_rules, empty) for part in _inner(node))
 
 
 def _beginnings(node: Node, empty: set[str]) -> Iterator[str]:

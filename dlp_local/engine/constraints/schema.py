@@ -16,7 +16,7 @@ from dlp_local.core.errors import InputError
 from dlp_local.core.json_text import parse_json
 from dlp_local.core.text import is_unicode
 from dlp_local.engine.constraints import strings
-from dlp_local.engine.constraints.grammar import Grammar, Node, Rule, Text, choice, optional, repeat, sequence
+from dlp_local.engine.constraints.grammar import Grammar, Node, Rule, choice, one_text, optional, repeat, sequence
 from dlp_local.engine.constraints.grammar_checks import check_rules
 from dlp_local.engine.constraints.numbers import ANY_INTEGER, ANY_NUMBER, Bounds, integer, number
 from dlp_local.engine.constraints.objects import object_node
@@ -129,19 +129,19 @@ class _Converter:
         nullable = [self._constant(None)] if schema.get("nullable") is True and "null" not in kinds else []
         if "const" in schema or "enum" in schema:
             values = [schema["const"]] if "const" in schema else schema["enum"]
-            return choice([*self._constants(values, kinds, path), *nullable])
+            return choice([self._constants(values, kinds, path), *nullable])
         return choice([*(self._kind(kind, schema, path, depth) for kind in kinds), *nullable])
 
-    def _constants(self, values: Any, kinds: Iterable[str], path: str) -> list[Node]:
+    def _constants(self, values: Any, kinds: Iterable[str], path: str) -> Node:
         if not isinstance(values, list):
             raise SchemaError(path, "its enum is no list")
         fitting = [value for value in values if any(_is_of(value, kind) for kind in kinds)]
         if not fitting:
             raise SchemaError(path, "none of its values is of its type")
-        return [self._constant(value) for value in fitting]
+        return self._constant(*fitting)
 
-    def _constant(self, value: Any) -> Node:
-        return sequence(Text(json.dumps(value, ensure_ascii=False)), self._space)
+    def _constant(self, *values: Any) -> Node:
+        return sequence(one_text(json.dumps(value, ensure_ascii=False) for value in values), self._space)
 
     def _kind(self, kind: str, schema: dict[str, Any], path: str, depth: int) -> Node:
         match kind:

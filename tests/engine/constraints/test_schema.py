@@ -192,3 +192,11 @@ SOUND = st.recursive(
 @settings(deadline=None, max_examples=60)
 def test_made_schemas_have_instances_alone(schema):
     assert list(instances(schema, 5))
+
+
+@given(st.sets(st.text(alphabet='ab"1', max_size=6), min_size=17, max_size=60))
+@settings(deadline=None, max_examples=20)
+def test_each_of_many_values_may_come_and_no_other(values):
+    come = {value for seed in range(3) for value in instances({"enum": sorted(values)}, 60 * (seed + 1))}
+    assert come <= values
+    assert len(come) > 1
