@@ -16,6 +16,9 @@ ANSWER_SHARE = 4
 KEPT_SHARE = 2
 """A conversation that outgrows its room loses its oldest turns down to half of it."""
 
+SURELY = 2
+"""A message of so many times the room is refused unseen: what it takes within a prompt differs less from its length."""
+
 
 def fit(
     prompts: PromptBuilder,
@@ -36,9 +39,15 @@ def fit(
     body = messages[split:]
     starts = [i for i, message in enumerate(body) if message.role == "user"]
     ends = [*starts[1:], len(body)]
-    lengths = [sum(map(prompts.length, body[a:b])) for a, b in zip(starts, ends, strict=True)]
+
+    def length(messages: Sequence[Message]) -> int:
+        return sum(prompts.length(message, SURELY * room) for message in messages)
+
+    lengths = [length(body[a:b]) for a, b in zip(starts, ends, strict=True)]
     described = [Message("system", tools_text(tools))] if tools else []
-    dropped, used = 0, sum(map(prompts.length, [*described, *messages[:split]]))
+    dropped, used = 0, length([*described, *messages[:split]])
+    if (needed := used + sum(lengths[-1:])) > SURELY * room:
+        raise _too_long(f"{needed} tokens or more", room, context_size)
     for last, length in enumerate(lengths):
         used += length
         if used > room:
@@ -50,7 +59,11 @@ def fit(
         size = sum(map(len, prompt.turns))
         if size <= room:
             return prompt, first
-    raise InputError(
-        f"the message is too long: {size} tokens, and {room} fit the context of {context_size}. "
+    raise _too_long(f"{size} tokens", room, context_size)
+
+
+def _too_long(tokens: str, room: int, context_size: int) -> InputError:
+    return InputError(
+        f"the message is too long: {tokens}, and {room} fit the context of {context_size}. "
         "Shorten it, or use a backbone with a larger context."
     )

@@ -208,10 +208,22 @@ class PromptBuilder:
         """The tokens of an answer's beginning, as they follow what stands before it."""
         return self._tokenize_after_text(begun) if begun else ()
 
-    def length(self, message: Message) -> int:
-        """About how many tokens a message takes in a conversation: its content, and a few for its frame."""
+    def length(self, message: Message, most: int) -> int:
+        """About how many tokens a message takes in a conversation: its content, and a few for its frame.
+
+        Where a text has more than `most`, those of its rest do not count.
+        """
         texts = (message.content, *(call_text(call) for call in message.tool_calls))
-        return sum(len(self._tokenize(text, False)) for text in texts) + FRAME_TOKENS
+        return sum(self._count(text, most) for text in texts) + FRAME_TOKENS
+
+    def _count(self, text: str, most: int) -> int:
+        """The tokens of a text, read in pieces until they are more than `most`: all other answers wait meanwhile."""
+        count = 0
+        for start in range(0, len(text), CACHED_LENGTH):
+            count += len(self._tokenize(text[start : start + CACHED_LENGTH], False))
+            if count > most:
+                break
+        return count
 
     def _turns(self, rendered: Rendered) -> tuple[Tokens, ...]:
         """The tokens of a rendered conversation, cut where its turns end."""
