@@ -40,12 +40,12 @@ def fit(
     starts = [i for i, message in enumerate(body) if message.role == "user"]
     ends = [*starts[1:], len(body)]
 
-    def length(messages: Sequence[Message]) -> int:
+    def tokens_of(messages: Sequence[Message]) -> int:
         return sum(prompts.length(message, SURELY * room) for message in messages)
 
-    lengths = [length(body[a:b]) for a, b in zip(starts, ends, strict=True)]
+    lengths = [tokens_of(body[a:b]) for a, b in zip(starts, ends, strict=True)]
     described = [Message("system", tools_text(tools))] if tools else []
-    dropped, used = 0, length([*described, *messages[:split]])
+    dropped, used = 0, tokens_of([*described, *messages[:split]])
     if (needed := used + sum(lengths[-1:])) > SURELY * room:
         raise _too_long(f"{needed} tokens or more", room, context_size)
     for last, length in enumerate(lengths):
