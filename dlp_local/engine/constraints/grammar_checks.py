@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
+from itertools import groupby
 
 from dlp_local.core.errors import InputError
 from dlp_local.engine.constraints.grammar import Chars, Choice, Node, Repeat, Rule, Sequence, Text
@@ -13,6 +14,12 @@ MOST_TIMES = 2000
 
 MOST_STARTS = 1000
 """So many ways may there be to go on at one place: llama.cpp looks at each of them for each token that it tries."""
+
+MOST_IN_A_ROW = 4
+MOST_NESTED = 3
+"""Repetitions of no fixed number, one after another or within one another: llama.cpp tries all ways in which they may
+share the characters of each token that does not fit.
+"""
 
 Rules = Mapping[str, Node]
 
@@ -48,6 +55,26 @@ def check_times(rules: Rules) -> None:
     times: dict[str, int] = {}
     if any(_times(Rule(name), rules, times) > MOST_TIMES for name in rules):
         raise InputError(f"it has repetitions within repetitions, of more than {MOST_TIMES} times in all")
+    for node in rules.values():
+        for part in _parts(node):
+            if isinstance(part, Sequence) and _longest_run(part) > MOST_IN_A_ROW:
+                raise InputError(f"it has more than {MOST_IN_A_ROW} repetitions one directly after another")
+            if _open_depth(part) > MOST_NESTED:
+                raise InputError(f"it has more than {MOST_NESTED} repetitions within one another")
+
+
+def _is_open(node: Node) -> bool:
+    """Whether it is left open how often something comes."""
+    return isinstance(node, Repeat) and node.least != node.most
+
+
+def _longest_run(node: Sequence) -> int:
+    return max((len(list(run)) for is_open, run in groupby(node.parts, _is_open) if is_open), default=0)
+
+
+def _open_depth(node: Node) -> int:
+    """Open repetitions within one another, in one rule."""
+    return int(_is_open(node)) + max(map(_open_depth, _inner(node)), default=0)
 
 
 def _settled(rules: Rules, holds: Callable[[Node, set[str]], bool]) -> set[str]:

@@ -48,6 +48,7 @@ def test_grammars_as_llama_cpp_has_them_pass_as_they_are(source):
         ('root ::= (("a"){1,90}){1,90}', "in all"),
         ("root ::= " + "x | " * 300 + 'x\nx ::= "a"? ("b" | "c" | [d])', "alternatives at one place"),
         ("root ::= " + '"a" | ' * 1000 + '"a"', "alternatives at one place"),
+        ("root ::= [a] " + "[a-z]* " * 5, "one directly after another"),
         ("root ::= " + "(" * 5000 + ")" * 5000, "groups within groups"),
     ],
 )

@@ -82,6 +82,8 @@ def test_an_empty_schema_is_any_object():
         ({"type": "string", "pattern": "((a?){9}){9}"}, "may be empty"),
         ({"type": "string", "pattern": "(a{1,99}){1,99}"}, "times in all"),
         ({"type": "string", "pattern": "a*" * 60}, "repetitions"),
+        ({"type": "string", "pattern": "^" + "[a-z]*" * 5 + "$"}, "one directly after another"),
+        ({"type": "string", "pattern": "^(((a+b)+c)+d)+$"}, "within one another"),
         ({"type": "string", "pattern": "(" * 50 + ")" * 50}, "groups"),
         ({"type": "thing"}, "types are"),
         ({"$ref": "https://example.com/schema.json"}, "not fetched"),
