@@ -112,20 +112,22 @@ class Fuzz:
             conversation.history = [*conversation.asked, answer]
 
     def compare(self, conversation: Conversation) -> None:
-        """Asks the engine that knows nothing."""
+        """Asks the engine that knows nothing; where its answer differs, notes its lead at the token where it does."""
         self.compared += 1
-        text, _ = self.answer(conversation.asked, conversation.mix)
+        text, logits = self.answer(conversation.asked, conversation.mix)
         if text == conversation.text:
             return
-        shared = next((i for i, (a, b) in enumerate(zip(text, conversation.text, strict=False)) if a != b), 0)
-        begun = [Message("assistant", text[:shared])] if shared else []
-        _, logits = self.answer([*conversation.asked, *begun], conversation.mix)
-        second, best = np.sort(logits)[-2:]
+        vocabulary, written, at = self.cold._backbone.vocabulary, b"", 0
+        for at, row in enumerate(logits):  # noqa: B007 - the last one where all are alike
+            written += vocabulary.piece(int(row.argmax()))
+            if not conversation.text.encode().startswith(written):
+                break
+        second, best = np.sort(logits[at])[-2:]
         self.leads.append(float(best - second))
         print(f"  {conversation.mix}: {conversation.text!r} for {text!r}, lead {best - second:.3f}", flush=True)
 
-    def answer(self, messages: list[Message], mix: Mix) -> tuple[str, NDArray[np.float32]]:
-        """A cold engine's answer and its first logits."""
+    def answer(self, messages: list[Message], mix: Mix) -> tuple[str, list[NDArray[np.float32]]]:
+        """A cold engine's answer, and the logits of each of its tokens and of its end."""
         self.cold._cache.clear()
         backbone, seen = self.cold._backbone, list[NDArray[np.float32]]()
         logits_in_place = backbone.logits_in_place
@@ -136,7 +138,7 @@ class Fuzz:
 
         with mock.patch.object(backbone, "logits_in_place", look):
             events = list(self.cold.generate(messages, mix, Sampling(max_tokens=LONGEST)))
-        return "".join(event.text for event in events if isinstance(event, TextDelta)), seen[0]
+        return "".join(event.text for event in events if isinstance(event, TextDelta)), seen
 
     def rounding(self, prompts: int = 20) -> float:
         """The most by which logits move where a prompt is computed in one batch, and token by token."""
