@@ -16,10 +16,15 @@ import pytest
 from dlp_local import open_assistant
 from dlp_local.core.settings import Settings
 from tests.support.fakes import PATIENCE, Answer, FakeAssistant, Gate
-from tests.support.http_server import running_server
+from tests.support.http_server import NEVER_ENDS, running_server
 
 QUESTION = {"messages": [{"role": "user", "content": "hello"}]}
-LONG = {"model": "base", "messages": [{"role": "user", "content": "Tell me a very long story."}], "temperature": 2}
+LONG = {
+    "model": "base",
+    "messages": [{"role": "user", "content": "Tell me a very long story."}],
+    "temperature": 2,
+    "logit_bias": NEVER_ENDS,
+}
 
 
 def wait_until(condition):

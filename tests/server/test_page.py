@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from tests.server.conftest import KEY
+from tests.support.http_server import NEVER_ENDS
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 DATE = "to ISO: the 3rd of February 2021"
@@ -74,6 +75,16 @@ def answering(tab, *pieces, end=True):
     tab.page.route("**/v1/chat/completions", lambda r: r.fulfill(content_type="text/event-stream", body=body))
 
 
+def without_end(tab):
+    """Lets answers of the server go on until they are stopped."""
+
+    def ask(route):
+        body = route.request.post_data_json | {"temperature": 2, "logit_bias": NEVER_ENDS}
+        route.continue_(post_data=json.dumps(body))
+
+    tab.page.route("**/v1/chat/completions", ask)
+
+
 def test_a_message_is_answered_with_its_route_and_stays_when_the_page_is_loaded_again(server, open_tab):
     tab = open_tab(server)
     tab.page.get_by_role("button", name="tar: extract archive.tar.gz into /tmp").wait_for()
@@ -138,6 +149,7 @@ def test_markdown_is_drawn(server, open_tab):
 
 def test_a_stopped_answer_keeps_what_came_and_frees_the_server(server, open_tab):
     tab = open_tab(server)
+    without_end(tab)
     tab.page.get_by_label("Answers by").select_option("base")
     tab.send("Tell me a very long story about the sea.")
     tab.page.locator(".answer", has_text=re.compile(r"\w{3}")).wait_for()
@@ -146,6 +158,7 @@ def test_a_stopped_answer_keeps_what_came_and_frees_the_server(server, open_tab)
     turn = tab.page.locator(".turn").last
     assert len(turn.locator(".answer").inner_text()) >= 3
     assert turn.locator(".receipt summary").inner_text() == "base 1.00 · stopped"
+    tab.page.unroute_all()
     tab.page.get_by_label("Answers by").select_option("auto")
     assert tab.ask(DATE).locator(".answer").inner_text() == "2021-02-03"
     assert server.becomes_idle()

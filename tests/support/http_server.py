@@ -14,6 +14,9 @@ from dlp_local.server.serving import HttpServer, listen, url_of
 
 PATIENCE = 60.0
 
+NEVER_ENDS = {str(token): -100 for token in range(5)}
+"""Biases of the bundled backbone's tokens that end an answer: one that a test cuts must not end by itself before."""
+
 
 @dataclass(frozen=True)
 class Running:
