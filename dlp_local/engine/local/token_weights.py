@@ -7,7 +7,8 @@ which is 1 here. Before it computes a graph it asks its evaluation callback abou
 last two nodes into (A·x) ∘ w and B·((A·x) ∘ w), in the memory that they have, and never asks to stop. So a batch of
 many mixes takes one more product of rows for each weight, and no call while it computes.
 
-The callback is compiled by numba: asked about the 1,000 nodes of a graph, ctypes takes 1 ms of a token, and it 5 µs.
+The callback is compiled by numba: an empty one, called back 1,000 times, as often as a graph has nodes, takes 8 µs, and
+about 0.5 ms by ctypes (libc's qsort over either).
 """
 
 from __future__ import annotations
