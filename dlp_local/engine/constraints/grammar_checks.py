@@ -125,32 +125,25 @@ def _times(node: Node, rules: Rules, known: dict[str, int]) -> int:
 
 
 def _ends(node: Node, ending: set[str]) -> bool:
-    match node:
-        case Rule(name):
-            return name in ending
-        case Sequence(parts):
-            return all(_ends(part, ending) for part in parts)
-        case Choice(options):
-            return any(_ends(option, ending) for option in options)
-        case Repeat(repeated, least, _):
-            return least == 0 or _ends(repeated, ending)
-    return True
+    return _comes_to(node, ending, lambda _: True)
 
 
 def _may_be_empty(node: Node, empty: set[str]) -> bool:
+    return _comes_to(node, empty, lambda leaf: leaf == Text(""))
+
+
+def _comes_to(node: Node, rules: set[str], holds: Callable[[Node], bool]) -> bool:
+    """Whether a way leads through a node on which all its texts and characters hold, and so all of its rules do."""
     match node:
-        case Text(text):
-            return not text
-        case Chars():
-            return False
         case Rule(name):
-            return name in empty
+            return name in rules
         case Sequence(parts):
-            return all(_may_be_empty(part, empty) for part in parts)
+            return all(_comes_to(part, rules, holds) for part in parts)
         case Choice(options):
-            return any(_may_be_empty(option, empty) for option in options)
+            return any(_comes_to(option, rules, holds) for option in options)
         case Repeat(repeated, least, _):
-            return least == 0 or _may_be_empty(repeated, empty)
+            return least == 0 or _comes_to(repeated, rules, holds)
+    return holds(node)
 
 
 def _starts(node: Node, of_rules: Mapping[str, int], empty: set[str]) -> int:
