@@ -11,8 +11,10 @@ from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.command import CommandPalette
+from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.theme import Theme
+from textual.worker import WorkerFailed
 
 from dlp_local.core.errors import InputError
 from dlp_local.core.settings import Ui
@@ -103,6 +105,13 @@ class ChatApp(App[None]):
         chat = self.screen_stack[0]
         assert isinstance(chat, ChatScreen)
         chat.leave()
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Once textual leaves, it gives new widgets no parts: what then misses a part is no error to be shown."""
+        leaves = self._exit or not self.is_running
+        cause = error.error if isinstance(error, WorkerFailed) else error
+        if not (leaves and isinstance(cause, NoMatches)):
+            super()._handle_exception(error)
 
     def on_mount(self) -> None:
         """A theme that is chosen from now on is kept; whatever stops the program, it is drawn when it goes on."""

@@ -8,6 +8,7 @@ import pytest
 import tomlkit
 
 import tui
+from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.settings import Settings
 from dlp_local.history import History
 from dlp_local.opening import open_assistant
@@ -16,6 +17,12 @@ from dlp_local.packs.create import copy_pack
 from tests.support.fakes import FakeAssistant, Gate, loading
 from tests.tui.window import window
 from tui.app import ChatApp
+from tui.option_lines import ValuesInForce
+from tui.screens.adapters import AdaptersScreen
+from tui.screens.conversations import ConversationsScreen
+from tui.screens.options import OptionsScreen
+from tui.widgets.fold import Fold
+from tui.widgets.transcript import Transcript
 
 HEAVY = ("llama_cpp", "onnxruntime", "torch", "numpy", "dlp_local.assistant", "dlp_local.engine")
 
@@ -43,6 +50,32 @@ async def test_leaving_while_the_pack_loads_does_not_wait_for_it():
         assert time.monotonic() - before < 10
         gate.open()
         await w.until(lambda: fake.closed)
+
+
+@pytest.mark.parametrize(
+    "widget",
+    [
+        lambda: OptionsScreen(ValuesInForce(ChatOptions(), {})),
+        lambda: AdaptersScreen((), ""),
+        lambda: ConversationsScreen(History(None)),
+        lambda: Fold("Reasoning", "Because."),
+    ],
+    ids=["options", "adapters", "conversations", "a text in the conversation"],
+)
+@pytest.mark.asyncio
+async def test_what_opens_as_the_window_closes_shows_no_error(widget):
+    """Textual begins no part of a widget once it leaves, and one that is being mounted then has none."""
+    async with window(FakeAssistant()) as w:
+        opened = widget()
+        if isinstance(opened, Fold):
+            mounted = w.app.screen.query_one(Transcript).mount(opened)
+            w.app.exit()
+            await mounted
+        else:
+            shown = w.app.push_screen(opened)
+            w.app.exit()
+            await shown
+        assert not opened.query("*")
 
 
 @pytest.mark.parametrize("code", [0, 3])

@@ -16,11 +16,12 @@ class Fold(Vertical):
         super().__init__()
         self._title, self._text = title, text
         self._is_open = False
+        self._parts = Static(classes="title", markup=False), Static(classes="folded", markup=False)
+        """Not queried for: textual gives a widget that is taken away again as it is mounted no parts."""
 
     def compose(self) -> ComposeResult:
         """The title, and the text."""
-        yield Static(classes="title", markup=False)
-        yield Static(classes="folded", markup=False)
+        yield from self._parts
 
     def on_mount(self) -> None:
         """Shows it folded."""
@@ -53,7 +54,7 @@ class Fold(Vertical):
         self.toggle()
 
     def _draw(self) -> None:
-        title, text = self.query(Static)
+        title, text = self._parts
         title.update(visible(f"{'▾' if self._is_open else '▸'} {self._title}"))
         text.update(visible(self._text) if self._is_open else "")
         text.display = self._is_open
