@@ -12,21 +12,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dlp_local.cli import flags, terminal
+from dlp_local.cli.ask_rows import RowAnswers
 from dlp_local.cli.sampling_flags import with_sampling_flags
-from dlp_local.conversation_turn import Replying, answer_turn, store_message
+from dlp_local.conversation_turn import answer_turn, store_message
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import EngineError, ExitCode, InputError
 from dlp_local.core.events import AnswerWasReasoning, Event, HistoryTrimmed, ReplyDone, TextDelta
-from dlp_local.core.files import decode
 from dlp_local.core.job import Job
-from dlp_local.core.json_text import parse_json
 from dlp_local.core.receipt import no_answer_note, receipt_lines
 from dlp_local.core.serialize import reply_json
 from dlp_local.core.server_address import Server
 from dlp_local.core.settings import Settings, load_settings
 from dlp_local.core.text import unknown_name
 from dlp_local.core.user_message import Attachment, UserMessage
-from dlp_local.core.values import Mix
 from dlp_local.history import History
 from dlp_local.history.open_conversation import OpenConversation
 
@@ -60,7 +58,8 @@ def ask(
         typer.Option("--stream/--no-stream", help="Print the answer as it comes.", show_default="on a terminal"),
     ] = None,
     jsonl: Annotated[
-        str | None, typer.Option("--jsonl", help='Answer rows {"text": …}, one a line, of a file or of - (stdin).')
+        str | None,
+        typer.Option("--jsonl", help='Answer rows {"text": …}, one a line, of a file or of - (stdin), many at once.'),
     ] = None,
     no_stdin: Annotated[bool, typer.Option("--no-stdin", help="Leave stdin alone, as in a loop over it.")] = False,
 ) -> None:
@@ -82,8 +81,10 @@ def ask(
     chosen = flags.mix_by_hand(mix, veto)
     if jsonl is not None:
         options = _options(persona, own)
-        with _open(settings, vetoed, remote) as assistant:
-            _ask_rows(assistant, jsonl, chosen, options)
+        with _open(settings.for_many(), vetoed, remote) as assistant:
+            failed = RowAnswers(assistant, chosen, options).print_all(jsonl)
+        if failed:
+            raise typer.Exit(ExitCode.FAILURE)
         return
     text = _text(" ".join(message) if message else "-", reads_stdin=not no_stdin)
     with contextlib.closing(flags.stored_history() if kept else History(None)) as history:
@@ -189,25 +190,3 @@ def _print_answer(reply: Job[Event], streams: bool) -> ReplyDone:
     if note := no_answer_note(done, "Set --max-tokens to more."):
         terminal.print_warning(note)
     return done
-
-
-def _ask_rows(assistant: Replying, source: str, mix: Mix | None, options: ChatOptions) -> None:
-    """Answers each row on its own, in order; a bad row gives a line with `error`, and the rest goes on."""
-    failed = 0
-    for number, line in terminal.numbered_lines(source):
-        try:
-            done = _finish(assistant.reply(_row_text(line, number), mix=mix, options=options))
-            failed += bool(done.error)
-            terminal.write_json(reply_json(done))
-        except (InputError, EngineError) as error:
-            failed += 1
-            terminal.write_json({"row": number, "error": str(error)})
-    if failed:
-        raise typer.Exit(ExitCode.FAILURE)
-
-
-def _row_text(line: bytes, number: int) -> str:
-    row = parse_json(decode(line, f"row {number}"), f"row {number}", "Write one object a line.")
-    if not isinstance(row, dict) or not isinstance(row.get("text"), str):
-        raise InputError(f'row {number}: has no text. Write {{"text": "…"}}.')
-    return str(row["text"])

@@ -10,11 +10,8 @@ import typer
 from dlp_local.cli import terminal
 from dlp_local.cli.flags import DEFAULTS, PackOption
 from dlp_local.core.errors import InputError
-from dlp_local.core.settings import Settings, load_settings
+from dlp_local.core.settings import load_settings
 from dlp_local.core.text import counted
-
-PARALLEL = 16
-"""Answers that are computed at the same time where nothing is set."""
 
 
 def serve(
@@ -36,7 +33,7 @@ def serve(
 ) -> None:
     """Answer other programs: an OpenAI-compatible server on this machine."""
     own = {"host": host, "port": port, "api_key_file": api_key_file, "log_requests": log_requests or None}
-    settings = _many_at_once(load_settings(pack=pack, server=own))
+    settings = load_settings(pack=pack, server=own).for_many()
     try:
         from dlp_local.server.serving import HttpServer, allow_connections, listen, url_of
     except ModuleNotFoundError as error:
@@ -53,13 +50,6 @@ def serve(
         print(_how_to_use(assistant.name, url_of(listening), bool(settings.server.api_key_file)), flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             server.run([listening])
-
-
-def _many_at_once(settings: Settings) -> Settings:
-    """The settings with several answers at a time, unless the user says how many."""
-    if "parallel" in settings.engine.model_fields_set:
-        return settings
-    return settings.model_copy(update={"engine": settings.engine.model_copy(update={"parallel": PARALLEL})})
 
 
 def _say_stopping(running: int) -> None:

@@ -53,6 +53,7 @@ class _Pack(_Facts):
     examples: list[str]
     adapters: list[_Adapter]
     context_size: int
+    concurrent_replies: int
     option_defaults: dict[str, _Default]
 
 
@@ -119,6 +120,11 @@ class RemoteAssistant:
     def context_size(self) -> int:
         """Tokens that fit, prompt and answer together."""
         return self._pack.context_size
+
+    @property
+    def concurrent_replies(self) -> int:
+        """How many replies the server computes at once."""
+        return self._pack.concurrent_replies
 
     def reply(
         self,

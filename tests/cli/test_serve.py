@@ -9,7 +9,6 @@ from typer.testing import CliRunner
 from dlp_local.cli import serve as command
 from dlp_local.cli.main import app
 from dlp_local.core.errors import InputError
-from dlp_local.core.settings import load_settings
 from tests.support.fakes import FakeAssistant
 from tests.support.http_server import running_server
 
@@ -26,13 +25,6 @@ def test_an_address_that_others_reach_is_refused_before_the_pack_is_opened():
     result = CliRunner().invoke(app, ["serve", "--host", "0.0.0.0", "--pack", "no such pack"])
     assert isinstance(result.exception, InputError)
     assert "--api-key-file" in str(result.exception)
-
-
-@pytest.mark.parametrize(("variables", "parallel"), [({}, 16), ({"DLP_LOCAL_ENGINE__PARALLEL": "3"}, 3)])
-def test_sixteen_answers_at_a_time_unless_the_settings_say_how_many(monkeypatch, variables, parallel):
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    assert command._many_at_once(load_settings()).engine.parallel == parallel
 
 
 def test_nothing_of_a_request_is_written_and_its_text_never(capfd):

@@ -2,9 +2,9 @@
 
     pip install '.[bench,serve,smollm2]' && python -m tools.bench.serve models/smollm2 --rounds 3
 
-Both servers run at the same time, and take turns: within each round every case is measured with one and then with the
-other. Answers are as long as is said, for the tokens that end an answer are biased away. Prints the medians over the
-rounds with the smallest and the largest, and their ratios, taken within a round.
+In each round every case is measured with one server and then with the other, each started for that and ended after.
+Answers are as long as is said, for the tokens that end an answer are biased away. Prints the medians over the rounds
+with the smallest and the largest, and their ratios, taken within a round.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ from tools.bench import peers
 CLIENTS, ANSWER, HISTORY_CLIENTS = 16, 64, 8
 PROMPT, HISTORY, FOLLOW_UP = 54, 1000, 16
 CONTEXT = 2048
+PAIRS = 5
 ADAPTERS = 7
 THAT = Message("assistant", "That is so.")
 NEVER = -100.0
@@ -199,31 +200,42 @@ def running(command: Sequence[str], url: str, environment: dict[str, str] | None
             process.wait()
 
 
-@contextlib.contextmanager
-def sides(pack: Pack, programs: peers.Peers, bench: Bench) -> Iterator[tuple[Side, Side]]:
-    """Ours and llama-server, both running; the latter refuses two adapters that name invocation tokens."""
-    ours, theirs = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
-    names, slots = bench.names, max(bench.clients, bench.history_clients)
-    known = {file.name: file for file in pack.adapter_files()}
-    copies = KnownAdapters([*known.values()])
-    with tempfile.TemporaryDirectory() as folder:
-        llama_server = [
-            *(str(programs.server), "-m", str(pack.backbone_path), "--lora-init-without-apply"),
-            *(word for name in names for word in ("--lora", str(copies.copy(known[name], Path(folder))))),
-            *("--port", theirs.rpartition(":")[2], "-np", str(slots), "-c", str(CONTEXT * slots)),
-            *("-t", str(usable_cores())),
-        ]
-        serve = [sys.executable, "-m", "dlp_local", "serve", "--pack", str(pack.folder), "--port"]
+class Sides:
+    """Ours and llama-server, each started for its part of a round: side by side their threads wait for each other."""
+
+    def __init__(self, pack: Pack, program: Path, bench: Bench, folder: Path) -> None:
+        """`folder` takes copies of the adapters: llama-server refuses two that name invocation tokens."""
+        self._pack, self._program, self._bench = pack, program, bench
+        known = {file.name: file for file in pack.adapter_files()}
+        copies = KnownAdapters([*known.values()])
+        self._copies = [copies.copy(known[name], folder) for name in bench.names]
+
+    @contextlib.contextmanager
+    def serve(self) -> Iterator[Side]:
+        """Ours, with what is its own default but for the room and the queue that the cases take."""
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        command = [sys.executable, "-m", "dlp_local", "serve", "--pack", str(self._pack.folder), "--port", str(port)]
         environment = {"DLP_LOCAL_ENGINE__CONTEXT": str(4 * CONTEXT), "DLP_LOCAL_SERVER__QUEUE": "64"}
-        with running(llama_server, theirs), running([*serve, ours.rpartition(":")[2]], ours, environment):
-            yield (
-                Side("serve", ours, lambda mix: {"dlp_local": {"mix": mix}}),
-                Side(
-                    "llama-server",
-                    theirs,
-                    lambda mix: {"lora": [{"id": i, "scale": mix.get(name, 0.0)} for i, name in enumerate(names)]},
-                ),
-            )
+        with running(command, url, environment):
+            yield Side("serve", url, lambda mix: {"dlp_local": {"mix": mix}})
+
+    @contextlib.contextmanager
+    def llama_server(self) -> Iterator[Side]:
+        """A slot for each client; every request names the scale of every adapter."""
+        port, slots = free_port(), max(self._bench.clients, self._bench.history_clients)
+        url = f"http://127.0.0.1:{port}"
+        command = [
+            *(str(self._program), "-m", str(self._pack.backbone_path), "--lora-init-without-apply"),
+            *(word for copy in self._copies for word in ("--lora", str(copy))),
+            *("--port", str(port), "-np", str(slots), "-c", str(CONTEXT * slots), "-t", str(usable_cores())),
+        ]
+
+        def scales(mix: Weights) -> dict[str, Any]:
+            return {"lora": [{"id": i, "scale": mix.get(name, 0.0)} for i, name in enumerate(self._bench.names)]}
+
+        with running(command, url):
+            yield Side("llama-server", url, scales)
 
 
 def token_time(answer: Answer) -> float:
@@ -244,36 +256,50 @@ def ask_alone(engine: EngineProcess, bench: Bench, seed: int) -> float:
     return token_time(Answer(done.first_token_ms / 1000, done.total_ms / 1000, done.answer_tokens))
 
 
-def measure(pack: Pack, bench: Bench, programs: peers.Peers, rounds: int) -> dict[str, list[float]]:
-    """All figures by name, a number for each round."""
+def one_client(side: Side, engine: EngineProcess, bench: Bench, seed: int) -> float:
+    """Milliseconds a token of the server over those of the engine alone: medians of answers in turn."""
+    served, asked = [], []
+    for number in range(PAIRS):
+        bench.asked = seed + number
+        served.append(token_time(ask(side, bench.message(), bench.mix(2), bench.answer, bench.biases)))
+        asked.append(ask_alone(engine, bench, seed + number))
+    return median(served) / median(asked)
+
+
+def measure(pack: Pack, bench: Bench, sides: Sides, rounds: int) -> dict[str, list[float]]:
+    """All figures by name, a number for each round; the side that begins changes with the rounds."""
     figures: dict[str, list[float]] = {}
 
     def note(name: str, value: float) -> None:
         figures.setdefault(name, []).append(value)
         print(f"  {name}: {value:.3f}", flush=True)
 
-    with (
-        contextlib.closing(EngineProcess(pack.backbone_path, pack.adapter_files(), Engine())) as alone,
-        sides(pack, programs, bench) as both,
-    ):
-        ask_alone(alone, bench, 1)
-        for side in both:
+    def ours(number: int) -> dict[str, dict[str, float]]:
+        with sides.serve() as side:
             bench.many(side, [bench.mix(n) for n in range(2)], 10)
-        for number in range(rounds):
-            print(f"round {number + 1}", flush=True)
-            results = [bench.cases(side, number) for side in (both if number % 2 else both[::-1])]
-            ours, theirs = results if number % 2 else results[::-1]
-            for case, values in ours.items():
-                for unit, value in values.items():
-                    note(f"{case}, {unit}: serve", value)
-                    note(f"{case}, {unit}: llama-server", theirs[case][unit])
-                    note(f"{case}, {unit}: serve / llama-server", value / theirs[case][unit])
-            one, other = (ours[mixes]["tokens/s"] for mixes in ("one mix", "each another mix"))
-            note("tokens/s: other mixes / one mix, serve", other / one)
-            seed = 1000 * (number + 1) + 300
-            bench.asked = seed
-            served = token_time(ask(both[0], bench.message(), bench.mix(2), bench.answer, bench.biases))
-            note("one client, ms a token: serve / ask", served / ask_alone(alone, bench, seed))
+            with contextlib.closing(EngineProcess(pack.backbone_path, pack.adapter_files(), Engine())) as alone:
+                ask_alone(alone, bench, 1)
+                note("one client, ms a token: serve / ask", one_client(side, alone, bench, 1000 * number + 900))
+            return bench.cases(side, number)
+
+    def theirs(number: int) -> dict[str, dict[str, float]]:
+        with sides.llama_server() as side:
+            bench.many(side, [bench.mix(n) for n in range(2)], 10)
+            return bench.cases(side, number)
+
+    for number in range(rounds):
+        print(f"round {number + 1}", flush=True)
+        if number % 2:
+            other, own = theirs(number), ours(number)
+        else:
+            own, other = ours(number), theirs(number)
+        for case, values in own.items():
+            for unit, value in values.items():
+                note(f"{case}, {unit}: serve", value)
+                note(f"{case}, {unit}: llama-server", other[case][unit])
+                note(f"{case}, {unit}: serve / llama-server", value / other[case][unit])
+        one, each = (own[mixes]["tokens/s"] for mixes in ("one mix", "each another mix"))
+        note("tokens/s: each another mix / one mix, serve", each / one)
     return figures
 
 
@@ -289,7 +315,9 @@ def main() -> None:
     args = parser.parse_args()
     pack = open_pack(args.pack)
     bench = Bench(pack, args.clients, args.answer, args.history_clients)
-    figures = measure(pack, bench, peers.build(args.peers), args.rounds)
+    with tempfile.TemporaryDirectory() as folder:
+        sides = Sides(pack, peers.build(args.peers).server, bench, Path(folder))
+        figures = measure(pack, bench, sides, args.rounds)
     print(f"\n| {usable_cores()} cores, {args.pack.name} | median | least | most |\n|---|---|---|---|")
     for name, values in figures.items():
         print(f"| {name} | {median(values):.2f} | {min(values):.2f} | {max(values):.2f} |")

@@ -35,6 +35,9 @@ from dlp_local.core.text import ended
 
 ENV_PREFIX, ENV_DELIMITER = "DLP_LOCAL_", "__"
 
+PARALLEL = 16
+"""`engine.parallel` where many ask, or one asks much, and nothing is set."""
+
 
 class Settings(BaseSettings):
     """All settings of one run, frozen."""
@@ -50,6 +53,12 @@ class Settings(BaseSettings):
     engine: Engine = Engine()
     server: Server = Server()
     ui: Ui = Ui()
+
+    def for_many(self) -> Settings:
+        """Those for many messages at a time: several answers are computed at once, unless the user says how many."""
+        if "parallel" in self.engine.model_fields_set:
+            return self
+        return self.model_copy(update={"engine": self.engine.model_copy(update={"parallel": PARALLEL})})
 
     @classmethod
     def settings_customise_sources(

@@ -22,6 +22,7 @@ async def pack(request: Request) -> Response:
                 for info in assistant.pack_adapters
             ],
             context_size=assistant.context_size,
+            concurrent_replies=assistant.concurrent_replies,
             option_defaults={
                 name: DefaultOfOption(value=default.value, base=default.base, source=default.source)
                 for name, default in assistant.option_defaults.items()

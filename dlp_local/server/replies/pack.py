@@ -31,4 +31,5 @@ class Pack(TypedDict):
     examples: list[str]
     adapters: list[PackAdapter]
     context_size: int
+    concurrent_replies: int
     option_defaults: dict[str, DefaultOfOption]
