@@ -48,7 +48,8 @@ class Parsed(Generic[Body]):
 class Unused:
     """Fields that are no part of a request's model, and are not refused.
 
-    `harmless` ones could change no answer anywhere; `ignored` ones could, and are named in the reply.
+    `harmless` ones could change no answer anywhere; `ignored` ones could, and are named in the reply. One within
+    others is written as `text.verbosity`, or `messages[].name` for that of any element.
     """
 
     harmless: frozenset[str] = frozenset()
@@ -102,7 +103,18 @@ def parse_body(body: bytes, model: type[Body], unused: Unused, aliases: Mapping[
         parsed = model.model_validate(fields)
     except ValidationError as error:
         raise _invalid(error, model) from None
-    return Parsed(parsed, tuple(name for name in unknown if name in unused.ignored))
+    inner = (path for path in sorted(unused.ignored) if "." in path and _is_given(fields, path))
+    return Parsed(parsed, (*(name for name in unknown if name in unused.ignored), *inner))
+
+
+def _is_given(fields: Any, path: str) -> bool:
+    """Whether a field within others says something."""
+    first, _, rest = path.partition(".")
+    inner = fields.get(first.removesuffix("[]")) if isinstance(fields, dict) else None
+    if not rest:
+        return inner is not None
+    elements = inner if first.endswith("[]") and isinstance(inner, list) else [inner]
+    return any(_is_given(element, rest) for element in elements)
 
 
 def _unknown(name: str, model: type[BaseModel]) -> ApiError:

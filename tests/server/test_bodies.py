@@ -71,6 +71,14 @@ def test_what_others_would_think_more_or_less_by_is_named_as_without_effect():
     assert set(request.ignored) == {"reasoning", "chat_template_kwargs"}
 
 
+def test_what_has_no_effect_within_a_field_is_named_too():
+    named = [{"role": "user", "content": "hello"}, {"role": "user", "content": "hello", "name": "ana"}]
+    assert parsed(messages=named).ignored == ("messages[].name",)
+    assert parsed(messages=[{"role": "user", "content": "hello", "name": None}]).ignored == ()
+    body = json.dumps({"input": "hello", "text": {"verbosity": "low"}}).encode()
+    assert parse_body(body, ResponseRequest, RESPONSES_UNUSED).ignored == ("text.verbosity",)
+
+
 @pytest.mark.parametrize(
     ("fields", "place"),
     [

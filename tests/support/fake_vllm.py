@@ -218,9 +218,22 @@ class _Server(ThreadingHTTPServer):
 
 @contextmanager
 def running(backbone: Path) -> Iterator[FakeVLLM]:
-    """A fake for a backbone, whose vocabulary it has, that answers until the end of the block."""
+    """A fake for a backbone, whose vocabulary it has, that answers until the end of the block.
+
+    A thread that still answers somebody who has left finds an empty vocabulary after that.
+    """
     with open_vocabulary(backbone) as vocabulary:
-        fake = FakeVLLM(lambda text: list(vocabulary.tokenize(text, special=False)), vocabulary.piece)
+        reading = threading.Lock()
+
+        def tokenize(text: str) -> list[int]:
+            with reading:
+                return [] if fake.ended.is_set() else list(vocabulary.tokenize(text, special=False))
+
+        def piece(token: int) -> bytes:
+            with reading:
+                return b"" if fake.ended.is_set() else vocabulary.piece(token)
+
+        fake = FakeVLLM(tokenize, piece)
         server = _Server(("127.0.0.1", 0), _Handler)
         server.fake = fake  # type: ignore[attr-defined]
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
@@ -229,7 +242,8 @@ def running(backbone: Path) -> Iterator[FakeVLLM]:
         try:
             yield fake
         finally:
-            fake.ended.set()
+            with reading:
+                fake.ended.set()
             server.shutdown()
             server.server_close()
             thread.join()

@@ -58,7 +58,9 @@ class Engine(Group):
     )
     batch: int = Field(512, ge=1, description="tokens of a prompt that are computed at once")
     gpu_layers: int = Field(-1, ge=-1, le=9999, description="layers on the GPU where there is one; -1: all")
-    flash_attention: Literal["auto", "on", "off"] = Field("auto", description="auto: on the GPU")
+    flash_attention: Literal["auto", "on", "off"] = Field(
+        "auto", description="auto: on the GPU, and with engine.parallel over 1"
+    )
     kv_type: Literal["f16", "q8_0", "q4_0"] = Field(
         "f16", description="numbers of the KV cache; fewer bits, less exact"
     )

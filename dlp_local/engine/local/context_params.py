@@ -39,9 +39,10 @@ def context_params(options: settings.Engine, trained: int, threads: int) -> lib.
 def adapts_threads(options: settings.Engine) -> bool:
     """Whether the number of threads may follow how busy the machine is.
 
-    Flash attention sums in the order of the threads: the answer would depend on that.
+    Flash attention sums in the order of the threads: the answer would depend on that. Beside others it is the same to
+    rounding only.
     """
-    return _is_without_flash(options) and not options.threads
+    return (_is_without_flash(options) or (options.parallel > 1 and not offloads(options))) and not options.threads
 
 
 def _is_without_flash(options: settings.Engine) -> bool:

@@ -162,11 +162,15 @@ class Backbone:
         """
         self.check_open()
         self._cancellation = cancellation
+        if len(tokens) == 1:
+            self._fill([(tokens[0], position, sequence)], outputs=1)
+            self._compute_step(answers=1)
+            return True
         for start in range(0, len(tokens), self.batch_size):
             chunk = tokens[start : start + self.batch_size]
             rows = [(token, position + start + i, sequence) for i, token in enumerate(chunk)]
             self._fill(rows, outputs=int(start + len(chunk) == len(tokens)))
-            if not self._compute_batch():
+            if not self._compute_prompt():
                 return False
         return True
 
@@ -176,9 +180,8 @@ class Backbone:
         Raises `EngineError` as `decode` does.
         """
         self.check_open()
-        self._cancellation = None
         self._fill(rows, outputs)
-        self._compute_batch()
+        self._compute_step(answers=len(rows))
 
     def _fill(self, rows: Sequence[tuple[int, int, int]], outputs: int) -> None:
         """Makes the batch of tokens, each with its position and sequence."""
@@ -191,22 +194,30 @@ class Backbone:
             batch.seq_id[i][0] = sequence
             batch.logits[i] = i >= len(rows) - outputs
 
-    def _compute_batch(self) -> bool:
-        batch, count = self._batch, self._batch.n_tokens
-        lib.llama_set_n_threads(self._context, self._threads.count, self._threads.count)
-        if count > 1:  # asked between the nodes of the graph: worth it for a prompt, not for a single token
-            lib.llama_set_abort_callback(self._context, self._abort, ctypes.c_void_p(0))
-            status = lib.llama_decode(self._context, batch)
-            lib.llama_set_abort_callback(self._context, self._no_abort, ctypes.c_void_p(0))
-        else:
-            started = time.perf_counter()
-            status = lib.llama_decode(self._context, batch)
-            self._threads.record(time.perf_counter() - started)
-        if status == 2 or (count > 1 and self._is_cancelled()):
+    def _compute_step(self, answers: int) -> None:
+        """Computes the next token of each of some answers, by the number of threads that is fastest for that."""
+        started = time.perf_counter()
+        status = self._compute(self._threads.count_for(answers))
+        self._threads.record(time.perf_counter() - started, answers)
+        self._check(status)
+
+    def _compute_prompt(self) -> bool:
+        """Computes tokens of a prompt, unless that is cancelled: asked between the nodes of the graph."""
+        lib.llama_set_abort_callback(self._context, self._abort, ctypes.c_void_p(0))
+        status = self._compute(self._threads.settled)
+        lib.llama_set_abort_callback(self._context, self._no_abort, ctypes.c_void_p(0))
+        if status == 2 or self._is_cancelled():
             return False
+        self._check(status)
+        return True
+
+    def _compute(self, threads: int) -> int:
+        lib.llama_set_n_threads(self._context, threads, threads)
+        return int(lib.llama_decode(self._context, self._batch))
+
+    def _check(self, status: int) -> None:
         if status != 0:
             raise EngineError(f"llama.cpp could not compute the next tokens (code {status}): {last_log()}.")
-        return True
 
     def _is_cancelled(self) -> bool:
         return self._cancellation is not None and self._cancellation.requested

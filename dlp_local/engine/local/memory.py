@@ -64,12 +64,13 @@ def _architecture(values: Mapping[str, Value]) -> str:
 def keeps_scores(options: settings.Engine) -> bool:
     """Whether attention on the CPU computes all scores of a batch before it uses them: without flash attention.
 
-    `auto` is off there, unless the KV cache is quantized, which needs it. It costs more than it saves
-    (docs/benchmarks.md): after 4,000 tokens a message of 64 and each token of its answer are read and written faster
-    without it, in exchange for the memory of the scores.
+    `auto` is off there for one reply at a time, unless the KV cache is quantized, which needs it. It costs more than it
+    saves (docs/benchmarks.md): after 4,000 tokens a message of 64 and each token of its answer are read and written
+    faster without it, in exchange for the memory of the scores. With several at a time it passes over the cells of
+    other conversations, whose scores are computed without it.
     """
     if options.flash_attention == "auto":
-        return options.kv_type == "f16"
+        return options.kv_type == "f16" and options.parallel == 1
     return options.flash_attention == "off"
 
 

@@ -112,7 +112,7 @@ class Stepper:
         for running in list(self._waiting):
             if running.ended:
                 self._waiting.remove(running)
-            elif running.cancellation.requested or (len(self._running) < self._parallel and not self._is_full):
+            elif running.cancellation.requested or self._may_begin():
                 self._waiting.remove(running)
                 self._running.append(running)
                 running.advance(None)
@@ -128,6 +128,11 @@ class Stepper:
             for group in list(self._groups(answers)):
                 self._compute_tokens(group)
         self._drop_ended()
+
+    def _may_begin(self) -> bool:
+        """Whether there is room for another one, and it need not wait for what a prompt leaves that it may share."""
+        reads = any(isinstance(running.work, Piece) for running in self._running)
+        return len(self._running) < self._parallel and not self._is_full and not reads
 
     def _drop_ended(self) -> None:
         running = [running for running in self._running if not running.ended]

@@ -54,17 +54,33 @@ class ThreadChooser:
     `count` is the number for the next token, and `record` takes the seconds that it took. Each other number is tried
     for `TRIAL` tokens from time to time: the rarer the slower it was, so that trials cost `TRIAL_SHARE` of the time,
     and at once where the tokens of the number in use have become slower.
+
+    The next tokens of several answers, computed together, count as one; only times of as many answers are compared.
     """
 
     def __init__(self, counts: Sequence[int]) -> None:
         *others, most = counts
         self.count = self._current = most
+        self._answers = 1
+        """Whose times are compared."""
+
         self._mean = 0.0
         self._rivals = {count: _Rival() for count in others}
         self._trial: list[float] = []
 
-    def record(self, seconds: float) -> None:
-        """Takes the seconds of a token that `count` threads computed, and chooses for the next one."""
+    @property
+    def settled(self) -> int:
+        """The number in use, for what is not recorded: a prompt."""
+        return self._current
+
+    def count_for(self, answers: int) -> int:
+        """The number for the next tokens of so many answers; a trial is of as many as those before it."""
+        return self.count if answers == self._answers else self._current
+
+    def record(self, seconds: float, answers: int = 1) -> None:
+        """Takes the seconds of a token of each of so many answers, by `count_for` them, and chooses for the next."""
+        if answers != self._answers:
+            self._compare_anew(answers)
         if self.count != self._current:
             self._try(seconds)
             return
@@ -76,6 +92,13 @@ class ThreadChooser:
             if rival.tokens_left <= 0:
                 self.count = count
                 return
+
+    def _compare_anew(self, answers: int) -> None:
+        """Gives a trial up that has begun, and forgets the times of another number of answers."""
+        self._answers, self.count, self._mean = answers, self._current, 0.0
+        self._trial.clear()
+        for rival in self._rivals.values():
+            rival.current_then = 0.0
 
     def _try(self, seconds: float) -> None:
         """Takes a token of a trial; at its end, keeps the number that is tried or goes back."""

@@ -198,11 +198,10 @@ class RemoteEngine:
     @contextmanager
     def _using(self) -> Iterator[_Connected]:
         """The server; what was opened for it stays open until the end of the block."""
-        connected = self._ready()
-        with self._counting:
+        with self._counting:  # first, so that nothing is closed in between
             self._users += 1
         try:
-            yield connected
+            yield self._ready()
         finally:
             self._leave()
 

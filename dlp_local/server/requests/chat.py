@@ -31,7 +31,7 @@ UNUSED = Unused(
     ignored=frozenset(
         {
             *("reasoning_effort", "reasoning", "include_reasoning", "thinking", "enable_thinking"),
-            *("chat_template_kwargs", "verbosity"),
+            *("chat_template_kwargs", "verbosity", "messages[].name"),
         }
     ),
 )

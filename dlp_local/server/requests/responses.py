@@ -24,7 +24,7 @@ UNUSED = Unused(
             *("prompt_cache_retention", "prompt_cache_options"),
         }
     ),
-    ignored=frozenset({"reasoning", "max_tool_calls"}),
+    ignored=frozenset({"reasoning", "max_tool_calls", "text.verbosity"}),
 )
 WITH_LOGPROBS = "message.output_text.logprobs"
 

@@ -83,7 +83,7 @@ def test_the_scores_of_a_batch_are_counted_where_there_is_no_flash_attention():
     assert score_bytes_per_token(values, 8192, Options()) == 512 * (14 * 6 + 4)
     assert score_bytes_per_token(values, 100, Options()) == 100 * (14 * 6 + 4)
     assert score_bytes_per_token(values, 8192, Options(flash_attention="off", batch=64)) == 64 * (14 * 6 + 4)
-    for flash in (Options(flash_attention="on"), Options(kv_type="q8_0")):
+    for flash in (Options(flash_attention="on"), Options(kv_type="q8_0"), Options(parallel=2)):
         assert score_bytes_per_token(values, 8192, flash) == 0
 
 

@@ -61,3 +61,18 @@ def test_a_number_that_a_person_set_is_kept():
     chooser = ThreadChooser((3,))
     write(chooser, 100, lambda count: random.Random(count).random())
     assert chooser.count == 3
+
+
+def test_a_trial_is_for_as_many_answers_as_the_tokens_before_it_and_never_for_a_prompt():
+    chooser = ThreadChooser((1, 2))
+    chooser.record(0.01)
+    assert (chooser.count_for(1), chooser.count_for(16), chooser.settled) == (1, 2, 2)
+    chooser.record(0.1, answers=16)
+    assert (chooser.count_for(16), chooser.count_for(1), chooser.settled) == (1, 2, 2)
+
+
+def test_fewer_threads_take_over_for_many_answers_too_where_they_are_faster():
+    chooser = ThreadChooser((1, 2))
+    for _ in range(10):
+        chooser.record(BUSY[chooser.count_for(16)], answers=16)
+    assert chooser.settled == 1
