@@ -42,8 +42,9 @@ def remote(server):
 
 def test_it_tells_of_the_pack_what_the_server_has(remote, assistant, server):
     assert remote.name == f"bundled @ 127.0.0.1:{server.port}"
-    for fact in ("greeting", "examples", "adapters", "pack_adapters", "context_size", "option_defaults"):
+    for fact in ("greeting", "examples", "adapters", "pack_adapters", "context_size", "concurrent_replies"):
         assert getattr(remote, fact) == getattr(assistant, fact), fact
+    assert remote.option_defaults == assistant.option_defaults
     for change in (lambda: remote.remove_adapter("sql"), lambda: remote.add_adapter("x", "y")):
         with pytest.raises(InputError, match=r"are those of the server http://127.0.0.1"):
             change()
@@ -129,7 +130,15 @@ def http_reply(body, status=200, kind="application/json"):
 
 
 PACK = http_reply(
-    {"name": "p", "greeting": "", "examples": [], "adapters": [], "context_size": 99, "option_defaults": {}}
+    {
+        "name": "p",
+        "greeting": "",
+        "examples": [],
+        "adapters": [],
+        "context_size": 99,
+        "concurrent_replies": 1,
+        "option_defaults": {},
+    }
 )
 
 
