@@ -227,6 +227,7 @@ def test_originals_with_invocation_tokens_are_refused_and_a_dead_server_keeps_wh
             reply = engine.generate([Message("user", "hello")], Mix(), sampling, answer_format=endless)
             assert isinstance(next(reply), TextDelta)
             process.kill()
+            process.wait()  # its port is open until then
             *_, done = reply
             assert isinstance(done, Generated)
             assert done.finish_reason == "error"
