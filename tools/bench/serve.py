@@ -12,19 +12,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
-import socket
-import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import httpx
 
@@ -35,20 +30,18 @@ from dlp_local.core.values import Message, Mix
 from dlp_local.engine.local.library import usable_cores
 from dlp_local.engine.local.model_file import open_vocabulary
 from dlp_local.engine.local.process.client import EngineProcess
-from dlp_local.engine.remote.known_adapters import KnownAdapters
 from dlp_local.packs import Pack, open_pack
 from tools.bench import peers
+from tools.bench.servers import Side, Sides, Weights
 
 CLIENTS, ANSWER, HISTORY_CLIENTS = 16, 64, 8
 PROMPT, HISTORY, FOLLOW_UP = 54, 1000, 16
-CONTEXT = 2048
 PAIRS = 5
 ADAPTERS = 7
 THAT = Message("assistant", "That is so.")
 NEVER = -100.0
 WORDS = "please look at the list below and tell me which of these names and numbers belong together in one row".split()
 
-Weights = dict[str, float]
 Messages = Sequence[Message]
 
 
@@ -59,15 +52,6 @@ class Answer:
     first: float
     total: float
     tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """A server, and how a request to it names a mix."""
-
-    name: str
-    url: str
-    with_mix: Callable[[Weights], dict[str, Any]]
 
 
 def text_of(tokens: int, seed: int) -> str:
@@ -173,71 +157,6 @@ class Bench:
         }
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
-
-
-@contextlib.contextmanager
-def running(command: Sequence[str], url: str, environment: dict[str, str] | None = None) -> Iterator[None]:
-    """A server, ready to answer within the block."""
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | (environment or {}))
-        try:
-            for _ in range(600):
-                with contextlib.suppress(httpx.HTTPError):
-                    if httpx.get(f"{url}/health", timeout=5).status_code == 200:
-                        break
-                if process.poll() is not None:
-                    log.seek(0)
-                    raise SystemExit(f"{command[0]} ended: {log.read()[-2000:].decode()}")
-                time.sleep(0.2)
-            yield
-        finally:
-            process.terminate()
-            process.wait()
-
-
-class Sides:
-    """Ours and llama-server, each started for its part of a round: side by side their threads wait for each other."""
-
-    def __init__(self, pack: Pack, program: Path, bench: Bench, folder: Path) -> None:
-        """`folder` takes copies of the adapters: llama-server refuses two that name invocation tokens."""
-        self._pack, self._program, self._bench = pack, program, bench
-        known = {file.name: file for file in pack.adapter_files()}
-        copies = KnownAdapters([*known.values()])
-        self._copies = [copies.copy(known[name], folder) for name in bench.names]
-
-    @contextlib.contextmanager
-    def serve(self) -> Iterator[Side]:
-        """Ours, with what is its own default but for the room and the queue that the cases take."""
-        port = free_port()
-        url = f"http://127.0.0.1:{port}"
-        command = [sys.executable, "-m", "dlp_local", "serve", "--pack", str(self._pack.folder), "--port", str(port)]
-        environment = {"DLP_LOCAL_ENGINE__CONTEXT": str(4 * CONTEXT), "DLP_LOCAL_SERVER__QUEUE": "64"}
-        with running(command, url, environment):
-            yield Side("serve", url, lambda mix: {"dlp_local": {"mix": mix}})
-
-    @contextlib.contextmanager
-    def llama_server(self) -> Iterator[Side]:
-        """A slot for each client; every request names the scale of every adapter."""
-        port, slots = free_port(), max(self._bench.clients, self._bench.history_clients)
-        url = f"http://127.0.0.1:{port}"
-        command = [
-            *(str(self._program), "-m", str(self._pack.backbone_path), "--lora-init-without-apply"),
-            *(word for copy in self._copies for word in ("--lora", str(copy))),
-            *("--port", str(port), "-np", str(slots), "-c", str(CONTEXT * slots), "-t", str(usable_cores())),
-        ]
-
-        def scales(mix: Weights) -> dict[str, Any]:
-            return {"lora": [{"id": i, "scale": mix.get(name, 0.0)} for i, name in enumerate(self._bench.names)]}
-
-        with running(command, url):
-            yield Side("llama-server", url, scales)
-
-
 def token_time(answer: Answer) -> float:
     """Milliseconds for each token after the first."""
     return (answer.total - answer.first) / max(answer.tokens - 1, 1) * 1000
@@ -316,7 +235,8 @@ def main() -> None:
     pack = open_pack(args.pack)
     bench = Bench(pack, args.clients, args.answer, args.history_clients)
     with tempfile.TemporaryDirectory() as folder:
-        sides = Sides(pack, peers.build(args.peers).server, bench, Path(folder))
+        slots = max(bench.clients, bench.history_clients)
+        sides = Sides(pack, peers.build(args.peers).server, bench.names, slots, Path(folder))
         figures = measure(pack, bench, sides, args.rounds)
     print(f"\n| {usable_cores()} cores, {args.pack.name} | median | least | most |\n|---|---|---|---|")
     for name, values in figures.items():

@@ -31,7 +31,8 @@ def context_params(options: settings.Engine, trained: int, threads: int) -> lib.
     params.kv_unified = True
     params.n_threads = params.n_threads_batch = threads
     params.no_perf = True
-    params.flash_attn_type = FLASH_ATTENTION["off" if _is_without_flash(options) else options.flash_attention]
+    without_flash = keeps_scores(options) and not offloads(options)
+    params.flash_attn_type = FLASH_ATTENTION["off" if without_flash else options.flash_attention]
     params.type_k = params.type_v = KV_TYPES[options.kv_type]
     return params
 
@@ -42,8 +43,5 @@ def adapts_threads(options: settings.Engine) -> bool:
     Flash attention sums in the order of the threads: the answer would depend on that. Beside others it is the same to
     rounding only.
     """
-    return (_is_without_flash(options) or (options.parallel > 1 and not offloads(options))) and not options.threads
-
-
-def _is_without_flash(options: settings.Engine) -> bool:
-    return keeps_scores(options) and not offloads(options)
+    beside_others = options.parallel > 1
+    return (keeps_scores(options) or beside_others) and not offloads(options) and not options.threads

@@ -160,12 +160,11 @@ class Backbone:
         Returns False where `cancellation` ended it early; the sequence then holds an unknown part of the tokens.
         Raises `EngineError` where llama.cpp fails, and once the backbone is closed.
         """
+        if len(tokens) == 1:
+            self.decode_rows([(tokens[0], position, sequence)], outputs=1)
+            return True
         self.check_open()
         self._cancellation = cancellation
-        if len(tokens) == 1:
-            self._fill([(tokens[0], position, sequence)], outputs=1)
-            self._compute_step(answers=1)
-            return True
         for start in range(0, len(tokens), self.batch_size):
             chunk = tokens[start : start + self.batch_size]
             rows = [(token, position + start + i, sequence) for i, token in enumerate(chunk)]

@@ -178,9 +178,6 @@ class Stepper:
 
     def _decode_tokens(self, works: Sequence[NextToken]) -> Sequence[int | None]:
         self._set([work.weights for work in works], outputs=len(works))
-        if len(works) == 1:
-            self._backbone.decode((works[0].token,), works[0].position, works[0].sequence)
-            return [LAST_ROW]
         self._backbone.decode_rows([(work.token, work.position, work.sequence) for work in works], len(works))
         return range(len(works))
 

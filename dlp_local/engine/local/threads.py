@@ -60,7 +60,9 @@ class ThreadChooser:
 
     def __init__(self, counts: Sequence[int]) -> None:
         *others, most = counts
-        self.count = self._current = most
+        self.count = self.settled = most
+        """`settled` is the number in use, for what is not recorded: a prompt."""
+
         self._answers = 1
         """Whose times are compared."""
 
@@ -68,20 +70,15 @@ class ThreadChooser:
         self._rivals = {count: _Rival() for count in others}
         self._trial: list[float] = []
 
-    @property
-    def settled(self) -> int:
-        """The number in use, for what is not recorded: a prompt."""
-        return self._current
-
     def count_for(self, answers: int) -> int:
         """The number for the next tokens of so many answers; a trial is of as many as those before it."""
-        return self.count if answers == self._answers else self._current
+        return self.count if answers == self._answers else self.settled
 
     def record(self, seconds: float, answers: int = 1) -> None:
         """Takes the seconds of a token of each of so many answers, by `count_for` them, and chooses for the next."""
         if answers != self._answers:
             self._compare_anew(answers)
-        if self.count != self._current:
+        if self.count != self.settled:
             self._try(seconds)
             return
         self._mean += WEIGHT * (seconds - self._mean) if self._mean else seconds
@@ -95,7 +92,7 @@ class ThreadChooser:
 
     def _compare_anew(self, answers: int) -> None:
         """Gives a trial up that has begun, and forgets the times of another number of answers."""
-        self._answers, self.count, self._mean = answers, self._current, 0.0
+        self._answers, self.count, self._mean = answers, self.settled, 0.0
         self._trial.clear()
         for rival in self._rivals.values():
             rival.current_then = 0.0
@@ -110,12 +107,12 @@ class ThreadChooser:
         self._trial.clear()
         if mean < CLEARLY * self._mean:
             del self._rivals[self.count]
-            self._rivals[self._current] = _Rival(FEWEST, current_then=mean)
-            self._current, self._mean = self.count, mean
+            self._rivals[self.settled] = _Rival(FEWEST, current_then=mean)
+            self.settled, self._mean = self.count, mean
             return
         rival = self._rivals[self.count]
         wait = rival.pause * len(self._rivals) * cost / (TRIAL_SHARE * self._mean)
         rival.tokens_left = round(min(max(wait, FEWEST), MOST))
         rival.pause = min(2 * rival.pause, LONGEST_PAUSE)
         rival.current_then = self._mean
-        self.count = self._current
+        self.count = self.settled
