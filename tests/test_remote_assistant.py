@@ -1,9 +1,11 @@
 """The assistant of a server: it answers as the one there, is cut at once, and keeps what came of a broken answer."""
 
+import http.client
 import io
 import json
 import re
 import socket
+import struct
 import threading
 from contextlib import closing, contextmanager
 
@@ -107,16 +109,23 @@ def test_a_stop_ends_the_answer_here_and_on_the_server(remote, server):
 
 
 @contextmanager
-def scripted(*replies):
-    """A server that gives each connection one of these byte strings, and then closes it; the addresses it has."""
+def scripted(*replies, reset_when=None):
+    """A server that gives each connection one of these byte strings, and then closes it.
+
+    `reset_when`: an event after which the last connection is reset.
+    """
     with closing(socket.create_server(("127.0.0.1", 0))) as listening:
 
         def serve():
             for reply in replies:
                 connection, _ = listening.accept()
-                with connection:
-                    connection.recv(1 << 16)
+                with connection, connection.makefile("rb") as request:
+                    headers = http.client.parse_headers(request) if request.readline() else {}
+                    request.read(int(headers.get("Content-Length", 0)))
                     connection.sendall(reply)
+                    if reset_when and reply is replies[-1]:
+                        reset_when.wait(30)
+                        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
@@ -167,6 +176,18 @@ def test_of_a_broken_answer_what_came_is_kept_with_the_reason_and_the_next_messa
         remote.reply("hi").finish()
 
 
+def test_an_answer_whose_connection_is_reset_broke_off_and_what_came_is_kept():
+    has_come = threading.Event()
+    with scripted(PACK, stream(BEGUN, ({"content": "half an"}, {})), reset_when=has_come) as server:
+        events = []
+        for event in open_remote_assistant(server).reply("hi"):
+            events.append(event)
+            if isinstance(event, TextDelta):
+                has_come.set()
+    assert (events[-1].answer, events[-1].finish_reason) == ("half an", "error")
+    assert "broke off" in events[-1].error
+
+
 def test_turns_that_no_longer_fit_are_told():
     receipt = ROUTE | {
         "finish_reason": "stop", "tokens": {"prompt": 1, "answer": 1}, "context": {"used": 2, "size": 99},
@@ -185,7 +206,8 @@ def test_turns_that_no_longer_fit_are_told():
         (http_reply("<html>", 404), "no server of dlp-local answers there"),
         (http_reply({"name": "p"}), "no server of this version"),
         (http_reply("[]"), "no server of this version"),
-        (http_reply("not json"), "does not answer"),
+        (http_reply("not json"), "no server of dlp-local answers there"),
+        (http_reply("[" * 100_000), "no server of dlp-local answers there"),
         (http_reply({"error": {"message": "it is full. Ask again."}}, 503), "says: it is full. Ask again."),
         (b"", "does not answer"),
         (b"SSH-2.0-OpenSSH\r\n", "does not answer"),

@@ -25,6 +25,8 @@ MOST_BYTES = 16 << 20
 _FAILURES = (OSError, http.client.HTTPException, ValueError)
 """What a connection raises that fails, or was cut by another thread."""
 
+_NO_JSON = (ValueError, RecursionError)
+
 
 class ConnectionLostError(EngineError):
     """The server does not answer, or no longer."""
@@ -43,9 +45,13 @@ class ServerConnection:
         """What a path gives; a body is posted. Raises `ConnectionLostError`, and what `_refusal` makes of a refusal."""
         with self._reply(path, body, Cancellation()) as reply:
             try:
-                return json.loads(reply.read(MOST_BYTES))
+                text = reply.read(MOST_BYTES)
             except _FAILURES as error:
-                raise self._lost(error) from None
+                raise self._broke_off(error) from None
+            try:
+                return json.loads(text)
+            except _NO_JSON:
+                raise self._no_server(reply) from None
 
     def events(self, path: str, body: Any, cancellation: Cancellation) -> Generator[Any, None, None]:
         """The objects of a stream of events up to its end; a cancellation cuts the connection.
@@ -56,12 +62,15 @@ class ServerConnection:
             while True:
                 try:
                     line = reply.readline(MOST_BYTES)
-                    data = line.removeprefix(b"data: ").strip() if line.startswith(b"data: ") else b""
-                    event = json.loads(data) if data and data != b"[DONE]" else None
                 except _FAILURES as error:
-                    raise self._lost(error) from None
+                    raise self._broke_off(error) from None
+                data = line.removeprefix(b"data: ").strip() if line.startswith(b"data: ") else b""
+                try:
+                    event = json.loads(data) if data and data != b"[DONE]" else None
+                except _NO_JSON:
+                    raise self._broke_off("it sends what is no JSON") from None
                 if not line:
-                    raise ConnectionLostError(f"the connection to {self.url} broke off.")
+                    raise self._broke_off("it ends before the answer does")
                 if data == b"[DONE]":
                     return
                 if event is not None:
@@ -90,7 +99,7 @@ class ServerConnection:
                 connection.request("GET" if body is None else "POST", self._parts.path + path, text, self._headers())
                 reply = connection.getresponse()
             except _FAILURES as error:
-                raise self._lost(error) from None
+                raise self._unreachable(error) from None
             with closing(reply):
                 if reply.status != http.client.OK:
                     raise self._refusal(reply)
@@ -100,11 +109,19 @@ class ServerConnection:
         headers = {"Content-Type": "application/json", "User-Agent": "dlp-local", "Connection": "close"}
         return headers | ({"Authorization": f"Bearer {self._key}"} if self._key else {})
 
-    def _lost(self, error: Exception) -> ConnectionLostError:
-        reason = "it is silent" if isinstance(error, TimeoutError) else getattr(error, "strerror", None) or error
-        return ConnectionLostError(
-            f"the server {self.url} does not answer ({reason}). Is `dlp-local serve` running there?"
+    def _no_server(self, reply: http.client.HTTPResponse) -> InputError:
+        return InputError(
+            f"{self.url}: no server of dlp-local answers there (status {reply.status}). Check the address."
         )
+
+    def _unreachable(self, error: Exception) -> ConnectionLostError:
+        return ConnectionLostError(
+            f"the server {self.url} does not answer ({_reason(error)}). Is `dlp-local serve` running there?"
+        )
+
+    def _broke_off(self, error: Exception | str) -> ConnectionLostError:
+        """What failed after the server had begun to reply."""
+        return ConnectionLostError(f"the connection to {self.url} broke off ({_reason(error)}).")
 
     def _refusal(self, reply: http.client.HTTPResponse) -> DlpLocalError:
         """What the server says of a request that it does not answer."""
@@ -113,9 +130,11 @@ class ServerConnection:
             return InputError(f"the server {self.url} refuses: {why}. Give one with --api-key-file.")
         try:
             message = str(json.loads(reply.read(MOST_BYTES))["error"]["message"])
-        except (*_FAILURES, LookupError, TypeError):
-            return InputError(
-                f"{self.url}: no server of dlp-local answers there (status {reply.status}). Check the address."
-            )
+        except (*_FAILURES, *_NO_JSON, LookupError, TypeError):
+            return self._no_server(reply)
         is_its_fault = reply.status >= 500
         return (EngineError if is_its_fault else InputError)(f"the server {self.url} says: {message}")
+
+
+def _reason(error: Exception | str) -> str:
+    return "it is silent" if isinstance(error, TimeoutError) else str(getattr(error, "strerror", None) or error)
