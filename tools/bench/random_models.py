@@ -7,6 +7,7 @@ distribution of llama-cpp-python (`pip download --no-binary :all: --no-deps llam
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,11 @@ import numpy as np
 from gguf import GGMLQuantizationType as Quant
 
 from dlp_local.core.files import written_aside
+from dlp_local.core.paths import packs_folder
+from dlp_local.core.values import AdapterChange
+from dlp_local.packs.adapters import add_adapter
+from dlp_local.packs.create import start_pack
+from dlp_local.packs.manifest import read_manifest
 
 _BLOCK = 32
 
@@ -154,3 +160,19 @@ def write_all(out: Path, vocabulary: Path, shape: str, quant: str, adapters: str
             with written_aside(path) as part:
                 write_adapter(part, SHAPES[shape], rank, weights, i)
     return Models(backbone, paths)
+
+
+def open_shape(out: Path, vocabulary: Path, shape: str, count: int) -> Path:
+    """A pack of a shape in Q4_0 with `count` adapters of rank 16 on all weights; made where it is not there yet.
+
+    It lies among packs of its own: from now on this process and its children have their data under `out`.
+    """
+    models = write_all(out, vocabulary, shape, "Q4_0", "r16, all seven weights", count)
+    os.environ["DLP_LOCAL_DATA"] = str((out / "data").absolute())
+    name = f"{shape.lower()}-{count}"
+    folder = packs_folder() / name
+    if not folder.exists():
+        start_pack(name, models.backbone, {"license": "CC0-1.0"}, in_place=True)
+    for path in models.adapters[len(read_manifest(folder).adapters) :]:
+        add_adapter(folder, path, path.stem, AdapterChange(license="CC0-1.0"))
+    return folder

@@ -1,6 +1,9 @@
 """Many clients at once: `dlp-local serve` against llama-server, on one backbone with the same adapters, in one run.
 
     pip install '.[bench,serve,smollm2]' && python -m tools.bench.serve models/smollm2 --rounds 3
+    python -m tools.bench.serve --shape 0.5B --rounds 3
+
+The second is of a model of that shape with random weights, and seven adapters of rank 16 on all weights.
 
 In each round every case is measured with one server and then with the other, each started for that and ended after.
 Answers are as long as is said, for the tokens that end an answer are biased away. Prints the medians over the rounds
@@ -32,6 +35,7 @@ from dlp_local.engine.local.model_file import open_vocabulary
 from dlp_local.engine.local.process.client import EngineProcess
 from dlp_local.packs import Pack, open_pack
 from tools.bench import peers
+from tools.bench.random_models import SHAPES, open_shape
 from tools.bench.servers import Side, Sides, Weights
 
 CLIENTS, ANSWER, HISTORY_CLIENTS = 16, 64, 8
@@ -225,20 +229,23 @@ def measure(pack: Pack, bench: Bench, sides: Sides, rounds: int) -> dict[str, li
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pack", type=Path)
+    model = parser.add_mutually_exclusive_group(required=True)
+    model.add_argument("pack", type=Path, nargs="?")
+    model.add_argument("--shape", choices=SHAPES)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--clients", type=int, default=CLIENTS)
     parser.add_argument("--answer", type=int, default=ANSWER, help="tokens")
     parser.add_argument("--history-clients", type=int, default=HISTORY_CLIENTS)
     parser.add_argument("--peers", type=Path, default=Path("build/bench/peers"))
     args = parser.parse_args()
-    pack = open_pack(args.pack)
+    programs = peers.build(args.peers)
+    pack = open_pack(args.pack or open_shape(args.peers.parent, programs.vocabulary, args.shape, ADAPTERS))
     bench = Bench(pack, args.clients, args.answer, args.history_clients)
     with tempfile.TemporaryDirectory() as folder:
         slots = max(bench.clients, bench.history_clients)
-        sides = Sides(pack, peers.build(args.peers).server, bench.names, slots, Path(folder))
+        sides = Sides(pack, programs.server, bench.names, slots, Path(folder))
         figures = measure(pack, bench, sides, args.rounds)
-    print(f"\n| {usable_cores()} cores, {args.pack.name} | median | least | most |\n|---|---|---|---|")
+    print(f"\n| {usable_cores()} cores, {pack.name} | median | least | most |\n|---|---|---|---|")
     for name, values in figures.items():
         print(f"| {name} | {median(values):.2f} | {min(values):.2f} | {max(values):.2f} |")
 

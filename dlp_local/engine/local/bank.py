@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Generator, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,17 +13,13 @@ from dlp_local.core.values import Weights
 from dlp_local.engine.local.library import rank_step
 from dlp_local.engine.local.llama import Adapter, Backbone
 from dlp_local.engine.local.mixer import Mixer
-from dlp_local.engine.local.sampler import LAST_ROW
 from dlp_local.engine.local.stacking import NotStackableError, Stack
 
 MOST_RANKS = 128
 """Ranks of the adapters in the bank, but for what the running mixes need: each token's time grows with them."""
 
-CLOSE = 0.25
-"""Beside what an adapter changes in the logits, the bank's rounding is at most this share (root mean squares)."""
-
-_CHECKED = (1, 2, 3)
-"""Tokens that any vocabulary has."""
+MOST_ROWS = 1024
+"""Mixes whose weights are kept as rows."""
 
 
 class Bank:
@@ -31,61 +27,102 @@ class Bank:
 
     def __init__(self, backbone: Backbone, mixer: Mixer) -> None:
         self._backbone, self._mixer = backbone, mixer
-        self._names: OrderedDict[str, slice] = OrderedDict()
+        self._slots: OrderedDict[str, slice] = OrderedDict()
         """Adapter → its ranks; the most recently used at the end."""
 
         self._adapter: Adapter | None = None
         self._rank = self._weights = 0
         self._scale = 1.0
         self._rows: dict[Weights, NDArray[np.float32]] = {}
+        self._building: Generator[None, None, None] | None = None
+        self._impossible: set[frozenset[str]] = set()
+        """What no bank can be built of."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The adapters that it holds, the most recently used at the end."""
+        return tuple(self._slots)
 
     def holds(self, mixes: Iterable[Weights]) -> bool:
-        """Whether the bank has every adapter of some mixes; builds another one where it has not, if it can."""
-        names = {name for mix in mixes for name, _ in mix}
-        if names <= self._names.keys() and self._adapter:
-            for name in names:
-                self._names.move_to_end(name)
-            return True
-        return self._build(names)
-
-    def _build(self, needed: set[str]) -> bool:
-        """A bank of what is needed, then of what was used last, then of the pack's other adapters."""
-        wanted = dict.fromkeys([*sorted(needed), *reversed(self._names), *self._mixer.names])
-        loras, taken = {}, 0
-        try:
-            for name in wanted:
-                lora = self._mixer.lora(name)
-                (rank,) = Stack([(lora, 1.0)], uniform=True).slots
-                if name in needed or taken + rank <= MOST_RANKS:
-                    loras[name], taken = lora, taken + rank
-            if not loras:
-                return False
-            plan = Stack([(lora, 1.0) for lora in loras.values()], rank_step(), uniform=True)
-            if plan.size > self._mixer.budget:
-                return False
-            self.drop()
-            self._adapter = self._backbone.load_stack(plan)
-            plan.forget_pages()
-        except (NotStackableError, DlpLocalError):  # who asks for a bad adapter is told when it is set alone
+        """Whether it has every adapter of some mixes."""
+        names = _names(mixes)
+        if not self._adapter or not names <= self._slots.keys():
             return False
-        self._rank, self._weights, self._scale = plan.rank, plan.weights, plan.scale
-        ends = np.cumsum(plan.slots)
-        slots = {name: slice(end - rank, end) for name, end, rank in zip(loras, ends, plan.slots, strict=True)}
-        self._names = OrderedDict((name, slots[name]) for name in reversed(loras))
+        for name in names:
+            self._slots.move_to_end(name)
         return True
 
+    def build_on(self, mixes: Iterable[Weights]) -> bool:
+        """Builds a little of a bank with every adapter of some mixes; True once it is there, or if it cannot be.
+
+        What is in use stays until then; what another one began is built to its end first.
+        """
+        names = frozenset(_names(mixes))
+        if names in self._impossible:
+            return True
+        self._building = self._building or self._build(names)
+        for _ in self._building:
+            return False
+        self._building = None
+        return self.holds(mixes) or names in self._impossible
+
+    def build(self, mixes: Collection[Weights]) -> bool:
+        """Builds a bank with every adapter of some mixes; False where it cannot be."""
+        while not self.build_on(mixes):
+            pass
+        return self.holds(mixes)
+
+    def _build(self, needed: frozenset[str]) -> Generator[None, None, None]:
+        try:
+            yield from self._load(needed)
+        except (NotStackableError, DlpLocalError):  # who asks for a bad adapter is told when it is set alone
+            self._impossible.add(needed)
+
+    def _load(self, needed: frozenset[str]) -> Generator[None, None, None]:
+        """A bank of what is needed, then of what was used last, then of the pack's other adapters; file by file."""
+        wanted = dict.fromkeys([*sorted(needed), *reversed(self._slots), *self._mixer.names])
+        loras, taken = {}, 0
+        for name in wanted:
+            lora = self._mixer.lora(name)
+            (rank,) = Stack([(lora, 1.0)], uniform=True).slots
+            if name in needed or taken + rank <= MOST_RANKS:
+                loras[name], taken = lora, taken + rank
+        if not loras:
+            raise NotStackableError("no adapters")
+        plan = Stack([(lora, 1.0) for lora in loras.values()], rank_step(), uniform=True)
+        if plan.size > self._mixer.budget:
+            raise NotStackableError("no room")
+        adapter = yield from self._backbone.loading_stack(plan)
+        plan.forget_pages()
+        self._drop_held()
+        self._adapter, self._rank, self._weights, self._scale = adapter, plan.rank, plan.weights, plan.scale
+        ends = np.cumsum(plan.slots)
+        slots = {name: slice(end - rank, end) for name, end, rank in zip(loras, ends, plan.slots, strict=True)}
+        self._slots = OrderedDict((name, slots[name]) for name in reversed(loras))
+
     def forget(self, name: str) -> None:
-        """Drops the bank where it holds an adapter."""
-        if name in self._names:
-            self.drop()
+        """Drops the bank where it holds an adapter, and what is being built."""
+        self._give_up()
+        self._impossible.clear()
+        if name in self._slots:
+            self._drop_held()
 
     def drop(self) -> None:
-        """Frees the bank."""
+        """Frees everything."""
+        self._give_up()
+        self._drop_held()
+
+    def _give_up(self) -> None:
+        if self._building:
+            self._building.close()
+        self._building = None
+
+    def _drop_held(self) -> None:
         if self._adapter:
             self._backbone.set_adapters(())
             self._backbone.free_adapter(self._adapter)
         self._adapter = None
-        self._names.clear()
+        self._slots.clear()
         self._rows.clear()
 
     def set(self, mixes: Sequence[Weights], outputs: int) -> None:
@@ -104,49 +141,13 @@ class Bank:
 
     def _row(self, mix: Weights) -> NDArray[np.float32]:
         if mix not in self._rows:
+            if len(self._rows) >= MOST_ROWS:
+                self._rows.clear()
             row = self._rows[mix] = np.zeros(self._rank, np.float32)
             for name, weight in mix:
-                row[self._names[name]] = self._mixer.strength(name, weight) * self._scale
+                row[self._slots[name]] = self._mixer.strength(name, weight) * self._scale
         return self._rows[mix]
 
-    # ---- whether it works ----
 
-    def is_right(self) -> bool:
-        """Whether it computes what the adapters alone do, on this build and with this backbone; the cache is empty.
-
-        Compares a batch of two sequences: one that switches to an adapter on its way, and one under another adapter.
-        """
-        if not self._backbone.token_weights or not self.holds(()):
-            return False
-        names = list(self._names)
-        one, other = (((name, 1.0),) for name in (names[0], names[-1]))
-        mixes: list[Weights] = [(), one, one, other]
-        rows = [*((token, position, 0) for position, token in enumerate(_CHECKED)), (_CHECKED[0], 0, 1)]
-        try:
-            self.set(mixes, outputs=2)
-            self._backbone.decode_rows(rows, outputs=2)
-            self.check_applied()
-            banked = [self._backbone.logits(row) for row in (2, 3)]
-            alone = [self._alone(mixes[:3], 0), self._alone(mixes[3:], 0)]
-            plain = [self._alone([()] * 3, 0), self._alone([()], 0)]
-            return all(_is_close(*logits) for logits in zip(banked, alone, plain, strict=True))
-        except DlpLocalError:
-            return False
-        finally:
-            self._forget_sequences()
-
-    def _alone(self, mixes: Sequence[Weights], sequence: int) -> NDArray[np.float32]:
-        """The logits of the last of so many tokens, each under its mix as the mixer sets it."""
-        self._forget_sequences()
-        for position, (token, mix) in enumerate(zip(_CHECKED, mixes, strict=False)):
-            self._mixer.set(dict(mix))
-            self._backbone.decode((token,), position, sequence)
-        return self._backbone.logits(LAST_ROW)
-
-    def _forget_sequences(self) -> None:
-        for sequence in (0, 1):
-            self._backbone.drop(sequence)
-
-
-def _is_close(banked: NDArray[np.float32], alone: NDArray[np.float32], plain: NDArray[np.float32]) -> bool:
-    return bool(np.square(banked - alone).mean() <= CLOSE**2 * np.square(plain - alone).mean())
+def _names(mixes: Iterable[Weights]) -> set[str]:
+    return {name for mix in mixes for name, _ in mix}

@@ -14,7 +14,7 @@ from dlp_local.core.events import PromptProgress
 from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.values import AdapterFile, Message, Mix, Scope
 from dlp_local.engine.base import EngineEvent, Reply
-from dlp_local.engine.local.bank import Bank
+from dlp_local.engine.local.bank_check import open_bank
 from dlp_local.engine.local.kv_cache import KVCache
 from dlp_local.engine.local.library import offloads
 from dlp_local.engine.local.llama import Backbone
@@ -48,8 +48,7 @@ class LocalEngine:
         self._mixer = Mixer(self._backbone, adapters, options)
         self._cache = KVCache(self._backbone)
         self._turns = Turns(self._backbone, self._prompts, self._mixer, self._cache, options.reuse_base_answers)
-        bank = Bank(self._backbone, self._mixer)
-        self._bank = bank if bank.is_right() else None
+        self._bank = open_bank(self._backbone, self._mixer)
         self._stepper = Stepper(self._backbone, self._mixer, self._cache, self._bank, options.parallel)
 
     @property
@@ -158,4 +157,6 @@ class LocalEngine:
 
     def close(self) -> None:
         """Frees everything."""
+        if self._bank and not self._backbone.closed:
+            self._bank.drop()
         self._backbone.close()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ctypes
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,6 +119,15 @@ class Backbone:
 
     def load_stack(self, stack: Stack) -> Adapter:
         """Builds and loads a stack of adapters."""
+        loading = self.loading_stack(stack)
+        while True:
+            try:
+                next(loading)
+            except StopIteration as loaded:
+                return cast(Adapter, loaded.value)
+
+    def loading_stack(self, stack: Stack) -> Generator[None, None, Adapter]:
+        """Builds and loads a stack of adapters, a part of it for each step; given up, nothing of it stays."""
         handles = []
         with ExitStack() as loaded, closing(anonymous_files(stack.files())) as paths:
             for path in paths:
@@ -127,6 +137,7 @@ class Backbone:
                     raise EngineError(f"llama.cpp refused a stack of adapters: {reason}. Set engine.stack to false.")
                 handles.append(handle)
                 loaded.callback(lib.llama_adapter_lora_free, handle)
+                yield
             loaded.pop_all()
         adapter = Adapter(handles, stack.size, stack.scale)
         self._adapters.add(adapter)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from dlp_local.core.events import PromptProgress
 from dlp_local.core.job import Cancellation
@@ -109,13 +109,8 @@ class Stepper:
     def step(self) -> None:
         """Begins what there is room for, and computes a piece of a prompt or the next token of every answer."""
         self._drop_ended()
-        for running in list(self._waiting):
-            if running.ended:
-                self._waiting.remove(running)
-            elif running.cancellation.requested or self._may_begin():
-                self._waiting.remove(running)
-                self._running.append(running)
-                running.advance(None)
+        self._is_ready_for(self._running)
+        self._begin()
         for running in self._running:
             if running.work and running.cancellation.requested:
                 running.advance(None)
@@ -129,20 +124,47 @@ class Stepper:
                 self._compute_tokens(group)
         self._drop_ended()
 
-    def _may_begin(self) -> bool:
-        """Whether there is room for another one, and it need not wait for what a prompt leaves that it may share."""
+    def _begin(self) -> None:
+        """Lets what waits begin in its order, as far as there is room."""
+        is_held_up = False
+        for running in list(self._waiting):
+            if not (running.ended or running.cancellation.requested):
+                is_held_up = is_held_up or not self._may_begin(running)
+                if is_held_up:
+                    continue
+            self._waiting.remove(running)
+            if not running.ended:
+                self._running.append(running)
+                running.advance(None)
+
+    def _may_begin(self, waiting: Running) -> bool:
+        """Whether there is room for another one, and it need not wait for what a prompt leaves that it may share.
+
+        It waits, too, while a bank with its adapters is built; the others go on with what they have.
+        """
         reads = any(isinstance(running.work, Piece) for running in self._running)
-        return len(self._running) < self._parallel and not self._is_full and not reads
+        if len(self._running) >= self._parallel or self._is_full or reads:
+            return False
+        return self._is_ready_for([*self._running, waiting])
 
     def _drop_ended(self) -> None:
         running = [running for running in self._running if not running.ended]
         if len(running) < len(self._running):
             self._running, self._is_full = running, False
 
+    def _is_ready_for(self, several: Iterable[Running]) -> bool:
+        """Whether the bank holds the mixes of some replies, or need not or cannot; else builds a little of one."""
+        mixes = self._mixes(several)
+        return not self._bank or len(mixes) < 2 or self._bank.holds(mixes) or self._bank.build_on(mixes)
+
     def _uses_bank(self) -> bool:
         """Whether replies under different mixes run that can share their batches."""
-        mixes = {running.mix for running in self._running if running.mix is not None}
+        mixes = self._mixes(self._running)
         return len(mixes) > 1 and self._bank is not None and self._bank.holds(mixes)
+
+    @staticmethod
+    def _mixes(several: Iterable[Running]) -> set[Weights]:
+        return {running.mix for running in several if running.mix is not None}
 
     def _groups(self, answers: Sequence[Running]) -> Iterator[list[Running]]:
         """Answers whose next tokens are computed in one batch: all, or those under one mix."""
