@@ -113,4 +113,5 @@ def joined_reply(route: Route, parts: Sequence[ReplyDone]) -> ReplyDone:
         reasoning=BREAK.join(part.reasoning for part in parts if part.reasoning),
         parts=parts,
         engine=parts[0].engine,
+        cached_tokens=sum(part.cached_tokens for part in parts),
     )

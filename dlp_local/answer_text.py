@@ -66,6 +66,7 @@ def answer_text(
                         reasoning=reasoning.strip(),
                         tool_calls=tuple(calls),
                         engine=engine.capabilities.remote,
+                        cached_tokens=event.cached_tokens,
                     )
                     continue
                 case TextDelta(piece):

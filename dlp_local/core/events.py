@@ -89,6 +89,8 @@ class Generated:
     first_token_ms: float
     total_ms: float
     error: str = ""
+    cached_tokens: int = 0
+    """Of the prompt: those that the engine still had from before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,9 @@ class ReplyDone:
     tool_calls: tuple[ToolCall, ...] = ()
     engine: str = ""
     """The program that computed the answer, and where; nothing where that is this machine's own."""
+
+    cached_tokens: int = 0
+    """Of the prompt: those that the engine still had from before."""
 
     @property
     def tokens_per_second(self) -> float:

@@ -61,7 +61,7 @@ def receipt_json(reply: ReplyDone) -> dict[str, Any]:
     return {
         **_decision(reply.route),
         "finish_reason": reply.finish_reason,
-        "tokens": {"prompt": reply.prompt_tokens, "answer": reply.answer_tokens},
+        "tokens": {"prompt": reply.prompt_tokens, "cached": reply.cached_tokens, "answer": reply.answer_tokens},
         "context": {"used": reply.context_used, "size": reply.context_size},
         "timings_ms": {
             **_routing_times(reply.route),
@@ -113,6 +113,7 @@ def _reply(text: str, answer: str, receipt: Mapping[str, Any]) -> ReplyDone:
         error=str(receipt.get("error", "")),
         reasoning=str(receipt.get("reasoning", "")),
         engine=str(receipt.get("engine", "")),
+        cached_tokens=int(tokens.get("cached", 0)),
         parts=parts,
         tool_calls=tuple(ToolCall(str(c["name"]), str(c["arguments"])) for c in receipt.get("tool_calls", ())),
     )

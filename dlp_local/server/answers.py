@@ -13,6 +13,7 @@ from dlp_local.core.job import Job
 from dlp_local.core.values import ToolCall
 from dlp_local.server.errors import ApiError
 from dlp_local.server.receipts import broken_off, mix_header, receipt
+from dlp_local.server.replies.chat import PromptTokensDetails, Usage
 from dlp_local.server.runner import JobRunner, Ping
 
 
@@ -83,9 +84,27 @@ class Answers:
         return sum({reply.text: reply.prompt_tokens for reply in self.replies}.values())
 
     @property
+    def cached_tokens(self) -> int:
+        """Of those: what the engine still had from before, for the choice that came first."""
+        fewest: dict[str, int] = {}
+        for reply in self.replies:
+            fewest[reply.text] = min(reply.cached_tokens, fewest.get(reply.text, reply.cached_tokens))
+        return sum(fewest.values())
+
+    @property
     def answer_tokens(self) -> int:
         """Tokens of all answers."""
         return sum(reply.answer_tokens for reply in self.replies)
+
+    def usage(self) -> Usage:
+        """Tokens as `/v1/chat/completions` and `/v1/completions` tell them."""
+        prompt, answers = self.prompt_tokens, self.answer_tokens
+        return Usage(
+            prompt_tokens=prompt,
+            completion_tokens=answers,
+            total_tokens=prompt + answers,
+            prompt_tokens_details=PromptTokensDetails(cached_tokens=self.cached_tokens),
+        )
 
     def receipt(self, reply: ReplyDone) -> dict[str, Any]:
         """What is told of how an answer came about."""

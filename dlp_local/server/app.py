@@ -19,6 +19,7 @@ from dlp_local.assistant import Assistant
 from dlp_local.core.errors import DlpLocalError
 from dlp_local.core.paths import user_path
 from dlp_local.core.settings import Settings
+from dlp_local.server.body_room import BodyRoom
 from dlp_local.server.endpoints.chat import chat_completions
 from dlp_local.server.endpoints.completions import completions
 from dlp_local.server.endpoints.encoder import embeddings, route
@@ -88,6 +89,7 @@ def create_app(assistant: Assistant, settings: Settings) -> Starlette:
             Middleware(SiteGuard, hosts=server.allowed_hosts, origins=server.origins),
             *([cors] if server.origins else []),
             Middleware(KeyGuard, keys=keys),
+            Middleware(BodyRoom, most_bytes=max(server.bodies_megabytes, server.body_megabytes) << 20),
         ],
         exception_handlers={
             ApiError: _error,

@@ -29,6 +29,9 @@ class Metrics:
             "dlp_local_adapter_answers", "Answers by adapter of the mix", ("adapter",), registry=registry
         )
         self._prompt_tokens = Counter("dlp_local_prompt_tokens", "Tokens of prompts", registry=registry)
+        self._cached_tokens = Counter(
+            "dlp_local_cached_tokens", "Tokens of prompts that the engine still had", registry=registry
+        )
         self._answer_tokens = Counter("dlp_local_answer_tokens", "Tokens of answers", registry=registry)
         self._first_token = Histogram(
             "dlp_local_first_token_seconds", "From a slot to the first token", registry=registry, buckets=_SECONDS
@@ -54,6 +57,7 @@ class Metrics:
             for name in part.route.mix.as_dict():
                 self._adapters.labels(name).inc()
         self._prompt_tokens.inc(reply.prompt_tokens)
+        self._cached_tokens.inc(reply.cached_tokens)
         self._answer_tokens.inc(reply.answer_tokens)
         self._routing.observe(reply.timings.route / 1000)
         if reply.answer_tokens:

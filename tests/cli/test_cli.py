@@ -61,7 +61,7 @@ def test_ask_json_has_the_documented_fields(run):
     assert set(answer) == {"text", "answer"} | receipt
     assert answer["answer"] == "1999-07-04"
     assert answer["finish_reason"] == "stop"
-    assert set(answer["tokens"]) == {"prompt", "answer"}
+    assert set(answer["tokens"]) == {"prompt", "cached", "answer"}
     assert set(answer["timings_ms"]) == {"embed", "router", "route", "first_token", "total"}
     assert sum(answer["mix"].values()) == pytest.approx(1)
     assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-3)

@@ -46,7 +46,7 @@ def test_a_reply_is_its_texts_and_its_receipt_in_one_flat_object():
         "mix": {"sql": 0.75, "base": 0.25},
         "probabilities": {"sql": 0.876543, "base": 0.123457},
         "finish_reason": "stop",
-        "tokens": {"prompt": 12, "answer": 3},
+        "tokens": {"prompt": 12, "cached": 0, "answer": 3},
         "context": {"used": 15, "size": 1024},
         "timings_ms": {"embed": 1.235, "router": 0.5, "route": 1.75, "first_token": 20.5, "total": 60.25},
     }

@@ -32,6 +32,15 @@ def test_a_stream_has_the_route_first_and_the_receipt_at_its_end(client):
     assert usage.choices == []
 
 
+def test_what_of_the_prompt_was_kept_from_before_is_told(client):
+    said = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "Hello! Ask me what I can do."}]
+    first, second = (client.chat.completions.create(model="base", messages=[*said, *DATE]).usage for _ in range(2))
+    assert 0 < second.prompt_tokens_details.cached_tokens < second.prompt_tokens
+    assert first.prompt_tokens_details.cached_tokens <= second.prompt_tokens_details.cached_tokens
+    response = client.responses.create(model="auto", input=[*said, *DATE])
+    assert response.usage.input_tokens_details.cached_tokens == second.prompt_tokens_details.cached_tokens
+
+
 def test_an_unknown_model_is_not_found(client):
     with pytest.raises(openai.NotFoundError) as refused:
         client.chat.completions.create(model="gpt-4o", messages=DATE)

@@ -48,6 +48,23 @@ def post(url, answers, body=QUESTION):
     return thread
 
 
+def test_bodies_that_fill_their_memory_are_refused_until_a_running_one_has_ended():
+    large = QUESTION | {"user": "x" * 600_000}
+    gate, first, second = Gate(), [], []
+    with running_server(FakeAssistant(Answer(gate=gate)), body_megabytes=1, bodies_megabytes=1) as running:
+        thread = post(running.url, first, large)
+        assert gate.reached.wait(PATIENCE)
+        post(running.url, second, large).join(PATIENCE)
+        assert second[0].status_code == 503
+        assert second[0].json()["error"]["code"] == "server_busy"
+        assert int(second[0].headers["Retry-After"]) > 0
+        gate.open()
+        thread.join(PATIENCE)
+        assert first[0].status_code == 200
+        post(running.url, second, large).join(PATIENCE)
+        assert second[1].status_code == 200
+
+
 @contextlib.contextmanager
 def one_running_and_one_waiting():
     gate, first, second = Gate(), [], []
@@ -89,23 +106,50 @@ def test_an_answer_that_takes_too_long_is_cut_off():
     assert answer["dlp_local"]["finish_reason"] == "cancelled"
 
 
+MANY = 6
+
+
+def streamed(url, ends, mix, at_text):
+    """Asks for a long answer in a thread; its text and the last event come to `ends`, and `at_text` is told of text."""
+
+    def ask():
+        text, last = "", {}
+        body = LONG | {"stream": True, "model": mix}
+        with httpx.stream("POST", f"{url}/v1/chat/completions", json=body, timeout=PATIENCE) as stream:
+            for line in stream.iter_lines():
+                if line.startswith("data: {"):
+                    last = json.loads(line.removeprefix("data: "))
+                    text += "".join(choice["delta"].get("content") or "" for choice in last.get("choices", ()))
+                    if text:
+                        at_text.set()
+        ends.append((text, last))
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    return thread
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs kill -9")
-def test_when_the_engine_is_killed_what_came_is_given_with_an_error_and_the_next_ones_are_answered(bundled):
-    with open_assistant(Settings(), bundled) as assistant, running_server(assistant) as running:
-        with httpx.stream(
-            "POST", f"{running.url}/v1/chat/completions", json=LONG | {"stream": True}, timeout=PATIENCE
-        ) as stream:
-            lines = (line.removeprefix("data: ") for line in stream.iter_lines() if line)
-            came = [json.loads(next(lines)) for _ in range(3)]
-            waiting = []
-            thread = post(running.url, waiting)
-            os.kill(assistant._engine.pid, signal.SIGKILL)
-            *rest, error = [json.loads(line) for line in lines if line != "[DONE]"]
-        thread.join(PATIENCE)
-        assert error["error"]["code"] == "engine_failed"
-        deltas = "".join(c["choices"][0]["delta"].get("content", "") for c in [*came, *rest])
-        assert error["dlp_local"]["answer"] == deltas != ""
-        assert waiting[0].status_code == 200
+def test_when_the_engine_is_killed_all_that_run_end_with_what_came_and_the_next_ones_are_answered(bundled):
+    with open_assistant(Settings().for_many(), bundled) as assistant, running_server(assistant) as running:
+        ends, begun = [], [threading.Event() for _ in range(MANY)]
+        models = [f"dates=0.{number + 1}" if number % 2 else "base" for number in range(MANY)]
+        threads = [streamed(running.url, ends, *one) for one in zip(models, begun, strict=True)]
+        assert all(event.wait(PATIENCE) for event in begun)
+        pid = assistant._engine.pid
+        os.kill(pid, signal.SIGKILL)
+        for thread in threads:
+            thread.join(PATIENCE)
+        assert len(ends) == MANY
+        for text, last in ends:
+            assert last["error"]["code"] == "engine_failed"
+            assert last["dlp_local"]["answer"] == text != ""
+        after = []
+        for thread in [post(running.url, after) for _ in range(MANY)]:
+            thread.join(PATIENCE)
+        assert [answer.status_code for answer in after] == [200] * MANY
+        assert assistant._engine.pid != pid
+        assert running.becomes_idle()
 
 
 def test_the_command_says_where_it_listens_answers_and_ends_well_on_ctrl_c():

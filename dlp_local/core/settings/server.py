@@ -23,6 +23,7 @@ class Server(Group):
     queue: int = Field(256, ge=1, le=100_000, description="answers that may wait for their turn; more are refused")
     connections: int = Field(2048, ge=8, le=100_000, description="connections at once")
     body_megabytes: int = Field(8, ge=1, le=1024, description="longest body of a request")
+    bodies_megabytes: int = Field(256, ge=1, le=65_536, description="bodies of all requests that run or wait, together")
     messages: int = Field(2000, ge=1, le=100_000, description="most messages of a request")
     choices: int = Field(16, ge=1, le=128, description="most answers (n) of a request")
     read_timeout: float = Field(30.0, ge=1, le=3600, description="seconds in which a request must have come")

@@ -49,6 +49,9 @@ class History:
     branches: int = 0
     """Open branches that begin where it ends."""
 
+    reused: int = 0
+    """Tokens of it that were there when it was asked for last."""
+
     @property
     def length(self) -> int:
         """Tokens of the whole turns."""
@@ -103,6 +106,7 @@ class KVCache:
         computed so far stay.
         """
         history = self._history(weights, turns)
+        history.reused = history.end
         total, step = sum(map(len, turns)), self._backbone.batch_size
         try:
             for turn in turns[len(history.turns) :]:

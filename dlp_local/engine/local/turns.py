@@ -36,6 +36,9 @@ class _Answer:
     cancellation: Cancellation
     finish_reason: FinishReason = "stop"
     tokens: int = 0
+    cached: int = 0
+    """Tokens of the prompt that were there already."""
+
     computed: list[int] = field(default_factory=list)
     """Tokens of the answer that are in the cache: all but the last one."""
 
@@ -94,6 +97,7 @@ class Turns:
             context_used=prompt_tokens + answer.tokens,
             first_token_ms=((answer.first_token_at or now) - started) * 1000,
             total_ms=(now - started) * 1000,
+            cached_tokens=answer.cached,
         )
 
     def warm(self, history: Sequence[Message], max_tokens: int | None) -> Computation[None]:
@@ -125,6 +129,8 @@ class Turns:
         history = yield from self._cache.compute(turns, whole)
         if history is None:
             return None
+        if not answer.tokens:
+            answer.cached = history.reused
         answer.branch = self._cache.open_branch(history)
         cuts = sorted({start, *(on.position for on in activations if on.position > start), len(tokens)})
         row: int | None = None

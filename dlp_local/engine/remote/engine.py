@@ -179,6 +179,7 @@ class RemoteEngine:
             first_token_ms=((answer.first_token_at or now) - started) * 1000,
             total_ms=(now - started) * 1000,
             error=answer.error,
+            cached_tokens=answer.cached_tokens,
         )
 
     def warm(self, history: Sequence[Message], max_tokens: int | None) -> Job[PromptProgress]:

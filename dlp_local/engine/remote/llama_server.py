@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from dlp_local.core.errors import EngineError
 from dlp_local.core.job import Cancellation
@@ -123,7 +124,8 @@ class LlamaServer:
                 if tokens := tuple(int(token) for token in event.get("tokens") or ()):
                     yield Piece(tokens, str(event["content"]))
                 if event["stop"]:
-                    yield Finish("length" if event["stop_type"] == "limit" else "stop")
+                    reason: Literal["stop", "length"] = "length" if event["stop_type"] == "limit" else "stop"
+                    yield Finish(reason, int((event.get("timings") or {}).get("cache_n", 0)))
                     return
             except (KeyError, TypeError, ValueError):
                 raise BrokenStreamError(

@@ -45,6 +45,7 @@ class RemoteAnswer:
                 "grammar. Leave that out, or use the local engine."
             )
         self.finish_reason: FinishReason = "cancelled"
+        self.cached_tokens = 0
         """What it is where the pieces end by themselves: the server says how any other answer ended."""
 
         self.error = ""
@@ -70,7 +71,7 @@ class RemoteAnswer:
         loops = LoopDetector()
         for piece in pieces:
             if isinstance(piece, Finish):
-                self.finish_reason = piece.reason
+                self.finish_reason, self.cached_tokens = piece.reason, piece.cached_tokens
                 return
             self.first_token_at = self.first_token_at or time.perf_counter()
             is_spelled = not piece.text or piece.text == self._spelled(piece)

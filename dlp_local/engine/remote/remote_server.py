@@ -64,6 +64,8 @@ class Finish:
     """The server ended the answer."""
 
     reason: Literal["stop", "length"]
+    cached_tokens: int = 0
+    """Of the prompt: those that the server still had, where it says so."""
 
 
 Pieces = Generator[Piece | Finish, None, None]

@@ -38,7 +38,6 @@ from dlp_local.server.replies.chat import (
     Delta,
     FinishReason,
     Receipt,
-    Usage,
 )
 from dlp_local.server.replies.logprobs import Logprobs, token_logprobs
 from dlp_local.server.requests.chat import UNUSED, ChatRequest
@@ -94,7 +93,7 @@ class _Completion:
             model=self._body.model,
             system_fingerprint=FINGERPRINT,
             choices=[self._choice(index, reply) for index, reply in enumerate(replies)],
-            usage=self._usage(),
+            usage=self._answers.usage(),
             dlp_local=self._answers.receipt(replies[0]),
         )
 
@@ -115,7 +114,7 @@ class _Completion:
                 if chunk := self._chunk_of(index, event):
                     yield chunk
         if self._tells_usage:
-            yield self._envelope([]) | {"usage": self._usage()}
+            yield self._envelope([]) | {"usage": self._answers.usage()}
         yield "[DONE]"
 
     def _chunk_of(self, index: int, event: Event) -> ChatCompletionChunk | None:
@@ -178,10 +177,6 @@ class _Completion:
         """The answer without the beginning that the request gave."""
         last = self._body.messages[-1]
         return reply.answer.removeprefix(content_text(last.content, "")) if last.role == "assistant" else reply.answer
-
-    def _usage(self) -> Usage:
-        prompt, answers = self._answers.prompt_tokens, self._answers.answer_tokens
-        return Usage(prompt_tokens=prompt, completion_tokens=answers, total_tokens=prompt + answers)
 
 
 def _call(call: ToolCall) -> Call:

@@ -18,7 +18,7 @@ from dlp_local.server.bodies import parse_body, read_body
 from dlp_local.server.disconnect import unless_gone
 from dlp_local.server.event_stream import EventStream, Frame
 from dlp_local.server.receipts import FINGERPRINT, finish_reason
-from dlp_local.server.replies.chat import Receipt, Usage
+from dlp_local.server.replies.chat import Receipt
 from dlp_local.server.replies.completions import Completion, CompletionChoice
 from dlp_local.server.replies.logprobs import completion_logprobs
 from dlp_local.server.requests.completions import UNUSED, CompletionRequest
@@ -67,7 +67,7 @@ class _Completion:
             ],
             self._answers.receipt(replies[0]),
         )
-        completion["usage"] = self._usage()
+        completion["usage"] = self._answers.usage()
         return completion
 
     async def chunks(self) -> AsyncGenerator[Frame, None]:
@@ -83,7 +83,7 @@ class _Completion:
                     begun.add(index)
                     yield chunk
         if self._body.stream_options and self._body.stream_options.include_usage:
-            yield self._envelope([]) | {"usage": self._usage()}
+            yield self._envelope([]) | {"usage": self._answers.usage()}
         yield "[DONE]"
 
     def _chunk_of(self, index: int, event: Event, echo: str) -> Completion | None:
@@ -121,10 +121,6 @@ class _Completion:
         if extra is not None:
             completion["dlp_local"] = extra
         return completion
-
-    def _usage(self) -> Usage:
-        prompt, answers = self._answers.prompt_tokens, self._answers.answer_tokens
-        return Usage(prompt_tokens=prompt, completion_tokens=answers, total_tokens=prompt + answers)
 
 
 def _finish_reason(reply: ReplyDone) -> Literal["stop", "length"]:

@@ -188,7 +188,7 @@ class _Reply:
         prompt, answer = self._answers.prompt_tokens, self._answers.answer_tokens
         return ResponseUsage(
             input_tokens=prompt,
-            input_tokens_details=InputTokensDetails(cached_tokens=0, cache_write_tokens=0),
+            input_tokens_details=InputTokensDetails(cached_tokens=self._answers.cached_tokens, cache_write_tokens=0),
             output_tokens=answer,
             output_tokens_details=OutputTokensDetails(reasoning_tokens=0),
             total_tokens=prompt + answer,

@@ -72,7 +72,7 @@ function more(row) {
     ["Router", times.router !== undefined && probabilities.length ? `${times.router.toFixed(1)} ms` : ""],
     ["First token", times.first_token ? milliseconds(times.first_token) : ""],
     ["Answer", times.total ? milliseconds(times.total) : ""],
-    ["Tokens", row.tokens ? `${row.tokens.prompt} read, ${row.tokens.answer} written` : ""],
+    ["Tokens", row.tokens ? `${row.tokens.prompt} read${kept(row.tokens)}, ${row.tokens.answer} written` : ""],
     ["Context", row.context?.size ? `${row.context.used} of ${row.context.size}` : ""],
   ].filter(([, value]) => value);
   if (facts.length) {
@@ -81,6 +81,10 @@ function more(row) {
     node.append(list);
   }
   return node;
+}
+
+function kept(tokens) {
+  return tokens.cached ? ` (${tokens.cached} of them kept from before)` : "";
 }
 
 function table(probabilities, mix) {

@@ -13,12 +13,19 @@ Receipt = dict[str, Any]
 """How the message was routed and what the answer cost: the fields of `ask --json`."""
 
 
+class PromptTokensDetails(TypedDict):
+    """Tokens of the prompt that the engine still had from before."""
+
+    cached_tokens: int
+
+
 class Usage(TypedDict):
     """Tokens of all choices; the prompt counts once."""
 
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
+    prompt_tokens_details: PromptTokensDetails
 
 
 class CalledFunction(TypedDict):

@@ -63,9 +63,9 @@ OutputItem = OutputMessage | ReasoningItem | FunctionCall
 
 
 class InputTokensDetails(TypedDict):
-    """What is kept from earlier requests is not counted apart."""
+    """Tokens of the input that the engine still had from before; what is kept now is not counted."""
 
-    cached_tokens: Literal[0]
+    cached_tokens: int
     cache_write_tokens: Literal[0]
 
 

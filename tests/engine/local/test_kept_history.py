@@ -70,6 +70,20 @@ def test_without_reuse_a_follow_up_of_base_is_bit_for_bit_the_one_of_a_cold_star
     cold.close()
 
 
+def test_of_the_prompt_what_was_there_is_told(bundled):
+    engine = open_engine(bundled)
+    system = Message("system", "You are brief.")
+    _, first = ask(engine, "hello", history=[system])
+    _, second = ask(engine, "to ISO: 4 July 1999", Mix.of({"dates": 1.0}), [system])
+    answer, third = ask(engine, "hello", history=[system])
+    assert (first.cached_tokens, second.cached_tokens) == (0, third.cached_tokens)
+    assert 0 < second.cached_tokens < second.prompt_tokens
+    history = [system, Message("user", "hello"), Message("assistant", answer)]
+    _, on = ask(engine, "hello", history=history)
+    assert on.cached_tokens > third.prompt_tokens
+    engine.close()
+
+
 LONG_HISTORY = (Message("user", "repeat: " + "one two three " * 60), Message("assistant", "one two three " * 60))
 
 
