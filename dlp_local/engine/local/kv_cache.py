@@ -49,6 +49,9 @@ class History:
     branches: int = 0
     """Open branches that begin where it ends."""
 
+    coming: Sequence[Tokens] = ()
+    """The turns that it will hold, while it grows."""
+
     reused: int = 0
     """Tokens of it that were there when it was asked for last."""
 
@@ -64,8 +67,7 @@ class History:
 
     def shared(self, turns: Sequence[Tokens]) -> int:
         """How many whole turns it begins with in common."""
-        pairs = zip(self.turns, turns, strict=False)
-        return sum(1 for _ in takewhile(lambda pair: pair[0].tokens == pair[1], pairs))
+        return common_prefix([turn.tokens for turn in self.turns], turns)
 
 
 @dataclass(slots=True, eq=False)
@@ -106,7 +108,7 @@ class KVCache:
         computed so far stay.
         """
         history = self._history(weights, turns)
-        history.reused = history.end
+        history.coming, history.reused = turns, history.end
         total, step = sum(map(len, turns)), self._backbone.batch_size
         try:
             for turn in turns[len(history.turns) :]:
@@ -114,7 +116,7 @@ class KVCache:
                     yield PromptProgress(history.end, total)
                     batch, computed = turn[start : start + step], False
                     try:
-                        row = yield Piece(batch, history.end, history.sequence, history.weights)
+                        row = yield Piece(batch, history.end, history.sequence, history.weights, total - history.end)
                         computed = row is not None
                     finally:
                         if not computed:
@@ -127,7 +129,13 @@ class KVCache:
             yield PromptProgress(history.end, total)
             return history
         finally:
-            history.grows = False
+            history.grows, history.coming = False, ()
+
+    def is_coming(self, turns: Sequence[Tokens], weights: Weights) -> bool:
+        """Whether a running computation reads turns of a history that are not there yet: they are worth waiting for."""
+        alike = [history for history in self._histories if history.weights == weights]
+        there = max((history.shared(turns) for history in alike), default=0)
+        return any(common_prefix(history.coming, turns) > there for history in alike)
 
     def _history(self, weights: Weights, turns: Sequence[Tokens]) -> History:
         """The best history to go on from, now the last used one, cut to what it has in common with `turns`."""
@@ -273,6 +281,6 @@ class KVCache:
             self._forget(idle[0])
 
 
-def common_prefix(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many tokens two sequences begin with in common."""
+def common_prefix(one: Sequence[object], other: Sequence[object]) -> int:
+    """How many tokens, or turns, two sequences begin with in common."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))

@@ -14,13 +14,16 @@ from dlp_local.engine.local.kv_cache import KVCache
 from dlp_local.engine.local.llama import Backbone
 from dlp_local.engine.local.mixer import Mixer
 from dlp_local.engine.local.sampler import LAST_ROW
-from dlp_local.engine.local.work import Computation, NextToken, Piece, PreemptedError, Work
+from dlp_local.engine.local.work import Computation, NextToken, Piece, PreemptedError, Wait, Work
 
 Emit = Callable[[EngineEvent | PromptProgress], object]
 
 
 PIECES = 128
 """Tokens of prompts that are read at least between two steps of the answers that are being written."""
+
+SHORTEST_FIRST = 3
+"""Pieces in a row of the prompt with the least left; the next is of the one that began first, which ends, too, so."""
 
 
 class Running:
@@ -89,6 +92,9 @@ class Stepper:
         self._is_full = False
         """Whether something had to pause, and nothing has ended since."""
 
+        self._pieces = 0
+        """Pieces that were read."""
+
         self._read = 0
         """Tokens of prompts that were read since the last step of answers."""
 
@@ -112,12 +118,12 @@ class Stepper:
         self._is_ready_for(self._running)
         self._begin()
         for running in self._running:
-            if running.work and running.cancellation.requested:
+            if isinstance(running.work, Wait) or (running.work and running.cancellation.requested):
                 running.advance(None)
         prompts = [running for running in self._running if isinstance(running.work, Piece)]
         answers = [running for running in self._running if isinstance(running.work, NextToken)]
         if prompts and not (answers and self._read >= PIECES):
-            self._compute_piece(prompts[0])
+            self._compute_piece(self._next_prompt(prompts))
         else:
             self._read = 0
             for group in list(self._groups(answers)):
@@ -138,12 +144,11 @@ class Stepper:
                 running.advance(None)
 
     def _may_begin(self, waiting: Running) -> bool:
-        """Whether there is room for another one, and it need not wait for what a prompt leaves that it may share.
+        """Whether there is room for another one.
 
-        It waits, too, while a bank with its adapters is built; the others go on with what they have.
+        It waits while a bank with its adapters is built; the others go on with what they have.
         """
-        reads = any(isinstance(running.work, Piece) for running in self._running)
-        if len(self._running) >= self._parallel or self._is_full or reads:
+        if len(self._running) >= self._parallel or self._is_full:
             return False
         return self._is_ready_for([*self._running, waiting])
 
@@ -176,6 +181,13 @@ class Stepper:
             if isinstance(running.work, NextToken):
                 by_mix.setdefault(running.work.weights, []).append(running)
         yield from by_mix.values()
+
+    def _next_prompt(self, prompts: Sequence[Running]) -> Running:
+        """Whose piece comes next: a long prompt does not hold up the short ones that come after it."""
+        self._pieces += 1
+        if self._pieces % (SHORTEST_FIRST + 1) == 0:
+            return prompts[0]
+        return min(prompts, key=lambda running: running.work.left if isinstance(running.work, Piece) else 0)
 
     def _compute_piece(self, running: Running) -> None:
         piece = running.work

@@ -18,7 +18,7 @@ from dlp_local.engine.local.answer_writer import AnswerWriter
 from dlp_local.engine.local.kv_cache import Branch, KVCache
 from dlp_local.engine.local.llama import Backbone
 from dlp_local.engine.local.mixer import Mixer
-from dlp_local.engine.local.work import Computation, NextToken, Pause, Piece, PreemptedError
+from dlp_local.engine.local.work import Computation, NextToken, Pause, Piece, PreemptedError, Wait
 from dlp_local.engine.loops import LoopDetector
 from dlp_local.engine.prompt import Prompt, PromptBuilder
 
@@ -103,6 +103,8 @@ class Turns:
     def warm(self, history: Sequence[Message], max_tokens: int | None) -> Computation[None]:
         """See `engine.base.Engine.warm`: computes the history under the bare backbone."""
         prompt, _ = fit(self._prompts, [*history, NEXT_MESSAGE], self._backbone.context_size, max_tokens)
+        if self._cache.is_coming(prompt.turns[:-1], ()):
+            return
         with suppress(PreemptedError):
             yield from self._cache.compute(prompt.turns[:-1], ())
 
@@ -124,6 +126,8 @@ class Turns:
         start, tokens = len(prompt) - len(last), (*prompt, *answer.computed)
         activations = self._mixer.activations(answer.mix, prompt, start, answer.scope)
         whole = tuple(sorted(self._mixer.whole_context(answer.mix, answer.scope).items()))
+        while not answer.cancellation.requested and self._cache.is_coming(turns, whole):
+            yield Wait()
         if answer.cancellation.requested:
             return None
         history = yield from self._cache.compute(turns, whole)
@@ -138,7 +142,7 @@ class Turns:
             answer.weights = tuple(sorted((on.name, on.weight) for on in activations if on.position <= begin))
             for at in range(begin, end, self._backbone.batch_size):
                 piece = tokens[at : min(at + self._backbone.batch_size, end)]
-                row = yield Piece(piece, at, answer.branch.sequence, answer.weights)
+                row = yield Piece(piece, at, answer.branch.sequence, answer.weights, len(tokens) - at)
                 if row is None:
                     return None
                 answer.branch.own += len(piece)
