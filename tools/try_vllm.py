@@ -11,14 +11,9 @@ machine; how many answers of a mix are the same text; base asked for beside mixe
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 import shlex
-import socket
 import subprocess
-import sys
 import time
-import urllib.request
 import venv
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +34,7 @@ from dlp_local.formats.peft.module_names import module_name
 from dlp_local.formats.peft.target import Target
 from dlp_local.opening import open_engine, settings_for
 from dlp_local.packs import Pack, open_pack, pack_folder
+from tools.child_server import free_port, running
 from tools.measure_pack import sample
 from tools.recipes import RECIPES
 from tools.scores import EXACT
@@ -111,32 +107,17 @@ def dequantized(backbone: Path) -> Iterator[tuple[str, NDArray[np.float32]]]:
 
 
 @contextmanager
-def serving(folder: Path, python: Path, line: str, gpu: bool) -> Iterator[None]:
+def serving(python: Path, line: str, gpu: bool) -> Iterator[None]:
     """The server that a line of `dlp-local engine command vllm` starts, in that environment, until it is not needed."""
     _, _, _, model, *options = shlex.split(line)
     command = [str(python), "-m", "vllm.entrypoints.openai.api_server", "--model", model, *options]
     command += [] if gpu else ["--dtype", "bfloat16", "--block-size", "32"]
-    values = os.environ | ENVIRONMENT | ({} if gpu else CPU_ENVIRONMENT)
+    values = ENVIRONMENT | ({} if gpu else CPU_ENVIRONMENT)
     url = f"http://127.0.0.1:{options[options.index('--port') + 1]}"
-    with (folder / "vllm.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=values)
     started = time.monotonic()
-    try:
-        while not _is_ready(url):
-            if process.poll() is not None or time.monotonic() > started + START:
-                sys.exit(f"vLLM does not start; see {folder / 'vllm.log'}")
-            time.sleep(0.5)
+    with running(command, url, values, START):
         print(f"| ready after | {time.monotonic() - started:.0f} s |", flush=True)
         yield
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _is_ready(url: str) -> bool:
-    with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
-        return bool(answer.status == 200)
-    return False
 
 
 def asking(engine: Engine) -> Ask:
@@ -236,12 +217,9 @@ def main() -> None:
     )
     settings = settings.model_copy(update={"routing": settings.routing.model_copy(update={"max_adapters": 2})})
     python, model = environment(args.folder, args.gpu), model_folder(args.folder, pack.backbone_path)
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        port = bound.getsockname()[1]
-    made = write_for_vllm(settings, None, model, "127.0.0.1", port)
+    made = write_for_vllm(settings, None, model, "127.0.0.1", free_port())
     print("| | |\n|---|---|")
-    with serving(args.folder, python, made.line, args.gpu):
+    with serving(python, made.line, args.gpu):
         for line in report(pack, settings, made.url, args.data, args.kinds.split(","), args.rows):
             print(line, flush=True)
 

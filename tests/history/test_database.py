@@ -2,49 +2,19 @@
 
 import contextlib
 import multiprocessing
-import os
 import sqlite3
-import subprocess
-import sys
 import threading
 
 import pytest
 
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import HistoryError
-from dlp_local.core.events import ReplyDone, Timings
-from dlp_local.core.values import Correction, Mix, Route
-from dlp_local.history import History, database, open_history
-from dlp_local.history.database import DamagedHistoryError
+from dlp_local.core.values import Correction, Mix
+from dlp_local.history import History, open_history
 from dlp_local.history.schema import MIGRATIONS
+from tests.support.history_files import CALLS, change, filled
 
 STARTS = 6
-
-
-@pytest.fixture
-def file(tmp_path):
-    return tmp_path / "data" / "history.db"
-
-
-def reply(text, answer):
-    route = Route(text, {"sql": 0.7, "base": 0.3}, Mix.of({"sql": 0.75}), 1.5, 0.25)
-    return ReplyDone(text, answer, route, "stop", 12, 3, 15, 1024, Timings(1.75, 20.5, 60.25))
-
-
-def filled(file):
-    """A history with one answered turn."""
-    with contextlib.closing(History(file)) as history:
-        number = history.start(title="kept")
-        turn = history.add_turn(number, None, "hello")
-        history.finish(turn.id, "hi", reply("hello", "hi"))
-        history.set_persona("terse", ChatOptions(system="Be brief."))
-    return number
-
-
-def change(file, statement, *values):
-    with sqlite3.connect(file) as connection:
-        connection.execute(statement, values)
-    connection.close()
 
 
 def _starts(file, barrier):
@@ -151,27 +121,6 @@ def test_a_database_of_another_program_is_left_as_it_is(file):
     assert len(before) == file.stat().st_size
 
 
-CALLS = {
-    "conversations": lambda history: history.conversations(),
-    "conversation": lambda history: history.conversation(1),
-    "last": lambda history: history.last(),
-    "start": lambda history: history.start(),
-    "add_turn": lambda history: history.add_turn(1, None, "text"),
-    "write_answer": lambda history: history.write_answer(1, "text"),
-    "finish": lambda history: history.finish(1, "text", None),
-    "step": lambda history: history.step(1, 1),
-    "search": lambda history: history.search("text"),
-    "delete": lambda history: history.delete(1),
-    "purge": lambda history: history.purge(),
-    "draft": lambda history: history.draft(None),
-    "set_draft": lambda history: history.set_draft(None, "text"),
-    "correct": lambda history: history.correct(Correction("text", Mix(), "sql")),
-    "corrections": lambda history: history.corrections(),
-    "personas": lambda history: history.personas(),
-    "set_persona": lambda history: history.set_persona("name", None),
-}
-
-
 @pytest.mark.parametrize("call", CALLS)
 def test_every_call_after_the_end_is_a_history_error(file, call):
     filled(file)
@@ -245,32 +194,6 @@ def test_a_turn_of_a_conversation_that_was_erased_meanwhile_is_told(file):
         assert "FOREIGN" not in str(error.value)
 
 
-def test_damage_within_the_file_is_told_as_damage(file):
-    number = filled(file)
-    with contextlib.closing(History(file)) as history:
-        for index in range(200):
-            history.add_turn(number, None, f"{index} " * 200)
-    content = bytearray(file.read_bytes())
-    content[4096 * 3 :] = os.urandom(len(content) - 4096 * 3)
-    file.write_bytes(content)
-    with pytest.raises(DamagedHistoryError, match=r"damaged .*Move the file away"):
-        History(file).conversation(number)
-
-
-def test_another_programs_lock_is_told_as_one(file, monkeypatch):
-    filled(file)
-    monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
-    other = sqlite3.connect(file, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    with contextlib.closing(History(file)) as history:
-        with pytest.raises(HistoryError, match=r"locked.*Another program is using it"):
-            history.set_persona("x", ChatOptions())
-        assert list(history.personas()) == ["terse"]
-        other.execute("ROLLBACK")
-        history.set_persona("x", ChatOptions())
-    other.close()
-
-
 def test_many_threads_may_use_one_history(file):
     with contextlib.closing(History(file)) as history:
         number = history.start()
@@ -283,91 +206,3 @@ def test_many_threads_may_use_one_history(file):
         for thread in threads:
             thread.join()
         assert len(history.conversation(number).turns) == 80
-
-
-WRITES_UNDER_A_LIMIT = """
-import resource, sys
-from pathlib import Path
-from dlp_local.core.errors import HistoryError
-from dlp_local.history import History
-history = History(Path(sys.argv[1]))
-number = history.start()
-history.add_turn(number, None, "kept")
-size = Path(sys.argv[1] + "-wal").stat().st_size
-resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
-try:
-    history.add_turn(number, None, "too much " * 100_000)
-except HistoryError as error:
-    print(error)
-resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-history.add_turn(number, None, "goes on")
-print([turn.text for turn in history.conversation(number).turns])
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
-def test_a_disk_that_takes_no_more_is_told_and_what_was_stored_before_stays(file):
-    process = subprocess.run(
-        [sys.executable, "-c", WRITES_UNDER_A_LIMIT, str(file)], capture_output=True, text=True, timeout=60, check=True
-    )
-    told, texts = process.stdout.splitlines()
-    assert "the disk is full" in told
-    assert texts == "['kept', 'goes on']"
-
-
-def test_a_folder_in_the_place_of_the_file_is_told(file):
-    file.mkdir(parents=True)
-    with pytest.raises(HistoryError, match=r"history\.db: .*is a folder.*set DLP_LOCAL_DATA to another folder"):
-        History(file)
-
-
-def test_a_file_in_the_place_of_the_folder_is_told(tmp_path):
-    (tmp_path / "data").write_text("mine")
-    for path in (tmp_path / "data" / "history.db", tmp_path / "data" / "deeper" / "history.db"):
-        with pytest.raises(HistoryError, match=r"is no folder.*set DLP_LOCAL_DATA"):
-            History(path)
-    assert (tmp_path / "data").read_text() == "mine"
-
-
-needs_rights = pytest.mark.skipif(
-    sys.platform == "win32" or os.geteuid() == 0, reason="root may write everywhere, and Windows has no modes"
-)
-
-
-@pytest.fixture
-def read_only(file):
-    filled(file)
-    file.chmod(0o444)
-    file.parent.chmod(0o555)
-    yield file
-    file.parent.chmod(0o755)
-
-
-@needs_rights
-def test_what_only_reads_works_on_a_history_that_may_not_be_written_to(read_only):
-    history, notice = open_history(read_only)
-    assert "may only be read" in notice
-    assert [info.title for info in history.conversations()] == ["kept"]
-    assert history.conversation(1).turns[0].answer == "hi"
-    assert len(history.search("hello")) == 1
-    assert list(history.personas()) == ["terse"]
-    assert history.corrections() == []
-    assert history.draft(None) == ""
-    history.close()
-
-
-@needs_rights
-@pytest.mark.parametrize("call", ["start", "add_turn", "delete", "set_draft", "correct", "set_persona"])
-def test_what_writes_on_a_history_that_may_only_be_read_is_told_with_the_reason(read_only, call):
-    history = History(read_only)
-    with pytest.raises(HistoryError, match=r"readonly.*right to read and write"):
-        CALLS[call](history)
-    history.close()
-
-
-@needs_rights
-def test_a_file_that_may_not_even_be_read_is_told(file):
-    filled(file)
-    file.chmod(0)
-    with pytest.raises(HistoryError, match="right to read and write"):
-        History(file)

@@ -1,6 +1,5 @@
 """Slash commands: each does what it says, and is completed while it is written."""
 
-import json
 import re
 import sqlite3
 import threading
@@ -11,13 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlp_local.core.errors import InputError
-from dlp_local.core.user_message import UserMessage
 from dlp_local.core.values import Mix
 from dlp_local.history import History
-from dlp_local.history.imports import conversations_from_json, read_conversations
 from tests.support.fakes import Answer, FakeAssistant, Gate
 from tests.tui.window import READY, window
-from tui.attachments import attach, sizes
 from tui.chat_commands import COMMANDS, NAMED_OTHERWISE, check_known, parse
 
 
@@ -110,77 +106,6 @@ async def test_the_answer_and_its_last_code_block_are_copied():
 
 
 @pytest.mark.asyncio
-async def test_a_conversation_is_exported_and_never_over_a_file(tmp_path):
-    file = tmp_path / "talk.json"
-    async with window(FakeAssistant(Answer(["one"])), size=(160, 40)) as w:
-        await w.say(f"/export {file}")
-        await w.sees("There is no message yet")
-        await w.say_and_wait("question", "one")
-        await w.say(f"/export {file}")
-        await w.sees("Written to")
-        ((turn,),) = (talk.turns for talk in conversations_from_json(file.read_text("utf-8")))
-        assert (turn.text, turn.answer) == ("question", "one")
-        await w.say(f"/export {file}")
-        await w.sees("is there already")
-        await w.say(f"/export {tmp_path}/talk.pdf")
-        await w.sees("is no format to export to")
-        assert json.loads(file.read_text("utf-8"))["turns"]
-
-
-@pytest.mark.asyncio
-async def test_where_the_disk_is_full_the_chat_goes_on_unsaved_and_all_of_it_can_still_be_exported(tmp_path):
-    history = History(tmp_path / "history.db")
-    async with window(FakeAssistant(Answer(["one"]), Answer(["two"])), history=history, size=(160, 40)) as w:
-        await w.say_and_wait("first", "one")
-        (pages,) = history._database.execute("PRAGMA page_count").fetchone()
-        history._database.execute(f"PRAGMA max_page_count = {pages}")
-        await w.say("second " * 3_000)
-        await w.sees("history cannot be used", "two", "· ready · not saved")
-        await w.say(f"/export {tmp_path}/talk.json")
-        await w.sees("Written to")
-    (exported,) = read_conversations(tmp_path / "talk.json")
-    assert [turn.answer for turn in exported.path()] == ["one", "two"]
-    assert exported.info.title == "first"
-
-
-@pytest.mark.asyncio
-async def test_an_exported_conversation_is_imported_and_opened(tmp_path):
-    file = tmp_path / "my talk.json"
-    history = History(None)
-    async with window(FakeAssistant(Answer(["one"])), history=history, size=(160, 40)) as w:
-        await w.say_and_wait("question", "one")
-        await w.say(f'/export "{file}"')
-        await w.sees("Written to")
-        await w.press("ctrl+n")
-        await w.until(lambda: "question" not in w.text())
-        await w.say(f"/import {file}")
-        await w.sees("question", "one", "sql 0.72", "Imported: question.")
-        first, second = (history.conversation(info.id) for info in reversed(history.conversations()))
-        assert [turn.done for turn in first.turns] == [turn.done for turn in second.turns]
-        assert w.session.conversation.number == second.info.id
-
-
-@pytest.mark.asyncio
-async def test_what_is_no_exported_conversation_is_told_and_nothing_is_stored(tmp_path):
-    (tmp_path / "list.json").write_text("[1]", "utf-8")
-    (tmp_path / "bytes.json").write_bytes(b"\xff")
-    history = History(None)
-    async with window(FakeAssistant(), history=history, size=(160, 40)) as w:
-        for argument, told in (
-            ("", "name a file that was exported"),
-            (tmp_path / "none.json", "cannot be read"),
-            (tmp_path, "cannot be read"),
-            (tmp_path / "list.json", "ChatGPT's"),
-            (tmp_path / "bytes.json", "is not UTF-8"),
-        ):
-            await w.say(f"/import {argument}")
-            await w.sees(told)
-            w.app.clear_notifications()
-            await w.until(lambda told=told: told not in w.text())
-        assert history.conversations() == []
-
-
-@pytest.mark.asyncio
 async def test_what_needs_an_idle_window_is_refused_while_an_answer_is_written():
     gate = Gate()
     async with window(FakeAssistant(Answer(["one"], gate=gate))) as w:
@@ -211,23 +136,6 @@ async def test_small_commands_tell_what_they_are_asked():
         await w.until(lambda: w.session.conversation.options.mix is None)
         await w.say("/theme nonsense")
         await w.sees("there is no theme 'nonsense'")
-
-
-@pytest.mark.asyncio
-async def test_a_file_goes_along_with_its_size_shown_and_too_large_a_one_is_refused(tmp_path):
-    small, large = tmp_path / "small.txt", tmp_path / "large.txt"
-    small.write_text("the contents\n", "utf-8")
-    large.write_text("x" * 100_000, "utf-8")
-    fake = FakeAssistant()
-    async with window(fake, size=(160, 40)) as w:
-        w.prompt.fill(f"explain @{small}")
-        await w.sees("small.txt 13 B")
-        await w.press("enter")
-        await w.sees("a fine answer", READY)
-        assert fake.calls[0].text == f"explain @{small}\n\nsmall.txt:\n```\nthe contents\n```"
-        await w.say(f"explain @{large}")
-        await w.sees("100 kB, and about")
-        assert w.prompt.text == f"explain @{large}"
 
 
 @pytest.mark.asyncio
@@ -265,61 +173,6 @@ def test_a_path_that_is_there_is_a_message(tmp_path, monkeypatch):
     monkeypatch.setattr("tui.chat_commands.Path", lambda path: tmp_path / path.lstrip("/"))
     (tmp_path / "serach").mkdir()
     check_known("/serach is full")
-
-
-@pytest.mark.asyncio
-@pytest.mark.parametrize(
-    ("message", "problem"),
-    [
-        ("@./missing.txt what does it say?", "missing.txt: is not there"),
-        ("what does @missing.txt say?", "missing.txt: is not there"),
-        ('what does "x" in @"my talk" say?', "my talk: is not there"),
-        ("list @notes/ please", "notes: is a folder"),
-        ("list @notes, please", "notes: is a folder"),
-        ("@picture.png?", "picture.png: is not UTF-8"),
-    ],
-)
-async def test_a_file_that_cannot_go_along_is_told_before_anything_is_sent(message, problem, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "notes").mkdir()
-    (tmp_path / "picture.png").write_bytes(b"\x89PNG\xff")
-    fake = FakeAssistant()
-    async with window(fake) as w:
-        await w.say(message)
-        await w.sees(problem)
-        assert w.prompt.text == message
-        assert fake.calls == []
-        assert w.session.history.conversations() == []
-
-
-@pytest.mark.parametrize("text", ["ask @alice", "@alice, are you there?", "write to ana@notes.txt", "5 @ 3.50"])
-def test_a_name_after_an_at_sign_is_text(text):
-    assert attach(text, 1000) == text
-
-
-@pytest.mark.asyncio
-async def test_an_attached_file_is_one_line_that_unfolds(tmp_path):
-    file = tmp_path / "notes.txt"
-    file.write_text("first line\nsecond line\n", "utf-8")
-    async with window(FakeAssistant(), size=(160, 40)) as w:
-        await w.say_and_wait(f"explain @{file}", "a fine answer")
-        await w.sees("▸ notes.txt 22 B")
-        assert "second line" not in w.text()
-        await w.press("ctrl+t")
-        await w.sees("▾ notes.txt 22 B", "first line", "second line")
-        await w.press("ctrl+t")
-        await w.until(lambda: "second line" not in w.text())
-        await w.press("f2")
-        await w.until(lambda: w.prompt.text == f"explain @{file}")
-
-
-@given(st.text(alphabet="a`\n: ", max_size=30), st.text(alphabet="b`\n: ", min_size=1, max_size=30))
-def test_what_went_along_is_told_apart_from_what_was_written(tmp_path_factory, request_text, contents):
-    file = tmp_path_factory.mktemp("attached") / "f.txt"
-    file.write_text(contents, "utf-8", newline="")
-    message = UserMessage.parse(attach(f"{request_text}x @{file}", 100_000), files_only=True)
-    assert message.request == f"{request_text}x @{file}"
-    assert [(each.name, each.text) for each in message.attachments] == [("f.txt", contents.rstrip())]
 
 
 @pytest.mark.asyncio
@@ -371,11 +224,6 @@ def test_what_other_names_stand_for_are_commands():
     for name, does_it in NAMED_OTHERWISE.items():
         assert not parse(f"/{name}")
         assert all(parse(command) for command in re.findall(r"/[a-z]+", does_it))
-
-
-def test_the_frame_tells_a_folder_from_a_file(tmp_path):
-    assert sizes(f"@{tmp_path}") == f"{tmp_path}: is a folder"
-    assert sizes(f"@{tmp_path}/none.txt") == f"{tmp_path}/none.txt: no file"
 
 
 @pytest.mark.asyncio

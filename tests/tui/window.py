@@ -111,3 +111,11 @@ async def window(
             yield opened
     finally:
         app.session.close()
+
+
+def long_conversation(history, turns):
+    number, parent = history.start(), None
+    for i in range(turns):
+        parent = history.add_turn(number, parent, f"message {i:02}").id
+        history.finish(parent, f"answer {i:02}", None)
+    return number

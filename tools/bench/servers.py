@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import socket
-import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from dlp_local.engine.local.library import usable_cores
 from dlp_local.engine.remote.known_adapters import KnownAdapters
 from dlp_local.packs import Pack
+from tools.child_server import free_port, running
 
 CONTEXT = 2048
 """Tokens of context for each of llama-server's slots."""
@@ -33,33 +27,6 @@ class Side:
     name: str
     url: str
     with_mix: Callable[[Weights], dict[str, Any]]
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
-
-
-@contextlib.contextmanager
-def running(command: Sequence[str], url: str, environment: dict[str, str] | None = None) -> Iterator[None]:
-    """A server, ready to answer within the block."""
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | (environment or {}))
-        try:
-            for _ in range(600):
-                with contextlib.suppress(httpx.HTTPError):
-                    if httpx.get(f"{url}/health", timeout=5).status_code == 200:
-                        break
-                if process.poll() is not None:
-                    log.seek(0)
-                    raise SystemExit(f"{command[0]} ended: {log.read()[-2000:].decode()}")
-                time.sleep(0.2)
-            yield
-        finally:
-            process.terminate()
-            process.wait()
 
 
 class Sides:

@@ -58,7 +58,7 @@ class Bank:
         What is in use stays until then; what another one began is built to its end first.
         """
         names = frozenset(_names(mixes))
-        if names in self._impossible:
+        if names in self._impossible or self.holds(mixes):
             return True
         self._building = self._building or self._build(names)
         for _ in self._building:

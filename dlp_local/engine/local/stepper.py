@@ -160,7 +160,7 @@ class Stepper:
     def _is_ready_for(self, several: Iterable[Running]) -> bool:
         """Whether the bank holds the mixes of some replies, or need not or cannot; else builds a little of one."""
         mixes = self._mixes(several)
-        return not self._bank or len(mixes) < 2 or self._bank.holds(mixes) or self._bank.build_on(mixes)
+        return not self._bank or len(mixes) < 2 or self._bank.build_on(mixes)
 
     def _uses_bank(self) -> bool:
         """Whether replies under different mixes run that can share their batches."""

@@ -11,7 +11,7 @@ from dlp_local.engine.local import stacking
 from dlp_local.engine.local.bank import Bank
 from dlp_local.engine.local.engine import LocalEngine
 from dlp_local.packs import open_pack
-from tests.engine.local.test_together import ENDLESS, Asked, assert_alike, finish
+from tests.support.at_once import ENDLESS, Asked, assert_alike, finish
 from tests.support.engines import adapter_files, open_engine
 from tests.support.quantized import quantize
 

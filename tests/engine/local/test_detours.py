@@ -73,7 +73,7 @@ class Detour:
 
 @pytest.mark.parametrize("reuse", [True, False], ids=["reuse", "exact"])
 @pytest.mark.parametrize("scopes", [{}, {"sql": "context", "dates": "context"}], ids=["turn", "context"])
-@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=14, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=st.lists(steps, min_size=3, max_size=14), last=steps)
 def test_after_any_detour_an_answer_is_the_one_of_a_cold_engine(bundled, reuse, scopes, path, last):
     warm = open_engine(bundled, scopes=scopes, context=CONTEXT, reuse_base_answers=reuse)

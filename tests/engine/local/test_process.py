@@ -33,7 +33,7 @@ MESSAGE = "hello, what can you do?"
 ENDLESS = Sampling(temperature=5, top_k=0, top_p=1, min_p=0, seed=1, max_tokens=900)
 """Tokens at random, for about a second."""
 
-KILLS = 12
+KILLS = 8
 """Each starts another process, which takes a second."""
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")

@@ -7,7 +7,7 @@ from dlp_local.core.settings import Sampling
 from dlp_local.core.values import Message, Mix
 from dlp_local.engine.local.stepper import SHORTEST_FIRST
 from dlp_local.engine.local.work import Piece, Wait
-from tests.engine.local.test_together import Asked, assert_alike, finish
+from tests.support.at_once import Asked, assert_alike, finish
 from tests.support.engines import open_engine
 
 BATCH = 32

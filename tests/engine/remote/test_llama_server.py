@@ -21,6 +21,7 @@ from dlp_local.engine_command import write_for_llama_server
 from tests.support import llama_server
 from tests.support.engines import GREEDY, adapter_files, ask, open_engine
 from tests.support.prompts import PROMPTS
+from tools.child_server import free_port
 
 pytestmark = pytest.mark.skipif(not llama_server.PROGRAM, reason=llama_server.MISSING)
 
@@ -29,8 +30,8 @@ pytestmark = pytest.mark.skipif(not llama_server.PROGRAM, reason=llama_server.MI
 def started(tmp_path_factory):
     """The address of a server, started as it is to be, and the folder of its adapters."""
     folder = tmp_path_factory.mktemp("llama-server")
-    made = write_for_llama_server(Settings(pack="bundled"), folder, "127.0.0.1", llama_server.free_port())
-    with llama_server.running(made.line, folder / "log"):
+    made = write_for_llama_server(Settings(pack="bundled"), folder, "127.0.0.1", free_port())
+    with llama_server.started(made.line):
         yield made.url, folder
 
 
@@ -213,10 +214,10 @@ def test_another_version_of_an_adapter_is_told(started, bundled):
 
 
 def test_originals_with_invocation_tokens_are_refused_and_a_dead_server_keeps_what_had_come(tmp_path, bundled):
-    port = llama_server.free_port()
+    port = free_port()
     adapters = f"{bundled / 'sql.gguf'},{bundled / 'shell.gguf'}"
     line = f"x -m '{bundled / 'backbone.gguf'}' -c 4096 -np 1 --lora '{adapters}' --port {port}"
-    with llama_server.running(line, tmp_path / "log") as process:
+    with llama_server.started(line) as process:
         files = [file for file in adapter_files(bundled) if file.name in ("sql", "shell")]
         url = f"http://127.0.0.1:{port}"
         with opened_at(url, bundled, files) as engine, pytest.raises(EngineError, match="has invocation tokens"):

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,32 +24,7 @@ from dlp_local.packs import open_pack
 from tests.support import fake_vllm
 from tests.support.engines import GREEDY, adapter_files, ask
 from tests.support.fake_vllm import Fault, hash_of
-
-MIX = Mix.of({"sql": 0.75, "shell": 0.25})
-BROKEN = "broke off|came to no end"
-
-
-@pytest.fixture
-def fake(bundled):
-    with fake_vllm.running(bundled / "backbone.gguf") as running:
-        yield running
-
-
-@contextmanager
-def engine_at(fake, bundled, tmp_path, **options):
-    given = {"url": fake.url, "mix_folder": str(tmp_path / "mixes")} | options
-    opened = RemoteEngine(
-        "bundled", bundled / "backbone.gguf", adapter_files(bundled), settings.Engine(**given), 4, open_vocabulary
-    )
-    with closing(opened):
-        yield opened
-
-
-@pytest.fixture
-def engine(fake, bundled, tmp_path):
-    with engine_at(fake, bundled, tmp_path) as opened:
-        yield opened
-
+from tests.support.vllm_engine import MIX, engine_at
 
 # ---- what it is ----
 
@@ -313,94 +288,6 @@ def test_many_at_once_each_get_their_own(fake, engine):
     assert len(fake.loaded) == 8
 
 
-# ---- faults ----
-
-
-def test_what_had_come_of_a_broken_stream_is_kept(fake, engine):
-    fake.cut_after = 2
-    text, done = ask(engine, "hello", MIX)
-    assert text
-    assert "a fine answer".startswith(text)
-    assert done.finish_reason == "error"
-    assert fake.url in done.error
-    assert "broke off" in done.error
-
-
-def test_an_error_in_the_stream_is_told(fake, engine):
-    fake.error_after = 2
-    text, done = ask(engine, "hello", MIX)
-    assert text
-    assert "EngineCore died" in done.error
-
-
-def test_a_stream_without_tokens_is_too_old(fake, engine):
-    fake.tells_tokens = False
-    _, done = ask(engine, "hello", MIX)
-    assert "0.10.2" in done.error
-
-
-def test_nothing_at_the_address_is_told_with_how_to_start_it(fake, bundled, tmp_path):
-    with (
-        engine_at(fake, bundled, tmp_path, url="http://127.0.0.1:9") as engine,
-        pytest.raises(EngineError, match=r"127.0.0.1:9: nothing answers there.*dlp-local engine command"),
-    ):
-        _ = engine.context_size
-
-
-def test_an_unknown_host_is_told(fake, bundled, tmp_path):
-    with (
-        engine_at(fake, bundled, tmp_path, url="http://nobody.invalid:80", kind="vllm") as engine,
-        pytest.raises(EngineError, match="knows no such host"),
-    ):
-        _ = engine.context_size
-
-
-def test_a_server_that_is_silent_is_given_up(fake, bundled, tmp_path):
-    fake.faults["/v1/models"] = [Fault(hangs=True)]
-    with (
-        engine_at(fake, bundled, tmp_path, response_timeout=1) as engine,
-        pytest.raises(EngineError, match=r"no sign of life for 1 s.*engine.response_timeout"),
-    ):
-        _ = engine.context_size
-
-
-@pytest.mark.parametrize(
-    ("fault", "told"),
-    [
-        (Fault(200, b"<html>hello</html>"), "none of llama-server's or vLLM's"),
-        (Fault(200, b"[" * 100_000), "none of llama-server's or vLLM's"),
-        (Fault(200, b'{"data": []}'), "a server of 'nobody'"),
-        (Fault(200, b" " * (9 << 20)), "none of llama-server's or vLLM's"),
-        (Fault(404, b"no"), "is no llama-server and no vLLM"),
-        (Fault(302, headers={"Location": "http://elsewhere/"}), "points to another address"),
-    ],
-    ids=["html", "deep", "empty", "large", "missing", "moved"],
-)
-def test_what_is_no_such_server_is_refused(fake, engine, fault, told):
-    fake.faults["/v1/models"] = [fault]
-    with pytest.raises(EngineError, match=told):
-        _ = engine.context_size
-
-
-def test_a_failed_start_is_tried_again(fake, engine):
-    fake.faults["/v1/models"] = [Fault(503, b"loading")]
-    with pytest.raises(EngineError):
-        _ = engine.context_size
-    assert engine.context_size == fake_vllm.CONTEXT
-
-
-def test_a_key_is_read_from_its_file_and_asked_for(fake, bundled, tmp_path):
-    fake.key = "secret"
-    with (
-        engine_at(fake, bundled, tmp_path) as engine,
-        pytest.raises(EngineError, match="asks for a key"),
-    ):
-        _ = engine.context_size
-    (tmp_path / "key").write_text("secret\n")
-    with engine_at(fake, bundled, tmp_path, api_key_file=str(tmp_path / "key")) as engine:
-        assert ask(engine, "hello", MIX)[0] == "a fine answer"
-
-
 def test_a_closed_engine_answers_nothing(engine):
     ask(engine, "hello", MIX)
     engine.close()
@@ -420,9 +307,3 @@ def test_the_assistant_runs_on_it_and_the_receipt_says_so(fake, bundled, tmp_pat
         assert done.route.mix.weights[0][0] == "dates"
         assert any("repeat penalty" in notice for notice in assistant.notices)
     assert open_pack(bundled).name == assistant.name
-
-
-@pytest.mark.parametrize("url", ["ftp://box", "box:8080", "http://", "http://a:b@box", "http://box?x=1", "http://x:y"])
-def test_what_is_no_address_is_refused(url):
-    with pytest.raises(ValueError, match="no address of a server"):
-        settings.Engine(url=url)
