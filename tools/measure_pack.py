@@ -5,7 +5,7 @@
 `alone`: the task's adapter at weight 1. `routed`: as the router chooses, in parts where it splits a message. `base`:
 the bare backbone. What each task is scored by stands in `SCORES`. The same message under the same mix is answered once,
 and the answers are kept beside OUT, in `OUT.answers.jsonl`: a run that was cut, or one after the router was trained
-again, computes only those that are missing.
+again, computes only those that are missing. As many rows as `serve` answers at once share the engine's steps.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ import argparse
 import hashlib
 import json
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from dlp_local import Assistant, Mix, ReplyDone, open_assistant
@@ -43,11 +46,16 @@ class Answers:
     """
 
     def __init__(self, assistant: Assistant, pack: Path, file: Path) -> None:
-        self._assistant, self._file = assistant, file
+        self._assistant, self._file, self._writing = assistant, file, Lock()
         self._pack = read_manifest(pack)
         self._known: dict[tuple[str, str, str], str] = {
             (kept["weights"], kept["message"], kept["mix"]): kept["answer"] for kept in map(json.loads, self._lines())
         }
+
+    def of_all(self, messages: Sequence[str], mix: Mix | None) -> list[str]:
+        """The answers to messages, as many at once as the engine computes."""
+        with ThreadPoolExecutor(self._assistant.concurrent_replies) as pool:
+            return list(pool.map(partial(self.of, mix=mix), messages))
 
     def of(self, message: str, mix: Mix | None) -> str:
         """The whole answer to a message, greedy; the router chooses where there is no mix."""
@@ -61,10 +69,10 @@ class Answers:
         if key not in self._known:
             *_, done = self._assistant.reply(message, mix=mix, options=GREEDY)
             assert isinstance(done, ReplyDone)
-            self._known[key] = done.answer
             line = dict(zip(("weights", "message", "mix"), key, strict=True)) | {"answer": done.answer}
-            with self._file.open("a", encoding="utf-8") as file:
+            with self._writing, self._file.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            self._known[key] = done.answer
         return self._known[key]
 
     def _weights(self, mixes: Sequence[Mix]) -> str:
@@ -84,43 +92,55 @@ class Answers:
 
 
 def measure(
-    recipe: Recipe, data: Path, pack: Path, answers: Path, most: int = ROWS, base_rows: int = BASE_ROWS
+    recipe: Recipe,
+    data: Path,
+    pack: Path,
+    answers: Path,
+    most: int = ROWS,
+    base_rows: int = BASE_ROWS,
+    kinds: Collection[str] = (),
 ) -> Iterator[dict[str, Any]]:
-    """Figures of a pack, more of them each time; `answers` is where answers are kept.
+    """Figures of a pack, more of them each time; `answers` is where answers are kept. No `kinds` are all.
 
     `tasks` has those of each kind of valid rows, each way of answering, each metric; `everyday` what is answered to the
-    recipe's everyday requests. What base answers to valid rows comes last, for it takes longest.
+    recipe's everyday requests where all kinds are measured. What base answers to valid rows comes last, for it takes
+    longest.
     """
     figures: dict[str, Any] = {"tasks": {}, "everyday": []}
-    with open_assistant(Settings.model_construct(), pack) as assistant:
+    adapters = {kind: adapter for kind, adapter in recipe.kinds.items() if not kinds or kind in kinds}
+    with open_assistant(Settings.model_construct().for_many(), pack) as assistant:
         known = Answers(assistant, pack, answers)
-        samples = {kind: sample(recipe.valid_rows(data, kind), most) for kind in recipe.kinds}
-        for ways in (("alone", "routed"), ("base",)):
-            for kind, adapter in recipe.kinds.items():
+        samples = {kind: sample(recipe.valid_rows(data, kind), most) for kind in adapters}
+        for ways in (("alone", "routed"), ("base",) if base_rows else ()):
+            for kind, adapter in adapters.items():
                 rows = samples[kind]
                 figure = figures["tasks"].setdefault(kind, {"rows": len(rows), "base_rows": min(base_rows, len(rows))})
                 for way in ways:
                     mix = {"alone": Mix.of({adapter: 1.0}), "routed": None, "base": Mix()}[way]
                     asked = list(rows)[: base_rows if way == "base" else most]
-                    answered = [known.of(message, mix) for message in asked]
+                    answered = known.of_all(asked, mix)
                     wanted = [rows[message] for message in asked]
                     scores = SCORES.get(kind, EXACT)
                     figure[way] = {name: round(score(answered, wanted), 1) for name, score in scores.items()}
                 yield figures
-            if not figures["everyday"]:
-                figures["everyday"] = [_both_answers(assistant, known, message) for message in recipe.everyday]
+            if not figures["everyday"] and not kinds:
+                figures["everyday"] = _both_answers(assistant, known, recipe.everyday)
                 yield figures
 
 
-def _both_answers(assistant: Assistant, answers: Answers, message: str) -> dict[str, str]:
-    """The mix that the router chooses for a message, its answer, and that of base."""
-    route = assistant.route(message)
-    return {
-        "message": message,
-        "mix": ", ".join(str(part.mix) for part in route.parts or (route,)),
-        "routed": answers.of(message, None),
-        "base": answers.of(message, Mix()),
-    }
+def _both_answers(assistant: Assistant, answers: Answers, messages: Sequence[str]) -> list[dict[str, str]]:
+    """The mix that the router chooses for each message, its answer, and that of base."""
+    routes = [assistant.route(message) for message in messages]
+    both = zip(messages, routes, answers.of_all(messages, None), answers.of_all(messages, Mix()), strict=True)
+    return [
+        {
+            "message": message,
+            "mix": ", ".join(str(part.mix) for part in route.parts or (route,)),
+            "routed": routed,
+            "base": base,
+        }
+        for message, route, routed, base in both
+    ]
 
 
 def sample(rows: Sequence[Row], most: int) -> Mapping[str, list[Row]]:
@@ -140,11 +160,12 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="the pack's folder; else models/PACK")
     parser.add_argument("--rows", type=int, default=ROWS, help="of each kind, at most")
     parser.add_argument("--base-rows", type=int, default=BASE_ROWS, help="of each kind, for the bare backbone")
+    parser.add_argument("--kinds", nargs="+", default=(), help="of rows; all, where none is named")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     folder = args.folder or Path("models") / args.pack
     answers = args.out.with_suffix(".answers.jsonl")
-    for figures in measure(RECIPES[args.pack], args.data, folder, answers, args.rows, args.base_rows):
+    for figures in measure(RECIPES[args.pack], args.data, folder, answers, args.rows, args.base_rows, args.kinds):
         with written_aside(args.out) as part:
             part.write_text(json.dumps(figures, indent=1), "utf-8")
     print(json.dumps(figures, indent=1))

@@ -2,12 +2,23 @@
 
 import shutil
 
+import pytest
+
+from dlp_local import open_assistant
+from dlp_local.core.settings import Settings
 from dlp_local.core.values import Mix
 from dlp_local.packs import bundled_pack
 from dlp_local.packs.manifest import read_manifest
 from tests.support.fakes import FakeAssistant
 from tools.data import Row
 from tools.measure_pack import Answers, sample
+
+
+@pytest.fixture(scope="module")
+def assistant_for_many():
+    with open_assistant(Settings().for_many(), bundled_pack()) as opened:
+        yield opened
+
 
 SHELL, SQL = Mix.of({"shell": 1.0}), Mix.of({"sql": 1.0})
 
@@ -31,6 +42,16 @@ def test_answers_are_kept_and_those_of_a_cut_run_are_not_computed_again(tmp_path
     again.of("list files", Mix())
     assert len(second.calls) == 1
     assert file.read_text("utf-8") == whole
+
+
+def test_many_rows_are_answered_at_once_in_order_and_each_is_kept_once(tmp_path, assistant_for_many):
+    file = tmp_path / "figures.answers.jsonl"
+    answers = Answers(assistant_for_many, bundled_pack(), file)
+    messages = [f"to ISO: {day} July 1999" for day in range(1, 10)]
+    dates = Mix.of({"dates": 1.0})
+    assert answers.of_all(messages, dates) == [f"1999-07-{day:02}" for day in range(1, 10)]
+    assert len(file.read_text("utf-8").splitlines()) == len(messages)
+    assert Answers(FakeAssistant(), bundled_pack(), file).of_all(messages, dates) == answers.of_all(messages, dates)
 
 
 def test_only_answers_of_the_same_weights_count(tmp_path, bundled):

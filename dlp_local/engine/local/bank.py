@@ -8,18 +8,19 @@ from collections.abc import Collection, Generator, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dlp_local.core.errors import DlpLocalError, EngineError
+from dlp_local.core.errors import DlpLocalError, EngineError, PackError
 from dlp_local.core.values import Weights
 from dlp_local.engine.local.library import rank_step
 from dlp_local.engine.local.llama import Adapter, Backbone
 from dlp_local.engine.local.mixer import Mixer
 from dlp_local.engine.local.stacking import NotStackableError, Stack
+from dlp_local.formats.lora import LoraFile
 
 MOST_RANKS = 128
 """Ranks of the adapters in the bank, but for what the running mixes need: each token's time grows with them."""
 
-MOST_ROWS = 1024
-"""Mixes whose weights are kept as rows."""
+MOST_KEPT = 1024
+"""Mixes whose weights are kept as rows, and sets of adapters that are known to make no bank."""
 
 
 class Bank:
@@ -76,22 +77,28 @@ class Bank:
         try:
             yield from self._load(needed)
         except (NotStackableError, DlpLocalError):  # who asks for a bad adapter is told when it is set alone
+            if len(self._impossible) >= MOST_KEPT:
+                self._impossible.clear()
             self._impossible.add(needed)
 
     def _load(self, needed: frozenset[str]) -> Generator[None, None, None]:
         """A bank of what is needed, then of what was used last, then of the pack's other adapters; file by file."""
-        wanted = dict.fromkeys([*sorted(needed), *reversed(self._slots), *self._mixer.names])
-        loras, taken = {}, 0
-        for name in wanted:
-            lora = self._mixer.lora(name)
-            (rank,) = Stack([(lora, 1.0)], uniform=True).slots
-            if name in needed or taken + rank <= MOST_RANKS:
-                loras[name], taken = lora, taken + rank
-        if not loras:
-            raise NotStackableError("no adapters")
-        plan = Stack([(lora, 1.0) for lora in loras.values()], rank_step(), uniform=True)
-        if plan.size > self._mixer.budget:
-            raise NotStackableError("no room")
+        loras: dict[str, LoraFile] = {}
+        plan = None
+        for name in dict.fromkeys([*sorted(needed), *reversed(self._slots), *self._mixer.names]):
+            try:
+                lora = self._mixer.lora(name)
+                larger = Stack([(one, 1.0) for one in (*loras.values(), lora)], rank_step(), uniform=True)
+            except (NotStackableError, PackError):
+                if name in needed:
+                    raise
+                continue
+            if name not in needed and sum(larger.slots) > MOST_RANKS:
+                break
+            loras[name], plan = lora, larger
+            yield
+        if not plan or plan.size > self._mixer.budget:
+            raise NotStackableError("no adapters, or no room for them")
         adapter = yield from self._backbone.loading_stack(plan)
         plan.forget_pages()
         self._drop_held()
@@ -141,7 +148,7 @@ class Bank:
 
     def _row(self, mix: Weights) -> NDArray[np.float32]:
         if mix not in self._rows:
-            if len(self._rows) >= MOST_ROWS:
+            if len(self._rows) >= MOST_KEPT:
                 self._rows.clear()
             row = self._rows[mix] = np.zeros(self._rank, np.float32)
             for name, weight in mix:

@@ -5,7 +5,7 @@ import pytest
 
 from dlp_local.core.settings import Engine as Options
 from dlp_local.core.settings import Sampling
-from dlp_local.core.values import Mix
+from dlp_local.core.values import AdapterFile, Mix
 from dlp_local.engine.local import bank as bank_module
 from dlp_local.engine.local import stacking
 from dlp_local.engine.local.bank import Bank
@@ -104,6 +104,20 @@ def test_an_adapter_that_is_replaced_while_others_write_is_in_a_new_bank(small, 
     for reply in running:
         reply.cancellation.request()
     finish(small)
+
+
+def test_an_adapter_that_cannot_be_in_a_bank_keeps_no_others_out(bundled, tmp_path, alone):
+    bad = tmp_path / "bad.gguf"
+    bad.write_bytes(b"GGUF and no more")
+    files = [AdapterFile("bad", bad), *adapter_files(bundled)]
+    engine = LocalEngine(open_pack(bundled).backbone_path, files, Options(parallel=4))
+    assert set(engine._bank.names) == {file.name for file in files[1:]}
+    asked = [Asked(engine, DATE, Mix.of({name: 1.0})) for name in ("dates", "sql", "bad")]
+    finish(engine)
+    assert "bad.gguf" in str(asked[2].running.error)
+    for reply in asked[:2]:
+        assert_alike(reply, alone)
+    engine.close()
 
 
 def test_an_engine_can_be_closed_while_a_bank_is_built(bundled, monkeypatch):

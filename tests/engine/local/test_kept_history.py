@@ -84,6 +84,22 @@ def test_of_the_prompt_what_was_there_is_told(bundled):
     engine.close()
 
 
+def test_conversations_that_rest_are_kept_up_to_two_contexts_where_several_may_run(bundled):
+    engine = open_engine(bundled, parallel=4, context=256)
+    systems = [Message("system", f"You are assistant number {number}. " * 18) for number in range(6)]
+    short = Sampling(temperature=0, max_tokens=1)
+
+    def cached(system):
+        return ask(engine, "hello", history=[system], sampling=short)[1].cached_tokens
+
+    assert [cached(system) for system in systems[:3]] == [0, 0, 0]
+    assert all(cached(system) > 100 for system in systems[:3])
+    assert [cached(system) for system in systems[3:]] == [0, 0, 0]
+    assert cached(systems[0]) == 0
+    assert cached(systems[5]) > 100
+    engine.close()
+
+
 LONG_HISTORY = (Message("user", "repeat: " + "one two three " * 60), Message("assistant", "one two three " * 60))
 
 
