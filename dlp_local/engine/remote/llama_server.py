@@ -15,7 +15,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from dlp_local.core.errors import EngineError
 from dlp_local.core.job import Cancellation
@@ -104,6 +103,7 @@ class LlamaServer:
             "prompt": list(request.prompt),
             "n_predict": request.max_tokens,
             "stream": True,
+            "timings_per_token": True,
             "cache_prompt": self._keeps_prompts,
             "lora": [{"id": int(number), "scale": float(scale)} for number, scale in pairs],
             "samplers": _SAMPLERS,
@@ -122,10 +122,10 @@ class LlamaServer:
         for event in self._connection.stream("/completion", body, cancellation):
             try:
                 if tokens := tuple(int(token) for token in event.get("tokens") or ()):
-                    yield Piece(tokens, str(event["content"]))
+                    cached = int((event.get("timings") or {}).get("cache_n", 0))
+                    yield Piece(tokens, str(event["content"]), cached)
                 if event["stop"]:
-                    reason: Literal["stop", "length"] = "length" if event["stop_type"] == "limit" else "stop"
-                    yield Finish(reason, int((event.get("timings") or {}).get("cache_n", 0)))
+                    yield Finish("length" if event["stop_type"] == "limit" else "stop")
                     return
             except (KeyError, TypeError, ValueError):
                 raise BrokenStreamError(

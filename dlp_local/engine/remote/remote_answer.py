@@ -71,9 +71,10 @@ class RemoteAnswer:
         loops = LoopDetector()
         for piece in pieces:
             if isinstance(piece, Finish):
-                self.finish_reason, self.cached_tokens = piece.reason, piece.cached_tokens
+                self.finish_reason = piece.reason
                 return
             self.first_token_at = self.first_token_at or time.perf_counter()
+            self.cached_tokens = piece.cached_tokens
             is_spelled = not piece.text or piece.text == self._spelled(piece)
             for token in piece.tokens:
                 if self._reader.is_end(token):

@@ -57,6 +57,8 @@ class Piece:
 
     tokens: tuple[int, ...]
     text: str = ""
+    cached_tokens: int = 0
+    """Of the prompt: those that the server still had, where it says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,6 @@ class Finish:
     """The server ended the answer."""
 
     reason: Literal["stop", "length"]
-    cached_tokens: int = 0
-    """Of the prompt: those that the server still had, where it says so."""
 
 
 Pieces = Generator[Piece | Finish, None, None]

@@ -20,6 +20,7 @@ from dlp_local.engine.remote.engine import RemoteEngine
 from dlp_local.engine_command import write_for_llama_server
 from tests.support import llama_server
 from tests.support.engines import GREEDY, adapter_files, ask, open_engine
+from tests.support.http_server import NEVER_ENDS
 from tests.support.prompts import PROMPTS
 from tools.child_server import free_port
 
@@ -80,6 +81,14 @@ def test_mixes_that_alternate_over_one_history_stay_apart(engine, local):
     for text in (*texts, *texts):
         for mix in mixes:
             assert ask(engine, text, mix, history, begun)[0] == wanted[mix, text]
+
+
+def test_what_of_the_prompt_the_server_still_had_is_told(engine):
+    mix, prompt = Mix.of({"dates": 1.0}), "to ISO: the 7th of August 1987"
+    _, first = ask(engine, prompt, mix)
+    answer, second = ask(engine, prompt, mix)
+    assert answer == "1987-08-07"
+    assert first.cached_tokens < second.cached_tokens == second.prompt_tokens - 1
 
 
 def test_base_is_the_bare_backbone(engine, local):
@@ -168,7 +177,8 @@ def test_a_seed_repeats_an_answer(engine):
 
 
 def test_a_cancel_from_another_thread_ends_the_answer(engine):
-    endless = AnswerFormat(grammar='root ::= ("a" [b-z])+')
+    no_end = tuple((int(token), bias) for token, bias in NEVER_ENDS.items())
+    endless = AnswerFormat(grammar='root ::= ("a" [b-z])+', logit_bias=no_end)
     reply = engine.generate([Message("user", "hello")], Mix(), Sampling(temperature=1, seed=1), answer_format=endless)
     assert isinstance(next(reply), TextDelta)
     threading.Thread(target=reply.cancel).start()
