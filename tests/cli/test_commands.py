@@ -45,7 +45,7 @@ def test_stdin_is_left_alone_where_that_is_said(stored):
     (turn,) = stored.conversation(stored.last()).turns
     assert turn.text == "to ISO: 4 July 1999"
     for args in ((), ("-",), ("--jsonl", "-")):
-        assert "--no-stdin leaves stdin alone" in refused("ask", "--no-stdin", *args, stdin=b"x")
+        assert "--no-stdin leaves stdin alone" in refused(2, "ask", "--no-stdin", *args, stdin=b"x")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX")
@@ -82,7 +82,7 @@ def test_ask_answers_as_a_persona_and_flags_go_over_it(stored):
     assert answer["finish_reason"] == "length"
     longer = json.loads(out("ask", "--persona", "dates", "--max-tokens", "99", "--json", "to ISO: 4 July 1999"))
     assert longer["answer"] == "1999-07-04"
-    assert "there is no persona 'nobody'. There are: dates" in refused("ask", "--persona", "nobody", "hi")
+    assert "there is no persona 'nobody'. There are: dates" in refused(2, "ask", "--persona", "nobody", "hi")
 
 
 def test_a_vetoed_adapter_is_not_chosen():
@@ -103,7 +103,7 @@ def test_a_vetoed_adapter_is_not_chosen():
     ],
 )
 def test_flags_that_cannot_be_are_told(args, told):
-    assert told in refused("ask", "hello", *args)
+    assert told in refused(2, "ask", "hello", *args)
 
 
 def test_the_message_and_the_part_that_came_survive_kill_9(stored):
@@ -134,10 +134,10 @@ def test_a_read_only_folder_is_told_and_asking_without_saving_still_works(tmp_pa
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
     env = {"DLP_LOCAL_DATA": str(blocked)}
-    process = run("ask", "--save", "to ISO: 4 July 1999", env=env)
+    process = run("ask", "--save", "to ISO: 4 July 1999", **env)
     assert process.returncode == 2
     assert "the history cannot be used" in process.stderr.decode()
-    assert run("ask", "to ISO: 4 July 1999", env=env).stdout == b"1999-07-04\n"
+    assert run("ask", "to ISO: 4 July 1999", **env).stdout == b"1999-07-04\n"
 
 
 def test_history_lists_searches_shows_renames_and_removes(stored):
@@ -153,10 +153,10 @@ def test_history_lists_searches_shows_renames_and_removes(stored):
     assert "July" in out("history", "search", "july", "19")
     assert "Nothing found" in out("history", "search", "august")
     out("history", "remove", "1")
-    assert "no conversation 1" in refused("history", "show", "1")
+    assert "no conversation 1" in refused(2, "history", "show", "1")
     out("history", "restore", "1")
     out("history", "remove", "--now", "1")
-    assert "no conversation 1" in refused("history", "restore", "1")
+    assert "no conversation 1" in refused(2, "history", "restore", "1")
 
 
 def test_a_damaged_history_is_told_where_it_was_kept(stored, tmp_path):
@@ -175,13 +175,13 @@ def test_an_exported_conversation_is_imported_again(stored, tmp_path):
     out("ask", "--save", "to ISO: 4 July 1999")
     file = tmp_path / "talk.json"
     out("history", "export", "1", str(file))
-    assert "is there already" in refused("history", "export", "1", str(file))
+    assert "is there already" in refused(2, "history", "export", "1", str(file))
     assert out("history", "import", str(file)) == "2  to ISO: 4 July 1999\n"
     one, two = stored.conversation(1), stored.conversation(2)
     assert [turn.done for turn in one.turns] == [turn.done for turn in two.turns]
     file.write_bytes(b"\xff")
-    assert "is not UTF-8" in refused("history", "import", str(file))
-    assert "cannot be read" in refused("history", "import", str(tmp_path / "none.json"))
+    assert "is not UTF-8" in refused(2, "history", "import", str(file))
+    assert "cannot be read" in refused(2, "history", "import", str(tmp_path / "none.json"))
 
 
 def test_corrections_are_shown_and_forgotten(stored):
@@ -192,9 +192,9 @@ def test_corrections_are_shown_and_forgotten(stored):
     rows = [json.loads(line) for line in out("router", "corrections", "--json").splitlines()]
     assert [(row["number"], row["right"], row["pack"]) for row in rows] == [(1, "sql", "mine"), (2, "sql", "")]
     assert "\x1b" not in out("router", "corrections")
-    assert "say which" in refused("router", "forget")
-    assert "say which" in refused("router", "forget", "1", "--all")
-    assert "no correction 9" in refused("router", "forget", "1", "9")
+    assert "say which" in refused(2, "router", "forget")
+    assert "say which" in refused(2, "router", "forget", "1", "--all")
+    assert "no correction 9" in refused(2, "router", "forget", "1", "9")
     out("router", "forget", "1")
     assert [correction.id for correction in stored.corrections()] == [2]
     out("router", "forget", "--all")
@@ -206,15 +206,15 @@ def test_personas_are_stored_shown_and_forgotten():
     out("persona", "save", "terse", "--system", "Be brief.", "--mix", "sql=0.5", "--temperature", "0.5")
     assert "system Be brief." in out("persona", "list")
     assert json.loads(out("persona", "show", "terse"))["pinned"] == {"sql": 0.5}
-    assert "temperature" in refused("persona", "save", "hot", "--temperature", "9")
+    assert "temperature" in refused(2, "persona", "save", "hot", "--temperature", "9")
     out("persona", "remove", "terse")
-    assert "no persona 'terse'" in refused("persona", "remove", "terse")
+    assert "no persona 'terse'" in refused(2, "persona", "remove", "terse")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_each_shell_gets_its_completion(shell):
     # Typer looks for the shell that it was started from; a suite that runs in the background has none.
-    script = out("--show-completion", shell, env={"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"})
+    script = out("--show-completion", shell, _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
     assert "dlp-local" in script or "dlp_local" in script.lower()
 
 
@@ -224,7 +224,7 @@ def test_numbers_personas_and_adapters_are_completed(stored):
 
     def completed(line):
         env = {"_DLP_LOCAL_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)}
-        return run(env=env).stdout.decode().split()
+        return run(**env).stdout.decode().split()
 
     assert "terse" in completed("dlp-local ask --persona t")
     assert {"shell", "sql"} <= set(completed("dlp-local ask --mix s"))

@@ -1,11 +1,8 @@
 """`dlp-local pack` and `adapters`: packs and adapters from the command line."""
 
 import json
-import os
 import shlex
 import shutil
-import subprocess
-import sys
 
 import pytest
 
@@ -15,31 +12,12 @@ from dlp_local.packs.catalogue import catalogue
 from dlp_local.packs.create import start_pack
 from dlp_local.packs.locations import find_pack
 from dlp_local.packs.manifest import read_manifest
+from tests.support.command import out, refused, run
 from tests.support.hub_server import Repo
 from tests.support.peft_folder import write_backbone, write_folder
 from tests.support.scripted_models import write_scripted_model
 
 TEMPLATE = "{% for m in messages %}<|{{ m.role }}|>to ISO: {{ m.content }}<|end|>{% endfor %}<|assistant|>"
-
-
-def run(*args, stdin=b"", **env):
-    return subprocess.run(
-        [sys.executable, "-m", "dlp_local", *map(str, args)],
-        input=stdin, capture_output=True, timeout=120, env={**os.environ, "PYTHONIOENCODING": "utf-8", **env},
-    )  # fmt: skip
-
-
-def out(*args, **env):
-    process = run(*args, **env)
-    assert process.returncode == 0, process.stderr.decode()
-    return process.stdout.decode()
-
-
-def refused(code, *args, **env):
-    process = run(*args, **env)
-    assert process.returncode == code, process.stderr.decode()
-    assert b"Traceback" not in process.stderr
-    return process.stderr.decode()
 
 
 def test_a_pack_of_ones_own_from_the_command_line(monkeypatch, bundled):

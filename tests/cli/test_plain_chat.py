@@ -47,7 +47,7 @@ def test_a_chat_begins_with_a_persona_and_a_mix_over_it(stored):
     (turn,) = stored.conversation(stored.last()).turns
     assert turn.done.route.mix == Mix.of({"dates": 1})
     assert turn.done.finish_reason == "length"
-    assert "Did you mean 'brief'?" in refused("chat", "--plain", "--persona", "brif")
+    assert "Did you mean 'brief'?" in refused(2, "chat", "--plain", "--persona", "brif")
 
 
 def test_a_mix_goes_over_the_options_that_a_conversation_has(stored):
@@ -59,7 +59,7 @@ def test_a_mix_goes_over_the_options_that_a_conversation_has(stored):
 
 
 def test_a_dumb_terminal_gets_the_plain_chat():
-    process = run("chat", stdin=b"/quit\n", env={"TERM": "dumb"})
+    process = run("chat", stdin=b"/quit\n", TERM="dumb")
     assert process.returncode == 0
     assert b"dlp-local, plain." in process.stdout
 

@@ -15,16 +15,11 @@ from hypothesis import strategies as st
 
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import HistoryError
-from dlp_local.core.events import ReplyDone, Timings
-from dlp_local.core.values import Correction, Mix, Route
+from dlp_local.core.values import Correction, Mix
 from dlp_local.history import History, open_history
 from dlp_local.history.model import BROKEN_OFF, alternatives, messages, newest_leaf, path, title_of
 from dlp_local.history.schema import MIGRATIONS, VERSION
-
-
-@pytest.fixture
-def file(tmp_path):
-    return tmp_path / "data" / "history.db"
+from tests.support.history_files import reply
 
 
 @pytest.fixture
@@ -32,11 +27,6 @@ def history(file):
     opened = History(file)
     yield opened
     opened.close()
-
-
-def reply(text, answer):
-    route = Route(text, {"sql": 0.7, "base": 0.3}, Mix.of({"sql": 0.75}), 1.5, 0.25)
-    return ReplyDone(text, answer, route, "stop", 12, 3, 15, 1024, Timings(1.75, 20.5, 60.25))
 
 
 def said(history, conversation, parent, text, answer="yes"):

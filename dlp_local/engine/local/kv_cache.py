@@ -49,17 +49,19 @@ class History:
     is_kept_answer: bool = False
     """Whether they were computed as an answer, else in batches."""
 
-    grows: bool = False
-    """Whether a running computation adds turns to it."""
-
     branches: int = 0
     """Open branches that begin where it ends."""
 
-    coming: Sequence[Tokens] = ()
-    """The turns that it will hold, while it grows."""
+    coming: Sequence[Tokens] | None = None
+    """The turns that it will hold, while a running computation adds them to it."""
 
     reused: int = 0
     """Tokens of it that were there when it was asked for last."""
+
+    @property
+    def grows(self) -> bool:
+        """Whether a running computation adds turns to it."""
+        return self.coming is not None
 
     @property
     def length(self) -> int:
@@ -114,7 +116,7 @@ class KVCache:
         computed so far stay.
         """
         history = self._history(weights, turns)
-        history.coming, history.reused = turns, history.end
+        history.reused = history.end
         total, step = sum(map(len, turns)), self._backbone.batch_size
         try:
             for turn in turns[len(history.turns) :]:
@@ -135,13 +137,13 @@ class KVCache:
             yield PromptProgress(history.end, total)
             return history
         finally:
-            history.grows, history.coming = False, ()
+            history.coming = None
 
     def is_coming(self, turns: Sequence[Tokens], weights: Weights) -> bool:
         """Whether a running computation reads turns of a history that are not there yet: they are worth waiting for."""
         alike = [history for history in self._histories if history.weights == weights]
         there = max((history.shared(turns) for history in alike), default=0)
-        return any(common_prefix(history.coming, turns) > there for history in alike)
+        return any(common_prefix(history.coming or (), turns) > there for history in alike)
 
     def _history(self, weights: Weights, turns: Sequence[Tokens]) -> History:
         """The best history to go on from, now the last used one, cut to what it has in common with `turns`."""
@@ -158,7 +160,7 @@ class KVCache:
             self._drop_from(best, best.end)
         self._histories.remove(best)
         self._histories.append(best)
-        best.grows = True
+        best.coming = turns
         self._limit_idle()
         return best
 

@@ -120,10 +120,10 @@ class Stepper:
         for running in self._running:
             if isinstance(running.work, Wait) or (running.work and running.cancellation.requested):
                 running.advance(None)
-        prompts = [running for running in self._running if isinstance(running.work, Piece)]
+        prompts = [(running, running.work) for running in self._running if isinstance(running.work, Piece)]
         answers = [running for running in self._running if isinstance(running.work, NextToken)]
         if prompts and not (answers and self._read >= PIECES):
-            self._compute_piece(self._next_prompt(prompts))
+            self._compute_piece(*self._next_prompt(prompts))
         else:
             self._read = 0
             for group in list(self._groups(answers)):
@@ -182,16 +182,14 @@ class Stepper:
                 by_mix.setdefault(running.work.weights, []).append(running)
         yield from by_mix.values()
 
-    def _next_prompt(self, prompts: Sequence[Running]) -> Running:
+    def _next_prompt(self, prompts: Sequence[tuple[Running, Piece]]) -> tuple[Running, Piece]:
         """Whose piece comes next: a long prompt does not hold up the short ones that come after it."""
         self._pieces += 1
         if self._pieces % (SHORTEST_FIRST + 1) == 0:
             return prompts[0]
-        return min(prompts, key=lambda running: running.work.left if isinstance(running.work, Piece) else 0)
+        return min(prompts, key=lambda prompt: prompt[1].left)
 
-    def _compute_piece(self, running: Running) -> None:
-        piece = running.work
-        assert isinstance(piece, Piece)
+    def _compute_piece(self, running: Running, piece: Piece) -> None:
         if not self._cache.reserve(len(piece.tokens)):
             self._pause_youngest()
             return
