@@ -12,10 +12,10 @@ from unittest import mock
 
 from dlp_local.core.settings import Engine as Options
 from dlp_local.core.values import AdapterFile
-from dlp_local.engine.local.huge_pages import only_small_pages
 from dlp_local.engine.local.llama import Backbone
 from dlp_local.engine.local.mixer import Mixer
 from dlp_local.engine.local.process.subprocess import ENVIRONMENT
+from dlp_local.engine.local.system_memory import only_small_pages
 from tools.bench.random_models import Models
 
 COUNTS = (1, 2, 4, 8)

@@ -20,7 +20,6 @@ from dlp_local.core.events import PromptProgress
 from dlp_local.core.job import Cancellation
 from dlp_local.engine.base import EngineEvent
 from dlp_local.engine.local.engine import LocalEngine
-from dlp_local.engine.local.huge_pages import only_small_pages
 from dlp_local.engine.local.inspection import inspect_backbone
 from dlp_local.engine.local.process.protocol import (
     START,
@@ -43,6 +42,7 @@ from dlp_local.engine.local.process.protocol import (
     receive,
 )
 from dlp_local.engine.local.stepper import Running
+from dlp_local.engine.local.system_memory import only_small_pages
 from dlp_local.engine.text import JoinedDeltas
 
 STACK = 1 << 30

@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 
 from dlp_local.core import errors
 from dlp_local.core.errors import EngineError
-from dlp_local.engine.local import huge_pages
+from dlp_local.engine.local import system_memory
 from dlp_local.engine.local.process.protocol import (
     Cancel,
     Failed,
@@ -34,7 +34,7 @@ from dlp_local.engine.local.process.protocol import (
 ENVIRONMENT = {
     "GGML_NO_BACKTRACE": "1",
     "GOMP_SPINCOUNT": "10000",
-    **huge_pages.ENVIRONMENT,
+    **system_memory.ENVIRONMENT,
 }
 """The child's, where the user does not set them.
 
