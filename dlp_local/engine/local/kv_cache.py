@@ -148,10 +148,11 @@ class KVCache:
     def _history(self, weights: Weights, turns: Sequence[Tokens]) -> History:
         """The best history to go on from, now the last used one, cut to what it has in common with `turns`."""
         alike = [history for history in self._histories if history.weights == weights]
-        best = max(alike, key=lambda history: history.shared(turns), default=None)
+        in_common = [(history.shared(turns), self._shared_partial(history, turns)) for history in alike]
+        kept, partial = max(in_common, default=(0, 0))
+        best = alike[in_common.index((kept, partial))] if alike else None
         if best is None:
             best = self._add(History(self._free_sequence(), weights))
-        kept, partial = best.shared(turns), self._shared_partial(best, turns)
         has_more = kept < len(best.turns) or partial < len(best.partial)
         if best.grows or (has_more and self._keeps_several):
             best = self._fork(best, kept)

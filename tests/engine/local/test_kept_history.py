@@ -84,6 +84,21 @@ def test_of_the_prompt_what_was_there_is_told(bundled):
     engine.close()
 
 
+def test_where_conversations_begin_alike_each_follow_up_goes_on_from_its_own_answer(bundled):
+    engine = open_engine(bundled, parallel=4)
+    system = Message("system", "You are brief.")
+    talks = []
+    for text in ("hello, what can you do?", "who are you?", "thank you, that was all"):
+        answer, _ = ask(engine, text, history=[system])
+        talks.append((system, Message("user", text), Message("assistant", answer)))
+    for talk in reversed(talks):
+        _, done = ask(engine, "hello", history=talk)
+        computed = done.prompt_tokens - done.cached_tokens
+        last = engine._prompts.prompt([*talk, Message("user", "hello")]).turns[-1]
+        assert computed == len(last) + 1  # and what the template writes after the answer
+    engine.close()
+
+
 def test_conversations_that_rest_are_kept_up_to_two_contexts_where_several_may_run(bundled):
     engine = open_engine(bundled, parallel=4, context=256)
     systems = [Message("system", f"You are assistant number {number}. " * 18) for number in range(6)]
