@@ -8,8 +8,9 @@ from contextlib import closing
 from dlp_local.core.events import AnswerWasReasoning, Event, HistoryTrimmed, ReplyDone, TextDelta, Timings
 from dlp_local.core.values import FinishReason, Route
 
-AnswerPart = Callable[[Route, str], Generator[Event, None, None]]
-"""Answers the text of a route, going on with the beginning of an answer; the last event is `ReplyDone`."""
+AnswerPart = Callable[[Route, str, int | None], Generator[Event, None, None]]
+"""Answers the text of a route, going on with the beginning of an answer, in at most so many tokens where there is a
+number; the last event is `ReplyDone`."""
 
 BREAK = "\n\n"
 """Between the answers to two parts."""
@@ -18,11 +19,14 @@ _WORST: tuple[FinishReason, ...] = ("error", "cancelled", "length", "loop", "sto
 """What ended the answer is the first of these that ended one of its parts."""
 
 
-def answer_parts(route: Route, answer: AnswerPart, begun: Sequence[ReplyDone] = ()) -> Generator[Event, None, None]:
+def answer_parts(
+    route: Route, answer: AnswerPart, most: int | None = None, begun: Sequence[ReplyDone] = ()
+) -> Generator[Event, None, None]:
     """The events of the answers to all parts of a route as those of one answer; the last one is the whole `ReplyDone`.
 
-    `begun` are the replies to the parts of an answer to go on with, one for each. Those that are whole stay, and text
-    comes from the end of `begun_answer` on. Where a part ends by an error or is cancelled, so does the answer.
+    All of them have at most `most` new tokens together; a part that none are left for was cut. `begun` are the replies
+    to the parts of an answer to go on with, one for each. Those that are whole stay, and text comes from the end of
+    `begun_answer` on. Where a part ends by an error or is cancelled, so does the answer.
     """
     replies: list[ReplyDone] = []
     shown, trimmed = _first_cut(begun), 0
@@ -34,8 +38,11 @@ def answer_parts(route: Route, answer: AnswerPart, begun: Sequence[ReplyDone] = 
         if before and (index < shown or _is_whole(before)):
             replies.append(before)
             continue
+        if most == 0:
+            replies.append(before or _unanswered(part, "length"))
+            continue
         break_ = "" if prefix else break_
-        with closing(answer(part, prefix)) as events:
+        with closing(answer(part, prefix, most)) as events:
             for event in events:
                 match event:
                     case ReplyDone():
@@ -53,6 +60,7 @@ def answer_parts(route: Route, answer: AnswerPart, begun: Sequence[ReplyDone] = 
                 yield event
         if replies[-1].finish_reason in ("error", "cancelled"):
             break
+        most = None if most is None else max(most - replies[-1].answer_tokens, 0)
     yield joined_reply(route, replies)
 
 

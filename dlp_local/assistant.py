@@ -172,9 +172,10 @@ class Assistant:
         """Answers a message: `RouteChosen`, perhaps `HistoryTrimmed`, `ReasoningDelta`… and `TextDelta`…, and
         `ReplyDone` at the end. `AnswerWasReasoning` says that the text so far is none of the answer.
 
-        Where the message is routed in parts, each is answered under its own mix, in order, as if it were alone; one
-        whose answer has a form of its own is answered as one. Calls of tools come as `ToolCalled`; what followed them
-        is given with the same message as its `tool_messages`: what the assistant said and called, and the results.
+        Where the message is routed in parts, each is answered under its own mix, in order, as if it were alone, and all
+        together have the tokens that an answer may have; one whose answer has a form or stops of its own is answered as
+        one. Calls of tools come as `ToolCalled`; what followed them is given with the same message as its
+        `tool_messages`: what the assistant said and called, and the results.
 
         A `mix` given by hand, or pinned by the options, leaves the router out. `answer_prefix` is the beginning of the
         answer, to go on with: the reply then holds both. Where that was an answer in parts, the replies to them are
@@ -188,20 +189,21 @@ class Assistant:
 
         def run(cancellation: Cancellation) -> Generator[Event, None, None]:
             self._engine.capabilities.check(answer_format)
-            is_one = answer_format.is_of_one_answer or bool(tool_messages)
+            is_one = answer_format.is_of_one_answer or bool(tool_messages or options.stop)
+            most = options.sampling(self.settings.sampling).max_tokens
             route = self._route(text, options.mix if mix is None else mix, options, previous_route, is_one)
             if begun_parts is not None:  # what is gone on with keeps the parts in which it was begun
                 route = replace(route, parts=tuple(part.route for part in begun_parts))
             yield RouteChosen(route)
             conversation = [*self._instructions(options), *history]
 
-            def answer_part(part: Route, prefix: str) -> Generator[Event, None, None]:
+            def answer_part(part: Route, prefix: str, max_tokens: int | None) -> Generator[Event, None, None]:
                 messages = followed_by(conversation, part.text, tool_messages)
                 return answer_text(
                     self._engine,
                     messages,
                     part,
-                    self._sampling(options, part.mix),
+                    self._sampling(options, part.mix, max_tokens),
                     options.scope,
                     answer_format,
                     prefix,
@@ -210,9 +212,10 @@ class Assistant:
                 )
 
             if route.parts:
-                yield from answer_parts(route, answer_part, begun_parts or begun_by(route, answer_prefix))
+                begun = begun_parts or begun_by(route, answer_prefix)
+                yield from answer_parts(route, answer_part, most, begun)
             else:
-                yield from answer_part(route, answer_prefix)
+                yield from answer_part(route, answer_prefix, most)
 
         return Job(run)
 
@@ -223,9 +226,9 @@ class Assistant:
         check_message(text)
         return Route(text, {}, mix)
 
-    def _sampling(self, options: ChatOptions, mix: Mix) -> Sampling:
+    def _sampling(self, options: ChatOptions, mix: Mix, max_tokens: int | None) -> Sampling:
         """What is set, by the defaults of base where base has most of the mix, with a seed drawn where none is set."""
-        sampling = options.sampling(self.settings.sampling)
+        sampling = options.sampling(self.settings.sampling).model_copy(update={"max_tokens": max_tokens})
         return (sampling.for_base() if mix.is_mostly_base else sampling).seeded()
 
     def warm(self, history: Sequence[Message], *, options: ChatOptions = DEFAULTS) -> Job[PromptProgress]:

@@ -21,9 +21,10 @@ class Script:
     """Answers each part by its text: pieces and how it ends; keeps what it was asked."""
 
     def __init__(self, **ends):
-        self.ends, self.asked = ends, []
+        self.ends, self.asked, self.most = ends, [], []
 
-    def __call__(self, route, prefix):
+    def __call__(self, route, prefix, most):
+        self.most.append(most)
         self.asked.append((route.text, prefix))
         yield HistoryTrimmed(2)
         for piece in ("a", "b"):
@@ -31,8 +32,8 @@ class Script:
         yield reply(route, f"{prefix}{route.text}-a {route.text}-b ", self.ends.get(route.text, "stop"))
 
 
-def run(script, begun=()):
-    *events, done = answer_parts(ROUTE, script, begun)
+def run(script, begun=(), most=None):
+    *events, done = answer_parts(ROUTE, script, most, begun)
     return "".join(event.text for event in events if isinstance(event, TextDelta)), done, events
 
 
@@ -87,8 +88,26 @@ def test_an_answer_goes_on_where_its_parts_were_cut(begun, asked):
         assert part.answer.startswith(answer)
 
 
+@pytest.mark.parametrize(
+    ("most", "asked", "finish_reason"), [(30, [30, 18], "stop"), (12, [12], "length"), (10, [10], "length")]
+)
+def test_the_tokens_that_an_answer_may_have_are_those_of_all_its_parts(most, asked, finish_reason):
+    script = Script()  # 12 tokens a part
+    _, done, _ = run(script, most=most)
+    assert script.most == asked
+    assert done.finish_reason == finish_reason
+    assert [part.finish_reason for part in done.parts] == ["stop", finish_reason]
+
+
+def test_an_answer_that_is_gone_on_with_keeps_the_parts_for_which_no_tokens_are_left():
+    begun = [reply(PARTS[0], "on", "length"), reply(PARTS[1], "tw", "length")]
+    text, done, _ = run(Script(), begun, most=4)
+    assert begun_answer(begun) + text == done.answer
+    assert (done.parts[1].answer, done.finish_reason) == ("tw", "length")
+
+
 def test_text_of_a_part_that_was_reasoning_takes_the_parts_before_it_not_along():
-    def answer(route, prefix):
+    def answer(route, prefix, most):
         yield TextDelta("thought")
         yield AnswerWasReasoning()
         yield TextDelta(route.text)
@@ -102,7 +121,7 @@ def test_text_of_a_part_that_was_reasoning_takes_the_parts_before_it_not_along()
 def test_an_answer_that_is_given_up_closes_the_answer_to_its_part():
     closed = []
 
-    def answer(route, prefix):
+    def answer(route, prefix, most):
         try:
             yield ReasoningDelta("hm")
         finally:

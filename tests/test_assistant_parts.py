@@ -54,6 +54,7 @@ def test_each_part_of_a_message_is_answered_as_if_it_were_alone(splitting, assis
     "options",
     [
         {"options": ChatOptions(split=False)},
+        {"options": ChatOptions(stop=("~",))},
         {"options": ChatOptions(pinned={"dates": 1.0})},
         {"mix": Mix.of({"dates": 1.0})},
     ],
@@ -112,3 +113,9 @@ def test_an_answer_of_which_the_text_alone_is_known_goes_on_in_the_part_that_it_
     for cut in (len(whole.answer) - 3, 6):
         rest = finish(splitting, TWO, answer_prefix=whole.answer[:cut])
         assert [part.answer for part in rest.parts] == [part.answer for part in whole.parts]
+
+
+def test_all_parts_together_have_the_tokens_that_an_answer_may_have(splitting):
+    *_, done = splitting.reply(TWO, options=ChatOptions(max_tokens=5))
+    assert (done.answer_tokens, done.finish_reason) == (5, "length")
+    assert [part.answer_tokens for part in done.parts] == [5, 0]

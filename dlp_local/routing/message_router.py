@@ -163,8 +163,11 @@ class MessageRouter:
         return np.concatenate([np.zeros((0, self.dims), np.float32), *(self._embed(text) for text in texts)])
 
     def encode(self, texts: Sequence[str]) -> tuple[Floats, int]:
-        """Embeddings (n, dims) of any texts, each of the whole text, and how many tokens they have together."""
-        return self._encoder.encode(texts), self._encoder.count_tokens(texts)
+        """Embeddings (n, dims) of any texts, each of the whole text, and how many tokens they have together.
+
+        Raises `InputError` for a text that is too long.
+        """
+        return self._encoder.encode_whole(texts)
 
     def probabilities(self, embeddings: Floats) -> Floats:
         """Probabilities (n, labels) of embedded messages on their own, in the order of `labels`.

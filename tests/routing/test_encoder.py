@@ -3,7 +3,7 @@ import time
 import numpy as np
 import pytest
 
-from dlp_local.core.errors import PackError
+from dlp_local.core.errors import InputError, PackError
 from dlp_local.routing import Encoder
 
 MESSAGES = (
@@ -71,6 +71,35 @@ def test_100_kb_take_no_longer_than_their_ends(encoder, text):
     start = time.perf_counter()
     encoder.encode([text])
     assert time.perf_counter() - start < 1
+
+
+def test_short_texts_have_the_same_embedding_whole(encoder):
+    embeddings, tokens = encoder.encode_whole([*MESSAGES, ""])
+    np.testing.assert_allclose(embeddings, encoder.encode([*MESSAGES, ""]), atol=1e-6)
+    assert tokens == sum(len(encoder._tokenizer.encode(message).ids) for message in [*MESSAGES, ""])
+
+
+def test_of_a_whole_text_every_part_counts_and_each_as_much_as_it_is_long(encoder):
+    around, cats, rows = "the quick brown fox jumps. " * 12, "Cats purr at night. " * 90, "A table has rows. " * 90
+    (of_cats, of_rows, doubled), tokens = encoder.encode_whole(
+        [around + cats + around, around + rows + around, cats * 4]
+    )
+    assert tokens > 3 * 256
+    about_cats = encoder.encode(["Cats purr at night."])[0]
+    assert of_cats @ about_cats > of_rows @ about_cats + 0.1
+    assert doubled @ encoder.encode_whole([cats])[0][0] > 0.99
+    np.testing.assert_allclose(np.linalg.norm([of_cats, of_rows, doubled], axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("text", ["word " * 9000, "a" * 1_000_000], ids=["tokens", "characters"])
+def test_a_whole_text_that_is_too_long_is_refused_by_its_beginning(encoder, text):
+    with pytest.raises(InputError, match=f"begins with '{text[:20]}"):
+        encoder.encode_whole(["short", text])
+
+
+def test_no_texts_have_no_whole_embeddings(encoder):
+    embeddings, tokens = encoder.encode_whole([])
+    assert (embeddings.shape, tokens) == ((0, 384), 0)
 
 
 @pytest.mark.parametrize("name", ["encoder.onnx", "encoder_tokenizer.json"])
