@@ -24,9 +24,9 @@ class ToolCallReader:
     object alone. White space around calls is no text.
     """
 
-    def __init__(self, names: Collection[str], syntax: CallSyntax) -> None:
-        """`names`: those of the tools that may be called."""
-        self._names, self._syntax = frozenset(names), syntax
+    def __init__(self, names: Collection[str], syntax: CallSyntax, *, only_calls: bool = False) -> None:
+        """`names`: those of the tools that may be called. `only_calls`: a grammar lets nothing else through."""
+        self._names, self._syntax, self._only_calls = frozenset(names), syntax, only_calls
         known = {one.marker: one for one in (PLAIN_SYNTAX, syntax) if one.marker}
         self._ends = {marker: one.end for marker, one in known.items()}
         self._held = ""
@@ -47,11 +47,16 @@ class ToolCallReader:
                     yield from self._flush()
                 yield delta
 
-    def rest(self) -> Iterator[CallDelta]:
-        """What was held back when the answer ended: a whole call, or text."""
+    def rest(self, *, is_cut: bool) -> Iterator[CallDelta]:
+        """What was held back when the answer ended: a whole call, or text; a call that was cut off is neither.
+
+        `is_cut`: the model did not end the answer itself.
+        """
         if self._marker is not None and self._scan.end and (calls := self._calls(self._scan.end)):
             yield from calls
-            self._held = self._held[self._scan.end :].removeprefix(self._ends.get(self._marker, ""))
+            self._held = ""  # no more than the beginning of the text after a call
+        elif self._only_calls or (is_cut and self._marker):
+            self._held = ""
         yield from self._flush()
 
     def _flush(self) -> Iterator[CallDelta]:

@@ -43,7 +43,9 @@ class AnswerWriter:
         named = self._vocabulary.tokenize(syntax.opening + syntax.closing, special=True) if tools else []
         shown = {token for token in named if self._vocabulary.kind(token) == "control"}
         self._reader = AnswerReader(self._vocabulary, prompts, prompt, sampling.stop, shown)
-        self._calls = ToolCallReader([tool.name for tool in tools], syntax) if tools else None
+        only_calls = answer_format.tool_choice != "auto"
+        names = [tool.name for tool in tools]
+        self._calls = ToolCallReader(names, syntax, only_calls=only_calls) if tools else None
         best = answer_format.logprobs
         self._scores = None if best is None else ScoreKeeper(self._vocabulary, best)
         self._is_begun, self._has_reasoned, self._spaces = bool(begun), False, 0
@@ -82,11 +84,11 @@ class AnswerWriter:
         """What comes with the next token."""
         return self._told(self._reader.feed(token))
 
-    def rest(self) -> Iterator[CallDelta | TokenScores]:
-        """What was held back when the answer ended."""
+    def rest(self, *, is_cut: bool) -> Iterator[CallDelta | TokenScores]:
+        """What was held back when the answer ended; `is_cut`: the model did not end it itself."""
         yield from self._told(self._reader.rest())
         if self._calls:
-            rest = self._calls.rest()
+            rest = self._calls.rest(is_cut=is_cut)
             yield from self._scores.told(rest) if self._scores else rest
 
     def _told(self, deltas: Iterator[Delta]) -> Iterator[CallDelta | TokenScores]:

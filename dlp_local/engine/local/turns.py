@@ -84,7 +84,7 @@ class Turns:
                 yield from self._write(answer, row, sampling.max_tokens, writer)
                 if self._reuses_base_answers and not mix.weights and answer.branch:
                     self._cache.keep_branch(answer.branch, (*prompt.turns[-1], *answer.computed))
-            yield from writer.rest()
+            yield from writer.rest(is_cut=answer.finish_reason != "stop")
         finally:
             writer.close()
             self._close(answer)

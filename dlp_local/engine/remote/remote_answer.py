@@ -37,7 +37,9 @@ class RemoteAnswer:
         named = vocabulary.tokenize(syntax.opening + syntax.closing, special=True) if tools else []
         shown = {token for token in named if vocabulary.kind(token) == "control"}
         self._reader = AnswerReader(vocabulary, prompts, prompt, stops, shown)
-        self._calls = ToolCallReader([tool.name for tool in tools], syntax) if tools else None
+        only_calls = answer_format.tool_choice != "auto"
+        names = [tool.name for tool in tools]
+        self._calls = ToolCallReader(names, syntax, only_calls=only_calls) if tools else None
         self.grammar = answer_grammar(answer_format, syntax)
         if self.grammar and (self._reader.is_reasoning or not prompt.opening):
             raise InputError(
@@ -57,7 +59,7 @@ class RemoteAnswer:
         deltas = self._deltas(pieces)
         yield from self._calls.told(deltas) if self._calls else deltas
         if self._calls:
-            yield from self._calls.rest()
+            yield from self._calls.rest(is_cut=self.finish_reason != "stop")
 
     def _deltas(self, pieces: Pieces) -> Generator[Delta, None, None]:
         with closing(pieces):

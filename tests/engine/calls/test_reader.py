@@ -15,14 +15,14 @@ LLAMA, MISTRAL = CallSyntax("", "", "name", "parameters"), CallSyntax("[TOOL_CAL
 OSLO, CLOCK = ToolCall("weather", '{"city": "Oslo"}'), ToolCall("clock", "{}")
 
 
-def read(text, syntax=PLAIN_SYNTAX, sizes=(1,)):
+def read(text, syntax=PLAIN_SYNTAX, sizes=(1,), *, only_calls=False, is_cut=False):
     """The visible text and the calls, where the answer comes in pieces of these sizes."""
-    reader, at, pieces = ToolCallReader({"weather", "clock"}, syntax), 0, []
+    reader, at, pieces = ToolCallReader({"weather", "clock"}, syntax, only_calls=only_calls), 0, []
     while at < len(text):
         size = sizes[len(pieces) % len(sizes)]
         pieces.append(TextDelta(text[at : at + size]))
         at += size
-    events = [*reader.told(pieces), *reader.rest()]
+    events = [*reader.told(pieces), *reader.rest(is_cut=is_cut)]
     return (
         "".join(event.text for event in events if isinstance(event, TextDelta)),
         [event.call for event in events if isinstance(event, ToolCalled)],
@@ -80,10 +80,23 @@ def test_what_is_no_call_stays_text(text, sizes):
     assert read(text, MISTRAL, sizes) == (text, [])
 
 
+CUT = '<tool_call>\n{"name": "clock", "argum'
+
+
+@pytest.mark.parametrize("sizes", [(1,), (3, 7), (1000,)])
+def test_a_call_that_was_cut_off_is_no_text(sizes):
+    assert read(f"I look.\n{CUT}", sizes=sizes, is_cut=True) == ("I look.", [])
+    assert read(CUT, sizes=sizes, only_calls=True) == ("", [])
+    assert read('{"name": "clock", "ar', LLAMA, sizes, only_calls=True) == ("", [])
+    assert read('{"name": "Ada", "a', LLAMA, sizes, is_cut=True) == ('{"name": "Ada", "a', [])
+    whole = '<tool_call>\n{"name": "clock", "arguments": {}}\n</tool_call>'
+    assert read(f"{whole}\n{CUT}", sizes=sizes, only_calls=True) == ("", [CLOCK])
+
+
 def test_reasoning_passes_and_text_that_was_reasoning_is_not_held_back():
     reader = ToolCallReader({"clock"}, PLAIN_SYNTAX)
     deltas = [ReasoningDelta("<tool_call>"), TextDelta("hm <tool"), AnswerWasReasoning(), TextDelta("Yes.")]
-    assert [*reader.told(deltas), *reader.rest()] == [
+    assert [*reader.told(deltas), *reader.rest(is_cut=False)] == [
         ReasoningDelta("<tool_call>"), TextDelta("hm"), TextDelta(" <tool"), AnswerWasReasoning(), TextDelta("Yes."),
     ]  # fmt: skip
 

@@ -1,6 +1,10 @@
 """JSON schemas as grammars: every text is an instance, and what no grammar keeps to is refused."""
 
+import email.headerregistry
+import ipaddress
 import json
+import re
+import urllib.parse
 from datetime import date, datetime, time
 from random import Random
 from time import thread_time
@@ -46,6 +50,46 @@ def test_every_text_of_a_schema_is_an_instance_of_it(name):
 def test_a_format_that_is_kept_to_is_read_by_pythons_own_reader(form, read):
     values = set(instances({"type": "string", "format": form}, 100))
     assert len(set(map(read, values))) > 90
+
+
+def a_duration(text):
+    assert re.fullmatch(r"P(?!$)(\d+W|(\d+Y)?(\d+M)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+S)?)?)", text)
+    return text
+
+
+def a_hostname(text):
+    assert len(text) < 254
+    assert all(re.fullmatch(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)", label) for label in text.split("."))
+    return text
+
+
+def an_email(text):
+    address = email.headerregistry.Address(addr_spec=text)
+    assert address.username
+    return a_hostname(address.domain)
+
+
+def a_uri(text):
+    parts = urllib.parse.urlsplit(text)
+    assert parts.scheme
+    assert parts.port is None or 0 < parts.port < 65536
+    return a_hostname(parts.hostname)
+
+
+@pytest.mark.parametrize(
+    ("form", "read"),
+    [
+        ("duration", a_duration),
+        ("email", an_email),
+        ("hostname", a_hostname),
+        ("ipv4", ipaddress.IPv4Address),
+        ("ipv6", ipaddress.IPv6Address),
+        ("uri", a_uri),
+    ],
+)
+def test_addresses_and_durations_are_what_readers_of_them_take(form, read):
+    values = set(instances({"type": "string", "format": form}, 100))
+    assert len(set(map(read, values))) > 30
 
 
 def test_whole_numbers_within_bounds_may_each_come():

@@ -163,6 +163,12 @@ def test_a_choice_of_tools_lets_nothing_but_calls_through(engine, choice):
         assert isinstance(json.loads(call.arguments), dict)
 
 
+def test_a_call_that_is_cut_off_is_told_by_the_finish_reason_and_is_no_text(engine):
+    tools = AnswerFormat(tools=(WEATHER, CLOCK), tool_choice="required")
+    answer, done, events = answered(engine, [ASK], tools, max_tokens=6)
+    assert (answer, done.finish_reason, called(events)) == ("", "length", [])
+
+
 def test_tools_that_are_free_to_choose_leave_the_answer_to_the_schema(engine):
     either = AnswerFormat(tools=(WEATHER,), json_schema=PERSON)
     answer, done, events = answered(engine, [ASK], either, max_tokens=200)
