@@ -116,6 +116,18 @@ class Mix:
         return cls(tuple((name, count / WEIGHT_STEPS) for name, count in steps.items() if count))
 
     @classmethod
+    def by_hand(cls, weights: Mapping[str, float]) -> Mix:
+        """As `of`, for weights that a person gave; raises `InputError` for one that is too small to count, too."""
+        mix = cls.of(weights)
+        counted = dict(mix.weights)
+        if lost := next((name for name, weight in weights.items() if weight and name not in (*counted, BASE)), None):
+            raise InputError(
+                f"mix: the weight of '{lost}' is {weights[lost]:g}, and the least that counts is 1/{WEIGHT_STEPS} "
+                f"({1 / WEIGHT_STEPS:g}). Give it that, or leave it out."
+            )
+        return mix
+
+    @classmethod
     def parse(cls, text: str) -> Mix:
         """Reads `sql=0.7,shell=0.3`, `sql` (weight 1) or `base`; raises `InputError` for anything else."""
         weights: dict[str, float] = {}
@@ -129,7 +141,7 @@ class Mix:
             if not name or name in weights:
                 raise InputError(f"mix: cannot read '{text}'; write adapters and weights as sql=0.7,shell=0.3 or base.")
             weights[name] = weight
-        return cls.of(weights)
+        return cls.by_hand(weights)
 
     @property
     def base(self) -> float:

@@ -60,11 +60,16 @@ def test_the_order_of_the_weights_does_not_matter(weights, rng):
         ("sql", (("sql", 1.0),)),
         (" sql = 0.75 , shell=0.25", (("shell", 0.25), ("sql", 0.75))),
         ("sql=0.5,base=0.5", (("sql", 0.5),)),
-        ("sql=0.01", ()),
     ],
 )
 def test_a_mix_is_read_as_people_write_it(text, weights):
     assert Mix.parse(text).weights == weights
+
+
+@pytest.mark.parametrize("text", ["sql=0.01", "shell=0.5,sql=0.03", "sql=0.02,shell=0.02,base=0.5"])
+def test_a_weight_that_is_too_small_to_count_is_refused_with_the_least_that_does(text):
+    with pytest.raises(InputError, match="'sql' is 0.0.*least that counts is 1/32 "):
+        Mix.parse(text)
 
 
 @pytest.mark.parametrize("text", ["", ",", "sql=", "=1", "sql=much", "sql=0.5,sql=0.5", "sql=0.5,"])
