@@ -48,6 +48,16 @@ class Tab:
     def ended(self):
         self.page.get_by_role("button", name="Send").wait_for()
 
+    def said(self):
+        return self.page.locator(".turn .said").all_inner_texts()
+
+    def has_focus(self, locator):
+        return locator.evaluate("node => node === document.activeElement")
+
+    def beside(self):
+        """Another tab of the same browser."""
+        return Tab(self.page.context, self.url)
+
 
 @pytest.fixture
 def open_tab(browser):
@@ -73,6 +83,16 @@ def answering(tab, *pieces, end=True):
     body = chunk({"dlp_local": route}, role="assistant") + "".join(chunk(content=piece) for piece in pieces)
     body += chunk({"dlp_local": route | {"finish_reason": "stop"}}, "stop") + "data: [DONE]\n\n" if end else ""
     tab.page.route("**/v1/chat/completions", lambda r: r.fulfill(content_type="text/event-stream", body=body))
+
+
+def writing(tab, text="Tell me a very long story about the sea."):
+    """The turn of an answer that is being written and does not end."""
+    without_end(tab)
+    tab.page.get_by_label("Answers by").select_option("base")
+    tab.send(text)
+    turn = tab.page.locator(".turn").last
+    turn.locator(".answer", has_text=re.compile(r"\w{3}")).wait_for()
+    return turn
 
 
 def without_end(tab):
@@ -149,13 +169,9 @@ def test_markdown_is_drawn(server, open_tab):
 
 def test_a_stopped_answer_keeps_what_came_and_frees_the_server(server, open_tab):
     tab = open_tab(server)
-    without_end(tab)
-    tab.page.get_by_label("Answers by").select_option("base")
-    tab.send("Tell me a very long story about the sea.")
-    tab.page.locator(".answer", has_text=re.compile(r"\w{3}")).wait_for()
+    turn = writing(tab)
     tab.page.keyboard.press("Escape")
     tab.ended()
-    turn = tab.page.locator(".turn").last
     assert len(turn.locator(".answer").inner_text()) >= 3
     assert turn.locator(".receipt summary").inner_text() == "base 1.00 · stopped"
     tab.page.unroute_all()
@@ -183,6 +199,7 @@ def test_a_stream_that_breaks_off_keeps_what_came_and_says_so(server, open_tab):
     turn = tab.ask("hello")
     assert turn.locator(".answer").inner_text() == "half an ans"
     assert "broke off" in turn.locator(".problem").inner_text()
+    assert turn.locator(".receipt summary").inner_text().endswith(" · broken off")
     tab.page.unroute("**/v1/chat/completions")
     tab.page.route("**/v1/chat/completions", lambda route: route.abort())
     assert "does not answer" in tab.ask("hello?").locator(".problem").inner_text()
@@ -196,7 +213,7 @@ def test_a_mix_by_hand_answers_and_a_wrong_one_is_refused_in_the_servers_words(s
     tab.page.get_by_label("The mix").fill("dates=0.75")
     assert tab.ask(DATE).locator(".receipt summary").inner_text().startswith("dates 0.75 · base 0.25 · ")
     tab.page.get_by_label("The mix").fill("datse=1")
-    assert "There is no model 'datse'. Did you mean 'dates'" in tab.ask(DATE).locator(".problem").inner_text()
+    assert "'datse'. Did you mean 'dates'" in tab.ask(DATE).locator(".problem").inner_text()
 
 
 def test_a_server_with_a_key_asks_for_it_once(guarded, open_tab):
@@ -215,6 +232,183 @@ def test_a_server_with_a_key_asks_for_it_once(guarded, open_tab):
     tab.page.get_by_label("More").click()
     tab.page.get_by_role("button", name="Forget all that this browser keeps").click()
     assert tab.page.evaluate("localStorage.length + sessionStorage.length") == 0
+
+
+def test_a_key_that_is_given_late_opens_the_pack_and_answers_what_was_asked(guarded, open_tab):
+    tab = open_tab(guarded)
+    tab.page.get_by_role("button", name="Cancel").click()
+    tab.page.get_by_text("answers nobody without its API key").wait_for()
+    tab.page.get_by_role("button", name="Give the key").click()
+    tab.page.keyboard.press("Escape")
+    tab.send(DATE)
+    tab.page.get_by_label("API key").fill(KEY)
+    tab.page.keyboard.press("Enter")
+    tab.page.locator(".answer", has_text="2021-02-03").wait_for()
+    assert tab.page.locator("#pack").inner_text() == "bundled"
+    assert tab.page.get_by_label("Answers by").locator("option").count() > 2
+
+
+def test_what_another_tab_says_is_never_written_over(server, open_tab):
+    first = open_tab(server)
+    answering(first, "an answer")
+    second = first.beside()
+    answering(second, "an answer")
+    first.ask("from the first")
+    second.ask("from the second")
+    second.page.get_by_role("button", name="New conversation").click()
+    second.page.reload()
+    assert second.said() == []
+    assert second.page.locator("#earlier button").count() == 2
+    second.page.get_by_role("button", name="from the first").click()
+    assert second.said() == ["from the first"]
+    first.page.reload()
+    assert first.said() == ["from the first"]
+
+
+def test_tabs_on_one_conversation_follow_each_other_and_part_where_both_go_on_at_once(server, open_tab):
+    first = open_tab(server)
+    answering(first, "an answer")
+    first.ask("one")
+    second = first.beside()
+    answering(second, "an answer")
+    second.ask("two")
+    first.page.locator(".said", has_text="two").wait_for()
+    first.page.unroute_all()
+    writing(first, "three")
+    second.ask("four")
+    first.page.keyboard.press("Escape")
+    first.ended()
+    for tab, last in ((first, "three"), (second, "four")):
+        tab.page.reload()
+        assert tab.said()[:2] == ["one", "two"]
+        assert tab.said()[-1] == last
+    first.page.get_by_role("button", name="New conversation").click()
+    assert first.page.locator("#earlier button").count() == 2
+
+
+def test_only_so_many_conversations_are_kept_and_the_one_of_older_pages_is_read(server, open_tab):
+    tab = open_tab(server)
+    tab.page.evaluate("""() => {
+        const turns = (text) => [{ text, answers: [{ text: "an answer", reasoning: "" }], shown: 0 }];
+        localStorage.setItem("dlp-local.conversation", JSON.stringify(turns("of old")));
+        for (let changed = 1; changed < 20; changed++) {
+            const kept = JSON.stringify({ changed, turns: turns(`${changed}`) });
+            localStorage.setItem(`dlp-local.conversation.${changed}`, kept);
+        }
+    }""")
+    tab.page.get_by_role("button", name="New conversation").click()
+    tab.page.get_by_role("button", name="of old").click()
+    assert tab.page.locator(".turn .answer").inner_text() == "an answer"
+    tab.page.get_by_role("button", name="New conversation").click()
+    answering(tab, "an answer")
+    tab.ask("the newest")
+    tab.page.get_by_role("button", name="New conversation").click()
+    kept = tab.page.locator("#earlier button span:first-child").all_inner_texts()
+    assert kept == ["the newest", *map(str, range(19, 0, -1))]
+
+
+def test_what_had_come_of_an_answer_and_the_draft_outlive_the_page(server, open_tab):
+    tab = open_tab(server)
+    came = writing(tab).locator(".answer").inner_text()
+    tab.page.get_by_label("Message", exact=True).fill("a draft")
+    tab.page.reload()
+    turn = tab.page.locator(".turn")
+    assert turn.locator(".answer").inner_text().startswith(came[:3])
+    assert turn.locator(".receipt summary").inner_text() == "base 1.00 · broken off"
+    assert "broke off" in turn.locator(".problem").inner_text()
+    assert tab.page.get_by_label("Message", exact=True).input_value() == "a draft"
+    assert server.becomes_idle()
+
+
+def test_while_an_answer_is_written_the_focus_and_what_is_selected_stay(server, open_tab):
+    tab = open_tab(server)
+    turn = writing(tab)
+    answer, receipt = turn.locator(".answer"), turn.locator(".receipt summary")
+    receipt.press("Enter")
+    assert turn.get_by_text("The mix was given by hand.").is_visible()
+    answer.evaluate(
+        "node => getSelection().setBaseAndExtent(node.firstChild.firstChild, 0, node.firstChild.firstChild, 3)"
+    )
+    chosen = tab.page.evaluate("String(getSelection())")
+    length = len(answer.inner_text())
+    tab.page.wait_for_function("length => document.querySelector('.answer').innerText.length > length + 40", arg=length)
+    assert tab.page.evaluate("String(getSelection())") == chosen
+    assert len(chosen) == 3
+    assert tab.has_focus(receipt)
+    tab.page.keyboard.press("Escape")
+    tab.ended()
+    assert tab.has_focus(receipt)
+    assert turn.get_by_text("The mix was given by hand.").is_visible()
+
+
+def test_what_was_pressed_keeps_the_focus(server, open_tab):
+    tab = open_tab(server)
+    answering(tab, "one")
+    tab.ask("count")
+    another, before = (tab.page.get_by_role("button", name=name) for name in ("Another answer", "Answer before"))
+    for button in (another, before):
+        button.press("Enter")
+        tab.ended()
+        assert tab.has_focus(button)
+    assert tab.page.locator(".turn .actions span").inner_text() == "1/2"
+    before.press("Enter")
+    assert tab.page.locator(".turn .actions span").inner_text() == "1/2"
+    tab.page.get_by_role("button", name="New conversation").press("Enter")
+    tab.page.get_by_role("button", name="Bring the last one back").press("Enter")
+    assert tab.said() == ["count"]
+    assert tab.has_focus(tab.page.get_by_label("Message", exact=True))
+
+
+def test_an_example_is_asked_and_leaves_the_draft(server, open_tab):
+    tab = open_tab(server)
+    tab.page.get_by_label("Message", exact=True).fill("a draft")
+    tab.page.get_by_role("button", name="tar: extract archive.tar.gz into /tmp").click()
+    tab.ended()
+    assert tab.said() == ["tar: extract archive.tar.gz into /tmp"]
+    assert tab.page.get_by_label("Message", exact=True).input_value() == "a draft"
+
+
+def test_a_mix_that_is_not_written_yet_is_asked_for(server, open_tab):
+    tab = open_tab(server)
+    tab.page.get_by_label("Answers by").select_option("a mix by hand…")
+    tab.send(DATE)
+    tab.page.get_by_text("Write the mix first").wait_for()
+    assert tab.said() == []
+    assert tab.has_focus(tab.page.get_by_label("The mix"))
+    tab.page.keyboard.type("dates=1")
+    tab.page.get_by_role("button", name="Send").click()
+    tab.page.locator(".answer", has_text="2021-02-03").wait_for()
+
+
+def test_a_failed_message_is_tried_again_as_it_was_or_edited(server, open_tab):
+    tab = open_tab(server)
+    tab.page.route("**/v1/chat/completions", lambda route: route.abort())
+    turn = tab.ask(DATE)
+    tab.page.unroute_all()
+    with tab.page.expect_request("**/v1/chat/completions") as asked:
+        turn.get_by_role("button", name="Try again").click()
+    assert set(asked.value.post_data_json) == {"model", "messages", "stream"}
+    turn.locator(".answer", has_text="2021-02-03").wait_for()
+    assert turn.get_by_role("button", name="Answer before").count() == 0
+    with tab.page.expect_request("**/v1/chat/completions") as asked:
+        turn.get_by_role("button", name="Another answer").click()
+    assert asked.value.post_data_json["temperature"] > 0
+    tab.ended()
+    too_long = "word " * 9000
+    assert tab.ask(too_long).locator(".problem").inner_text()
+    tab.page.get_by_role("button", name="Edit").click()
+    assert tab.said() == [DATE]
+    assert tab.page.get_by_label("Message", exact=True).input_value() == too_long.strip()
+
+
+def test_a_receipt_that_is_unfolded_can_be_seen(server, open_tab):
+    tab = open_tab(server, viewport={"width": 800, "height": 600})
+    tab.ask(DATE)
+    tab.ask(DATE).locator(".receipt summary").click()
+    tab.page.wait_for_function("""() => {
+        const [more, main] = [document.querySelector(".turn:last-child .more"), document.querySelector("main")];
+        return more.checkVisibility() && more.getBoundingClientRect().bottom <= main.getBoundingClientRect().bottom;
+    }""")
 
 
 @pytest.mark.parametrize("color_scheme", ["light", "dark"])

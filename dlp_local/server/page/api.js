@@ -1,10 +1,13 @@
 // Requests to the server that this page came from, and their failures in plain words.
 
+export const BROKEN_OFF = "The connection broke off. What had come stands above; ask again.";
+
 export class Failure extends Error {
-  /** `status`: that of the reply, 0 where there was none. */
-  constructor(message, status = 0) {
+  /** `status`: that of the reply, 0 where there was none; `receipt`: of what had come of an answer. */
+  constructor(message, status = 0, receipt = null) {
     super(message);
     this.status = status;
+    this.receipt = receipt;
   }
 }
 
@@ -18,6 +21,7 @@ async function request(path, key, init = {}) {
     throw new Failure("The server does not answer. Is it still running (dlp-local serve)? Then try again.");
   }
   if (reply.ok) return reply;
+  if (reply.status === 401) throw new Failure(key ? "The API key is wrong." : "This server wants an API key.", 401);
   let said = "";
   try {
     said = (await reply.json()).error?.message ?? "";
@@ -43,7 +47,7 @@ export async function streamAnswer(body, key, signal, on) {
   for await (const data of events(reply.body)) {
     if (data === "[DONE]") return receipt;
     const chunk = JSON.parse(data);
-    if (chunk.error) throw new Failure(sentence(chunk.error.message));
+    if (chunk.error) throw new Failure(sentence(chunk.error.message), 0, chunk.dlp_local);
     const extra = chunk.dlp_local, choice = chunk.choices?.[0];
     if (!choice) continue;
     if (extra?.answer_was_reasoning) { on.wasReasoning(); continue; }
@@ -52,7 +56,7 @@ export async function streamAnswer(body, key, signal, on) {
     if (choice.finish_reason) receipt = extra;
     else if (extra) on.route(extra);
   }
-  throw new Failure("The connection broke off. What had come stands above; ask again.");
+  throw new Failure(BROKEN_OFF);
 }
 
 async function* events(stream) {
@@ -68,7 +72,7 @@ async function* events(stream) {
     }
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Failure("The connection broke off. What had come stands above; ask again.");
+    throw new Failure(BROKEN_OFF);
   } finally {
     reader.cancel().catch(() => {});
   }

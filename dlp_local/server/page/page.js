@@ -1,95 +1,60 @@
 // The conversation on the page: what is said, what is answered, and who answers.
 
 import { Failure, getJson, streamAnswer } from "./api.js";
-import { markdown } from "./markdown.js";
-import { colorAdapters, make, receiptRows, receiptWords } from "./receipt.js";
-import { forgetAll, keepKey, keepModel, keepTurns, keptKey, keptModel, keptTurns } from "./store.js";
+import { Conversation, keepOpen, keptConversations, openedConversation } from "./conversation.js";
+import { $, make, makeButton } from "./dom.js";
+import { askForKey } from "./key.js";
+import { choose, model, showModels } from "./model.js";
+import { colorAdapters, cutShort, receiptWords } from "./receipt.js";
+import { forgetAll, keepDraft, keptDraft, keptKey } from "./store.js";
+import { TurnView } from "./turn.js";
 
-const $ = (id) => document.getElementById(id);
-const OWN_MIX = "own mix";
-const ANOTHER_TEMPERATURE = 0.9; // an adapter's greedy answer would come again
+const KEEP_EVERY_MS = 1000; // of an answer that grows
 
-let turns = keptTurns();
-let before = null; // the conversation that the last "New conversation" took away
+let conversation = openedConversation();
 let running = null; // the AbortController of the answer that is being written
+const views = []; // one for each turn
 
 // ---- drawing ----
 
-function draw() {
-  $("welcome").hidden = turns.length > 0;
-  $("turns").replaceChildren(...turns.map(drawTurn));
-}
-
-function redraw(turn) {
-  const index = turns.indexOf(turn);
-  const old = $("turns").children[index];
-  if (!old) return;
+/** Shows the conversation as it is, or those of its turns that changed. */
+function draw(changed = conversation.turns) {
+  const { turns } = conversation;
   const follows = isAtEnd();
-  const opened = [...old.querySelectorAll("details")].map((details) => details.open);
-  const node = drawTurn(turn, index);
-  node.querySelectorAll("details").forEach((details, i) => { details.open = opened[i] ?? false; });
-  old.replaceWith(node);
+  $("welcome").hidden = turns.length > 0;
+  if (!turns.length) drawEarlier();
+  views.splice(turns.length).forEach(({ node }) => node.remove());
+  turns.forEach((turn, index) => {
+    if (!changed.includes(turn)) return;
+    views[index] ??= addView(index + 1);
+    views[index].show(turn, index === turns.length - 1);
+  });
   if (follows) toEnd();
 }
 
 const isAtEnd = () => $("conversation").scrollHeight - $("conversation").scrollTop - $("conversation").clientHeight < 48;
 const toEnd = () => { $("conversation").scrollTop = $("conversation").scrollHeight; };
 
-function drawTurn(turn, index) {
-  const answer = turn.answers[turn.shown];
-  const node = make("article", "turn");
-  node.setAttribute("aria-label", `Message ${index + 1}`);
-  node.append(make("p", "said", turn.text));
-  if (answer.reasoning) {
-    const reasoning = make("details", "reasoning");
-    reasoning.append(make("summary", "", "Reasoning"), make("p", "", answer.reasoning));
-    node.append(reasoning);
-  }
-  const text = make("div", `answer${answer.isWriting && !answer.text ? " writing" : ""}`);
-  text.append(markdown(answer.text));
-  if (answer.isWriting && answer.text) (text.lastElementChild ?? text).classList.add("writing");
-  node.append(text);
-  if (!answer.isWriting && !answer.text && !answer.problem) {
-    text.append(make("p", "quiet", answer.reasoning ? "The model ended within its reasoning and gave no answer." : "No answer."));
-  }
-  if (answer.problem) node.append(make("p", "problem", answer.problem));
-  if (answer.receipt) node.append(...receiptRows(answer.receipt));
-  if (!answer.isWriting) node.append(actions(turn, answer, index === turns.length - 1));
-  return node;
+function addView(number) {
+  const view = new TurnView(number, { step, edit, say, again: answerTurn });
+  $("turns").append(view.node);
+  return view;
 }
 
-function actions(turn, answer, isLast) {
-  const node = make("div", "actions");
-  const button = (label, title, act) => {
-    const made = make("button", "", label);
-    made.type = "button";
-    if (title) made.setAttribute("aria-label", title);
-    made.addEventListener("click", act);
-    node.append(made);
-    return made;
-  };
-  if (turn.answers.length > 1) {
-    const step = (by) => () => { turn.shown += by; keep(); redraw(turn); };
-    button("‹", "Answer before", step(-1)).disabled = turn.shown === 0;
-    node.append(make("span", "", `${turn.shown + 1}/${turn.answers.length}`));
-    button("›", "Answer after", step(1)).disabled = turn.shown === turn.answers.length - 1;
-  }
-  if (answer.text) {
-    button("Copy", "", async (event) => {
-      const copied = await copy(answer.text);
-      event.target.textContent = copied ? "Copied" : "Select the text to copy it";
-      say(copied ? "Copied." : "");
-    });
-  }
-  if (isLast) button("Another answer", "", () => answerTurn(turn)).disabled = running !== null;
-  return node;
+function drawEarlier() {
+  const earlier = keptConversations();
+  $("earlier-title").hidden = !earlier.length;
+  $("earlier").replaceChildren(...earlier.map(({ name, turns, changed }) => {
+    const when = changed ? new Date(changed).toLocaleString(undefined, { dateStyle: "short", timeStyle: "short" }) : "";
+    return choice(() => goTo(new Conversation(name)), make("span", "", turns[0].text.slice(0, 200)), make("span", "quiet", when));
+  }));
 }
 
-async function copy(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch { return false; }
+function choice(act, ...content) {
+  const item = make("li"), button = makeButton("", act);
+  button.append(...content);
+  item.append(button);
+  return item;
 }
 
 const say = (text) => { $("status").textContent = text; };
@@ -98,52 +63,87 @@ function notify(text, isBad = false, label = "", act = () => {}) {
   $("notice").hidden = !text;
   $("notice").className = isBad ? "bad" : "";
   $("notice").textContent = text;
-  if (!label) return;
-  const button = make("button", "", label);
-  button.type = "button";
-  button.addEventListener("click", () => { notify(""); act(); });
-  $("notice").append(button);
+  if (label) $("notice").append(makeButton(label, () => { notify(""); $("message").focus(); act(); }));
 }
 
-function keep() {
-  const kept = turns.map((turn) => ({ ...turn, answers: turn.answers.map(({ isWriting, ...answer }) => answer) }));
-  if (!keepTurns(kept)) notify("This browser has no room for the conversation: it is gone when the page is closed.", true);
+// ---- the conversation ----
+
+function keep(kept = conversation) {
+  if (!kept.keep()) notify("This browser has no room for the conversation: it is gone when the page is closed.", true);
+  if (kept === conversation) keepOpen(kept.name);
+}
+
+function goTo(next) {
+  conversation = next;
+  keepOpen(next.name);
+  notify("");
+  views.length = 0;
+  $("turns").replaceChildren();
+  draw();
+  $("message").focus();
+}
+
+function startAnew() {
+  running?.abort();
+  const last = conversation;
+  goTo(new Conversation());
+  if (last.turns.length) notify("A new conversation.", false, "Bring the last one back", () => goTo(last));
+}
+
+function step(turn, by) {
+  turn.shown += by;
+  keep();
+  draw([turn]);
+}
+
+/** Takes a message that has no answer back into the box, before what is written there. */
+function edit(turn) {
+  conversation.turns = conversation.turns.filter((other) => other !== turn);
+  keep();
+  draw();
+  setMessage([turn.text, $("message").value].filter(Boolean).join("\n\n"));
+  $("message").focus();
 }
 
 // ---- asking ----
 
-const model = () => ($("model").value === OWN_MIX ? $("mix").value.trim() || "auto" : $("model").value);
+/** Whether something can be asked now; what is missing is said. */
+function isReady() {
+  if (running) return false;
+  if (model()) return true;
+  notify("Write the mix first: adapters and their weights, such as sql=0.7,shell=0.3.", true);
+  $("mix").focus();
+  return false;
+}
 
+/** Gives whether the message is on its way. */
 function send(text) {
-  if (running || !text.trim()) return;
+  if (!text || !isReady()) return false;
   const turn = { text, answers: [], shown: 0 };
-  turns.push(turn);
-  before = null;
-  $("message").value = "";
-  grow();
+  conversation.turns.push(turn);
   answerTurn(turn);
+  return true;
 }
 
 async function answerTurn(turn) {
-  if (running) return;
-  const answer = { text: "", reasoning: "", isWriting: true };
-  const isAnother = turn.answers.length > 0;
-  turn.answers.push(answer);
+  if (!isReady()) return;
+  const here = conversation, answer = { text: "", reasoning: "", isWriting: true };
+  const body = { model: model(), ...here.question(turn) };
+  turn.answers = [...turn.answers.filter(({ text, reasoning }) => text || reasoning), answer];
   turn.shown = turn.answers.length - 1;
-  running = new AbortController();
-  $("send").hidden = true;
-  $("stop").hidden = false;
+  run(new AbortController());
   notify("");
   draw();
   toEnd();
   keep();
   say("Answering…");
-  let paint = 0;
+  let paint = 0, saving = 0, wantsKey = false;
   const changed = () => {
-    paint ||= requestAnimationFrame(() => { paint = 0; redraw(turn); });
+    paint ||= requestAnimationFrame(() => { paint = 0; draw([turn]); });
+    saving ||= setTimeout(() => { saving = 0; here.keep(); }, KEEP_EVERY_MS);
   };
   try {
-    const receipt = await streamAnswer(question(turn, isAnother), keptKey(), running.signal, {
+    const receipt = await streamAnswer(body, keptKey(), running.signal, {
       route: (route) => { answer.receipt = route; changed(); },
       text: (piece) => { answer.text += piece; changed(); },
       reasoning: (piece) => { answer.reasoning += piece; changed(); },
@@ -152,53 +152,60 @@ async function answerTurn(turn) {
     if (receipt) answer.receipt = receipt;
     answer.text = answer.text.trim();
     say(`Answered: ${answer.text.slice(0, 400)}. ${answer.receipt ? receiptWords(answer.receipt) : ""}`);
+    if (!$("pack").textContent) load();
   } catch (error) {
     if (error.name === "AbortError") {
-      answer.receipt = answer.receipt ? { ...answer.receipt, finish_reason: "cancelled" } : undefined;
+      answer.receipt = cutShort(answer.receipt, "cancelled");
       if (!answer.receipt && !answer.text) answer.problem = "Stopped before it began.";
-      say("Stopped.");
     } else {
+      answer.receipt = error.receipt ?? cutShort(answer.receipt, "error");
       answer.problem = error instanceof Failure ? error.message : `Something unexpected happened (${error.message}). Load the page again.`;
-      if (error.status === 401) askForKey(error.message, () => retry(turn, answer));
     }
+    say(answer.problem ?? "Stopped.");
+    wantsKey = error.status === 401;
   } finally {
     cancelAnimationFrame(paint);
-    running = null;
+    clearTimeout(saving);
+    run(null);
     delete answer.isWriting;
-    $("send").hidden = false;
-    $("stop").hidden = true;
-    keep();
-    redraw(turn);
+    keep(here);
+    draw([turn]);
   }
+  if (wantsKey && await getKey(answer.problem) && await load() && conversation.turns.includes(turn)) answerTurn(turn);
 }
 
-function retry(turn, failed) {
-  turn.answers = turn.answers.filter((answer) => answer !== failed);
-  answerTurn(turn);
-}
-
-function question(turn, isAnother) {
-  const messages = [];
-  for (const earlier of turns.slice(0, turns.indexOf(turn))) {
-    const answer = earlier.answers[earlier.shown];
-    if (answer.text) messages.push({ role: "user", content: earlier.text }, { role: "assistant", content: answer.text });
-  }
-  messages.push({ role: "user", content: turn.text });
-  const another = isAnother ? { temperature: ANOTHER_TEMPERATURE, seed: Math.floor(Math.random() * 2 ** 31) } : {};
-  return { model: model(), messages, ...another };
+/** Says what runs, nothing where it is null; Send and Stop take each other's place, and the focus goes along. */
+function run(controller) {
+  running = controller;
+  const [comes, goes] = running ? [$("stop"), $("send")] : [$("send"), $("stop")];
+  const hasFocus = document.activeElement === goes;
+  comes.hidden = false;
+  goes.hidden = true;
+  if (hasFocus) comes.focus();
 }
 
 // ---- the server ----
 
+/** Gives whether the server said what it has. */
 async function load() {
   try {
     const [pack, models] = await Promise.all([getJson("/v1/pack", keptKey()), getJson("/v1/models", keptKey())]);
     showPack(pack);
     showModels(models.data, pack.name);
+    return true;
   } catch (error) {
-    if (error.status === 401) askForKey(keptKey() ? error.message : "", load);
-    else notify(error.message, true, "Try again", load);
+    if (error.status === 401) return (await getKey(error.message)) && load();
+    notify(error.message, true, "Try again", load);
+    return false;
   }
+}
+
+/** Gives whether the user gave a key for the server that refused. */
+async function getKey(problem) {
+  const isGiven = await askForKey(keptKey() ? problem : "");
+  if (isGiven) notify(""); else notify("This server answers nobody without its API key.", true, "Give the key", load);
+  $("message").focus();
+  return isGiven;
 }
 
 function showPack(pack) {
@@ -207,94 +214,76 @@ function showPack(pack) {
   document.title = `dlp-local · ${pack.name}`;
   $("greeting").textContent = pack.greeting || "Each message goes to the adapters that fit it.";
   $("try").hidden = !pack.examples.length;
-  $("examples").replaceChildren(...pack.examples.map((text) => {
-    const item = make("li"), button = make("button", "", text);
-    button.type = "button";
-    button.addEventListener("click", () => send(text));
-    item.append(button);
-    return item;
-  }));
+  $("examples").replaceChildren(...pack.examples.map((text) => choice(() => {
+    if (send(text)) $("message").focus();
+  }, text)));
   draw();
-}
-
-function showModels(models, pack) {
-  const options = models.filter(({ id }) => id !== pack).map(({ id, description }) => {
-    const option = new Option(id === "auto" ? "routing" : id, id);
-    option.title = description ?? "";
-    return option;
-  });
-  $("model").replaceChildren(...options, new Option("a mix by hand…", OWN_MIX));
-  const kept = keptModel();
-  if (models.some(({ id }) => id === kept)) $("model").value = kept;
-  else { $("model").value = OWN_MIX; $("mix").value = kept; }
-  $("mix").hidden = $("model").value !== OWN_MIX;
-}
-
-function askForKey(reason, then) {
-  const dialog = $("key-dialog");
-  if (dialog.open) return;
-  if (reason) $("key-reason").textContent = reason;
-  $("key").value = "";
-  $("key-form").onsubmit = () => {
-    keepKey($("key").value.trim(), $("keep-key").checked);
-    then();
-  };
-  dialog.showModal();
 }
 
 // ---- what the user does ----
 
-function grow() {
+function setMessage(text) {
+  $("message").value = text;
+  messageChanged();
+}
+
+/** Keeps the draft, and fits the box to it. */
+function messageChanged() {
   const area = $("message");
   area.style.height = "auto";
   area.style.height = `${area.scrollHeight}px`;
+  keepDraft(area.value);
 }
 
-$("composer").addEventListener("submit", (event) => { event.preventDefault(); send($("message").value.trim()); });
-$("message").addEventListener("input", grow);
+function sendMessage() {
+  if (send($("message").value.trim())) setMessage("");
+}
+
+function closeMenu() {
+  const hasFocus = $("more").contains(document.activeElement);
+  $("more").open = false;
+  if (hasFocus) $("more").firstElementChild.focus();
+}
+
+$("composer").addEventListener("submit", (event) => { event.preventDefault(); sendMessage(); });
+$("message").addEventListener("input", messageChanged);
 $("message").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
     event.preventDefault();
-    send($("message").value.trim());
+    sendMessage();
   }
 });
 $("stop").addEventListener("click", () => { running?.abort(); $("message").focus(); });
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
-  if ($("more").open) $("more").open = false;
+  if ($("more").open) closeMenu();
   else running?.abort();
 });
 document.addEventListener("click", (event) => { if (!$("more").contains(event.target)) $("more").open = false; });
-$("new").addEventListener("click", () => {
-  running?.abort();
-  if (turns.length) before = turns;
-  turns = [];
-  keep();
-  draw();
-  if (before) notify("A new conversation.", false, "Bring the last one back", () => { turns = before; before = null; keep(); draw(); toEnd(); });
-  $("message").focus();
+$("new").addEventListener("click", startAnew);
+$("set-key").addEventListener("click", async () => {
+  closeMenu();
+  if (await askForKey()) load();
 });
-$("model").addEventListener("change", () => {
-  $("mix").hidden = $("model").value !== OWN_MIX;
-  if ($("mix").hidden) keepModel(model());
-  else $("mix").focus();
-});
-$("mix").addEventListener("change", () => keepModel(model()));
-$("set-key").addEventListener("click", () => { $("more").open = false; askForKey("", load); });
 $("forget").addEventListener("click", () => {
   running?.abort();
+  closeMenu();
+  conversation.turns = [];
+  goTo(new Conversation());
   forgetAll();
-  turns = [];
-  before = null;
-  $("model").value = "auto";
-  $("mix").hidden = true;
-  $("more").open = false;
+  choose("auto");
   draw();
   notify("This browser keeps nothing of dlp-local any more.");
 });
-$("key-cancel").addEventListener("click", () => $("key-dialog").close());
+$("turns").addEventListener("click", (event) => {
+  const details = event.target.closest("summary")?.parentElement;
+  requestAnimationFrame(() => { if (details?.open) details.scrollIntoView({ block: "nearest" }); });
+});
+addEventListener("storage", (event) => { if (!running && conversation.adopt(event)) draw(); });
+addEventListener("pagehide", () => { if (running) keep(); });
 
+keepOpen(conversation.name);
+setMessage($("message").value || keptDraft());
 draw();
-toEnd();
 load();
 $("message").focus();

@@ -1,5 +1,7 @@
 // How an answer came about: the mix as a bar and in words, and all else on demand.
 
+import { make } from "./dom.js";
+
 const TONES = 12;
 const SHOWN = 0.0005; // a probability that three decimals show
 let order = [];
@@ -12,6 +14,13 @@ export function receiptRows(receipt) {
   const parts = receipt.parts ?? [];
   const rows = parts.length ? parts : [receipt];
   return rows.map((row, index) => receiptRow(row, parts.length ? index + 1 : 0, index ? null : receipt));
+}
+
+/** The receipt of an answer that ended before the server sent one, from what it said at the beginning. */
+export function cutShort(receipt, reason) {
+  if (!receipt) return undefined;
+  const parts = receipt.parts?.map((part, index, all) => (index === all.length - 1 ? { ...part, finish_reason: reason } : part));
+  return { ...receipt, parts, finish_reason: reason };
 }
 
 /** What a receipt says in one line: `shell 1.00 · 2 ms route · 9 ms first token · 400 tok/s`. */
@@ -74,6 +83,7 @@ function more(row) {
     ["Answer", times.total ? milliseconds(times.total) : ""],
     ["Tokens", row.tokens ? `${row.tokens.prompt} read${kept(row.tokens)}, ${row.tokens.answer} written` : ""],
     ["Context", row.context?.size ? `${row.context.used} of ${row.context.size}` : ""],
+    ["Engine", row.engine],
   ].filter(([, value]) => value);
   if (facts.length) {
     const list = make("dl");
@@ -136,12 +146,4 @@ function tone(name) {
   if (name === "base") return "tone-base";
   if (!order.includes(name)) order.push(name);
   return `tone-${order.indexOf(name) % TONES}`;
-}
-
-/** A node with a class and a text. */
-export function make(tag, kind = "", text = "") {
-  const node = document.createElement(tag);
-  if (kind) node.className = kind;
-  if (text) node.textContent = text;
-  return node;
 }

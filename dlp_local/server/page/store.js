@@ -1,40 +1,38 @@
-// What this browser keeps: the conversation, the choice of the model, and the key if that is wanted.
+// What is kept in this browser, for good or until the tab is closed. A browser may refuse to keep anything.
 
-const CONVERSATION = "dlp-local.conversation", MODEL = "dlp-local.model", KEY = "dlp-local.key";
+export const BROWSER = "localStorage", TAB = "sessionStorage";
+const ALL = "dlp-local.", MODEL = `${ALL}model`, KEY = `${ALL}key`, DRAFT = `${ALL}draft`;
 
-function read(store, name) {
-  try { return store.getItem(name) ?? ""; } catch { return ""; }
+export function read(store, name) {
+  try { return window[store].getItem(name) ?? ""; } catch { return ""; }
 }
 
-/** Whether it could be kept. */
-function write(store, name, value) {
+/** Keeps a text, or nothing any more where it is empty; gives whether that could be done. */
+export function write(store, name, text) {
   try {
-    if (value) store.setItem(name, value); else store.removeItem(name);
+    if (text) window[store].setItem(name, text); else window[store].removeItem(name);
     return true;
   } catch { return false; }
 }
 
-/** The turns of the conversation that was open, each `{text, answers, shown}`. */
-export function keptTurns() {
-  try {
-    const turns = JSON.parse(read(localStorage, CONVERSATION) || "[]");
-    return turns.filter((turn) => typeof turn.text === "string" && Array.isArray(turn.answers) && turn.answers.length);
-  } catch { return []; }
+/** The names in a store that begin like this. */
+export function names(store, beginning) {
+  try { return Object.keys(window[store]).filter((name) => name.startsWith(beginning)); } catch { return []; }
 }
 
-export const keepTurns = (turns) => write(localStorage, CONVERSATION, turns.length ? JSON.stringify(turns) : "");
-export const keptModel = () => read(localStorage, MODEL) || "auto";
-export const keepModel = (model) => write(localStorage, MODEL, model);
-export const keptKey = () => read(sessionStorage, KEY) || read(localStorage, KEY);
+export const keptModel = () => read(BROWSER, MODEL) || "auto";
+export const keepModel = (model) => write(BROWSER, MODEL, model);
+export const keptDraft = () => read(TAB, DRAFT);
+export const keepDraft = (text) => write(TAB, DRAFT, text);
+export const keptKey = () => read(TAB, KEY) || read(BROWSER, KEY);
 
 export function keepKey(key, always) {
-  write(sessionStorage, KEY, key);
-  write(localStorage, KEY, always ? key : "");
+  write(TAB, KEY, key);
+  write(BROWSER, KEY, always ? key : "");
 }
 
 export function forgetAll() {
-  for (const name of [CONVERSATION, MODEL, KEY]) {
-    write(localStorage, name, "");
-    write(sessionStorage, name, "");
+  for (const store of [BROWSER, TAB]) {
+    for (const name of names(store, ALL)) write(store, name, "");
   }
 }
