@@ -199,17 +199,11 @@ class Assistant:
 
             def answer_part(part: Route, prefix: str, max_tokens: int | None) -> Generator[Event, None, None]:
                 messages = followed_by(conversation, part.text, tool_messages)
+                sampling = self._sampling(options, part.mix, max_tokens)
                 return answer_text(
-                    self._engine,
-                    messages,
-                    part,
-                    self._sampling(options, part.mix, max_tokens),
-                    options.scope,
-                    answer_format,
-                    prefix,
-                    earlier_answers,
+                    self._engine, messages, part, sampling, options.scope, answer_format, prefix, earlier_answers,
                     cancellation,
-                )
+                )  # fmt: skip
 
             if route.parts:
                 begun = begun_parts or begun_by(route, answer_prefix)

@@ -8,7 +8,7 @@ from typing import Any
 
 from dlp_local.connect import locations
 from dlp_local.connect.settings_file import FileChange
-from dlp_local.connect.shell import QUESTION, Variables, python_example, script_example
+from dlp_local.connect.shell import QUESTION, Variables, first_key_command, python_example, script_example
 from dlp_local.connect.target import Target
 
 NAME = "dlp-local"
@@ -106,7 +106,8 @@ def _llm(target: Target) -> Instructions:
     notes: tuple[str, ...] = (f"ask with `llm -m {NAME} '{QUESTION}'`.",)
     if target.key:
         model["api_key_name"] = NAME
-        notes = (f'give llm the key with `llm keys set {NAME} --value "$({target.key.shell_command})"`.', *notes)
+        key = first_key_command(target.key.file)
+        notes = (f'give llm the key with `llm keys set {NAME} --value "$({key})"`.', *notes)
     return Instructions(FileChange(locations.llm_models(), "yaml", [model]), notes=notes)
 
 
@@ -138,7 +139,7 @@ def _goose(target: Target) -> Instructions:
     }
     notes: tuple[str, ...] = (f"begin with `GOOSE_PROVIDER={name} GOOSE_MODEL={target.model} goose session`.",)
     if target.key:
-        notes = (f'give goose the key with `export {variable}="$({target.key.shell_command})"`.', *notes)
+        notes = (f'give goose the key with `export {variable}="$({first_key_command(target.key.file)})"`.', *notes)
     return Instructions(FileChange(locations.goose_provider(), "json", change), notes=notes)
 
 

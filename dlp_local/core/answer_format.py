@@ -29,11 +29,15 @@ _CHOICES = ("auto", "none", "required")
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function of the client's that the model may ask to be called; `parameters` is a JSON schema, as text."""
+    """A function of the client's that the model may ask to be called; `parameters` is a JSON schema, as text.
+
+    Where a grammar makes the calls and cannot keep to the schema, a `strict` tool is refused; another takes any object.
+    """
 
     name: str
     description: str = ""
     parameters: str = "{}"
+    strict: bool = False
 
     def __post_init__(self) -> None:
         if not _TOOL_NAME.fullmatch(self.name) or self.name in _CHOICES:

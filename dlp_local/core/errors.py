@@ -29,6 +29,10 @@ class InputError(DlpLocalError):
     exit_code = ExitCode.USAGE
 
 
+class ContextLengthError(InputError):
+    """A message, with what has to stand before it, does not fit the model's context."""
+
+
 class PackError(DlpLocalError):
     """A pack or one of its files is missing, damaged or does not fit."""
 

@@ -22,11 +22,6 @@ class ApiKey:
         """Whether the file says nothing but the key, so that its text can be used as it is."""
         return read_text(self.file).strip() == self.value
 
-    @property
-    def shell_command(self) -> str:
-        """A command that prints it, for a shell of POSIX."""
-        return f"grep -v '^#' '{self.file}' | head -n 1"
-
 
 @dataclass(frozen=True, slots=True)
 class Server:

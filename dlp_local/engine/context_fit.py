@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dlp_local.core.answer_format import Tool
-from dlp_local.core.errors import InputError
+from dlp_local.core.errors import ContextLengthError
 from dlp_local.core.values import Message
 from dlp_local.engine.calls.plain import tools_text
 from dlp_local.engine.prompt import Prompt, PromptBuilder
@@ -32,7 +32,7 @@ def fit(
     Turns are left out as they would have been at each message of the conversation, many at once and then none for a
     while: so the turns after that find their history on the spine. What goes depends on the messages alone.
 
-    Raises `InputError` for a last message that does not fit by itself.
+    Raises `ContextLengthError` for a last message that does not fit by itself.
     """
     room = context_size - min(max_tokens or context_size, context_size // ANSWER_SHARE)
     split = next((i for i, message in enumerate(messages) if message.role != "system"), len(messages))
@@ -46,8 +46,10 @@ def fit(
     lengths = [tokens_of(body[a:b]) for a, b in zip(starts, ends, strict=True)]
     described = [Message("system", tools_text(tools))] if tools else []
     dropped, used = 0, tokens_of([*described, *messages[:split]])
-    if (needed := used + sum(lengths[-1:])) > SURELY * room:
-        raise _too_long(f"{needed} tokens or more", room, context_size)
+    last_message = sum(lengths[-1:])
+    longest = "message" if last_message >= used else "tools and the system prompt" if tools else "system prompt"
+    if (needed := used + last_message) > SURELY * room:
+        raise _too_long(longest, f"{needed} tokens or more", room, context_size)
     for last, length in enumerate(lengths):
         used += length
         if used > room:
@@ -59,11 +61,13 @@ def fit(
         size = sum(map(len, prompt.turns))
         if size <= room:
             return prompt, first
-    raise _too_long(f"{size} tokens", room, context_size)
+    raise _too_long(longest, f"{size} tokens", room, context_size)
 
 
-def _too_long(tokens: str, room: int, context_size: int) -> InputError:
-    return InputError(
-        f"the message is too long: {tokens}, and {room} fit the context of {context_size}. "
-        "Shorten it, or use a backbone with a larger context."
+def _too_long(what: str, tokens: str, room: int, context_size: int) -> ContextLengthError:
+    """The refusal, with the longest part of what has to be there."""
+    is_one = " and " not in what
+    return ContextLengthError(
+        f"the {what} {'is' if is_one else 'are'} too long: {tokens} in all, and {room} fit the context of "
+        f"{context_size}. Shorten {'it' if is_one else 'them'}, or use a backbone with a larger context."
     )

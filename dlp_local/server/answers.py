@@ -20,8 +20,8 @@ from dlp_local.server.runner import JobRunner, Ping
 class Answers:
     """Runs the jobs of a request, one for each choice.
 
-    `headers` are filled in when the first route is known, `replies` (in the order of the jobs) and `trimmed`, the
-    turns that did not fit, as the answers end.
+    `headers` are filled in when the first choice's route is known, before which no event is told, `replies` (in the
+    order of the jobs) and `trimmed`, the turns that did not fit, as the answers end.
     """
 
     def __init__(
@@ -36,8 +36,8 @@ class Answers:
     ) -> None:
         """`ignored` are the fields of the request without effect.
 
-        Without `may_trim` a long conversation is refused; without `many_calls` the first call of an answer is the only
-        one.
+        Without `may_trim`, as a response may have it, a long conversation is refused; without `many_calls` the first
+        call of an answer is the only one.
         """
         self._runner, self._client, self._jobs = runner, client, jobs
         self._ignored, self._may_trim, self._many_calls = ignored, may_trim, many_calls
@@ -52,12 +52,20 @@ class Answers:
 
         Raises what the jobs raise, and `ApiError` where an answer is broken off.
         """
+        early: list[tuple[int, Event]] = []  # what came before the route that the headers tell
         async with self._runner.run(self._client, self._jobs) as items:
             async for item in items:
                 if isinstance(item, Ping):
                     yield item
-                elif event := self._noted(*item):
-                    yield item[0], event
+                    continue
+                early.append(item)
+                if item[0] == 0 and isinstance(item[1], RouteChosen):
+                    self.headers |= mix_header(item[1].route)
+                if self.headers:
+                    for index, event in early:
+                        if told := self._noted(index, event):
+                            yield index, told
+                    early.clear()
 
     async def finish(self) -> list[ReplyDone]:
         """All answers when they have ended."""
@@ -113,12 +121,10 @@ class Answers:
     def _noted(self, index: int, event: Event) -> Event | None:
         """An event as it is told; None for one that is not."""
         match event:
-            case RouteChosen(route) if not self.headers:
-                self.headers |= mix_header(route)
             case HistoryTrimmed() if not self._may_trim:
                 raise ApiError(
                     400, "the conversation is longer than the context. Send less of it, or truncation auto.",
-                    code="context_length_exceeded",
+                    param="input", code="context_length_exceeded",
                 )  # fmt: skip
             case HistoryTrimmed(turns):
                 self.trimmed = turns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -28,7 +29,7 @@ from dlp_local.server.endpoints.page import page, page_file
 from dlp_local.server.endpoints.responses import delete_response, responses, stored_response
 from dlp_local.server.endpoints.status import health, metrics, models, one_model, openapi_document
 from dlp_local.server.errors import ApiError, ClientGoneError, as_api_error
-from dlp_local.server.guard import KeyGuard, SiteGuard
+from dlp_local.server.guard import KeyGuard, SiteGuard, normal_origin
 from dlp_local.server.keys import ApiKeys, read_keys
 from dlp_local.server.log import log_request, log_unexpected
 from dlp_local.server.metrics import Metrics
@@ -74,9 +75,10 @@ def create_app(assistant: Assistant, settings: Settings) -> Starlette:
         yield
         runner.shut_down()
 
+    origins = [normal_origin(origin) for origin in server.origins]
     cors = Middleware(
         CORSMiddleware,
-        allow_origins=server.origins,
+        allow_origin_regex=f"(?i:{'|'.join(map(re.escape, origins))})",
         allow_methods=("GET", "POST", "DELETE"),
         allow_headers=("*",),
         expose_headers=(MIX_HEADER, "Retry-After"),
@@ -86,8 +88,8 @@ def create_app(assistant: Assistant, settings: Settings) -> Starlette:
         routes=list(ROUTES),
         middleware=[
             Middleware(Observer, metrics=counted, logs=server.log_requests),
-            Middleware(SiteGuard, hosts=server.allowed_hosts, origins=server.origins),
-            *([cors] if server.origins else []),
+            Middleware(SiteGuard, hosts=server.allowed_hosts, origins=origins),
+            *([cors] if origins else []),
             Middleware(KeyGuard, keys=keys),
             Middleware(BodyRoom, most_bytes=max(server.bodies_megabytes, server.body_megabytes) << 20),
         ],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -10,10 +9,13 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from starlette.requests import ClientDisconnect, Request
 
-from dlp_local.core.fields import problem_of
 from dlp_local.core.json_text import parse_json
 from dlp_local.core.text import did_you_mean, is_unicode
-from dlp_local.server.errors import ApiError, ClientGoneError
+from dlp_local.server.errors import ApiError, ClientGoneError, blamed_on
+from dlp_local.server.problems import first_problem
+
+BODY, MEDIA_TYPE = "invalid_body", "unsupported_media_type"
+"""Codes of errors that are of no field."""
 
 MOST_DEPTH = 64
 """Arrays and objects in each other."""
@@ -56,13 +58,23 @@ class Unused:
     ignored: frozenset[str] = frozenset()
 
 
+HARMLESS = frozenset(
+    {
+        *("user", "safety_identifier", "metadata", "store", "service_tier", "prediction"),
+        *("prompt_cache_key", "prompt_cache_retention", "prompt_cache_options"),
+        *("cache_prompt", "id_slot", "timings_per_token", "return_progress", "keep_alive", "session_id", "chat_id"),
+    }
+)
+"""What clients of OpenAI's and of other servers send, and is no field here, at every endpoint."""
+
+
 async def read_body(request: Request, most_bytes: int) -> bytes:
     """The whole body; raises `ApiError` for one that is too long or no JSON, and `ClientGoneError`."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
-        raise ApiError(415, "the body must be JSON. Send the header Content-Type: application/json.")
+        raise ApiError(415, "the body must be JSON. Send the header Content-Type: application/json.", code=MEDIA_TYPE)
     if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise ApiError(415, "the body is compressed, which is not read here. Leave Content-Encoding out.")
+        raise ApiError(415, "the body is compressed. Leave Content-Encoding out.", code=MEDIA_TYPE)
     too_long = ApiError(413, f"the body is longer than {most_bytes} bytes. Send less.", code="request_too_large")
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > most_bytes:
@@ -81,11 +93,12 @@ async def read_body(request: Request, most_bytes: int) -> bytes:
 def parse_body(body: bytes, model: type[Body], unused: Unused, aliases: Mapping[str, str] = {}) -> Parsed[Body]:
     """The request in a body; raises `ApiError` that names the first field that is wrong."""
     try:
-        fields = parse_json(body.decode("utf-8"), "the body", "Send one JSON object.")
+        with blamed_on(None, BODY):
+            fields = parse_json(body.decode("utf-8"), "the body", "Send one JSON object.")
     except UnicodeDecodeError:
-        raise ApiError(400, "the body is not UTF-8. Send one JSON object in UTF-8.") from None
+        raise ApiError(400, "the body is not UTF-8. Send one JSON object in UTF-8.", code=BODY) from None
     if not isinstance(fields, dict):
-        raise ApiError(400, "the body is no JSON object. Send one.")
+        raise ApiError(400, "the body is no JSON object. Send one.", code=BODY)
     _check_size(fields)
     if b"\\u" in body and (place := _half_character(fields)) is not None:
         place = place.removeprefix(".")
@@ -93,7 +106,8 @@ def parse_body(body: bytes, model: type[Body], unused: Unused, aliases: Mapping[
             400, f"{place or 'the body'}: is no valid Unicode (half a surrogate pair).", param=place or None,
             code="invalid_value",
         )  # fmt: skip
-    fields = {aliases.get(name, name): value for name, value in _not_null(fields).items()}
+    fields = _not_null(fields)
+    renamed = _rename(fields, aliases)
     unknown = [name for name in fields if name not in model.model_fields]
     for name in unknown:
         if name not in unused.harmless | unused.ignored:
@@ -102,9 +116,24 @@ def parse_body(body: bytes, model: type[Body], unused: Unused, aliases: Mapping[
     try:
         parsed = model.model_validate(fields)
     except ValidationError as error:
-        raise _invalid(error, model) from None
+        raise first_problem(error, model, fields, renamed) from None
     inner = (path for path in sorted(unused.ignored) if "." in path and _is_given(fields, path))
     return Parsed(parsed, (*(name for name in unknown if name in unused.ignored), *inner))
+
+
+def _rename(fields: dict[str, Any], aliases: Mapping[str, str]) -> dict[str, str]:
+    """Gives fields their own names, and returns for each how it was called; raises `ApiError` where two differ."""
+    renamed = {}
+    for alias, name in aliases.items():
+        if alias in fields:
+            if fields.setdefault(name, fields[alias]) != fields[alias]:
+                raise ApiError(
+                    400, f"{alias} and {name} are the same, and differ. Leave one of them out.", param=alias,
+                    code="invalid_value",
+                )  # fmt: skip
+            del fields[alias]
+            renamed[name] = alias
+    return renamed
 
 
 def _is_given(fields: Any, path: str) -> bool:
@@ -126,16 +155,6 @@ def _unknown(name: str, model: type[BaseModel]) -> ApiError:
     )  # fmt: skip
 
 
-def _invalid(error: ValidationError, model: type[BaseModel]) -> ApiError:
-    # What lacks something may be of another kind altogether, which is said then.
-    first = min(error.errors(), key=lambda problem: problem["type"] == "missing")
-    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).removeprefix(".")
-    return ApiError(
-        400, f"{place}: {problem_of(dict(first), model).reason}.",
-        param=place, code="missing_required_parameter" if first["type"] == "missing" else "invalid_value",
-    )  # fmt: skip
-
-
 def _not_null(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -148,9 +167,10 @@ def _check_size(fields: dict[str, Any]) -> None:
         level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
         values += len(level)
         if depth > MOST_DEPTH:
-            raise ApiError(400, f"the body nests more than {MOST_DEPTH} arrays and objects. Send a flatter one.")
+            message = f"the body nests more than {MOST_DEPTH} arrays and objects. Send a flatter one."
+            raise ApiError(400, message, code=BODY)
         if values > MOST_VALUES:
-            raise ApiError(400, f"the body holds more than {MOST_VALUES} values. Send fewer.")
+            raise ApiError(400, f"the body holds more than {MOST_VALUES} values. Send fewer.", code=BODY)
 
 
 def _half_character(value: Any, place: str = "") -> str | None:
@@ -166,8 +186,3 @@ def _half_character(value: Any, place: str = "") -> str | None:
     else:
         return None
     return next((broken for broken in places if broken is not None), None)
-
-
-def json_text(value: Any) -> str:
-    """A value as JSON text."""
-    return json.dumps(value, ensure_ascii=False)

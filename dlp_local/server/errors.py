@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from starlette.responses import JSONResponse
@@ -48,6 +49,15 @@ class ApiError(Exception):
         return JSONResponse(self.body(), self.status, self.headers)
 
 
+@contextmanager
+def blamed_on(param: str | None, code: str = "invalid_value") -> Iterator[None]:
+    """Blames what cannot be used on a field of the request, or None: its `InputError` becomes an `ApiError` (400)."""
+    try:
+        yield
+    except InputError as error:
+        raise ApiError(400, str(error), param=param, code=code) from None
+
+
 class ClientGoneError(Exception):
     """The client closed its connection, or its half of it, before the answer was whole."""
 
@@ -57,7 +67,8 @@ def as_api_error(error: BaseException) -> ApiError:
     if isinstance(error, ApiError):
         return error
     if isinstance(error, InputError):
-        return ApiError(400, str(error))
+        return ApiError(400, str(error), code="invalid_value")
     if isinstance(error, DlpLocalError):
         return ApiError(503, str(error), code="engine_failed")
-    return ApiError(500, "Something unexpected happened in the server. Ask again; its log says what it was.")
+    message = "Something unexpected happened in the server. Ask again; its log says what it was."
+    return ApiError(500, message, code="internal_error")

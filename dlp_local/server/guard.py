@@ -13,6 +13,7 @@ from dlp_local.server.errors import ApiError
 from dlp_local.server.keys import ApiKeys
 
 MOST_HEADER_BYTES = 32 << 10
+USUAL_PORTS = {"http": 80, "https": 443}
 
 PUBLIC = frozenset({"/", "/health", "/openapi.json"})
 PUBLIC_FOLDER = "/page/"
@@ -28,9 +29,10 @@ class SiteGuard:
     """
 
     def __init__(self, app: ASGIApp, hosts: Collection[str], origins: Collection[str]) -> None:
+        """`origins`: as `normal_origin` gives them."""
         self._app = app
         self._hosts = {host.lower().rstrip(".") for host in hosts}
-        self._origins = {origin.lower().rstrip("/") for origin in origins}
+        self._origins = frozenset(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on, or answers it with 403 or 431."""
@@ -66,9 +68,23 @@ class SiteGuard:
             )  # fmt: skip
 
 
+def normal_origin(origin: str) -> str:
+    """An origin that a person wrote as browsers do: in small letters, without a slash at its end or the usual port."""
+    origin = origin.strip().lower().rstrip("/")
+    scheme = origin.partition("://")[0]
+    return origin.removesuffix(f":{USUAL_PORTS[scheme]}") if scheme in USUAL_PORTS else origin
+
+
+def headers_too_long() -> ApiError:
+    """The refusal of endless headers."""
+    return ApiError(
+        431, f"the headers are longer than {MOST_HEADER_BYTES} bytes. Send less.", code="request_headers_too_large"
+    )
+
+
 def _check_size(headers: Headers) -> None:
     if sum(len(name) + len(value) for name, value in headers.raw) > MOST_HEADER_BYTES:
-        raise ApiError(431, f"the headers are longer than {MOST_HEADER_BYTES} bytes. Send less.")
+        raise headers_too_long()
 
 
 def _host_name(host: str) -> str:

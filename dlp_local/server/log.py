@@ -22,6 +22,6 @@ def log_unexpected(error: BaseException) -> None:
 
 def log_request(scope: Scope, status: int, seconds: float) -> None:
     """One line of a request: whose, which, how it ended and how long it took."""
-    client = scope.get("state", {}).get("client", "")
+    client = scope.get("state", {}).get("client") or (scope["client"] or [""])[0]  # who was refused has no name
     line = f"{client} {scope['method']} {scope['path']} {status} {seconds * 1000:.0f} ms"
     print(f"dlp-local: {visible(line)}", file=sys.stderr, flush=True)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from dlp_local.assistant import Assistant
 from dlp_local.core.errors import InputError
 from dlp_local.core.text import unknown_name
 from dlp_local.core.values import BASE, Mix
-from dlp_local.server.errors import ApiError
+from dlp_local.server.errors import ApiError, blamed_on
 from dlp_local.server.replies.models import Model, ModelList
+
+LONGEST_NAME = 64
+"""Characters that are told of a name that there is not."""
 
 AUTO = "auto"
 """Each message is routed."""
@@ -19,7 +24,7 @@ ENCODER = "encoder"
 def mix_of_model(assistant: Assistant, model: str) -> Mix | None:
     """The mix that a model's name stands for; None for those that route each message.
 
-    Raises `ApiError` (404) for an unknown one.
+    Raises `ApiError`: 404 for an unknown one, 400 for weights that are no mix's.
     """
     if model in assistant.adapters or model == BASE:
         return Mix.parse(model)
@@ -27,25 +32,33 @@ def mix_of_model(assistant: Assistant, model: str) -> Mix | None:
         return None
     if "=" not in model and "," not in model:
         raise _not_found(assistant, model)
-    try:
+    with blamed_on("model"):
         mix = Mix.parse(model)
-    except InputError as error:
-        raise ApiError(404, f"model: {error}", param="model", code="model_not_found") from None
-    check_adapters(assistant, mix)
+    for name, _ in mix.weights:
+        if name not in assistant.adapters:
+            raise ApiError(404, _no_adapter(assistant, name), param="model", code="model_not_found")
     return mix
 
 
-def check_adapters(assistant: Assistant, mix: Mix) -> None:
-    """Raises `ApiError` (404) for a mix with an adapter that the pack does not have."""
-    for name, _ in mix.weights:
-        if name not in assistant.adapters:
-            raise _not_found(assistant, name)
+def mix_of_weights(assistant: Assistant, weights: Mapping[str, float]) -> Mix:
+    """The mix of weights that a client gives; raises `InputError` for those that are none of the pack's adapters."""
+    for name in weights:
+        if name not in (BASE, *assistant.adapters):
+            raise InputError(_no_adapter(assistant, name))
+    return Mix.by_hand(weights)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
+
+
+def _no_adapter(assistant: Assistant, name: str) -> str:
+    return f"mix: {unknown_name('adapter', _short(name), [*assistant.adapters, BASE])}"
 
 
 def _not_found(assistant: Assistant, name: str) -> ApiError:
     known = [AUTO, BASE, assistant.name, *assistant.adapters]
-    shown = name if len(name) <= 64 else f"{name[:64]}…"
-    return ApiError(404, unknown_name("model", shown, known), param="model", code="model_not_found")
+    return ApiError(404, unknown_name("model", _short(name), known), param="model", code="model_not_found")
 
 
 def model_list(assistant: Assistant, created: int) -> ModelList:
@@ -60,9 +73,9 @@ def model_list(assistant: Assistant, created: int) -> ModelList:
 
 
 def model(assistant: Assistant, name: str, created: int) -> Model:
-    """One model; raises `ApiError` (404) for an unknown one."""
+    """One model; raises `ApiError` for an unknown one, and for a mix that is none."""
     if name == ENCODER and name not in assistant.adapters:
-        return _model(assistant, name, "the sentence encoder, for embeddings", created)
+        return _named(name, "the sentence encoder, for embeddings", created)
     mix_of_model(assistant, name)
     for listed in model_list(assistant, created)["data"]:
         if listed["id"] == name:
@@ -71,12 +84,11 @@ def model(assistant: Assistant, name: str, created: int) -> Model:
 
 
 def _model(assistant: Assistant, name: str, description: str, created: int) -> Model:
-    return Model(
-        id=name,
-        object="model",
-        created=created,
-        owned_by="dlp-local",
-        parent=BASE if name in assistant.adapters else None,
-        description=description,
-        max_model_len=assistant.context_size,
-    )
+    model = _named(name, description, created)
+    model["parent"] = BASE if name in assistant.adapters else None
+    model["max_model_len"] = assistant.context_size
+    return model
+
+
+def _named(name: str, description: str, created: int) -> Model:
+    return Model(id=name, object="model", created=created, owned_by="dlp-local", parent=None, description=description)

@@ -43,7 +43,9 @@ class _Operation:
 _ANSWERED = (400, 401, 403, 404, 408, 413, 415, 429, 500, 503)
 _OPERATIONS = (
     _Operation("/v1/models", "get", "Every model with a name of its own", ModelList),
-    _Operation("/v1/models/{id}", "get", "A model, also a mix as sql=0.7,shell=0.3", Model, errors=(401, 403, 404)),
+    _Operation(
+        "/v1/models/{id}", "get", "A model, also a mix as sql=0.7,shell=0.3", Model, errors=(400, 401, 403, 404)
+    ),
     _Operation(
         "/v1/chat/completions", "post", "Answers the last message of a conversation", ChatCompletion, ChatRequest,
         ChatCompletionChunk, _ANSWERED,

@@ -13,11 +13,13 @@ from starlette.requests import Request
 from dlp_local.assistant import Assistant
 from dlp_local.core.answer_format import ANY_TEXT, AnswerFormat
 from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.errors import InputError
 from dlp_local.core.events import Event, PromptProgress, ReplyDone
 from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.settings import Server
 from dlp_local.core.values import Message, Mix
 from dlp_local.history_route import history_route
+from dlp_local.server.blame import FieldNames
 from dlp_local.server.errors import ApiError
 from dlp_local.server.metrics import Metrics
 from dlp_local.server.response_store import ResponseStore
@@ -31,6 +33,7 @@ class Turn:
     text: str
     history: Sequence[Message]
     options: ChatOptions
+    fields: FieldNames
     mix: Mix | None = None
     answer_prefix: str = ""
     tool_messages: Sequence[Message] = ()
@@ -56,9 +59,18 @@ class Service:
         return self.settings.body_megabytes << 20
 
     def job(self, turn: Turn) -> Job[Event]:
-        """Answers a turn; what of it is computed, the route of the message before, too, is in the job's thread."""
+        """Answers a turn; what of it is computed, the route of the message before, too, is in the job's thread.
+
+        Its events raise `ApiError` for what the assistant cannot answer.
+        """
 
         def run(cancellation: Cancellation) -> Generator[Event, None, None]:
+            try:
+                yield from events(cancellation)
+            except InputError as error:
+                raise turn.fields.blamed(error, turn.answer_format) from None
+
+        def events(cancellation: Cancellation) -> Generator[Event, None, None]:
             reply = self.assistant.reply(
                 turn.text,
                 turn.history,

@@ -77,8 +77,10 @@ def _why_not(server: Server, error: OSError) -> str:
 
 
 def url_of(listening: socket.socket) -> str:
-    """Where a socket can be reached."""
+    """Where a socket can be reached from this machine, also one that listens on all addresses."""
     host, port = listening.getsockname()[:2]
+    if ipaddress.ip_address(host.partition("%")[0]).is_unspecified:
+        host = "::1" if ":" in host else "127.0.0.1"
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
@@ -102,7 +104,9 @@ class HttpServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http=bounded_protocol(server.read_timeout, server.stall_timeout),  # type: ignore[arg-type]
+                http=bounded_protocol(  # type: ignore[arg-type]
+                    server.read_timeout, server.stall_timeout, server.connections
+                ),
                 loop="asyncio",
                 ws="none",
                 lifespan="on",
@@ -111,7 +115,6 @@ class HttpServer(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
-                limit_concurrency=server.connections,
                 backlog=server.connections,
                 timeout_keep_alive=server.idle_timeout,
                 timeout_graceful_shutdown=server.shutdown_timeout + LAST_WORDS,

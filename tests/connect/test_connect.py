@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -205,6 +206,18 @@ def test_every_client_is_printed_and_never_the_key(cli, key, client):
     assert "secret-0123" not in done.stdout + done.stderr
     plain = cli("connect", client, "--url", URL, "--model", "sql")
     assert "sql" in plain.stdout or client == "open-webui"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="it is a command for the shell of POSIX")
+@pytest.mark.parametrize("before", ["", "\n\n", "# mine\n", "  # mine\n\t\n  ", "# mine\r\n\r\n"])
+def test_the_printed_command_gives_the_key_that_a_file_begins_with(cli, tmp_path, before):
+    file = tmp_path / "the key's"
+    file.write_bytes(f"{before}secret-0123456789abcdef \r\nanother-0123456789abcdef\n".encode())
+    assert read_key(file).value == "secret-0123456789abcdef"
+    printed = cli("connect", "openai-python", "--url", URL, "--api-key-file", str(file)).stdout
+    (line,) = (line for line in printed.splitlines() if line.startswith("export OPENAI_API_KEY="))
+    shell = subprocess.run(["sh", "-c", f'{line}; printf %s "$OPENAI_API_KEY"'], capture_output=True, text=True)
+    assert shell.stdout == "secret-0123456789abcdef"
 
 
 def test_write_shows_the_change_and_writes_only_when_it_is_told_to(cli, key, home):

@@ -68,7 +68,7 @@ def test_a_mix_is_read_as_people_write_it(text, weights):
 
 @pytest.mark.parametrize("text", ["sql=0.01", "shell=0.5,sql=0.03", "sql=0.02,shell=0.02,base=0.5"])
 def test_a_weight_that_is_too_small_to_count_is_refused_with_the_least_that_does(text):
-    with pytest.raises(InputError, match="'sql' is 0.0.*least that counts is 1/32 "):
+    with pytest.raises(InputError, match=r"'sql' is 0.0.*least that counts is 1/32 "):
         Mix.parse(text)
 
 

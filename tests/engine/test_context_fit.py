@@ -2,7 +2,8 @@
 
 import pytest
 
-from dlp_local.core.errors import InputError
+from dlp_local.core.answer_format import Tool
+from dlp_local.core.errors import ContextLengthError
 from dlp_local.core.values import Message
 from dlp_local.engine.context_fit import fit
 from dlp_local.engine.prompt import CACHED_LENGTH, PromptBuilder
@@ -36,11 +37,17 @@ def prompts(vocabulary):
     return prompts
 
 
-@pytest.mark.parametrize("role", ["system", "user"])
-def test_what_is_far_too_long_is_refused_by_its_beginning(prompts, vocabulary, role):
-    with pytest.raises(InputError, match=r"too long: \d+ tokens or more, and \d+ fit"):
+@pytest.mark.parametrize(("role", "what"), [("system", "the system prompt is"), ("user", "the message is")])
+def test_what_is_far_too_long_is_refused_by_its_beginning(prompts, vocabulary, role, what):
+    with pytest.raises(ContextLengthError, match=rf"^{what} too long: \d+ tokens or more in all, and \d+ fit"):
         fit(prompts, [Message(role, ENDLESS), SHORT][: 2 if role == "system" else 1], CONTEXT, 100)
     assert vocabulary.characters <= 2 * CACHED_LENGTH
+
+
+def test_tools_that_are_too_long_are_said_to_be(prompts):
+    tools = [Tool("look_up", "word " * 400)]
+    with pytest.raises(ContextLengthError, match=r"^the tools and the system prompt are too long"):
+        fit(prompts, [SHORT], CONTEXT, 100, tools)
 
 
 def test_an_endless_turn_of_the_past_is_left_out_by_its_beginning(prompts, vocabulary):

@@ -4,13 +4,14 @@ import json
 import math
 from functools import partial
 
+import httpx
 import openai
 import pytest
 
 from dlp_local.core.events import ReplyDone, RouteChosen, TextDelta, Timings, ToolCalled
 from dlp_local.core.job import Job
 from dlp_local.core.values import Mix, Route, ToolCall
-from tests.support.fakes import Call, FakeAssistant
+from tests.support.fakes import Answer, Call, FakeAssistant
 from tests.support.http_server import running_server
 
 DATE = [{"role": "user", "content": "to ISO: the 3rd of February 2021"}]
@@ -86,6 +87,21 @@ def test_a_token_is_banned_by_its_bias(client):
     bans = {str(token): -100 for token in range(900)}
     banned = client.chat.completions.create(model="dates", messages=DATE, logit_bias=bans, max_tokens=4)
     assert banned.choices[0].message.content != "2021-02-03"[: len(banned.choices[0].message.content)]
+
+
+def test_an_empty_answer_has_no_log_probabilities_and_says_so():
+    with running_server(FakeAssistant(*[Answer(pieces=())] * 2)) as running:
+
+        def choice(path, **asked):
+            return httpx.post(f"{running.url}/v1/{path}", json=asked).json()["choices"][0]
+
+        chat = choice("chat/completions", messages=ASK, logprobs=True)
+        completion = choice("completions", prompt="a", logprobs=1)
+        unasked = choice("chat/completions", messages=ASK)
+    assert chat["message"]["content"] == ""
+    assert chat["logprobs"] == {"content": [], "refusal": None}
+    assert completion["logprobs"] == {"tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []}
+    assert unasked["logprobs"] is None
 
 
 class CallingAssistant(FakeAssistant):

@@ -10,6 +10,7 @@ from dlp_local.server.errors import ApiError
 from dlp_local.server.requests.chat import UNUSED, ChatRequest
 from dlp_local.server.requests.responses import UNUSED as RESPONSES_UNUSED
 from dlp_local.server.requests.responses import ResponseRequest
+from dlp_local.server.requests.sampling import ALIASES
 
 ASKED = {"messages": [{"role": "user", "content": "hello"}]}
 HALF = "half \ud800"
@@ -37,7 +38,50 @@ def test_a_null_is_a_field_that_is_not_there_at_any_depth():
         response_format={"type": "json_schema", "json_schema": {"name": "x", "strict": None, "schema": {}}},
     ).body
     assert body.stream_options.include_usage is False
-    assert body.tools[0].function.tool().parameters == "{}"
+    assert body.tools[0].function.tool("tools[0].function").parameters == "{}"
+
+
+@pytest.mark.parametrize(
+    ("fields", "model", "param", "said"),
+    [
+        (
+            {"input": [{"role": "user", "content": "a"}, {"role": "boss", "content": "a"}]}, ResponseRequest,
+            "input[1].role", '"boss" cannot be used (give "system" or "developer" or "user" or "assistant").',
+        ),
+        ({"input": [{"role": "user", "content": [{"type": "input_text", "text": 1}]}]}, ResponseRequest,
+         "input[0].content[0].text", "1 cannot be used (give text)."),
+        ({"input": [None]}, ResponseRequest, "input[0]", "null cannot be used (give an object)."),
+        ({"input": [{"content": "a"}]}, ResponseRequest, "input[0].role", "is missing."),
+        ({"input": "a", "background": True}, ResponseRequest, "background", "true cannot be used (give false)."),
+        ({"input": "a", "include": ["foo"]}, ResponseRequest, "include[0]", '"foo" cannot be used (give "message.'),
+        ({"input": "a", "text": {"format": {"schema": 5}}}, ResponseRequest, "text.format.schema", "give an object"),
+        (ASKED | {"stop": ["a", True]}, ChatRequest, "stop[1]", "true cannot be used (give text)."),
+        (ASKED | {"stop": {}}, ChatRequest, "stop", "{} cannot be used (give text or a list of text)."),
+        ({"messages": [{"role": "user", "content": 5}]}, ChatRequest, "messages[0].content", "5 cannot be used"),
+        (ASKED | {"tool_choice": "some"}, ChatRequest, "tool_choice", 'give "auto" or "none" or "required" or an obj'),
+        (ASKED | {"tool_choice": {"type": "all"}}, ChatRequest, "tool_choice.type", '"all" cannot be used'),
+        (ASKED | {"stream_options": {"include_usages": 1}}, ChatRequest, "stream_options.include_usages",
+         "there is nothing of that name. Did you mean 'include_usage'"),
+        (ASKED | {"repetition_penalty": 99}, ChatRequest, "repetition_penalty", "99 cannot be used (give a"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named_by_its_place_in_the_json_and_in_its_words(fields, model, param, said):
+    unused = RESPONSES_UNUSED if model is ResponseRequest else UNUSED
+    with pytest.raises(ApiError) as refused:
+        parse_body(json.dumps(fields).encode(), model, unused, ALIASES).body.messages(9)
+    assert refused.value.param == param
+    assert refused.value.message.startswith(f"{param}: ")
+    assert said in refused.value.message
+    assert refused.value.code
+
+
+def test_two_names_of_one_option_may_not_differ():
+    same = parse_body(json.dumps(ASKED | {"repeat_penalty": 2, "repetition_penalty": 2}).encode(), ChatRequest, UNUSED,
+                      ALIASES)  # fmt: skip
+    assert same.body.repeat_penalty == 2
+    with pytest.raises(ApiError, match="are the same, and differ") as refused:
+        parse_body(json.dumps(ASKED | {"repeat_last": 2, "repeat_last_n": 3}).encode(), ChatRequest, UNUSED, ALIASES)
+    assert refused.value.param == "repeat_last_n"
 
 
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens", "seed"])

@@ -78,5 +78,32 @@ def test_a_streamed_call_comes_whole(client):
 )
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_form_that_cannot_be_had_is_a_bad_request_with_the_reason(client, wrong, said, stream):
-    with pytest.raises(openai.BadRequestError, match=said):
+    with pytest.raises(openai.BadRequestError, match=said) as refused:
         client.chat.completions.create(model="base", messages=ASK, stream=stream, **wrong)
+    names = [name for name in (*wrong, *wrong.get("extra_body", ())) if name not in ("tools", "extra_body")]
+    assert ([refused.value.param], refused.value.code) == (names, "invalid_value")
+
+
+PRICE = {"type": "object", "properties": {"amount": {"type": "number", "multipleOf": 0.01}}, "required": ["amount"]}
+
+
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "price"}}])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_strict_tool_whose_schema_no_grammar_keeps_to_is_refused(client, choice, stream):
+    tool = {"name": "price", "parameters": PRICE, "strict": True}
+    with pytest.raises(openai.BadRequestError, match=r"'price' is strict.*#/properties/amount: multipleOf") as refused:
+        client.chat.completions.create(
+            model="base", messages=ASK, tools=[CLOCK, {"type": "function", "function": tool}], tool_choice=choice,
+            stream=stream,
+        )  # fmt: skip
+    assert (refused.value.param, refused.value.code) == ("tools", "invalid_value")
+    with pytest.raises(openai.BadRequestError, match="'price' is strict"):
+        client.responses.create(model="base", input="a", tools=[tool | {"type": "function"}], tool_choice="required")
+
+
+def test_a_tool_that_is_not_strict_takes_any_object_where_no_grammar_keeps_to_its_schema(client):
+    for strict, choice in ((False, "required"), (True, "auto")):
+        tool = {"name": "price", "parameters": PRICE, "strict": strict}
+        client.chat.completions.create(
+            model="base", messages=ASK, tools=[{"type": "function", "function": tool}], tool_choice=choice, max_tokens=9
+        )

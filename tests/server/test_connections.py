@@ -50,6 +50,13 @@ def read_until(connection, end):
     return answer
 
 
+def refusal(answer):
+    """The status of a reply that closes its connection, and the code in its envelope."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"connection: close" in head.lower().split(b"\r\n")
+    return int(head.split()[1]), json.loads(body)["error"]["code"]
+
+
 def read_all(connection):
     pieces = []
     while piece := connection.recv(65536):
@@ -122,7 +129,7 @@ def test_a_request_that_comes_too_slowly_is_given_up(impatient):
                       b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"):  # fmt: skip
         with socket.create_connection(("127.0.0.1", impatient.port), timeout=PATIENCE) as connection:
             connection.sendall(beginning)
-            assert read_all(connection).startswith(b"HTTP/1.1 408")
+            assert refusal(read_all(connection)) == (408, "timeout")
 
 
 def test_a_request_byte_by_byte_gains_no_time(impatient):
@@ -157,6 +164,33 @@ def test_long_bodies_and_headers_are_refused(impatient):
 
     assert httpx.post(f"{impatient.url}/v1/route", content=pieces(), headers=headers).status_code == 413
     assert httpx.get(f"{impatient.url}/health", headers={"X": "a" * 100_000}).status_code == 431
+
+
+@pytest.mark.parametrize(
+    ("sent", "refused"),
+    [
+        (b"what is this?\r\n\r\n", (400, "invalid_http")),
+        (b"GET /health HTTP/1.1\r\n\r\n", (400, "invalid_http")),
+        (b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 50_000, (431, "request_headers_too_large")),
+    ],
+)
+def test_what_is_no_request_has_the_envelope_of_errors(impatient, sent, refused):
+    with socket.create_connection(("127.0.0.1", impatient.port), timeout=PATIENCE) as connection:
+        connection.sendall(sent)
+        assert refusal(read_all(connection)) == refused
+
+
+def test_beyond_the_connections_that_there_may_be_clients_are_told_when_to_come_back():
+    with running_server(FakeAssistant(), connections=8) as running, contextlib.ExitStack() as others:
+        for _ in range(7):
+            others.enter_context(socket.create_connection(("127.0.0.1", running.port), timeout=PATIENCE))
+        wait_until(lambda: len(running.server.server_state.connections) == 7, "they are not connected")
+        assert httpx.get(f"{running.url}/health").status_code == 200
+        wait_until(lambda: len(running.server.server_state.connections) == 7, "it is still connected")
+        others.enter_context(socket.create_connection(("127.0.0.1", running.port), timeout=PATIENCE))
+        busy = httpx.get(f"{running.url}/health")
+        assert (busy.status_code, busy.json()["error"]["code"]) == (503, "server_busy")
+        assert int(busy.headers["Retry-After"]) > 0
 
 
 def test_numbers_of_messages_and_answers_are_bounded():

@@ -1,5 +1,7 @@
 """Who may ask: keys, names, web pages."""
 
+import socket
+
 import httpx
 import openai
 import pytest
@@ -7,19 +9,21 @@ import pytest
 from dlp_local.core.errors import InputError
 from dlp_local.core.settings import Server
 from dlp_local.server.keys import read_keys
-from dlp_local.server.serving import listen
+from dlp_local.server.serving import listen, url_of
 from tests.support.fakes import FakeAssistant
 from tests.support.http_server import running_server
 
 KEY, OTHER = "first-key-of-the-tests", "second-key-of-the-tests"
 PAGE = "https://page.example"
+WRITTEN = " HTTPS://Other.Example:443/"
+"""An origin as a person may write it."""
 
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory):
     keys = tmp_path_factory.mktemp("keys") / "keys.txt"
     keys.write_text(f"# mine\n{KEY}\n\n{OTHER}\n", "utf-8")
-    options = {"api_key_file": str(keys), "origins": (PAGE,), "allowed_hosts": ("desk.example",)}
+    options = {"api_key_file": str(keys), "origins": (PAGE, WRITTEN), "allowed_hosts": ("desk.example",)}
     with running_server(FakeAssistant(), **options) as running:
         yield running
 
@@ -96,17 +100,18 @@ def test_a_name_that_a_page_pointed_here_is_refused(site, host):
     assert refused.json()["error"]["code"] == "host_not_allowed"
 
 
-def test_a_page_that_is_named_in_the_settings_may_ask(site):
+@pytest.mark.parametrize("page", [PAGE, "https://other.example"])
+def test_a_page_that_is_named_in_the_settings_may_ask(site, page):
     wanted = {
-        "Origin": PAGE,
+        "Origin": page,
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "x-stainless-os",
     }
     preflight = site.options("/v1/chat/completions", headers=wanted)
     assert preflight.status_code == 200
-    assert preflight.headers["access-control-allow-origin"] == PAGE
-    answer = site.get("/v1/models", headers={"Origin": PAGE, "x-api-key": KEY})
-    assert answer.headers["access-control-allow-origin"] == PAGE
+    assert preflight.headers["access-control-allow-origin"] == page
+    answer = site.get("/v1/models", headers={"Origin": page, "x-api-key": KEY})
+    assert answer.headers["access-control-allow-origin"] == page
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", f"{PAGE}.evil.example", "http://page.example"])
@@ -114,6 +119,15 @@ def test_any_other_page_is_refused(site, origin):
     refused = site.get("/v1/models", headers={"Origin": origin, "x-api-key": KEY})
     assert refused.status_code == 403
     assert "access-control-allow-origin" not in refused.headers
+
+
+def test_the_line_of_a_request_that_was_refused_says_from_where_it_came(tmp_path, capsys):
+    (tmp_path / "keys").write_text(KEY, "utf-8")
+    with running_server(FakeAssistant(), api_key_file=str(tmp_path / "keys"), log_requests=True) as running:
+        for headers in ({}, {"Host": "evil.example"}, {"X": "a" * 32_700}, {"x-api-key": KEY}):
+            httpx.get(f"{running.url}/v1/models", headers=headers)
+    lines = [line.split(" GET ")[0] for line in capsys.readouterr().err.splitlines() if " GET /v1/models " in line]
+    assert lines == [*["dlp-local: 127.0.0.1"] * 3, "dlp-local: key 1"]
 
 
 def test_a_second_origin_is_looked_at_too(site, guarded):
@@ -129,13 +143,23 @@ def test_a_form_of_a_web_page_is_no_request(site):
     """A page may send a form, or text, anywhere without asking first; JSON it may not."""
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
         sent = site.post("/v1/route", content=b'{"text": "hello"}', headers={"Content-Type": kind, "x-api-key": KEY})
-        assert sent.status_code == 415
+        assert (sent.status_code, sent.json()["error"]["code"]) == (415, "unsupported_media_type")
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 def test_an_address_that_others_reach_needs_a_key(host):
     with pytest.raises(InputError, match="no key"):
         listen(Server(host=host, port=0))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_the_address_that_is_told_of_all_addresses_is_one_that_works(host, tmp_path):
+    with listen(Server(host=host, port=0, api_key_file="keys")) as listening:
+        listening.listen()
+        url = httpx.URL(url_of(listening))
+        assert url.host in ("127.0.0.1", "::1")
+        with socket.create_connection((url.host, url.port), timeout=30):
+            pass
 
 
 def test_a_taken_port_and_an_unknown_address_are_told():

@@ -92,4 +92,5 @@ def test_what_is_no_json_object_is_refused(http):
     ):
         answer = http.post("/v1/route", content=body, headers=headers)
         assert answer.status_code == 400, body[:20]
+        assert answer.json()["error"]["code"], body[:20]
         TypeAdapter(ErrorReply).validate_json(answer.content, strict=True)

@@ -76,6 +76,33 @@ def test_an_answer_that_is_cut_off_is_incomplete(client):
     assert response.incomplete_details.reason == "max_output_tokens"
 
 
+def test_two_different_lengths_are_refused_and_what_openai_might_add_is_not(client):
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.responses.create(model="auto", input=DATE, max_output_tokens=3, extra_body={"max_tokens": 4})
+    assert refused.value.param == "max_output_tokens"
+    wanted = ["reasoning.encrypted_content", "message.output_text.logprobs"]
+    response = client.responses.create(
+        model="dates", input=DATE, include=wanted, max_output_tokens=3, extra_body={"max_tokens": 3}
+    )
+    assert response.max_output_tokens == response.usage.output_tokens == 3
+    assert len(response.output[0].content[0].logprobs) == 3
+
+
+def test_a_response_says_of_tools_what_was_sent(client):
+    tool = {"type": "function", "name": "clock", "description": "", "parameters": {"type": "object"}, "strict": True}
+    choice = {"type": "function", "name": "clock"}
+    response = client.responses.create(model="base", input=DATE, tools=[tool], tool_choice=choice, max_output_tokens=40)
+    assert [one.to_dict() for one in response.tools] == [tool]
+    assert response.tool_choice.to_dict() == choice
+
+
+def test_a_long_conversation_that_may_not_be_trimmed_is_too_long_for_the_context(client):
+    said = [{"role": role, "content": "word " * 500} for role in ("user", "assistant") * 3]
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.responses.create(model="dates", input=[*said, {"role": "user", "content": DATE}], truncation="disabled")
+    assert (refused.value.code, refused.value.param) == ("context_length_exceeded", "input")
+
+
 def test_items_that_are_no_text_are_refused_by_name(client):
     with pytest.raises(openai.BadRequestError, match="input_image") as refused:
         client.responses.create(

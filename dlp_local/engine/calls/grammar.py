@@ -9,7 +9,6 @@ from dlp_local.core.answer_format import AnswerFormat, Tool
 from dlp_local.core.errors import InputError
 from dlp_local.engine.calls.syntax import CallSyntax
 from dlp_local.engine.constraints.grammar import Grammar, Node, choice, optional, repeat, sequence
-from dlp_local.engine.constraints.grammar_checks import check_rules
 from dlp_local.engine.constraints.schema import add_schema, parse_schema, written
 
 MOST_CALLS = 8
@@ -47,14 +46,16 @@ def _object(grammar: Grammar, tool: Tool, number: int, syntax: CallSyntax) -> No
 
 
 def _arguments(grammar: Grammar, tool: Tool, name: str) -> Node:
-    """A tool's arguments; any object where its schema is none that a grammar keeps to."""
+    """A tool's arguments; any object where its schema is none that a grammar keeps to, unless the tool is strict."""
     schema = parse_schema(tool.parameters)
     try:
         trial = Grammar()
         add_schema(trial, _of_objects(schema), name)
-        check_rules(trial.rules)
+        written(trial)
         return add_schema(grammar, _of_objects(schema), name)
-    except InputError:
+    except InputError as error:
+        if tool.strict:
+            raise InputError(f"tools: '{tool.name}' is strict: without that, any object would do. {error}") from None
         return add_schema(grammar, {"type": "object"}, f"{name}-any")
 
 

@@ -22,6 +22,7 @@ from dlp_local.core.events import (
 from dlp_local.core.serialize import route_json
 from dlp_local.core.values import BLANK_LINE, Route, ToolCall
 from dlp_local.server.answers import Answers
+from dlp_local.server.blame import FieldNames
 from dlp_local.server.bodies import parse_body, read_body
 from dlp_local.server.disconnect import unless_gone
 from dlp_local.server.event_stream import EventStream, Frame
@@ -46,6 +47,8 @@ from dlp_local.server.requests.sampling import ALIASES
 from dlp_local.server.runner import Ping
 from dlp_local.server.service import Service, Turn, check_choices, client_of, service_of
 
+FIELDS = FieldNames("messages")
+
 
 async def chat_completions(request: Request) -> Response:
     """Answers the last message of a conversation, whole or as a stream."""
@@ -69,7 +72,7 @@ def _turns(service: Service, body: ChatRequest) -> list[Turn]:
     options = [body.options(service.assistant, choice, **own) for choice in range(body.n)]
     answer_format = body.answer_format()
     return [
-        Turn(asked.text, asked.history, of_choice, mix, asked.answer_prefix, asked.tool_messages, answer_format)
+        Turn(asked.text, asked.history, of_choice, FIELDS, mix, asked.answer_prefix, asked.tool_messages, answer_format)
         for of_choice in options
     ]
 
@@ -163,6 +166,8 @@ class _Completion:
             message["tool_calls"] = [_call(call) for call in reply.tool_calls]
             message["content"] = content or None
         reason, logprobs = finish_reason(reply), self._logprobs(index)
+        if logprobs is None and self._body.logprobs:
+            logprobs = Logprobs(content=[], refusal=None)
         choice = Choice(index=index, message=message, finish_reason=reason, logprobs=logprobs)
         if self._body.n > 1:
             choice["dlp_local"] = self._answers.receipt(reply)

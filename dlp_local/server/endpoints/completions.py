@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from dlp_local.core.events import AnswerWasReasoning, Event, ReplyDone, TextDelta
 from dlp_local.core.values import BLANK_LINE
 from dlp_local.server.answers import Answers
+from dlp_local.server.blame import FieldNames
 from dlp_local.server.bodies import parse_body, read_body
 from dlp_local.server.disconnect import unless_gone
 from dlp_local.server.event_stream import EventStream, Frame
@@ -24,7 +25,7 @@ from dlp_local.server.replies.logprobs import completion_logprobs
 from dlp_local.server.requests.completions import UNUSED, CompletionRequest
 from dlp_local.server.requests.sampling import ALIASES
 from dlp_local.server.runner import Ping
-from dlp_local.server.service import Turn, check_choices, client_of, service_of
+from dlp_local.server.service import Service, Turn, check_choices, client_of, service_of
 
 
 async def completions(request: Request) -> Response:
@@ -32,20 +33,25 @@ async def completions(request: Request) -> Response:
     service = service_of(request)
     parsed = parse_body(await read_body(request, service.most_bytes), CompletionRequest, UNUSED, ALIASES)
     body = parsed.body
-    prompts = [prompt for prompt in body.prompts() for _ in range(body.n)]
-    check_choices(len(prompts), service)
-    mix = body.mix(service.assistant)
-    options = [body.options(service.assistant, number % body.n) for number in range(len(prompts))]
-    answer_format = body.answer_format()
-    turns = [
-        Turn(prompt, (), own, mix, answer_format=answer_format, goes_on=False)
-        for prompt, own in zip(prompts, options, strict=True)
-    ]
+    turns = _turns(service, body)
     answers = Answers(service.runner, client_of(request), [service.job(turn) for turn in turns], parsed.ignored)
-    completion = _Completion(body, answers, prompts)
+    completion = _Completion(body, answers, [turn.text for turn in turns])
     if body.stream:
         return EventStream(completion.chunks(), answers.headers)
     return JSONResponse(await unless_gone(request.receive, completion.whole()), headers=answers.headers)
+
+
+def _turns(service: Service, body: CompletionRequest) -> list[Turn]:
+    """The answers that are asked for, those to each text one after another; raises `ApiError`."""
+    prompts = body.prompts()
+    check_choices(len(prompts) * body.n, service)
+    mix, answer_format = body.mix(service.assistant), body.answer_format()
+    options = [body.options(service.assistant, choice) for choice in range(body.n)]
+    return [
+        Turn(prompt, (), own, FieldNames(place), mix, answer_format=answer_format, goes_on=False)
+        for place, prompt in prompts.items()
+        for own in options
+    ]
 
 
 class _Completion:
@@ -60,15 +66,18 @@ class _Completion:
     async def whole(self) -> Completion:
         """All choices; raises `ApiError`, also where an answer broke off."""
         replies = await self._answers.finish()
-        completion = self._envelope(
-            [
-                self._choice(index, reply.answer, self._echo(index), _finish_reason(reply))
-                for index, reply in enumerate(replies)
-            ],
-            self._answers.receipt(replies[0]),
-        )
+        choices = [self._whole_choice(index, reply) for index, reply in enumerate(replies)]
+        completion = self._envelope(choices, self._answers.receipt(replies[0]))
         completion["usage"] = self._answers.usage()
         return completion
+
+    def _whole_choice(self, index: int, reply: ReplyDone) -> CompletionChoice:
+        choice = self._choice(index, reply.answer, self._echo(index), _finish_reason(reply))
+        if len(self._prompts) > 1:
+            choice["dlp_local"] = self._answers.receipt(reply)
+        if choice["logprobs"] is None and self._body.logprobs is not None:
+            choice["logprobs"] = completion_logprobs((), self._offsets[index])
+        return choice
 
     async def chunks(self) -> AsyncGenerator[Frame, None]:
         """The events of the stream."""

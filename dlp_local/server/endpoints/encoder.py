@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from dlp_local.core.serialize import route_json
 from dlp_local.server.bodies import parse_body, read_body
 from dlp_local.server.disconnect import unless_gone
-from dlp_local.server.errors import ApiError
+from dlp_local.server.errors import ApiError, blamed_on
 from dlp_local.server.models import AUTO, ENCODER
 from dlp_local.server.receipts import mix_header
 from dlp_local.server.replies.embeddings import Embedding, EmbeddingList, EmbeddingUsage
@@ -42,7 +42,8 @@ async def _embedded(service: Service, body: embedding_requests.EmbeddingRequest)
     texts, vectors, tokens = body.texts(), list[list[float]](), 0
     for start in range(0, len(texts), TEXTS_AT_ONCE):
         some = texts[start : start + TEXTS_AT_ONCE]
-        of_these, count = await service.runner.call(partial(service.assistant.embed, some))
+        with blamed_on("input"):
+            of_these, count = await service.runner.call(partial(service.assistant.embed, some))
         vectors += of_these
         tokens += count
         if body.dimensions not in (None, len(vectors[0])):

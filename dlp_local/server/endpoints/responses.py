@@ -22,6 +22,7 @@ from dlp_local.core.events import (
 from dlp_local.core.serialize import route_json
 from dlp_local.core.values import BLANK_LINE, Message
 from dlp_local.server.answers import Answers
+from dlp_local.server.blame import FieldNames
 from dlp_local.server.bodies import parse_body, read_body
 from dlp_local.server.disconnect import unless_gone
 from dlp_local.server.errors import ApiError
@@ -38,8 +39,9 @@ from dlp_local.server.replies.responses import (
     ResponseEvent,
     ResponseUsage,
 )
+from dlp_local.server.requests.formats import ToolChoice, chosen_tool
 from dlp_local.server.requests.messages import split_off_last
-from dlp_local.server.requests.responses import UNUSED, ResponseRequest
+from dlp_local.server.requests.responses import SCHEMA_FIELD, UNUSED, ResponseRequest
 from dlp_local.server.requests.sampling import ALIASES
 from dlp_local.server.response_items import ResponseItems
 from dlp_local.server.runner import Ping
@@ -80,13 +82,14 @@ def _said_before(service: Service, owner: str, body: ResponseRequest) -> Sequenc
 
 def _turn(service: Service, body: ResponseRequest, said: Sequence[Message]) -> Turn:
     asked = split_off_last(said, "input")
-    own: dict[str, object] = {"max_tokens": body.max_output_tokens or body.max_tokens}
+    own: dict[str, object] = {"max_tokens": body.longest()}
     if body.instructions is not None or asked.has_system:
         own["system"] = body.instructions or ""
     return Turn(
         asked.text,
         asked.history,
         body.options(service.assistant, 0, **own),
+        FieldNames("input", SCHEMA_FIELD),
         body.mix(service.assistant),
         asked.answer_prefix,
         asked.tool_messages,
@@ -207,7 +210,7 @@ def _begun(body: ResponseRequest) -> Response:
         incomplete_details=None,
         background=False,
         instructions=body.instructions,
-        max_output_tokens=body.max_output_tokens,
+        max_output_tokens=body.longest(),
         metadata=body.metadata,
         model=body.model,
         output=[],
@@ -216,12 +219,17 @@ def _begun(body: ResponseRequest) -> Response:
         store=body.store,
         temperature=body.temperature,
         text={"format": form.model_dump(by_alias=True, exclude_unset=True) | {"type": form.type}},
-        tool_choice=body.tool_choice if isinstance(body.tool_choice, str) else body.tool_choice.model_dump(),
-        tools=[tool.model_dump() | {"strict": False} for tool in body.tools],
+        tool_choice=_choice(body.tool_choice),
+        tools=[tool.model_dump() for tool in body.tools],
         top_p=body.top_p,
         truncation=body.truncation,
         usage=None,
     )
+
+
+def _choice(choice: ToolChoice) -> str | dict[str, str]:
+    """A choice as the API of responses writes it."""
+    return choice if isinstance(choice, str) else {"type": "function", "name": chosen_tool(choice)}
 
 
 async def stored_response(request: Request) -> http.Response:

@@ -11,12 +11,13 @@ from dlp_local.server.replies.logprobs import CompletionLogprobs
 
 
 class CompletionChoice(TypedDict):
-    """One of the answers, or what came of it."""
+    """One of the answers, with its receipt where there are several, or what came of it."""
 
     index: int
     text: str
     finish_reason: Literal["stop", "length"] | None
     logprobs: CompletionLogprobs | None
+    dlp_local: NotRequired[Receipt]
 
 
 class Completion(TypedDict):

@@ -7,34 +7,20 @@ from typing import Literal
 from pydantic import Field
 
 from dlp_local.core.answer_format import MOST_LOGPROBS, AnswerFormat
-from dlp_local.server.bodies import RequestBody, Unused
-from dlp_local.server.errors import ApiError
+from dlp_local.server.bodies import HARMLESS, RequestBody, Unused
 from dlp_local.server.requests.formats import (
     FunctionTool,
     ResponseFormat,
     ToolChoice,
     biases,
+    checked_format,
     chosen_tool,
     top_logprobs,
 )
 from dlp_local.server.requests.messages import ChatMessage
-from dlp_local.server.requests.sampling import SamplingRequest
+from dlp_local.server.requests.sampling import THOUGHT, SamplingRequest
 
-UNUSED = Unused(
-    harmless=frozenset(
-        {
-            *("user", "safety_identifier", "metadata", "store", "service_tier", "prediction"),
-            *("prompt_cache_key", "prompt_cache_retention", "prompt_cache_options"),
-            *("cache_prompt", "id_slot", "timings_per_token", "return_progress", "keep_alive", "session_id", "chat_id"),
-        }
-    ),
-    ignored=frozenset(
-        {
-            *("reasoning_effort", "reasoning", "include_reasoning", "thinking", "enable_thinking"),
-            *("chat_template_kwargs", "verbosity", "messages[].name"),
-        }
-    ),
-)
+UNUSED = Unused(HARMLESS, THOUGHT | {"messages[].name"})
 
 
 class StreamOptions(RequestBody):
@@ -62,22 +48,16 @@ class ChatRequest(SamplingRequest):
     logit_bias: dict[str, float] = Field({}, description="token's number → what is added to its logit")
 
     def answer_format(self) -> AnswerFormat:
-        """The form of the answer; raises `ApiError` and `InputError`."""
-        return AnswerFormat(
+        """The form of the answer; raises `ApiError`."""
+        return checked_format(
             grammar=self.grammar,
             json_schema=self.response_format.schema_text() if self.response_format else "",
             logprobs=top_logprobs(self.logprobs, self.top_logprobs),
             logit_bias=biases(self.logit_bias),
-            tools=tuple(tool.function.tool() for tool in self.tools),
+            tools=tuple(tool.function.tool(f"tools[{at}].function") for at, tool in enumerate(self.tools)),
             tool_choice=chosen_tool(self.tool_choice),
         )
 
     def longest(self) -> int | None:
         """The most tokens of an answer; raises `ApiError` where two different numbers are given."""
-        given = {self.max_tokens, self.max_completion_tokens} - {None}
-        if len(given) > 1:
-            raise ApiError(
-                400, "max_tokens and max_completion_tokens differ. Leave one of them out.",
-                param="max_completion_tokens", code="invalid_value",
-            )  # fmt: skip
-        return given.pop() if given else None
+        return self.one_of("max_completion_tokens", "max_tokens")

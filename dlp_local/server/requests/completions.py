@@ -6,13 +6,13 @@ from pydantic import Field
 
 from dlp_local.core.answer_format import MOST_LOGPROBS, AnswerFormat
 from dlp_local.core.text import check_message
-from dlp_local.server.bodies import Unused
-from dlp_local.server.errors import ApiError
+from dlp_local.server.bodies import HARMLESS, Unused
+from dlp_local.server.errors import ApiError, blamed_on
 from dlp_local.server.requests.chat import StreamOptions
-from dlp_local.server.requests.formats import biases
-from dlp_local.server.requests.sampling import SamplingRequest
+from dlp_local.server.requests.formats import biases, checked_format
+from dlp_local.server.requests.sampling import THOUGHT, SamplingRequest
 
-UNUSED = Unused(harmless=frozenset({"user", "metadata", "cache_prompt", "id_slot", "keep_alive"}))
+UNUSED = Unused(HARMLESS, THOUGHT)
 
 
 class CompletionRequest(SamplingRequest):
@@ -29,15 +29,18 @@ class CompletionRequest(SamplingRequest):
 
     def answer_format(self) -> AnswerFormat:
         """The form of the answers; raises `ApiError` and `InputError`."""
-        return AnswerFormat(grammar=self.grammar, logprobs=self.logprobs, logit_bias=biases(self.logit_bias))
+        return checked_format(grammar=self.grammar, logprobs=self.logprobs, logit_bias=biases(self.logit_bias))
 
-    def prompts(self) -> list[str]:
-        """The texts; raises `ApiError`."""
+    def prompts(self) -> dict[str, str]:
+        """The texts by their places, as `prompt[1]`; raises `ApiError`."""
         if self.best_of not in (None, self.n):
             raise ApiError(400, "best_of: has to be n. Leave it out.", param="best_of", code="invalid_value")
-        prompts = [self.prompt] if isinstance(self.prompt, str) else self.prompt
-        if not prompts:
+        if not self.prompt:
             raise ApiError(400, "prompt: is empty. Send a text.", param="prompt", code="invalid_value")
-        for prompt in prompts:
-            check_message(prompt)
+        texts = [self.prompt] if isinstance(self.prompt, str) else self.prompt
+        places = ["prompt"] if isinstance(self.prompt, str) else [f"prompt[{at}]" for at in range(len(texts))]
+        prompts = dict(zip(places, texts, strict=True))
+        for place, prompt in prompts.items():
+            with blamed_on(place):
+                check_message(prompt)
         return prompts

@@ -6,11 +6,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from dlp_local.server.bodies import RequestBody, Unused
+from dlp_local.server.bodies import HARMLESS, RequestBody, Unused
 from dlp_local.server.errors import ApiError
 from dlp_local.server.models import ENCODER
 
-UNUSED = Unused(harmless=frozenset({"user"}))
+UNUSED = Unused(HARMLESS)
 MOST_TEXTS = 2048
 
 

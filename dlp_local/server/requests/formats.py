@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from dlp_local.core.answer_format import MOST_LOGPROBS, Tool
+from dlp_local.core.answer_format import MOST_LOGPROBS, AnswerFormat, Tool
 from dlp_local.server.bodies import RequestBody
-from dlp_local.server.errors import ApiError
+from dlp_local.server.errors import ApiError, blamed_on
 
 ANY_OBJECT = "{}"
 """The schema of any JSON object."""
@@ -27,10 +27,14 @@ class Function(_Lenient):
     name: str
     description: str = ""
     parameters: dict[str, Any] = Field({}, description="a JSON schema")
+    strict: bool = Field(False, description="whether calls that a grammar makes keep to the schema, or are refused")
 
-    def tool(self) -> Tool:
-        """The function as the assistant takes it; raises `InputError`."""
-        return Tool(self.name, self.description, json.dumps(self.parameters, ensure_ascii=False))
+    def tool(self, place: str) -> Tool:
+        """The function, which stands at a place of the request, as the assistant takes it; raises `ApiError`."""
+        with blamed_on(f"{place}.name"):
+            Tool(self.name)
+        with blamed_on(f"{place}.parameters"):
+            return Tool(self.name, self.description, json.dumps(self.parameters, ensure_ascii=False), self.strict)
 
 
 class FunctionTool(_Lenient):
@@ -101,6 +105,21 @@ def biases(given: dict[str, float]) -> tuple[tuple[int, float], ...]:
                 400, f"logit_bias: '{token[:32]}' is no token's number.", param="logit_bias", code="invalid_value"
             )
     return tuple((int(token), bias) for token, bias in given.items())
+
+
+def checked_format(schema_field: str = "response_format", **parts: Any) -> AnswerFormat:
+    """The form of an answer out of its parts; raises `ApiError` that names the field of the one that cannot be."""
+    by_field = {
+        schema_field: {"json_schema"},
+        "logit_bias": {"logit_bias"},
+        "tools": {"tools"},
+        "tool_choice": {"tools", "tool_choice"},
+        "grammar": parts.keys(),
+    }
+    for field, names in by_field.items():
+        with blamed_on(field):
+            answer_format = AnswerFormat(**{name: parts[name] for name in names & parts.keys()})
+    return answer_format
 
 
 def top_logprobs(wanted: bool, best: int | None) -> int | None:

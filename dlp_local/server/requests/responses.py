@@ -11,22 +11,28 @@ from pydantic import ConfigDict, Field
 
 from dlp_local.core.answer_format import MOST_LOGPROBS, AnswerFormat
 from dlp_local.core.values import Message, ToolCall
-from dlp_local.server.bodies import RequestBody, Unused
+from dlp_local.server.bodies import HARMLESS, RequestBody, Unused
 from dlp_local.server.errors import ApiError
-from dlp_local.server.requests.formats import ANY_OBJECT, Function, ToolChoice, biases, chosen_tool
+from dlp_local.server.requests.formats import ANY_OBJECT, Function, ToolChoice, biases, checked_format, chosen_tool
 from dlp_local.server.requests.messages import ROLES, ContentPart, content_text
-from dlp_local.server.requests.sampling import SamplingRequest
+from dlp_local.server.requests.sampling import THOUGHT, SamplingRequest
 
-UNUSED = Unused(
-    harmless=frozenset(
-        {
-            *("user", "safety_identifier", "service_tier", "stream_options", "prompt_cache_key"),
-            *("prompt_cache_retention", "prompt_cache_options"),
-        }
-    ),
-    ignored=frozenset({"reasoning", "max_tool_calls", "text.verbosity"}),
-)
-WITH_LOGPROBS = "message.output_text.logprobs"
+UNUSED = Unused(HARMLESS | {"stream_options"}, THOUGHT | {"text.verbosity"})
+WITH_LOGPROBS: Literal["message.output_text.logprobs"] = "message.output_text.logprobs"
+Included = Literal[
+    "message.output_text.logprobs",
+    "reasoning.encrypted_content",
+    "message.input_image.image_url",
+    "computer_call_output.output.image_url",
+    "file_search_call.results",
+    "web_search_call.results",
+    "web_search_call.action.sources",
+    "code_interpreter_call.outputs",
+]
+"""What OpenAI's API may add to a response; clients ask for the others beforehand, and there is nothing of them here."""
+
+
+SCHEMA_FIELD = "text.format"
 
 
 class InputItem(RequestBody):
@@ -51,7 +57,8 @@ class InputItem(RequestBody):
         if self.type == "function_call_output":
             return Message("tool", content_text(self.output, f"{place}.output"), tool_call_id=self.call_id)
         if self.role is None:
-            raise ApiError(400, f"{place}.role: is missing.", param=place, code="missing_required_parameter")
+            place = f"{place}.role"
+            raise ApiError(400, f"{place}: is missing.", param=place, code="missing_required_parameter")
         return Message(ROLES[self.role], content_text(self.content, f"{place}.content"))
 
 
@@ -97,7 +104,7 @@ class ResponseRequest(SamplingRequest):
     tools: list[FlatFunctionTool] = Field([], description="functions of the client's")
     tool_choice: ToolChoice = "auto"
     parallel_tool_calls: bool = Field(True, description="false: one call at most")
-    include: list[str] = Field([], description=f"of what there is here: {WITH_LOGPROBS}")
+    include: list[Included] = Field([], description=f"of what there is here: {WITH_LOGPROBS}")
     top_logprobs: int | None = Field(None, ge=0, le=MOST_LOGPROBS)
     logit_bias: dict[str, float] = Field({}, description="token's number → what is added to its logit")
     truncation: Literal["auto", "disabled"] = Field("auto", description="disabled: a long conversation is refused")
@@ -112,14 +119,19 @@ class ResponseRequest(SamplingRequest):
         items = (item.message(f"input[{number}]") for number, item in enumerate(self.input))
         return _calls_joined(message for message in items if message)
 
+    def longest(self) -> int | None:
+        """The most tokens of the answer; raises `ApiError` where two different numbers are given."""
+        return self.one_of("max_output_tokens", "max_tokens")
+
     def answer_format(self) -> AnswerFormat:
-        """The form of the answer; raises `ApiError` and `InputError`."""
+        """The form of the answer; raises `ApiError`."""
         wants_logprobs = WITH_LOGPROBS in self.include or self.top_logprobs is not None
-        return AnswerFormat(
+        return checked_format(
+            SCHEMA_FIELD,
             json_schema=self.text.format.schema_text(),
             logprobs=(self.top_logprobs or 0) if wants_logprobs else None,
             logit_bias=biases(self.logit_bias),
-            tools=tuple(tool.tool() for tool in self.tools),
+            tools=tuple(tool.tool(f"tools[{at}]") for at, tool in enumerate(self.tools)),
             tool_choice=chosen_tool(self.tool_choice),
         )
 

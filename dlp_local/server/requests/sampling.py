@@ -12,8 +12,16 @@ from dlp_local.core.settings import Sampling
 from dlp_local.core.text import unknown_name
 from dlp_local.core.values import Mix, Scope
 from dlp_local.server.bodies import RequestBody
-from dlp_local.server.errors import ApiError
-from dlp_local.server.models import check_adapters, mix_of_model
+from dlp_local.server.errors import ApiError, blamed_on
+from dlp_local.server.models import mix_of_model, mix_of_weights
+
+THOUGHT = frozenset(
+    {
+        *("reasoning_effort", "reasoning", "include_reasoning", "thinking", "enable_thinking", "chat_template_kwargs"),
+        *("verbosity", "max_tool_calls"),
+    }
+)
+"""Fields that ask for more or less of what cannot be asked for here."""
 
 MOST_STOPS, LONGEST_STOP = 64, 1000
 SEEDS = 0xFFFFFFFF
@@ -80,13 +88,20 @@ class SamplingRequest(_sampling_fields(), RequestBody):  # type: ignore[misc]
         for name in extension.veto:
             if name not in assistant.adapters:
                 message = f"dlp_local.veto: {unknown_name('adapter', name[:64], assistant.adapters)}"
-                raise ApiError(400, message, param="dlp_local.veto")
+                raise ApiError(400, message, param="dlp_local.veto", code="invalid_value")
         if self.stop is not None:
             own["stop"] = (*assistant.settings.sampling.stop, *self._stops())
         if self.seed is not None:
             own["seed"] = (self.seed + choice) % SEEDS
         own |= {"vetoed": tuple(extension.veto), "split": extension.split, "scope": extension.scope} | more
         return ChatOptions.checked({name: value for name, value in own.items() if value is not None})
+
+    def one_of(self, name: str, other: str) -> int | None:
+        """What two fields say that are the same; raises `ApiError` where they differ."""
+        given = {getattr(self, name), getattr(self, other)} - {None}
+        if len(given) > 1:
+            raise ApiError(400, f"{other} and {name} differ. Leave one of them out.", param=name, code="invalid_value")
+        return given.pop() if given else None
 
     def _stops(self) -> list[str]:
         stops = [self.stop] if isinstance(self.stop, str) else self.stop or []
@@ -101,9 +116,15 @@ class SamplingRequest(_sampling_fields(), RequestBody):  # type: ignore[misc]
         mix = mix_of_model(assistant, self.model)
         if (weights := self.dlp_local.mix) is not None:
             if mix is not None:
-                raise ApiError(400, "model and dlp_local.mix both name a mix. Use model auto.", param="dlp_local.mix")
-            mix = Mix.of(weights)
-            check_adapters(assistant, mix)
+                raise ApiError(
+                    400, "model and dlp_local.mix both name a mix. Use model auto.", param="dlp_local.mix",
+                    code="invalid_value",
+                )  # fmt: skip
+            with blamed_on("dlp_local.mix"):
+                mix = mix_of_weights(assistant, weights)
         if mix and (both := [name for name, _ in mix.weights if name in self.dlp_local.veto]):
-            raise ApiError(400, f"'{both[0]}' is in the mix and vetoed. Leave one out.", param="dlp_local.veto")
+            raise ApiError(
+                400, f"'{both[0]}' is in the mix and vetoed. Leave one out.", param="dlp_local.veto",
+                code="invalid_value",
+            )  # fmt: skip
         return mix

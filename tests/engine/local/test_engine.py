@@ -215,7 +215,7 @@ def test_a_long_conversation_is_fitted_in_a_moment(engine):
 
 
 def test_a_message_longer_than_the_context_is_refused_with_both_numbers(engine):
-    with pytest.raises(InputError, match=r"too long: \d+ tokens or more, and \d+ fit"):
+    with pytest.raises(InputError, match=r"too long: \d+ tokens or more in all, and \d+ fit"):
         ask(engine, "word " * 3000)
     assert ask(engine, "hello")[0].startswith("Hello")
 
