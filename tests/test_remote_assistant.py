@@ -22,9 +22,13 @@ from dlp_local.core.values import Message, Mix
 from dlp_local.history import History
 from dlp_local.history.open_conversation import OpenConversation
 from dlp_local.remote_assistant import NO_CORRECTIONS, open_remote_assistant
+from tests.support.fakes import Answer, FakeAssistant, Gate
 from tests.support.http_server import running_server
+from tests.support.terminal import wait_until
 from tui import opener
+from tui.screens.routing import times
 from tui.session import Session
+from tui.widgets.receipt import receipt
 
 DATE = "to ISO: the 3rd of February 2021"
 TASKS = "tar: extract archive.tar.gz into /tmp, then to ISO: the 4th of July 1999"
@@ -103,9 +107,63 @@ def test_a_stop_ends_the_answer_here_and_on_the_server(remote, server):
     done = events[-1]
     assert isinstance(done, ReplyDone)
     assert done.finish_reason == "cancelled"
-    assert done.answer == "".join(event.text for event in events if isinstance(event, TextDelta))
+    pieces = [event.text for event in events if isinstance(event, TextDelta)]
+    assert (done.answer, done.answer_tokens) == ("".join(pieces), len(pieces))
+    assert 0 < done.timings.first_token <= done.timings.total
     assert remote.reply(DATE).finish().answer == "2021-02-03"
     assert server.becomes_idle()
+
+
+@contextmanager
+def chat(*script):
+    """A session over a server whose assistant answers by a script."""
+    with running_server(FakeAssistant(*script)) as running:
+        session = Session(opener(load_settings(), Server(running.url)), History(None))
+        session.start()
+        try:
+            yield session
+        finally:
+            session.close()
+
+
+def test_an_answer_that_is_stopped_before_its_route_came_is_stopped_and_no_error():
+    with chat(Answer(gate=(gate := Gate()))) as session:
+        number = session.send("hi").id
+        assert gate.reached.wait(60)
+        session.stop()
+        wait_until(lambda: session.turn(number).ended)
+        turn = session.turn(number)
+        assert (turn.state, turn.finish_reason, turn.error, turn.route) == ("done", "cancelled", "", None)
+        assert receipt(turn) == "stopped"
+        assert times(turn.state, turn.route, turn.done) == "not routed"
+        assert session.history_messages == ()
+
+
+def test_a_mix_by_hand_is_known_of_an_answer_that_is_stopped_before_its_route_came():
+    with running_server(FakeAssistant(Answer(gate=(gate := Gate())))) as running:
+        reply = open_remote_assistant(Server(running.url)).reply("hi", mix=Mix.of({"sql": 1.0}))
+        stopping = threading.Thread(target=lambda: (gate.reached.wait(60), reply.cancel()))
+        stopping.start()
+        (done,) = list(reply)
+        stopping.join()
+    assert (done.finish_reason, str(done.route.mix)) == ("cancelled", "sql 1.00")
+
+
+def test_a_stopped_answer_has_its_numbers_and_leaves_the_context_meter_where_it_was():
+    stopped = Answer(gate=(gate := Gate()), before_gate=2)
+    with chat(Answer(context_used=200), stopped) as session:
+        first = session.send("hi").id
+        wait_until(lambda: session.turn(first).ended and session.status.phase == "ready")
+        second = session.send("more").id
+        wait_until(lambda: session.turn(second).answer == "a fine ")
+        session.stop()
+        wait_until(lambda: session.turn(second).ended and session.status.phase == "ready")
+        assert gate.reached.is_set()
+        assert session.turn(second).done.answer_tokens == 2
+        assert "ms first token" in receipt(session.turn(second))
+        assert session.status.context_used == 200
+        session.new()
+        assert session.status.context_used == 0
 
 
 @contextmanager
@@ -171,9 +229,31 @@ def test_of_a_broken_answer_what_came_is_kept_with_the_reason_and_the_next_messa
             assert (done.answer, done.finish_reason, done.context_size) == (answer, "error", 99)
             assert str(done.route.mix) == "sql 1.00"
             assert reason in conversation[turn].error
-            assert conversation[turn].error.endswith("Send the message again.")
+            assert conversation[turn].error.endswith(" Send the message again.")
+            assert (done.answer_tokens, bool(done.timings.first_token)) == (1, True)
     with pytest.raises(EngineError, match=r"does not answer .* Is `dlp-local serve` running there"):
         remote.reply("hi").finish()
+
+
+def test_an_answer_that_broke_off_on_the_server_has_its_numbers_from_there_and_its_reason_once():
+    receipt = ROUTE | {
+        "answer": "half an", "finish_reason": "error", "error": "the engine ended.",
+        "tokens": {"prompt": 5, "answer": 3}, "context": {"used": 8, "size": 99},
+        "timings_ms": ROUTE["timings_ms"] | {"first_token": 11, "total": 22},
+    }  # fmt: skip
+    failed = ({}, {"error": {"message": "the engine ended. Ask again."}, "dlp_local": receipt, "choices": []})
+    with scripted(PACK, stream(BEGUN, ({"content": "half an"}, {}), failed)) as server:
+        conversation = OpenConversation(History(None))
+        turn = store_message(conversation, "hi", parent=None).id
+        done = answer_turn(open_remote_assistant(server), conversation, turn).finish()
+    assert (done.answer, done.prompt_tokens, done.answer_tokens, done.context_used) == ("half an", 5, 3, 8)
+    assert done.timings.first_token == 11
+    assert conversation[turn].error == "the engine ended. Send the message again."
+
+
+def test_https_at_a_server_of_http_is_told(server):
+    with pytest.raises(EngineError, match=r"speaks http, not https. Give its address as http://127.0.0.1:\d+\."):
+        open_remote_assistant(Server(server.url.replace("http:", "https:")))
 
 
 def test_an_answer_whose_connection_is_reset_broke_off_and_what_came_is_kept():

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dlp_local.core.settings import Settings
     from tui.session import ChangeOptions, OpenAssistant
     from tui.session.assistant_backend import AssistantBackend
+    from tui.state import Place
 
 
 def run_chat(
@@ -39,7 +40,14 @@ def run_chat(
     history, notice = open_history()
     number = history.last() if resume and number is None else number
     app = ChatApp(
-        opener(settings, server), history, notice, number, settings.ui, change_options, no_corrections(server)
+        opener(settings, server),
+        history,
+        notice,
+        number,
+        settings.ui,
+        change_options,
+        no_corrections(server),
+        place_of(settings, server),
     )
     try:
         app.run()
@@ -75,7 +83,7 @@ def run_plain(
         import readline  # noqa: F401
 
     history, notice = open_history()
-    session = Session(opener(settings, server), history, notice, no_corrections(server))
+    session = Session(opener(settings, server), history, notice, no_corrections(server), place_of(settings, server))
     try:
         if resume and number is None:
             number = history.last()
@@ -116,6 +124,13 @@ def _open_remote(server: Server, pack: str | None) -> AssistantBackend:
     if pack is not None:
         raise InputError(f"the server {server.url} answers with its own pack. Chat without --server to open '{pack}'.")
     return open_remote_assistant(server)
+
+
+def place_of(settings: Settings, server: Server | None = None) -> Place:
+    """Where messages will be answered."""
+    from tui.state import Place
+
+    return Place(server=server.url) if server else Place(engine=settings.engine.url)
 
 
 def no_corrections(server: Server | None) -> str:

@@ -22,6 +22,7 @@ from dlp_local.history import History
 from tui.chat_commands import COMMANDS
 from tui.screens.chat import ChatScreen
 from tui.session import ChangeOptions, OpenAssistant, Session
+from tui.state import HERE, Place
 from tui.terminal import draw_after_stops, read_more_keys
 from tui.themes import HIGH_CONTRAST, keep_theme, keymap, theme
 from tui.widgets.prompt import Prompt
@@ -50,9 +51,10 @@ class ChatApp(App[None]):
         ui: Ui = UI,
         change_options: ChangeOptions | None = None,
         no_corrections: str = "",
+        place: Place = HERE,
     ) -> None:
         """`number`: the stored conversation to go on with; `change_options` gives its options, or a new one's, anew.
-        `no_corrections`: as of `Session`.
+        `no_corrections` and `place`: as of `Session`.
 
         Raises `InputError` for `ui` that cannot be used.
         """
@@ -61,7 +63,7 @@ class ChatApp(App[None]):
         self.register_theme(HIGH_CONTRAST)
         self.theme = theme(ui.theme)
         self.set_keymap(keymap(ui.keys, [*self.BINDINGS, *ChatScreen.BINDINGS, *Prompt.BINDINGS]))
-        self.session = Session(open_assistant, history, notice, no_corrections)
+        self.session = Session(open_assistant, history, notice, no_corrections, place)
         if number is not None:
             self.session.open(number)
         if change_options is not None:

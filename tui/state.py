@@ -50,7 +50,7 @@ class Turn:
             state="queued" if stored.state == "sent" else stored.state,
             answer=stored.answer,
             reasoning=stored.done.reasoning if stored.done else "",
-            route=stored.done.route if stored.done else None,
+            route=known_route(stored.done),
             trimmed=trimmed,
             done=stored.done,
             error=stored.error,
@@ -68,11 +68,40 @@ class Turn:
         return self.state in ("done", "failed")
 
 
+def known_route(done: ReplyDone | None) -> Route | None:
+    """The route of a reply; none of one that was stopped before a server had told it."""
+    if done is None:
+        return None
+    route = done.route
+    is_told = done.answer or done.reasoning or route.probabilities or route.mix.weights or route.parts
+    return route if is_told or done.finish_reason != "cancelled" else None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where answers are computed, by its address; neither is set where that is the program itself."""
+
+    server: str = ""
+    """A `dlp-local serve` that answers in place of a pack here."""
+
+    engine: str = ""
+    """Another program's server, at engine.url, that computes for the pack here."""
+
+    @property
+    def failure(self) -> str:
+        """What is said of it where no messages can be answered."""
+        return "the server cannot be used" if self.server else "the pack could not be loaded"
+
+
+HERE = Place()
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
     """The state of the session; the pack's own facts are empty until it is loaded. Context is in tokens."""
 
     phase: Phase = "loading"
+    place: Place = HERE
     name: str = ""
     greeting: str = ""
     examples: tuple[str, ...] = ()

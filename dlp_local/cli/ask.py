@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dlp_local.cli import flags, terminal
+from dlp_local.cli.ask_row import ROW_HELP
 from dlp_local.cli.ask_rows import RowAnswers
 from dlp_local.cli.sampling_flags import with_sampling_flags
 from dlp_local.conversation_turn import answer_turn, store_message
@@ -59,7 +60,7 @@ def ask(
     ] = None,
     jsonl: Annotated[
         str | None,
-        typer.Option("--jsonl", help='Answer rows {"text": …}, one a line, of a file or of - (stdin), many at once.'),
+        typer.Option("--jsonl", help=f"Answer rows, one a line, of a file or of - (stdin), many at once: {ROW_HELP}"),
     ] = None,
     no_stdin: Annotated[bool, typer.Option("--no-stdin", help="Leave stdin alone, as in a loop over it.")] = False,
 ) -> None:

@@ -8,12 +8,11 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from dlp_local.cli import terminal
+from dlp_local.cli.ask_row import Row, read_fields, row_of
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import EngineError, InputError
 from dlp_local.core.events import Event, ReplyDone
-from dlp_local.core.files import decode
 from dlp_local.core.job import Job
-from dlp_local.core.json_text import parse_json
 from dlp_local.core.serialize import reply_json
 from dlp_local.core.values import Mix
 
@@ -85,19 +84,30 @@ class RowAnswers:
         self._printer.join()
 
     def _answer(self, number: int, line: bytes) -> dict[str, Any]:
+        """What is printed of a row: its number, its id where it has one, and its reply, or else why there is none."""
+        name, named = f"row {number}", {"row": number}
         try:
-            job = self._assistant.reply(_row_text(line, number), mix=self._mix, options=self._options)
-            self._jobs.add(job)
+            fields = read_fields(line, name)
+        except InputError as error:
+            return named | {"error": str(error)}
+        named |= {"id": fields["id"]} if "id" in fields else {}
+        try:
+            result = named | reply_json(self._reply(row_of(fields, self._mix, self._options)))
+        except (InputError, EngineError) as error:
+            return named | {"error": f"{name}: {error}"}
+        return result | ({"error": f"{name}: {result['error']}"} if "error" in result else {})
+
+    def _reply(self, row: Row) -> ReplyDone:
+        job = self._assistant.reply(row.text, mix=row.mix, options=row.options)
+        self._jobs.add(job)
+        try:
             if self._given_up:
                 job.cancel()
-            try:
-                done = job.finish()
-            finally:
-                self._jobs.discard(job)
-        except (InputError, EngineError) as error:
-            return {"row": number, "error": str(error)}
+            done = job.finish()
+        finally:
+            self._jobs.discard(job)
         assert isinstance(done, ReplyDone)
-        return reply_json(done)
+        return done
 
     def _print(self) -> None:
         try:
@@ -110,10 +120,3 @@ class RowAnswers:
                 self._room.release()
         except BaseException as error:
             self._error = error
-
-
-def _row_text(line: bytes, number: int) -> str:
-    row = parse_json(decode(line, f"row {number}"), f"row {number}", "Write one object a line.")
-    if not isinstance(row, dict) or not isinstance(row.get("text"), str):
-        raise InputError(f'row {number}: has no text. Write {{"text": "…"}}.')
-    return str(row["text"])

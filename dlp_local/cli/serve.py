@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+from ipaddress import ip_address
 from typing import Annotated
 
 import typer
@@ -10,6 +12,7 @@ import typer
 from dlp_local.cli import terminal
 from dlp_local.cli.flags import DEFAULTS, PackOption
 from dlp_local.core.errors import InputError
+from dlp_local.core.paths import user_path
 from dlp_local.core.settings import load_settings
 from dlp_local.core.text import counted
 
@@ -35,6 +38,7 @@ def serve(
     own = {"host": host, "port": port, "api_key_file": api_key_file, "log_requests": log_requests or None}
     settings = load_settings(pack=pack, server=own).for_many()
     try:
+        from dlp_local.server.keys import read_keys
         from dlp_local.server.serving import HttpServer, allow_connections, listen, url_of
     except ModuleNotFoundError as error:
         raise InputError(
@@ -42,12 +46,16 @@ def serve(
         ) from None
     from dlp_local.opening import open_assistant
 
+    if settings.server.api_key_file:  # a bad file is told before the pack is opened, which takes seconds
+        read_keys(user_path(settings.server.api_key_file))
     allow_connections(settings.server.connections)
     with listen(settings.server) as listening, open_assistant(settings) as assistant:
         for notice in assistant.notices:
             terminal.print_warning(notice)
         server = HttpServer(assistant, settings, _say_stopping)
-        print(_how_to_use(assistant.name, url_of(listening), bool(settings.server.api_key_file)), flush=True)
+        has_keys = bool(settings.server.api_key_file)
+        use = _how_to_use(assistant.name, url_of(listening), has_keys, _listens_everywhere(listening))
+        print(use, flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             server.run([listening])
 
@@ -57,10 +65,15 @@ def _say_stopping(running: int) -> None:
         terminal.print_warning(f"finishing {counted(running, 'answer')}; Ctrl+C once more ends at once")
 
 
-def _how_to_use(pack: str, url: str, has_keys: bool) -> str:
+def _listens_everywhere(listening: socket.socket) -> bool:
+    return ip_address(listening.getsockname()[0].partition("%")[0]).is_unspecified
+
+
+def _how_to_use(pack: str, url: str, has_keys: bool, everywhere: bool) -> str:
+    elsewhere = "\n  from elsewhere   by an address of this machine in place of the one here" if everywhere else ""
     key = "one of the file" if has_keys else "any"
     authorization = " -H 'Authorization: Bearer KEY'" if has_keys else ""
-    return f"""Pack '{pack}' is served on {url}, Ctrl+C ends it.
+    return f"""Pack '{pack}' is served on {url}, Ctrl+C ends it.{elsewhere}
   in a browser     {url}/
   OpenAI clients   base URL {url}/v1, API key: {key}, model: auto
   by hand          curl {url}/v1/chat/completions{authorization} -H 'Content-Type: application/json' \\

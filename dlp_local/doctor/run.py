@@ -1,7 +1,7 @@
 """Every check, one after the other.
 
 A new check is a function in the list `CHECKS` of its file: `machine.py` for the machine and the installation,
-`packs.py` for a pack. `answers.py` asks the pack in use.
+`packs.py` for a pack. `engine.py` looks at the server at engine.url, and `answers.py` asks the pack in use.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dlp_local.core.paths import config_file
 from dlp_local.core.settings import Settings, load_settings
 from dlp_local.doctor.checks import machine
 from dlp_local.doctor.checks.answers import check_answers
+from dlp_local.doctor.checks.engine import check_engine
 from dlp_local.doctor.checks.packs import check_pack
 from dlp_local.doctor.result import CheckResult
 from dlp_local.packs import pack_folder
@@ -41,7 +42,11 @@ def run_checks(pack: str | None = None) -> Iterator[CheckResult]:
     for folder in folders:
         yield from check_pack(folder, settings, build, is_used=folder == used)
     if used:
-        yield from check_answers(used, settings)
+        engine = check_engine(used, settings) if settings.engine.url else None
+        if engine:
+            yield engine
+        if engine is None or engine.is_well:  # an engine that is not well answers nothing
+            yield from check_answers(used, settings)
 
 
 def _settings(pack: str | None) -> tuple[Settings, CheckResult]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from dlp_local.another_answer import LEAST_TEMPERATURE
 from dlp_local.core.chat_options import ChatOptions
-from dlp_local.core.errors import EngineError, InputError
+from dlp_local.core.errors import EngineError
 from dlp_local.core.events import (
     AnswerWasReasoning,
     Event,
@@ -41,6 +41,11 @@ class Question:
     earlier_answers: int = 0
     """Answers that there are already; another one is asked for."""
 
+    @property
+    def chosen_mix(self) -> Mix | None:
+        """The mix that was given by hand or is pinned; None where the message is routed."""
+        return self.options.mix if self.mix is None else self.mix
+
     def body(self) -> dict[str, Any]:
         """The request for it."""
         options = self.options
@@ -51,8 +56,7 @@ class Question:
         if self.answer_prefix:
             messages.append({"role": "assistant", "content": self.answer_prefix})
         routing: dict[str, Any] = {"veto": list(options.vetoed), "split": options.split, "scope": options.scope}
-        mix = options.mix if self.mix is None else self.mix
-        if mix is not None:
+        if (mix := self.chosen_mix) is not None:
             routing |= {"mix": dict(mix.weights), "veto": []}
         return {
             "model": "auto",
@@ -73,7 +77,7 @@ class Question:
 def answer_events(
     connection: ServerConnection, question: Question, context_size: int, cancellation: Cancellation
 ) -> Generator[Event, None, None]:
-    """The events of the turn. Where the connection breaks off in the middle, what had come is the answer.
+    """The events of the turn. Where it is stopped, or the connection breaks off in the middle, what came is the answer.
 
     Raises `InputError` and `EngineError` where the server refuses, or is gone before the route is known.
     """
@@ -83,11 +87,12 @@ def answer_events(
         try:
             yield from stream.events(chunks)
         except ConnectionLostError as error:
-            if stream.route is None:
-                raise (
-                    InputError("stopped while it waited for the server.") if cancellation.requested else error
-                ) from None
-            yield stream.cut("cancelled") if cancellation.requested else stream.cut("error", str(error))
+            if cancellation.requested:
+                yield stream.cut("cancelled")
+            elif stream.route is None:
+                raise
+            else:
+                yield stream.cut("error", str(error))
 
 
 class _Stream:
@@ -99,6 +104,7 @@ class _Stream:
         self._answer, self._reasoning = question.answer_prefix, ""
         self._started = time.perf_counter()
         self._first_token = 0.0
+        self._pieces = 0
 
     def events(self, chunks: Generator[Any, None, None]) -> Generator[Event, None, None]:
         """Those of all chunks, `ReplyDone` at the end."""
@@ -115,9 +121,9 @@ class _Stream:
         raise ConnectionLostError(f"the server {self._url} ended in the middle.")
 
     def _read(self, chunk: Mapping[str, Any]) -> list[Event]:
-        if error := chunk.get("error"):
-            raise ConnectionLostError(str(error["message"]))
         extra = chunk.get("dlp_local") or {}
+        if error := chunk.get("error"):
+            return self._broken(error, extra)
         (choice,) = chunk["choices"] or [{"delta": {}}]
         events: list[Event] = []
         if "answer_was_reasoning" in extra:
@@ -128,10 +134,11 @@ class _Stream:
             self.route = route_from_json(extra)
             events.append(RouteChosen(self.route))
         if text := choice["delta"].get("reasoning_content"):
+            self._count_piece()
             self._reasoning += text
             events.append(ReasoningDelta(text))
         if text := choice["delta"].get("content"):
-            self._first_token = self._first_token or self._milliseconds()
+            self._count_piece()
             self._answer += text
             events.append(TextDelta(text))
         if choice.get("finish_reason"):
@@ -140,14 +147,33 @@ class _Stream:
             events.append(reply_from_json(self._question.text, self._answer, extra))
         return events
 
+    def _broken(self, error: Mapping[str, Any], receipt: Mapping[str, Any]) -> list[Event]:
+        """The end of an answer that broke off on the server: its receipt, where one comes along.
+
+        Raises `ConnectionLostError` where none does; what is to be done then is told to the user in any case.
+        """
+        if "finish_reason" not in receipt:
+            raise ConnectionLostError(str(error["message"]).removesuffix(" Ask again."))
+        done = reply_from_json(self._question.text, str(receipt["answer"]), receipt)
+        return [done] if self.route else [RouteChosen(done.route), done]
+
     def cut(self, reason: FinishReason, error: str = "") -> ReplyDone:
-        """What there is of an answer whose end was not told."""
-        assert self.route is not None
-        times = Timings(self.route.total_ms, self._first_token, self._milliseconds())
+        """What there is of an answer whose end was not told, by the clock here.
+
+        Its tokens are the pieces of text that came: at least so many, for a fast engine sends several in one. What the
+        prompt takes of the context is not known; it is 0.
+        """
+        route = self.route or Route(self._question.text, {}, self._question.chosen_mix or Mix())
+        now = self._milliseconds()
+        times = Timings(route.total_ms, self._first_token or now, now)
         return ReplyDone(
-            self._question.text, self._answer, self.route, reason, 0, 0, 0, self._context_size, times, error,
+            self._question.text, self._answer, route, reason, 0, self._pieces, 0, self._context_size, times, error,
             self._reasoning,
         )  # fmt: skip
+
+    def _count_piece(self) -> None:
+        self._first_token = self._first_token or self._milliseconds()
+        self._pieces += 1
 
     def _milliseconds(self) -> float:
         return (time.perf_counter() - self._started) * 1000

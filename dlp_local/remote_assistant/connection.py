@@ -27,6 +27,9 @@ _FAILURES = (OSError, http.client.HTTPException, ValueError)
 
 _NO_JSON = (ValueError, RecursionError)
 
+NO_TLS = "WRONG_VERSION_NUMBER"
+"""How OpenSSL says that what came in reply is not TLS."""
+
 
 class ConnectionLostError(EngineError):
     """The server does not answer, or no longer."""
@@ -115,6 +118,15 @@ class ServerConnection:
         )
 
     def _unreachable(self, error: Exception) -> ConnectionLostError:
+        """What failed before the server replied."""
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return ConnectionLostError(
+                f"the certificate of {self.url} is not trusted here ({error.verify_message}). Check the address, or "
+                "have this machine trust it."
+            )
+        if isinstance(error, ssl.SSLError) and error.reason == NO_TLS:
+            plain = f"http://{self.url.removeprefix('https://')}"
+            return ConnectionLostError(f"the server {self.url} speaks http, not https. Give its address as {plain}.")
         return ConnectionLostError(
             f"the server {self.url} does not answer ({_reason(error)}). Is `dlp-local serve` running there?"
         )
@@ -137,4 +149,8 @@ class ServerConnection:
 
 
 def _reason(error: Exception | str) -> str:
-    return "it is silent" if isinstance(error, TimeoutError) else str(getattr(error, "strerror", None) or error)
+    if isinstance(error, TimeoutError):
+        return "it is silent"
+    if isinstance(error, http.client.IncompleteRead):
+        return "it ends too early"
+    return str(getattr(error, "strerror", None) or error)

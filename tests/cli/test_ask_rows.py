@@ -11,6 +11,7 @@ from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
 from dlp_local.core.server_address import Server
 from dlp_local.core.settings import load_settings
+from dlp_local.core.values import Mix
 from dlp_local.remote_assistant import open_remote_assistant
 from tests.support.fakes import Answer, FakeAssistant, Gate
 from tests.support.http_server import running_server
@@ -84,6 +85,71 @@ def test_rows_before_one_that_cannot_be_read_are_answered(tmp_path, capsys, monk
     with pytest.raises(InputError, match="the disk is gone"):
         RowAnswers(fake_of(2), None, ChatOptions()).print_all("rows.jsonl")
     assert texts(capsys) == ["one"]
+
+
+def written(folder, *rows):
+    path = folder / "rows.jsonl"
+    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows), "utf-8")
+    return str(path)
+
+
+def results(capsys):
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_row_has_its_own_mix_and_options_over_those_of_the_flags(tmp_path, capsys):
+    fake, flags = fake_of(1), ChatOptions(max_tokens=9, seed=1)
+    rows = written(
+        tmp_path,
+        {"text": "a", "mix": {"shell": 1}, "max_tokens": 2, "temperature": 0.5, "stop": ["x"], "system": "Be brief."},
+        {"text": "b", "mix": "sql=0.75,shell=0.25", "max_tokens": None},
+        {"text": "c", "mix": {}},
+        {"text": "d"},
+    )
+    assert RowAnswers(fake, Mix.parse("dates"), flags).print_all(rows) == 0
+    own = ChatOptions(max_tokens=2, seed=1, temperature=0.5, stop=("x",), system="Be brief.")
+    assert [(call.mix, call.options) for call in fake.calls] == [
+        (Mix.parse("shell"), own),
+        (Mix.parse("sql=0.75,shell=0.25"), flags),
+        (Mix(), flags),
+        (Mix.parse("dates"), flags),
+    ]
+
+
+def test_every_result_has_the_number_of_its_row_and_the_id_that_came_with_it(tmp_path, capsys):
+    rows = written(tmp_path, {"text": "a", "id": {"n": [1]}}, "", {"text": "b", "id": None}, {"id": "x"}, {"text": "c"})
+    assert RowAnswers(fake_of(2), None, ChatOptions()).print_all(rows) == 1
+    names = [{name: row[name] for name in ("row", "id") if name in row} for row in results(capsys)]
+    assert names == [{"row": 1, "id": {"n": [1]}}, {"row": 3, "id": None}, {"row": 4, "id": "x"}, {"row": 5}]
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ({"text": "a", "max_token": 3}, "max_token: there is no field of that name. Did you mean 'max_tokens'?"),
+        ({"text": "a", "label": 3}, "label: there is no field of that name. There are text, id, mix, system"),
+        ({"text": "a", "temperature": 9}, "temperature: 9 cannot be used (give a number, 0 to 5)."),
+        ({"text": "a", "mix": {"sql": "x"}}, "mix: give "),
+        ({"text": "a", "mix": {"sql": 10**400}}, "mix: give "),
+        ({"text": "a", "mix": 1}, "mix: give "),
+        ({"text": "a", "mix": {"sql": 2}}, "mix: the weights add up to 2"),
+        ({"text": "a", "mix": "dates"}, "mix: 'dates' is vetoed by --veto."),
+        ({"text": 1}, "has no text."),
+        ("[1]", "is no object."),
+        ("{", "is not JSON ("),
+    ],
+)
+def test_what_a_row_cannot_have_is_told_with_its_number(tmp_path, capsys, row, told):
+    rows = RowAnswers(fake := fake_of(1), None, ChatOptions(vetoed=("dates",)))
+    assert rows.print_all(written(tmp_path, {"text": "well"}, row)) == 1
+    assert results(capsys)[1]["error"].removeprefix("row 2: ").removeprefix("options: ").startswith(told)
+    assert len(fake.calls) == 1
+
+
+def test_an_answer_that_failed_is_told_with_the_number_of_its_row(tmp_path, capsys):
+    fake = fake_of(1, Answer(error=InputError("too long.")))
+    RowAnswers(fake, None, ChatOptions()).print_all(written(tmp_path, {"text": "a", "id": 5}))
+    assert results(capsys) == [{"row": 1, "id": 5, "error": "row 1: too long."}]
 
 
 def test_failed_rows_are_counted(tmp_path, capsys):

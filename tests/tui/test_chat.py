@@ -12,6 +12,7 @@ from dlp_local.history.model import BROKEN_OFF
 from tests.support.fakes import Answer, FakeAssistant, Gate, loading
 from tests.tui.window import READY, window
 from tui.screens.chat import ChatScreen
+from tui.state import Place
 from tui.widgets.message import TurnView
 
 pytestmark = pytest.mark.asyncio
@@ -268,6 +269,16 @@ async def test_a_pack_that_cannot_be_loaded_is_explained_and_the_shell_gets_the_
         assert w.prompt.text == "kept"
         await w.press("ctrl+q")
         await w.until(lambda: w.app.return_code == EngineError.exit_code)
+
+
+async def test_a_server_that_refuses_is_no_pack_that_cannot_be_loaded():
+    def refuse() -> FakeAssistant:
+        raise InputError("the server http://box:11500 refuses: it wants a key. Give one with --api-key-file.")
+
+    async with window(refuse, size=(120, 40), ready=False, place=Place(server="http://box:11500")) as w:
+        await w.say("early")
+        await w.sees("The server cannot be used", "refuses: it wants a key. Give one with --api-key-file.")
+        await w.sees("no server", "Not answered: the server cannot be used.", "No server answers.")
 
 
 async def test_leaving_ends_a_running_answer_and_closes_the_assistant():

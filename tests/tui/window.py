@@ -14,6 +14,7 @@ from tests.support.fakes import FakeAssistant
 from tui.app import ChatApp
 from tui.screens.chat import ChatScreen
 from tui.session import Session
+from tui.state import HERE, Place
 from tui.widgets.message import TurnView
 from tui.widgets.prompt import Prompt
 from tui.widgets.transcript import Transcript
@@ -96,13 +97,14 @@ async def window(
     ready: bool = True,
     history: History | None = None,
     number: int | None = None,
+    place: Place = HERE,
 ) -> AsyncIterator[Window]:
     """Opens a window, on a history in memory where none is given; with `ready` it waits for the assistant."""
 
     def open_pack(pack: str | None) -> FakeAssistant:
         return open_assistant if isinstance(open_assistant, FakeAssistant) else open_assistant()
 
-    app = ChatApp(open_pack, history or History(None), number=number)
+    app = ChatApp(open_pack, history or History(None), number=number, place=place)
     try:
         async with app.run_test(size=size, notifications=True) as pilot:
             opened = Window(app, pilot)

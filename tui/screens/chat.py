@@ -56,6 +56,7 @@ class ChatScreen(DialogHost):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
+        self.place = session.status.place
         self._chat = Chat(self, session)
         self._requests = Requests(self.show_error)
         self._view = session.view()

@@ -16,7 +16,7 @@ from dlp_local.core.values import AdapterInfo
 from dlp_local.history import History
 from tui.actions import AdapterAction, ChosenConversation, RoutingAction
 from tui.option_lines import ValuesInForce
-from tui.state import Turn, TurnRouting
+from tui.state import HERE, Place, Turn, TurnRouting
 from tui.themes import theme
 
 READING_SPEED = 12.0
@@ -25,6 +25,9 @@ READING_SPEED = 12.0
 
 class DialogHost(Screen[None]):
     """Shows lines that go away by themselves, and dialogs over itself, each imported when it first opens."""
+
+    place: Place = HERE
+    """Where messages are answered."""
 
     def show_message(self, message: str) -> None:
         """A line that goes away by itself, and takes the place of the one before it."""
@@ -50,7 +53,7 @@ class DialogHost(Screen[None]):
         """The keys that are bound here and now."""
         from tui.screens.help import HelpScreen
 
-        self.app.push_screen(HelpScreen(self.active_bindings))
+        self.app.push_screen(HelpScreen(self.active_bindings, self.place))
 
     def show_theme(self, name: str) -> None:
         """At once, and for the next time."""

@@ -13,14 +13,25 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from dlp_local.core.text import visible
 from tui.chat_commands import COMMANDS
+from tui.state import Place
 
 _NAMES = {"escape": "Esc", "pageup": "PageUp", "pagedown": "PageDown", "super": "Super"}
 
 _INTRO = """\
 Write a message and press Enter. A small router reads it and mixes the adapters that fit;
-the line under each answer shows the mix and what it took. Nothing leaves this machine.
+the line under each answer shows the mix and what it took. {where}
 What you send while an answer is being written waits its turn."""
+
+
+def where_messages_go(place: Place) -> str:
+    """What leaves the program, in a sentence."""
+    if place.server:
+        return f"Messages go to the server {place.server}, which answers them; the conversation is kept here."
+    if place.engine:
+        return f"Messages go to the engine at {place.engine}, which answers them; the conversation is kept here."
+    return "Nothing leaves this machine."
 
 
 def key_name(key: str) -> str:
@@ -51,8 +62,9 @@ class HelpScreen(ModalScreen[None]):
         Binding("escape,f1,q,enter,ctrl+c", "dismiss(None)", "Close", show=False),
     ]
 
-    def __init__(self, bindings: Mapping[str, ActiveBinding]) -> None:
+    def __init__(self, bindings: Mapping[str, ActiveBinding], place: Place) -> None:
         super().__init__()
+        self._intro = _INTRO.replace("\n", " ").format(where=where_messages_go(place))
         self._tables = {
             "Keys": key_table(bindings),
             "Commands": [(str(command), command.help) for command in COMMANDS],
@@ -63,7 +75,7 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll(id="help") as panel:
             panel.border_title = "Help"
             panel.border_subtitle = "Esc closes"
-            yield Static(_INTRO.replace("\n", " "), markup=False)
+            yield Static(visible(self._intro), markup=False)
             for title, table in self._tables.items():
                 yield Static(title, classes="section", markup=False)
                 yield Static(_grid(table))

@@ -18,7 +18,7 @@ from tui.session.assistant_backend import AssistantBackend
 from tui.session.jobs import AnswerJob, CorrectionJob, PackJob, SwitchJob, WarmJob
 from tui.session.shared_state import SharedState
 from tui.session.worker import NO_PACK, AssistantWorker, OpenAssistant
-from tui.state import ConversationView, Status, Turn, TurnRouting
+from tui.state import HERE, ConversationView, Place, Status, Turn, TurnRouting
 
 ChangeOptions = Callable[[ChatOptions], ChatOptions]
 """What is set on the command line, over the options that the conversation has."""
@@ -34,15 +34,20 @@ class Session:
     """
 
     def __init__(
-        self, open_assistant: OpenAssistant, history: History, notice: str = "", no_corrections: str = ""
+        self,
+        open_assistant: OpenAssistant,
+        history: History,
+        notice: str = "",
+        no_corrections: str = "",
+        place: Place = HERE,
     ) -> None:
         """`open_assistant` is called in the worker's thread. `notice`: what the user must know of the history.
 
-        `no_corrections`: why messages cannot be corrected; empty where they can.
+        `no_corrections`: why messages cannot be corrected; empty where they can. `place`: where answers are computed.
         """
         self.history = history
         self._no_corrections = no_corrections
-        self._state = SharedState(OpenConversation(history), notice)
+        self._state = SharedState(OpenConversation(history), notice, place)
         self._worker = AssistantWorker(open_assistant, self._state)
 
     def post_to(self, post: Callable[[Posted], object]) -> None:

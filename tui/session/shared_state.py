@@ -12,7 +12,7 @@ from textual.message import Message
 
 from dlp_local.history.open_conversation import OpenConversation
 from tui.messages import PathChanged, StatusChanged, TurnChanged
-from tui.state import ConversationView, Status, Turn
+from tui.state import HERE, ConversationView, Place, Status, Turn
 
 
 class SharedState:
@@ -22,11 +22,11 @@ class SharedState:
     done under it that may wait for a file or for the assistant; reading takes no lock.
     """
 
-    def __init__(self, conversation: OpenConversation, notice: str = "") -> None:
+    def __init__(self, conversation: OpenConversation, notice: str = "", place: Place = HERE) -> None:
         self._lock = threading.Lock()
         self._post: Callable[[Message], object] = lambda _: None
         self._history_notice = notice
-        self._status = Status(notice=notice, options=conversation.options)
+        self._status = Status(place=place, notice=notice, options=conversation.options)
         self._conversation = conversation
         self._running: dict[int, Turn] = {}
 
@@ -69,12 +69,13 @@ class SharedState:
 
     def open(self, conversation: OpenConversation) -> None:
         """Shows another conversation."""
-        last = next((turn.done for turn in reversed(conversation.path()) if turn.done), None)
+        done = [turn.done for turn in reversed(conversation.path()) if turn.done]
+        used = next((reply.context_used for reply in done if reply.context_used), 0)
         with self._lock:
             self._conversation = conversation
             self._running = {}
             self._update(
-                context_used=last.context_used if last else 0,
+                context_used=used,
                 options=conversation.options,
                 notice=conversation.problem or self._history_notice,
             )

@@ -35,7 +35,6 @@ _log = logging.getLogger(__name__)
 WORTH_TELLING = 128
 """Tokens: fewer are read before one has read of it."""
 
-NOT_LOADED = "Not answered: the pack could not be loaded."
 NO_PACK = "no pack is loaded, so there is none to change. Close the chat and see `dlp-local doctor`."
 
 OpenAssistant = Callable[[str | None], AssistantBackend]
@@ -173,7 +172,7 @@ class AssistantWorker:
         """What becomes of a job where no pack is loaded."""
         match job:
             case AnswerJob():
-                fail_turn(job.conversation, job.turn, NOT_LOADED)
+                fail_turn(job.conversation, job.turn, f"Not answered: {self._state.status.place.failure}.")
                 self._show_end(job.conversation, job.turn)
             case PackJob() | SwitchJob():
                 self._state.post(PackUpdated("", NO_PACK))
@@ -228,7 +227,8 @@ class AssistantWorker:
         changes: dict[str, Any] = {} if self._state.status.phase == "failed" else {"phase": "ready"}
         if turn.done:
             changes["speed"] = turn.done.tokens_per_second
-            if turn.state == "done" and turn.answer and conversation is self._state.conversation:
+            is_measured = turn.state == "done" and turn.answer and turn.done.context_used
+            if is_measured and conversation is self._state.conversation:
                 changes["context_used"] = turn.done.context_used
         self._state.update(**changes)
 

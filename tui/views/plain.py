@@ -13,7 +13,7 @@ from textual.message import Message
 
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import DlpLocalError, InputError
-from dlp_local.core.receipt import no_answer_note, receipt_lines
+from dlp_local.core.receipt import ENDINGS, no_answer_note, receipt_lines
 from dlp_local.core.text import visible
 from dlp_local.core.user_message import UserMessage
 from dlp_local.core.values import AdapterInfo
@@ -124,7 +124,8 @@ class PlainView:
             elif turn.done:
                 if note := no_answer_note(turn.done):
                     self._print(note)
-                self._print("\n".join(f"[{line}]" for line in receipt_lines(turn.done)))
+                lines = receipt_lines(turn.done) if turn.route else (ENDINGS[turn.done.finish_reason],)
+                self._print("\n".join(f"[{line}]" for line in lines))
             self._waiting_for = None
 
     def _wait(self, turn: int) -> None:

@@ -22,7 +22,8 @@ class Greeting(Vertical):
 
     def show(self, status: Status) -> None:
         """The pack's words come when it is loaded; one that has none is named, with its adapters."""
-        about = {"loading": "Loading the pack; you can write already.", "failed": "No pack is loaded."}
+        nobody = "No server answers." if status.place.server else "No pack is loaded."
+        about = {"loading": "Loading the pack; you can write already.", "failed": nobody}
         greeting = status.greeting or f"{status.name}: {', '.join(status.adapters) or 'no adapters yet'}."
         self.query_one("#about", Static).update(visible(about.get(status.phase, greeting)))
         self.query_one("#section", Static).update("Try for example" if status.examples else "")

@@ -67,7 +67,8 @@ def receipt(turn: Turn) -> str:
     if turn.state == "queued":
         return " · ".join([*place, "queued"])
     if turn.route is None:
-        states = {"failed": ENDINGS["error"] if turn.answer else "no answer", "done": ""}
+        ending = ENDINGS.get(turn.finish_reason, "") if turn.finish_reason else ""
+        states = {"failed": ENDINGS["error"] if turn.answer else "no answer", "done": ending}
         return " · ".join(filter(None, [*place, states.get(turn.state, "processing …")]))
     lines = receipt_lines(turn.done) if turn.done else (" · ".join(route_receipt(turn.route)),)
     return visible(" · ".join([*place, "\n".join(lines)]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widgets import Static
@@ -32,16 +34,17 @@ class StatusLine(Horizontal):
 
 
 def who(status: Status) -> str:
-    """`bundled · 6 adapters · ready`."""
+    """`bundled · 6 adapters · ready`; behind the pack's name the engine, where that is another program's."""
     if status.phase == "loading":
         return "loading …"
     if status.phase == "failed":
-        return "not loaded"
+        return "no server" if status.place.server else "not loaded"
     count = len(status.adapters)
     adapters = counted(count, "adapter")
     doing = status.activity or (reading(status.reading) if status.reading else status.phase)
     speed = f" · {speed_text(status.speed)}" if status.speed and doing == "ready" else ""
-    parts = [status.name, *(set_here(status.options) or [adapters])]
+    engine = [f"engine {urlsplit(status.place.engine).netloc}"] if status.place.engine else []
+    parts = [status.name, *engine, *(set_here(status.options) or [adapters])]
     unsaved = " · not saved" if status.notice else ""
     return visible(f"{' · '.join(parts)} · {doing}{speed}{unsaved}")
 

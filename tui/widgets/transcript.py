@@ -49,11 +49,11 @@ class Transcript(VerticalScroll, can_focus=False):
         return self._views
 
     def show_status(self, status: Status) -> None:
-        """What the pack says of itself, or why it could not be loaded."""
+        """What the pack says of itself, or why nothing can be answered."""
         self.query_one(Greeting).show(status)
         if status.phase == "failed" and not self.query("#failure"):
             panel = Static(visible(status.error), classes="problem", id="failure", markup=False)
-            panel.border_title = "The pack could not be loaded"
+            panel.border_title = status.place.failure.capitalize()
             panel.border_subtitle = "Ctrl+Q quits"
             self.mount(panel)
 

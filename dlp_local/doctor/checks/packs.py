@@ -69,7 +69,8 @@ def check_pack(
     checked = CheckedPack(pack, settings, build)
     try:
         for check in CHECKS:
-            yield check(checked)
+            if not (settings.engine.url and check in COMPUTING):
+                yield check(checked)
     except DlpLocalError as error:
         yield CheckResult(f"{pack.name}: router", False, str(error), _AGAIN)
 
@@ -159,3 +160,6 @@ def _examples(checked: CheckedPack) -> CheckResult:
 
 CHECKS: tuple[Callable[[CheckedPack], CheckResult], ...] = (_context, _memory, _encoder, _router, _examples)
 """In the order in which they are shown."""
+
+COMPUTING = (_context, _memory)
+"""Those of computing on this machine, which a server at engine.url makes needless."""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dlp_local.core.errors import EngineError
 from dlp_local.core.job import Cancellation
+from dlp_local.engine.remote.scheme_check import speaks_http_alone
 
 if TYPE_CHECKING:
     import httpx
@@ -61,6 +62,8 @@ class Connection:
         self._starting = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._client: httpx.AsyncClient | None = None
+        self._tls = ssl.create_default_context() if url.startswith("https") else None
+        self._scheme_is_checked = False
         self._closed = False
 
     def get(self, path: str) -> Any:
@@ -135,14 +138,23 @@ class Connection:
                 timeout=httpx.Timeout(self._timeout, connect=min(CONNECT_TIMEOUT, self._timeout), pool=None),
                 # Each request has a connection of its own: servers close idle ones just when the next request is sent.
                 limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
-                verify=ssl.create_default_context() if self.url.startswith("https") else False,
+                verify=self._tls or False,
                 trust_env=False,
             )
         return self._client
 
+    async def _check_scheme(self) -> None:
+        """Raises `EngineError` where https is asked of a server of http; it is asked until it was found well."""
+        if self._tls and not self._scheme_is_checked:
+            if await speaks_http_alone(self.url, self._tls):
+                plain = f"http://{self.url.removeprefix('https://')}"
+                raise EngineError(f"{self.url}: speaks http, not https. Set engine.url to {plain}.")
+            self._scheme_is_checked = True
+
     async def _request(self, method: str, path: str, body: Mapping[str, Any] | None) -> bytes:
         import httpx
 
+        await self._check_scheme()
         try:
             async with self._http().stream(method, self.url + path, json=body) as response:
                 return await self._checked_body(response)
@@ -170,7 +182,9 @@ class Connection:
                         begun = True
                         events.put(event)
         except httpx.HTTPError as error:
-            raise (BrokenStreamError if begun else EngineError)(self._reason(error)) from None
+            if begun:
+                raise BrokenStreamError(self._why_broken(error)) from None
+            raise EngineError(self._reason(error)) from None
         except ValueError:
             raise BrokenStreamError(self._strange(path)) from None
 
@@ -202,6 +216,17 @@ class Connection:
     def _strange(self, path: str) -> str:
         return f"{self.url}: what it answers to {path} is none of llama-server's or vLLM's. Look at engine.url."
 
+    def _why_broken(self, error: httpx.HTTPError) -> str:
+        """Why an answer ended in the middle; whoever asked for it is told elsewhere that it can be asked for again."""
+        import httpx
+
+        if isinstance(error, httpx.TimeoutException):
+            return (
+                f"{self.url}: gave no sign of life for {self._timeout:g} s; engine.response_timeout sets how long it "
+                "may take."
+            )
+        return f"{self.url}: broke off in the middle of the answer. Look whether the server still runs."
+
     def _reason(self, error: httpx.HTTPError) -> str:
         """Why a request failed, and what to do."""
         import httpx
@@ -217,6 +242,8 @@ class Connection:
         if isinstance(error, httpx.ConnectError):
             if any(words in said for words in ("Name or service", "nodename", "getaddrinfo", "name resolution")):
                 return f"{self.url}: this machine knows no such host. Look at engine.url."
+            if "CERTIFICATE_VERIFY_FAILED" in said:
+                return f"{self.url}: this machine does not trust its certificate ({said}). Look at engine.url."
             return (
                 f"{self.url}: nothing answers there ({said}). Start the server: "
                 "`dlp-local engine command llama-server` prints how; or look at engine.url."

@@ -85,21 +85,26 @@ class RemoteEngine:
         self._closed = False
 
     @property
+    def description(self) -> Description:
+        """What the server says of itself; raises what is wrong with it."""
+        return self._ready().description
+
+    @property
     def context_size(self) -> int:
         """Tokens that fit, prompt and answer together."""
-        return self._ready().description.context_size
+        return self.description.context_size
 
     @property
     def capabilities(self) -> Capabilities:
         """What this engine can do."""
-        description = self._ready().description
+        description = self.description
         remote = f"{description.name} at {self._connection.url}"
         return Capabilities(frozenset({"context"}), description.concurrent_replies, description.format_features, remote)
 
     @property
     def notices(self) -> tuple[str, ...]:
         """What a user should know of the engine."""
-        return self._ready().description.notices
+        return self.description.notices
 
     def _ready(self) -> _Connected:
         """The server, asked what it is, and the prompts for its backbone; raises what is wrong with either."""

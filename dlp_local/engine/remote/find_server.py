@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from dlp_local.core import settings
 from dlp_local.core.errors import EngineError
@@ -19,6 +20,8 @@ from dlp_local.engine.remote.vllm import VLLM
 _KINDS = {"llamacpp": "llama-server", "vllm": "vllm"}
 """What the programs call themselves as owners of their models."""
 
+_NAMES = {"llama-server": "llama-server", "vllm": "vLLM"}
+
 
 def find_server(
     connection: Connection,
@@ -28,19 +31,32 @@ def find_server(
     options: settings.Engine,
     most_adapters: int,
 ) -> RemoteServer:
-    """The server at an address, by `options.kind`, or asked; raises `EngineError` where none of those answers."""
-    kind = _asked(connection) if options.kind == "auto" else options.kind
+    """The server at an address, by what it says of itself; raises `EngineError` where it is neither of the two.
+
+    One that does not say is what `options.kind` says; raises where the two disagree.
+    """
+    kind = _asked(connection, options.kind)
+    host, port = _listening(options.url)
     if kind == "llama-server":
-        return LlamaServer(connection, backbone, adapters, partial(llama_server_command, backbone, adapters, options))
+        command = partial(llama_server_command, backbone, adapters, options, host=host, port=port)
+        return LlamaServer(connection, backbone, adapters, command)
     mixes = MixStore(backbone, adapters, options.mix_folder)
-    command = partial(vllm_command, pack, adapters, mixes, options, most_adapters=most_adapters)
-    return VLLM(connection, adapters, mixes, options.mix_folder_there, command)
+    start = partial(vllm_command, pack, adapters, mixes, options, most_adapters=most_adapters, host=host, port=port)
+    return VLLM(connection, adapters, mixes, options.mix_folder_there, start)
 
 
-def _asked(connection: Connection) -> str:
+def _listening(url: str) -> tuple[str, int]:
+    """The host and the port at which a server has to listen to be at an address."""
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _asked(connection: Connection, said: str) -> str:
     try:
         models: Any = connection.get("/v1/models")
     except RefusedError as error:
+        if said != "auto":
+            return said
         raise EngineError(
             f"{connection.url}: is no llama-server and no vLLM ({error.status}). See engine.url."
         ) from None
@@ -48,9 +64,15 @@ def _asked(connection: Connection) -> str:
         owner = str(models["data"][0]["owned_by"])
     except (KeyError, IndexError, TypeError):
         owner = "nobody"
-    if owner not in _KINDS:
+    kind = _KINDS.get(owner, said)
+    if kind == "auto":
         raise EngineError(
             f"{connection.url}: is a server of {owner[:40]!a}, no llama-server and no vLLM. Look at engine.url. "
             "(The assistant of another machine is opened by `dlp-local chat --server`.)"
         )
-    return _KINDS[owner]
+    if said not in ("auto", kind):
+        raise EngineError(
+            f"{connection.url}: is a {_NAMES[kind]}; engine.kind says {said}. Set engine.kind to auto, or look at "
+            "engine.url."
+        )
+    return kind

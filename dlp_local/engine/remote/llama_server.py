@@ -20,7 +20,7 @@ from dlp_local.core.errors import EngineError
 from dlp_local.core.job import Cancellation
 from dlp_local.core.values import AdapterFile, Mix
 from dlp_local.engine.remote.command_lines import ONE_CACHE
-from dlp_local.engine.remote.connection import BrokenStreamError, Connection
+from dlp_local.engine.remote.connection import BrokenStreamError, Connection, RefusedError
 from dlp_local.engine.remote.known_adapters import KnownAdapters, content_digest
 from dlp_local.engine.remote.remote_server import Description, Finish, Piece, Pieces, Request
 
@@ -41,6 +41,27 @@ class _Loaded:
         return file_name(self.path)
 
 
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    """Why adapters cannot be used: what is said of one, and of several."""
+
+    one: str
+    several: str
+
+    def of(self, names: Sequence[str]) -> str:
+        return (self.one if len(names) == 1 else self.several).format(", ".join(names))
+
+
+_MISSING = _Problem("the adapter {} is missing there", "the adapters {} are missing there")
+_OTHER = _Problem(
+    "the adapter {} there is another one than the pack's", "the adapters {} there are other ones than the pack's"
+)
+_INVOKED = _Problem(
+    "the adapter {} there has invocation tokens, with which llama-server takes no mix",
+    "the adapters {} there have invocation tokens, with which llama-server takes no mix",
+)
+
+
 class LlamaServer:
     """One `RemoteServer`. `command`: makes the line that would start it right."""
 
@@ -49,11 +70,18 @@ class LlamaServer:
     ) -> None:
         self._connection, self._backbone, self._adapters, self._command = connection, backbone, adapters, command
         self._keeps_prompts = False
+        self._other_model = ""
 
     def describe(self) -> Description:
         """See `RemoteServer`."""
-        props, model = self._connection.get("/props"), self._connection.get("/v1/models")
         try:
+            props, model = self._connection.get("/props"), self._connection.get("/v1/models")
+        except RefusedError as error:
+            raise EngineError(
+                f"{self._connection.url}: is no llama-server ({error.status}). Look at engine.url and engine.kind."
+            ) from None
+        try:
+            self._other_model = self._model_beside(str(props.get("model_path") or ""))
             settings, entry = props["default_generation_settings"], model["data"][0]
             tags = entry.get("tags") or []
             described = Description(
@@ -63,7 +91,7 @@ class LlamaServer:
                 context_size=int(settings["n_ctx"]),
                 concurrent_replies=int(props["total_slots"]),
                 format_features=frozenset({"grammar", "json_schema", "logit_bias", "tools"}),
-                notices=self._notices(str(props.get("model_path") or "")),
+                notices=(f"llama-server: {self._other_model}.",) if self._other_model else (),
             )
         except (KeyError, IndexError, TypeError, ValueError, AttributeError):
             raise EngineError(f"{self._connection.url}: is no llama-server that is known here. Update it.") from None
@@ -71,11 +99,11 @@ class LlamaServer:
         self._ids(self._loaded(), self._adapters.files)
         return described
 
-    def _notices(self, model_path: str) -> tuple[str, ...]:
-        name = file_name(model_path)
-        if not name or name == self._backbone.name:
-            return ()
-        return (f"llama-server: computes with {name}, and the backbone of the pack is {self._backbone.name}.",)
+    def _model_beside(self, path: str) -> str:
+        """What there is to say of a model that is called otherwise than the backbone of the pack."""
+        name = file_name(path)
+        is_same = not name or name == self._backbone.name
+        return "" if is_same else f"computes with {name}, and the backbone of the pack is {self._backbone.name}"
 
     def tokenize(self, text: str) -> list[int]:
         """See `RemoteServer`."""
@@ -132,7 +160,7 @@ class LlamaServer:
                     f"{self._connection.url}: its answer could not be read. Update llama-server."
                 ) from None
         if not cancellation.requested:
-            raise BrokenStreamError(f"{self._connection.url}: the answer came to no end. Ask again.")
+            raise BrokenStreamError(f"{self._connection.url}: the answer came to no end.")
 
     def add_adapter(self, adapter: AdapterFile) -> None:
         """See `RemoteServer`; raises `EngineError` with the right command line where it is not loaded there."""
@@ -155,16 +183,18 @@ class LlamaServer:
 
     def _ids(self, loaded: Sequence[_Loaded], wanted: Sequence[AdapterFile]) -> Mapping[str, int]:
         """The server's number of each wanted adapter; raises `EngineError` that lists all that are not there."""
-        ids, problems = dict[str, int](), list[str]()
+        ids, problems = dict[str, int](), dict[_Problem, list[str]]()
         for file in wanted:
             entry = next((entry for entry in loaded if self._is_copy(file, entry)), None)
             if entry is None:
-                problems.append(self._problem(file, loaded))
+                problems.setdefault(self._problem(file, loaded), []).append(file.name)
             else:
                 ids[file.name] = entry.id
         if problems:
+            told = [self._other_model] if self._other_model else []
+            told += [problem.of(names) for problem, names in problems.items()]
             raise EngineError(
-                f"{self._connection.url}: {'; '.join(problems)}. Start it with the line that "
+                f"{self._connection.url}: {'; '.join(told)}. Start it with the line that "
                 f"`dlp-local engine command llama-server` prints, which writes the files for it:\n{self._command()}"
             )
         return ids
@@ -182,16 +212,15 @@ class LlamaServer:
         is_same_name = entry.file_name == file.path.name
         return is_same_name and (not here.is_file() or content_digest(here) == self._adapters.digest(file))
 
-    def _problem(self, file: AdapterFile, loaded: Sequence[_Loaded]) -> str:
-        copy = self._adapters.copy_name(file)
+    def _problem(self, file: AdapterFile, loaded: Sequence[_Loaded]) -> _Problem:
+        """What is wrong with what is there of an adapter, none of which is a copy of it."""
         names = {entry.file_name: entry for entry in loaded}
-        if (entry := names.get(copy) or names.get(file.path.name)) is not None and entry.has_invocation:
-            return f"the adapter {file.name} there has invocation tokens, with which llama-server takes no mix"
+        entry = names.get(self._adapters.copy_name(file)) or names.get(file.path.name)
+        if entry is not None and entry.has_invocation:
+            return _INVOKED
         copies = re.compile(rf"{re.escape(file.name)}-[0-9a-f]+\.gguf")
-        others = [name for name in names if name == file.path.name or copies.fullmatch(name)]
-        if others:
-            return f"the adapter {file.name} there is another one ({others[0]}, and {copy} is wanted)"
-        return f"the adapter {file.name} is missing there"
+        is_there = any(name == file.path.name or copies.fullmatch(name) for name in names)
+        return _OTHER if is_there else _MISSING
 
 
 def file_name(path: str) -> str:

@@ -49,7 +49,12 @@ class VLLM:
     def describe(self) -> Description:
         """See `RemoteServer`; raises `EngineError` where the server is not in a private network, too."""
         check_private(self._connection.url)
-        version = self._connection.get("/version")
+        try:
+            version = self._connection.get("/version")
+        except RefusedError as error:
+            raise EngineError(
+                f"{self._connection.url}: is no vLLM ({error.status}). Look at engine.url and engine.kind."
+            ) from None
         try:
             models = self._connection.get("/v1/models")["data"]
             base = next(model for model in models if model.get("parent") is None)
@@ -136,7 +141,7 @@ class VLLM:
             except (KeyError, TypeError, ValueError, AttributeError):
                 raise BrokenStreamError(f"{self._connection.url}: its answer could not be read. Update vLLM.") from None
         if not cancellation.requested:
-            raise BrokenStreamError(f"{self._connection.url}: the answer came to no end. Ask again.")
+            raise BrokenStreamError(f"{self._connection.url}: the answer came to no end.")
 
     def _read(self, choice: dict[str, Any]) -> Pieces:
         tokens = tuple(int(token) for token in choice.get("token_ids") or ())
@@ -150,7 +155,7 @@ class VLLM:
             case "stop" | "length" as reason:
                 yield Finish(reason)
             case other:
-                raise BrokenStreamError(f"{self._connection.url}: ended the answer ({str(other)[:40]}). Ask again.")
+                raise BrokenStreamError(f"{self._connection.url}: ended the answer ({str(other)[:40]}).")
 
     def add_adapter(self, adapter: AdapterFile) -> None:
         """See `RemoteServer`; it is loaded there, alone, so that what does not fit is told now."""

@@ -22,7 +22,7 @@ def test_what_had_come_of_a_broken_stream_is_kept(fake, engine):
     assert "a fine answer".startswith(text)
     assert done.finish_reason == "error"
     assert fake.url in done.error
-    assert "broke off" in done.error
+    assert done.error.endswith("broke off in the middle of the answer. Look whether the server still runs.")
 
 
 def test_an_error_in_the_stream_is_told(fake, engine):
@@ -36,6 +36,37 @@ def test_a_stream_without_tokens_is_too_old(fake, engine):
     fake.tells_tokens = False
     _, done = ask(engine, "hello", MIX)
     assert "0.10.2" in done.error
+
+
+@pytest.mark.parametrize(
+    ("owner", "kind", "told"),
+    [
+        ("vllm", "llama-server", "is a vLLM; engine.kind says llama-server"),
+        ("llamacpp", "vllm", "is a llama-server; engine.kind says vllm"),
+        ("somebody", "llama-server", r"is no llama-server \(404\)"),
+    ],
+)
+def test_a_server_of_another_kind_than_the_settings_say_is_told_for_what_it_is(
+    fake, bundled, tmp_path, owner, kind, told
+):
+    fake.owner = owner
+    with engine_at(fake, bundled, tmp_path, kind=kind) as engine, pytest.raises(EngineError, match=told):
+        _ = engine.context_size
+
+
+def test_a_server_that_does_not_say_what_it_is_is_taken_for_what_the_settings_say(fake, bundled, tmp_path):
+    fake.owner = "somebody"
+    with engine_at(fake, bundled, tmp_path, kind="vllm") as engine:
+        assert engine.context_size == fake_vllm.CONTEXT
+
+
+def test_https_at_a_server_of_http_is_told_at_once(fake, bundled, tmp_path):
+    url = fake.url.replace("http:", "https:")
+    with (
+        engine_at(fake, bundled, tmp_path, url=url) as engine,
+        pytest.raises(EngineError, match=rf"speaks http, not https. Set engine.url to {fake.url}\."),
+    ):
+        _ = engine.context_size
 
 
 def test_nothing_at_the_address_is_told_with_how_to_start_it(fake, bundled, tmp_path):
