@@ -17,11 +17,14 @@ from dlp_local.core.values import Mix
 OPTIONS = ("system", "scope", "split", *Sampling.model_fields)
 """Fields that are options, each called as its flag, with _ for -."""
 
-FIELDS = ("text", "id", "mix", *OPTIONS)
+RETURNED = ("id", "adapter")
+"""Fields that come back with the result: what a row is called, and, of rows that a router is judged by, whose it is."""
+
+FIELDS = ("text", "mix", *RETURNED, *OPTIONS)
 
 ROW_HELP = (
     '{"text": …} and, for this row alone, "mix", "system", "scope", "split" and each option of sampling, called as its '
-    'flag, with _ for -. An "id" comes back with the result.'
+    'flag, with _ for -. An "id" and an "adapter" come back with the result.'
 )
 """What a row may say, for the help of the command."""
 

@@ -8,7 +8,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from dlp_local.cli import terminal
-from dlp_local.cli.ask_row import Row, read_fields, row_of
+from dlp_local.cli.ask_row import RETURNED, Row, read_fields, row_of
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import EngineError, InputError
 from dlp_local.core.events import Event, ReplyDone
@@ -84,13 +84,13 @@ class RowAnswers:
         self._printer.join()
 
     def _answer(self, number: int, line: bytes) -> dict[str, Any]:
-        """What is printed of a row: its number, its id where it has one, and its reply, or else why there is none."""
+        """What is printed of a row: its number, what of it comes back, and its reply, or else why there is none."""
         name, named = f"row {number}", {"row": number}
         try:
             fields = read_fields(line, name)
         except InputError as error:
             return named | {"error": str(error)}
-        named |= {"id": fields["id"]} if "id" in fields else {}
+        named |= {key: fields[key] for key in RETURNED if key in fields}
         try:
             result = named | reply_json(self._reply(row_of(fields, self._mix, self._options)))
         except (InputError, EngineError) as error:

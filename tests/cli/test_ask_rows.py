@@ -117,17 +117,26 @@ def test_a_row_has_its_own_mix_and_options_over_those_of_the_flags(tmp_path, cap
 
 
 def test_every_result_has_the_number_of_its_row_and_the_id_that_came_with_it(tmp_path, capsys):
-    rows = written(tmp_path, {"text": "a", "id": {"n": [1]}}, "", {"text": "b", "id": None}, {"id": "x"}, {"text": "c"})
+    rows = written(
+        tmp_path,
+        {"text": "a", "id": {"n": [1]}},
+        "",
+        {"text": "b", "id": None},
+        {"id": "x"},
+        {"text": "c", "adapter": "dates"},
+    )
     assert RowAnswers(fake_of(2), None, ChatOptions()).print_all(rows) == 1
-    names = [{name: row[name] for name in ("row", "id") if name in row} for row in results(capsys)]
-    assert names == [{"row": 1, "id": {"n": [1]}}, {"row": 3, "id": None}, {"row": 4, "id": "x"}, {"row": 5}]
+    names = [{name: row[name] for name in ("row", "id", "adapter") if name in row} for row in results(capsys)]
+    assert names == [
+        {"row": 1, "id": {"n": [1]}}, {"row": 3, "id": None}, {"row": 4, "id": "x"}, {"row": 5, "adapter": "dates"},
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("row", "told"),
     [
         ({"text": "a", "max_token": 3}, "max_token: there is no field of that name. Did you mean 'max_tokens'?"),
-        ({"text": "a", "label": 3}, "label: there is no field of that name. There are text, id, mix, system"),
+        ({"text": "a", "label": 3}, "label: there is no field of that name. There are text, mix, id, adapter, system"),
         ({"text": "a", "temperature": 9}, "temperature: 9 cannot be used (give a number, 0 to 5)."),
         ({"text": "a", "mix": {"sql": "x"}}, "mix: give "),
         ({"text": "a", "mix": {"sql": 10**400}}, "mix: give "),
