@@ -51,12 +51,12 @@ from dlp_local.core.settings import Engine
 from dlp_local.engine.local.engine import LocalEngine
 from dlp_local.packs import bundled_pack, open_pack
 
-BUDGET = 60
+BUDGET = 30
 pack = open_pack(bundled_pack())
 engine = LocalEngine(pack.backbone_path, pack.adapter_files(), Engine(context=512, adapter_memory=BUDGET))
 names, draw = [file.name for file in pack.adapter_files()], random.Random(1)
 before = psutil.Process().memory_info().rss
-for _ in range(150):
+for _ in range(70):
     engine._mixer.set({name: draw.random() for name in draw.sample(names, draw.randrange(1, 5))})
 print((psutil.Process().memory_info().rss - before) / (BUDGET << 20))
 """
