@@ -1,26 +1,21 @@
-"""The assistant of a server: it answers as the one there, is cut at once, and keeps what came of a broken answer."""
+"""The assistant of a server: it answers as the one there, and a stop ends the answer here and there at once."""
 
-import http.client
 import io
 import json
 import re
-import socket
-import struct
 import threading
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 
 import pytest
 
 from dlp_local.cli.main import main
-from dlp_local.conversation_turn import answer_turn, store_message
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import EngineError, InputError
-from dlp_local.core.events import HistoryTrimmed, ReplyDone, RouteChosen, TextDelta
+from dlp_local.core.events import ReplyDone, RouteChosen, TextDelta
 from dlp_local.core.server_address import Server
 from dlp_local.core.settings import load_settings
 from dlp_local.core.values import Message, Mix
 from dlp_local.history import History
-from dlp_local.history.open_conversation import OpenConversation
 from dlp_local.remote_assistant import NO_CORRECTIONS, open_remote_assistant
 from tests.support.fakes import Answer, FakeAssistant, Gate
 from tests.support.http_server import running_server
@@ -32,7 +27,6 @@ from tui.widgets.receipt import receipt
 
 DATE = "to ISO: the 3rd of February 2021"
 TASKS = "tar: extract archive.tar.gz into /tmp, then to ISO: the 4th of July 1999"
-ROUTE = {"text": "hi", "mix": {"sql": 1.0}, "probabilities": {}, "timings_ms": {"embed": 1, "router": 1, "route": 2}}
 
 
 @pytest.fixture(scope="module")
@@ -166,145 +160,9 @@ def test_a_stopped_answer_has_its_numbers_and_leaves_the_context_meter_where_it_
         assert session.status.context_used == 0
 
 
-@contextmanager
-def scripted(*replies, reset_when=None):
-    """A server that gives each connection one of these byte strings, and then closes it.
-
-    `reset_when`: an event after which the last connection is reset.
-    """
-    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
-
-        def serve():
-            for reply in replies:
-                connection, _ = listening.accept()
-                with connection, connection.makefile("rb") as request:
-                    headers = http.client.parse_headers(request) if request.readline() else {}
-                    request.read(int(headers.get("Content-Length", 0)))
-                    connection.sendall(reply)
-                    if reset_when and reply is replies[-1]:
-                        reset_when.wait(30)
-                        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield Server(f"http://127.0.0.1:{listening.getsockname()[1]}")
-        thread.join(30)
-
-
-def http_reply(body, status=200, kind="application/json"):
-    text = body if isinstance(body, str) else json.dumps(body)
-    return f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nConnection: close\r\n\r\n{text}".encode()
-
-
-PACK = http_reply(
-    {
-        "name": "p",
-        "greeting": "",
-        "examples": [],
-        "adapters": [],
-        "context_size": 99,
-        "concurrent_replies": 1,
-        "option_defaults": {},
-    }
-)
-
-
-def stream(*chunks):
-    lines = [json.dumps({"choices": [{"delta": delta, "finish_reason": None}], **extra}) for delta, extra in chunks]
-    return http_reply("".join(f": \n\ndata: {line}\n\n" for line in lines), kind="text/event-stream")
-
-
-BEGUN = ({"role": "assistant", "content": ""}, {"dlp_local": ROUTE})
-
-
-def test_of_a_broken_answer_what_came_is_kept_with_the_reason_and_the_next_message_tries_again():
-    half = stream(BEGUN, ({"content": "half an"}, {}))
-    failed = stream(BEGUN, ({"content": "so"}, {}), ({}, {"error": {"message": "the engine stopped."}, "choices": []}))
-    with scripted(PACK, half, failed) as server:
-        remote = open_remote_assistant(server)
-        conversation = OpenConversation(History(None))
-        for answer, reason in (("half an", "broke off"), ("so", "the engine stopped.")):
-            turn = store_message(conversation, "hi", parent=None).id
-            done = answer_turn(remote, conversation, turn).finish()
-            assert (done.answer, done.finish_reason, done.context_size) == (answer, "error", 99)
-            assert str(done.route.mix) == "sql 1.00"
-            assert reason in conversation[turn].error
-            assert conversation[turn].error.endswith(" Send the message again.")
-            assert (done.answer_tokens, bool(done.timings.first_token)) == (1, True)
-    with pytest.raises(EngineError, match=r"does not answer .* Is `dlp-local serve` running there"):
-        remote.reply("hi").finish()
-
-
-def test_an_answer_that_broke_off_on_the_server_has_its_numbers_from_there_and_its_reason_once():
-    receipt = ROUTE | {
-        "answer": "half an", "finish_reason": "error", "error": "the engine ended.",
-        "tokens": {"prompt": 5, "answer": 3}, "context": {"used": 8, "size": 99},
-        "timings_ms": ROUTE["timings_ms"] | {"first_token": 11, "total": 22},
-    }  # fmt: skip
-    failed = ({}, {"error": {"message": "the engine ended. Ask again."}, "dlp_local": receipt, "choices": []})
-    with scripted(PACK, stream(BEGUN, ({"content": "half an"}, {}), failed)) as server:
-        conversation = OpenConversation(History(None))
-        turn = store_message(conversation, "hi", parent=None).id
-        done = answer_turn(open_remote_assistant(server), conversation, turn).finish()
-    assert (done.answer, done.prompt_tokens, done.answer_tokens, done.context_used) == ("half an", 5, 3, 8)
-    assert done.timings.first_token == 11
-    assert conversation[turn].error == "the engine ended. Send the message again."
-
-
 def test_https_at_a_server_of_http_is_told(server):
     with pytest.raises(EngineError, match=r"speaks http, not https. Give its address as http://127.0.0.1:\d+\."):
         open_remote_assistant(Server(server.url.replace("http:", "https:")))
-
-
-def test_an_answer_whose_connection_is_reset_broke_off_and_what_came_is_kept():
-    has_come = threading.Event()
-    with scripted(PACK, stream(BEGUN, ({"content": "half an"}, {})), reset_when=has_come) as server:
-        events = []
-        for event in open_remote_assistant(server).reply("hi"):
-            events.append(event)
-            if isinstance(event, TextDelta):
-                has_come.set()
-    assert (events[-1].answer, events[-1].finish_reason) == ("half an", "error")
-    assert "broke off" in events[-1].error
-
-
-def test_turns_that_no_longer_fit_are_told():
-    receipt = ROUTE | {
-        "finish_reason": "stop", "tokens": {"prompt": 1, "answer": 1}, "context": {"used": 2, "size": 99},
-        "timings_ms": ROUTE["timings_ms"] | {"first_token": 1, "total": 2}, "history_trimmed": 3,
-    }  # fmt: skip
-    end = json.dumps({"choices": [{"delta": {}, "finish_reason": "stop"}], "dlp_local": receipt})
-    with scripted(PACK, stream(BEGUN, ({"content": "x"}, {})) + f"data: {end}\n\ndata: [DONE]\n\n".encode()) as server:
-        *_, trimmed, done = list(open_remote_assistant(server).reply("hi"))
-        assert (trimmed, done.answer) == (HistoryTrimmed(3), "x")
-
-
-@pytest.mark.parametrize(
-    ("reply", "error"),
-    [
-        (http_reply({"error": {"message": "no key"}}, 401), "it wants a key. Give one with --api-key-file"),
-        (http_reply("<html>", 404), "no server of dlp-local answers there"),
-        (http_reply({"name": "p"}), "no server of this version"),
-        (http_reply("[]"), "no server of this version"),
-        (http_reply("not json"), "no server of dlp-local answers there"),
-        (http_reply("[" * 100_000), "no server of dlp-local answers there"),
-        (http_reply({"error": {"message": "it is full. Ask again."}}, 503), "says: it is full. Ask again."),
-        (b"", "does not answer"),
-        (b"SSH-2.0-OpenSSH\r\n", "does not answer"),
-    ],
-)
-def test_what_is_no_server_is_told_for_what_it_is(reply, error):
-    with scripted(reply) as server, pytest.raises((InputError, EngineError)) as refused:
-        open_remote_assistant(server)
-    assert error in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    "chunk", ["[]", '{"choices": 1}', '{"choices": [{"delta": {}}], "dlp_local": {"mix": 3}}', "nan"]
-)
-def test_a_stream_of_another_form_is_an_error_and_no_traceback(chunk):
-    with scripted(PACK, http_reply(f"data: {chunk}\n\n")) as server, pytest.raises(EngineError):
-        open_remote_assistant(server).reply("hi").finish()
 
 
 def run(monkeypatch, capsys, *args, code=0):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
-from ipaddress import ip_address
 from typing import Annotated
 
 import typer
@@ -39,7 +37,7 @@ def serve(
     settings = load_settings(pack=pack, server=own).for_many()
     try:
         from dlp_local.server.keys import read_keys
-        from dlp_local.server.serving import HttpServer, allow_connections, listen, url_of
+        from dlp_local.server.serving import HttpServer, allow_connections, listen, listens_everywhere, url_of
     except ModuleNotFoundError as error:
         raise InputError(
             f"serve needs the package {error.name}, which is not installed. Install it: pip install 'dlp-local[serve]'."
@@ -54,7 +52,7 @@ def serve(
             terminal.print_warning(notice)
         server = HttpServer(assistant, settings, _say_stopping)
         has_keys = bool(settings.server.api_key_file)
-        use = _how_to_use(assistant.name, url_of(listening), has_keys, _listens_everywhere(listening))
+        use = _how_to_use(assistant.name, url_of(listening), has_keys, listens_everywhere(listening))
         print(use, flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             server.run([listening])
@@ -63,10 +61,6 @@ def serve(
 def _say_stopping(running: int) -> None:
     if running:
         terminal.print_warning(f"finishing {counted(running, 'answer')}; Ctrl+C once more ends at once")
-
-
-def _listens_everywhere(listening: socket.socket) -> bool:
-    return ip_address(listening.getsockname()[0].partition("%")[0]).is_unspecified
 
 
 def _how_to_use(pack: str, url: str, has_keys: bool, everywhere: bool) -> str:

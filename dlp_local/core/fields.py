@@ -73,7 +73,7 @@ def expected_at(model: type[BaseModel], path: Path) -> str:
 
 def explain(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
     """What is wrong with the values that a model refused, each once."""
-    return list(dict.fromkeys(problem_of(dict(problem), model) for problem in error.errors()))
+    return list(dict.fromkeys(_problem_of(dict(problem), model) for problem in error.errors()))
 
 
 def problems(error: ValidationError, model: type[BaseModel], where: Callable[[Path], str] = lambda path: "") -> str:
@@ -87,7 +87,7 @@ def _named(path: Path, where: Callable[[Path], str]) -> str:
     return ".".join(path) + (f" ({place})" if place else "")
 
 
-def problem_of(problem: Mapping[str, Any], model: type[BaseModel]) -> Problem:
+def _problem_of(problem: Mapping[str, Any], model: type[BaseModel]) -> Problem:
     """One of pydantic's errors of a model, in plain words."""
     path, values, group = _find(model, problem["loc"])
     if problem["type"] == "extra_forbidden":

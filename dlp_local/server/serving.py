@@ -76,10 +76,15 @@ def _why_not(server: Server, error: OSError) -> str:
     return f"--host {server.host} --port {server.port}: cannot be listened on ({error.strerror})."
 
 
+def listens_everywhere(listening: socket.socket) -> bool:
+    """Whether a socket listens on all addresses of this machine."""
+    return ipaddress.ip_address(listening.getsockname()[0].partition("%")[0]).is_unspecified
+
+
 def url_of(listening: socket.socket) -> str:
     """Where a socket can be reached from this machine, also one that listens on all addresses."""
     host, port = listening.getsockname()[:2]
-    if ipaddress.ip_address(host.partition("%")[0]).is_unspecified:
+    if listens_everywhere(listening):
         host = "::1" if ":" in host else "127.0.0.1"
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
