@@ -242,6 +242,10 @@ class Assistant:
         """
         return add_adapter(self._pack.folder, source, name, change, accept=self.refresh)
 
+    def try_adapter(self, file: AdapterFile) -> None:
+        """Loads an adapter that is not in the pack, for mixes by hand; raises `PackError` where it does not fit."""
+        self._engine.add_adapter(file)
+
     def remove_adapter(self, name: str) -> None:
         """Takes an adapter out of the pack and out of the running engine; raises `InputError` for an unknown one."""
         remove_adapter(self._pack.folder, name, accept=self.refresh)

@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "conversation_turn": {"core", "history", "assistant"},
     "connect": {"core"},
     "remote_assistant": {"core", "another_answer"},
-    "training": {"core", "formats", "packs", "routing", "history"},
+    "training": {"core", "formats", "packs", "routing", "history", "engine", "assistant", "opening"},
     "doctor": {"core", "formats", "engine", "packs", "routing", "assistant", "opening"},
     "cli": {
         *("core", "formats", "hub", "packs", "history", "training", "connect", "doctor"),

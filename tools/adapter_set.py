@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from dlp_local.training.adapter.data import ChatFrame, Tokenize
-from dlp_local.training.adapter.trainer import Plan
 from tools.data import Row
+from tools.side_by_side.data import ChatFrame, Tokenize
+from tools.side_by_side.trainer import Plan
 
 
 @dataclass(frozen=True, slots=True)

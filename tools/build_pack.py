@@ -21,10 +21,10 @@ import tomlkit
 from dlp_local.formats.peft.convert import convert_lora
 from dlp_local.packs import bundled_pack
 from dlp_local.packs.manifest import Adapter, Backbone, Encoder, EncoderFile, Manifest, RouterFile, read_manifest
-from dlp_local.training.adapter.trainer import Budget
 from tools import measure_pack, model_card, train_adapters, train_router
 from tools.recipes import RECIPES
 from tools.recipes.recipe import Recipe
+from tools.side_by_side.trainer import Budget
 
 ENCODER_ATTRIBUTION = (
     "sentence-transformers/all-MiniLM-L6-v2, Apache-2.0, exported and quantized by tools/export_encoder.py"

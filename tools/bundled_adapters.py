@@ -6,12 +6,12 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from dlp_local.training.adapter.data import ChatFrame, Tokenize
-from dlp_local.training.adapter.trainer import Plan
 from tools import data, small_talk
 from tools.adapter_set import AdapterSet, Choice, Variant
 from tools.data import Row
 from tools.frame import ASSISTANT, END, USER, render
+from tools.side_by_side.data import ChatFrame, Tokenize
+from tools.side_by_side.trainer import Plan
 
 HISTORY_SHARE = 0.07
 

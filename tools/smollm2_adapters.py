@@ -6,10 +6,10 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from dlp_local.training.adapter.data import ChatFrame, Tokenize
-from dlp_local.training.adapter.trainer import Plan
 from tools import smollm2_data
 from tools.adapter_set import AdapterSet, Choice, Variant
+from tools.side_by_side.data import ChatFrame, Tokenize
+from tools.side_by_side.trainer import Plan
 
 SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
 CONVERSATION_SHARE = 0.15

@@ -2,7 +2,7 @@
 
     python -m tools.train_adapters PACK --data DATA --backbone MODEL.gguf [--start WEIGHTS] [VARIANT …]
 
-Each adapter is trained as it runs (`dlp_local.training.adapter`): on from the last user's turn, whatever stands before
+Each adapter is trained as it runs (`tools.side_by_side`): on from the last user's turn, whatever stands before
 it computed by the bare backbone. A second run with the same `--out` goes on from its checkpoint, with rows drawn anew.
 The weights at the end are in `out/last`, their mean over about the last tenth of the steps in `out/mean`; `--valid`
 counts valid rows that each answers exactly, to choose by. `tools.build_pack` trains all and takes those that the pack's
@@ -21,14 +21,14 @@ from pathlib import Path
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
-from dlp_local.training.adapter.adapters import AdapterBank
-from dlp_local.training.adapter.backbone import Backbone
-from dlp_local.training.adapter.data import Batch, batches
-from dlp_local.training.adapter.decode import answers
-from dlp_local.training.adapter.trainer import Budget, Trainer
 from tools.adapter_set import AdapterSet
 from tools.gguf_vocabulary import GgufVocabulary
 from tools.recipes import RECIPES
+from tools.side_by_side.adapters import AdapterBank
+from tools.side_by_side.backbone import Backbone
+from tools.side_by_side.data import Batch, batches
+from tools.side_by_side.decode import answers
+from tools.side_by_side.trainer import Budget, Trainer
 
 LOG_SECONDS, LONGEST_ANSWER = 20, 160
 

@@ -12,17 +12,21 @@ from rich.table import Table
 from dlp_local.cli import terminal
 from dlp_local.cli.flags import JsonOption, PackOption, adapter_names
 from dlp_local.cli.pull import Bars
+from dlp_local.cli.train import train
 from dlp_local.core.errors import InputError
 from dlp_local.core.settings import load_settings
 from dlp_local.core.text import size_text, unknown_name, visible
 from dlp_local.core.values import UNCHANGED, AdapterChange, Scope
 from dlp_local.formats.gguf import read_header
-from dlp_local.packs.adapters import Fit, add_adapter, inspect, remove_adapter, set_adapter
+from dlp_local.packs.adapters import Fit, add_adapter, inspect, remove_adapter, rollback_adapter, set_adapter
 from dlp_local.packs.default import pack_folder
 from dlp_local.packs.manifest import Adapter, read_manifest
 from dlp_local.packs.pack import Pack
 
-app = typer.Typer(help="The adapters of a pack: add, list, show, remove, enable, disable, set.", no_args_is_help=True)
+app = typer.Typer(
+    help="The adapters of a pack: train, add, list, show, remove, enable, disable, set, rollback.", no_args_is_help=True
+)
+app.command("train")(train)
 
 NameArgument = Annotated[str, typer.Argument(help="The adapter's name.", metavar="NAME", autocompletion=adapter_names)]
 DescriptionOption = Annotated[str | None, typer.Option("--description", help="What it does, in a few words.")]
@@ -125,6 +129,13 @@ def remove(name: NameArgument, pack: PackOption = None) -> None:
     folder = _folder(pack)
     remove_adapter(folder, name)
     print(f"{name} is no longer in {visible(str(folder))}")
+
+
+@app.command()
+def rollback(name: NameArgument, pack: PackOption = None) -> None:
+    """Put the adapter before the last training back; again, and the newer one is back."""
+    rollback_adapter(_folder(pack), name)
+    print(f"the {name} before is in place again; the same command brings the newer one back")
 
 
 @app.command()

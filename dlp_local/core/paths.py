@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import platformdirs
@@ -50,6 +51,11 @@ def downloads_folder() -> Path:
 def history_file() -> Path:
     """The SQLite file of the conversations, drafts, corrections and personas."""
     return data_folder() / "history.db"
+
+
+def training_folder(pack: str, names: Iterable[str]) -> Path:
+    """Where a training of adapters of a pack is kept: their rows, and how far it came."""
+    return data_folder() / "training" / pack / "+".join(sorted(names))
 
 
 def embeddings_file(encoder_sha256: str) -> Path:

@@ -92,6 +92,7 @@ def add_adapter(
     change: AdapterChange = UNCHANGED,
     *,
     replace: bool = False,
+    keep_before: bool = False,
     progress: Progress | None = None,
     accept: Accept | None = None,
 ) -> str:
@@ -100,7 +101,9 @@ def add_adapter(
     A folder is converted. Returns what of the adapter is left out, in a sentence; empty where nothing is.
 
     What is checked is the pack's own copy: structure, numbers, and that it fits the backbone. One that is replaced
-    leaves what was said of it. Raises `InputError` for a name that is none or taken and for values that no adapter may
+    leaves what was said of it, and with `keep_before` it is kept for `rollback_adapter`.
+
+    Raises `InputError` for a name that is none or taken and for values that no adapter may
     have, `PackError` for an adapter that is damaged or does not fit, and `HubError`; the pack then stays as it was.
     """
     check_name(name, "adapter")
@@ -125,6 +128,8 @@ def add_adapter(
         entry |= {key: value for key, value in stated.items() if value} | _fields(folder, name, change)
         adapters = document.setdefault("adapters", tomlkit.table(is_super_table=True))
         if name in adapters:
+            if keep_before:
+                _set_entry(document, "adapters_before", name, adapters[name].unwrap())
             adapters[name].update(entry)
         else:
             adapters[name] = toml_inline_table(entry) if isinstance(adapters, InlineTable) else toml_table(entry)
@@ -167,6 +172,36 @@ def remove_adapter(folder: Path, name: str, *, accept: Accept | None = None) -> 
     with edited_manifest(folder, accept) as document:
         _entry(document, name)
         del document["adapters"][name]
+        document.get("adapters_before", {}).pop(name, None)
+
+
+def rollback_adapter(folder: Path, name: str, *, accept: Accept | None = None) -> None:
+    """Changes an adapter with the one that a training replaced; again, and the newer one is back.
+
+    Raises `InputError` where there is none, `PackError` where the one before is damaged; the pack then stays as it was.
+    """
+    with edited_manifest(folder, accept) as document:
+        now = read_manifest(folder)
+        present, before = now.adapters.get(name), now.adapters_before.get(name)
+        if present is None:
+            raise InputError(unknown_name("adapter", name, sorted(now.adapters)))
+        if before is None:
+            raise InputError(
+                f"there is no adapter before this '{name}'. `dlp-local adapters remove {name}` takes it out."
+            )
+        files = [before, before.examples_file] if before.examples_file else [before]
+        if problems := Pack(folder, now).problems(files, backbone=False, recall=False):
+            raise PackError(f"{problems[0]}: '{name}' stays as it is. Train it again.")
+        entry = document["adapters"][name].unwrap()
+        _set_entry(document, "adapters", name, document["adapters_before"][name].unwrap())
+        _set_entry(document, "adapters_before", name, entry)
+
+
+def _set_entry(document: tomlkit.TOMLDocument, table: str, name: str, values: Mapping[str, Any]) -> None:
+    """Writes an adapter's entry anew, in a table of tables that is made where it is not there."""
+    entries = document.setdefault(table, tomlkit.table(is_super_table=True))
+    fields = {key: toml_inline_table(value) if isinstance(value, dict) else value for key, value in values.items()}
+    entries[name] = toml_inline_table(fields) if isinstance(entries, InlineTable) else toml_table(fields)
 
 
 def _entry(document: tomlkit.TOMLDocument, name: str) -> Any:

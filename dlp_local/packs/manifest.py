@@ -197,6 +197,8 @@ class Manifest(_Part):
     """What is set here counts where the user has set nothing."""
 
     adapters: dict[Annotated[str, AfterValidator(_adapter_name)], Adapter] = {}
+    adapters_before: dict[Annotated[str, AfterValidator(_adapter_name)], Adapter] = {}
+    """Those that `adapters train` replaced last, for `adapters rollback`; no answer needs them."""
 
     @property
     def enabled(self) -> dict[str, Adapter]:
@@ -212,7 +214,8 @@ class Manifest(_Part):
             yield self.backbone.packed
         if self.backbone.chat_template_file:
             yield self.backbone.chat_template_file
-        for adapter in (self.enabled if only_enabled else self.adapters).values():
+        adapters = self.enabled.values() if only_enabled else (*self.adapters.values(), *self.adapters_before.values())
+        for adapter in adapters:
             yield adapter
             if adapter.examples_file:
                 yield adapter.examples_file

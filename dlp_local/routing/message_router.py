@@ -73,7 +73,7 @@ class MessageRouter:
         self._classifier = Classifier.of(
             trained,
             examples,
-            Corrections(tuple(newest), self._embed_cached(list(newest)), tuple(newest.values())),
+            Corrections(tuple(newest), self.example_embeddings(list(newest)), tuple(newest.values())),
             self.dims,
         )
 
@@ -136,7 +136,7 @@ class MessageRouter:
     def _nearest_examples(self, embedding: Floats, corrections: Corrections, count: int) -> tuple[NearestExample, ...]:
         """The examples and corrected messages whose cosine with a message's embedding (dims,) is greatest."""
         examples = [(name, text) for name, texts in sorted(self._adapters.items()) for text in texts]
-        embeddings = np.concatenate([self._embed_cached([text for _, text in examples]), corrections.embeddings])
+        embeddings = np.concatenate([self.example_embeddings([text for _, text in examples]), corrections.embeddings])
         labelled = [*examples, *zip(corrections.labels, corrections.texts, strict=True)]
         cosines = embeddings @ embedding
         nearest = np.argsort(-cosines, kind="stable")[:count].tolist()
@@ -154,7 +154,7 @@ class MessageRouter:
             with self._correcting:
                 self._classifier = self._classifier.uncorrected(text)
             return
-        (embedding,) = self._embed_cached([text])
+        (embedding,) = self.example_embeddings([text])
         with self._correcting:
             self._classifier = self._classifier.corrected(text, embedding, right)
 
@@ -186,11 +186,11 @@ class MessageRouter:
 
     def _embed_groups(self, texts: Mapping[str, Sequence[str]]) -> dict[str, Floats]:
         """The embeddings of each adapter's examples; all are asked of the cache at once."""
-        embeddings = self._embed_cached([text for group in texts.values() for text in group])
+        embeddings = self.example_embeddings([text for group in texts.values() for text in group])
         ends = np.cumsum([len(group) for group in texts.values()], dtype=np.intp)
         return dict(zip(texts, np.split(embeddings, ends[:-1]), strict=True)) if texts else {}
 
-    def _embed_cached(self, texts: Sequence[str]) -> Floats:
+    def example_embeddings(self, texts: Sequence[str]) -> Floats:
         """The embeddings (n, dims) of what examples and corrected messages ask for."""
         requests = [_request(text) for text in texts]
         return self._cache.of(requests, self._encoder.encode) if self._cache else self._encoder.encode(requests)

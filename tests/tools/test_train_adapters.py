@@ -13,11 +13,11 @@ pytest.importorskip("transformers", reason="needs the train extra")
 
 from safetensors.torch import load_file  # noqa: E402
 
-from dlp_local.training.adapter.data import ChatFrame  # noqa: E402
-from dlp_local.training.adapter.trainer import Budget, Plan  # noqa: E402
 from tools.adapter_set import AdapterSet, Choice, Variant  # noqa: E402
 from tools.data import Row  # noqa: E402
 from tools.frame import ASSISTANT, END, USER  # noqa: E402
+from tools.side_by_side.data import ChatFrame  # noqa: E402
+from tools.side_by_side.trainer import Budget, Plan  # noqa: E402
 from tools.train_adapters import choose, train  # noqa: E402
 
 ROWS = {"up": Row("count to two", "one two"), "down": Row("count down", "two one")}

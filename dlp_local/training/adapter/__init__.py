@@ -1,5 +1,7 @@
-"""Training of LoRA adapters on the dequantized weights of the very GGUF they will run on.
+"""Training of LoRA adapters on the backbone that they will run on, from a person's own examples.
 
-`backbone` computes a frozen Llama under several adapters at once, `adapters` holds those adapters and reads and writes
-them as PEFT folders, `data` packs rows into batches, `optimizer` and `trainer` fit them, `decode` answers greedily.
+`rows` reads examples, `encoding` writes them as the backbone's own chat template does, `batches` packs them; `backbone`
+is the dequantized GGUF in torch, `methods` are the ways to parametrize an adapter, `fit` trains, `export` writes.
+`judging` compares it with what the pack answers today, `routing_effect` looks at what it takes from others, and
+`session` is all of that in order, in this process or, by `process`, in one of its own.
 """

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from dlp_local.training.adapter.adapters import AdapterBank
-from dlp_local.training.adapter.backbone import Backbone
+from tools.side_by_side.adapters import AdapterBank
+from tools.side_by_side.backbone import Backbone
 
 Tensor = Any
 

@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
 
-from dlp_local.training.adapter.adapters import AdapterBank  # noqa: E402
+from tools.side_by_side.adapters import AdapterBank  # noqa: E402
 
 
 def test_a_saved_adapter_is_read_back_as_it_was_to_half_precision(bank, tmp_path):

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from dlp_local.training.adapter.backbone import GROUPS, Low, Shape
+from tools.side_by_side.backbone import GROUPS, Low, Shape
 
 Tensor = Any
 ALPHA_OVER_RANK = 2.0

@@ -7,9 +7,9 @@ torch.set_num_threads(1)  # tiny products: threads would wait for each other
 for package in ("transformers", "peft", "safetensors"):
     pytest.importorskip(package, reason="needs the train extra")
 
-from dlp_local.training.adapter.adapters import AdapterBank  # noqa: E402
-from dlp_local.training.adapter.backbone import Backbone  # noqa: E402
 from tests.support.tiny_models import random_model, write_backbone  # noqa: E402
+from tools.side_by_side.adapters import AdapterBank  # noqa: E402
+from tools.side_by_side.backbone import Backbone  # noqa: E402
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
 
-from dlp_local.training.adapter.backbone import after_prefix  # noqa: E402
-from dlp_local.training.adapter.data import attention_bias  # noqa: E402
-from dlp_local.training.adapter.decode import answers  # noqa: E402
+from tools.side_by_side.backbone import after_prefix  # noqa: E402
+from tools.side_by_side.data import attention_bias  # noqa: E402
+from tools.side_by_side.decode import answers  # noqa: E402
 
 PREFIX, END = [5, 9, 11], 2
 

@@ -6,9 +6,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
 
-from dlp_local.training.adapter.backbone import Backbone, after_prefix  # noqa: E402
-from dlp_local.training.adapter.data import attention_bias  # noqa: E402
 from tests.support.tiny_models import random_model, write_backbone  # noqa: E402
+from tools.side_by_side.backbone import Backbone, after_prefix  # noqa: E402
+from tools.side_by_side.data import attention_bias  # noqa: E402
 
 PREFIX, ROWS = [5, 9, 11], torch.tensor([[1, 40, 41, 7, 8], [1, 40, 41, 60, 2]])
 

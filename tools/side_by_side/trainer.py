@@ -17,10 +17,10 @@ import torch
 from torch.nn import functional
 
 from dlp_local.core.files import written_aside
-from dlp_local.training.adapter.adapters import AdapterBank
-from dlp_local.training.adapter.backbone import Backbone, KeyValues, after_prefix
-from dlp_local.training.adapter.data import NOBODY, Batch, attention_bias
-from dlp_local.training.adapter.optimizer import BankOptimizer
+from tools.side_by_side.adapters import AdapterBank
+from tools.side_by_side.backbone import Backbone, KeyValues, after_prefix
+from tools.side_by_side.data import NOBODY, Batch, attention_bias
+from tools.side_by_side.optimizer import BankOptimizer
 
 Tensor = Any
 WARM_UP, LOWEST = 0.03, 0.02

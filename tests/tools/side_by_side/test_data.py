@@ -10,8 +10,8 @@ torch = pytest.importorskip("torch", reason="needs the train extra")
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from dlp_local.training.adapter import data  # noqa: E402
-from dlp_local.training.adapter.backbone import after_prefix  # noqa: E402
+from tools.side_by_side import data  # noqa: E402
+from tools.side_by_side.backbone import after_prefix  # noqa: E402
 
 FRAME = data.ChatFrame("<", ">", "!")
 EXAMPLES = st.lists(

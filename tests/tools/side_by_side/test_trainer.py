@@ -6,10 +6,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
 
-from dlp_local.training.adapter.adapters import AdapterBank  # noqa: E402
-from dlp_local.training.adapter.data import Example, batch  # noqa: E402
-from dlp_local.training.adapter.decode import answers  # noqa: E402
-from dlp_local.training.adapter.trainer import Budget, Plan, Trainer  # noqa: E402
+from tools.side_by_side.adapters import AdapterBank  # noqa: E402
+from tools.side_by_side.data import Example, batch  # noqa: E402
+from tools.side_by_side.decode import answers  # noqa: E402
+from tools.side_by_side.trainer import Budget, Plan, Trainer  # noqa: E402
 
 END = 2
 PROMPTS = {"one": [1, 40, 50], "two": [1, 40, 51]}

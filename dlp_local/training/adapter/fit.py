@@ -1,0 +1,251 @@
+"""Fits a method's adapters to rows: the best on held-out rows is kept, and a training that was left goes on."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from dlp_local.core.files import make_folder, written_aside
+from dlp_local.core.job import Cancellation
+from dlp_local.training.adapter.backbone import Backbone
+from dlp_local.training.adapter.batches import Batch, Example, Feed, all_once, training_tokens
+from dlp_local.training.adapter.choices import Choices
+from dlp_local.training.adapter.events import FitProgress
+from dlp_local.training.adapter.methods.method import Factors, Method
+from dlp_local.training.adapter.optimizers import Optimizer, make_optimizer
+
+Tensor = Any
+WARM_UP, LOWEST = 0.05, 0.02
+"""The share of the steps in which the rate rises, and the share of it that is left at the end."""
+
+PATIENCE, LEAST_PATIENCE = 0.25, 2
+"""The share of the epochs, and how many of them at least, after which a training without a gain ends."""
+
+MOST_JUDGED = 50
+"""Held-out rows whose loss is computed after each epoch."""
+
+SAVE_SECONDS = 30.0
+BACKWARD = 2.2
+"""A step takes so many times as long as its forward pass alone, measured on two cores."""
+
+FILE = "training.pt"
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What a training reached: `held_out_losses` of base, and then of each epoch; the method holds the best weights.
+
+    `ended`: `whole`, `early` where held-out rows no longer gained, or `cancelled`.
+    """
+
+    held_out_losses: tuple[float, ...]
+    steps: int
+    seconds: float
+    tokens_per_second: float
+    ended: str
+
+    @property
+    def has_gained(self) -> bool:
+        """Whether any epoch was better than base on held-out rows."""
+        return min(self.held_out_losses) < self.held_out_losses[0]
+
+
+class Fit:
+    """A training of one method on the rows of its tasks; it is kept in a folder, from where the same one goes on."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        method: Method,
+        train: Sequence[Sequence[Example]],
+        held_out: Sequence[Sequence[Example]],
+        choices: Choices,
+        folder: Path,
+        teacher: Backbone | None = None,
+    ) -> None:
+        """`train` and `held_out`: the rows of each task."""
+        self._backbone, self._method, self._choices, self._file = backbone, method, choices, folder / FILE
+        self._teacher = teacher
+        self._feed = Feed(train, choices.batch_tokens, choices.seed)
+        self._held_out = [all_once(examples[:MOST_JUDGED], choices.batch_tokens) for examples in held_out]
+        self._epoch_tokens = training_tokens(train)
+        self.of_steps = choices.epochs * self._feed.batches_an_epoch
+        self._step, self._tokens, self._seconds = 0, 0, 0.0
+        self._losses: list[float] = []
+        self._best: dict[str, Any] = method.state()
+        self._stage = method.stage_at(0, self.of_steps)
+        self._optimizer: Optimizer | None = None
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether there is a training in the folder to go on from."""
+        return self._file.exists()
+
+    def run(self, cancellation: Cancellation) -> Generator[FitProgress, None, Fitted]:
+        """Trains until the steps are done, held-out rows no longer gain, or it is cancelled.
+
+        Says how far it is every few seconds, first of all where it begins. In the end the method has the weights of the
+        epoch that was the best on held-out rows. Raises `OSError` where it cannot be kept.
+        """
+        make_folder(self._file.parent)
+        speed = self._begin()
+        yield self._progress(None, speed)
+        optimizer = self._optimizer
+        assert optimizer is not None
+        began, before, saved, told = time.monotonic(), self._seconds, time.monotonic(), time.monotonic()
+        recent: list[float] = []
+        ended = "whole"
+        for batch in self._feed.batches(skipped=self._step):
+            if self._step >= self.of_steps:
+                break
+            if cancellation.requested:
+                ended = "cancelled"
+                break
+            if (stage := self._method.stage_at(self._step, self.of_steps)) != self._stage:
+                self._stage = stage
+                self._method.enter(stage)
+                self._optimizer = optimizer = make_optimizer(self._method, self._choices)
+            recent = [*recent[-19:], self._learn(batch)]
+            optimizer.step(self._rate())
+            self._step += 1
+            self._tokens += batch.tokens
+            self._seconds = before + time.monotonic() - began
+            is_epoch = self._step % self._feed.batches_an_epoch == 0
+            if is_epoch:
+                self._judge()
+            if is_epoch or time.monotonic() - saved > SAVE_SECONDS:
+                self._save()
+                saved = time.monotonic()
+            if is_epoch or time.monotonic() - told > 1:
+                told = time.monotonic()
+                yield self._progress(sum(recent) / len(recent), self._tokens / self._seconds)
+            if is_epoch and self._has_stalled() and self._step < self.of_steps:
+                ended = "early"
+                break
+        if ended == "cancelled":
+            self._save()
+        self._method.restore(self._best)
+        return Fitted(tuple(self._losses), self._step, self._seconds, self._tokens / max(self._seconds, 1e-9), ended)
+
+    def _begin(self) -> float:
+        """Begins, or goes on; returns the tokens a second that it trains at, about."""
+        if self.is_begun:
+            self._restore()
+            return self._tokens / max(self._seconds, 1e-9)
+        self._method.enter(self._stage)
+        self._optimizer = make_optimizer(self._method, self._choices)
+        began = time.monotonic()
+        self._losses = [self._held_out_loss(None)]
+        tokens = sum(batch.tokens for batches in self._held_out for batch in batches)
+        if self._choices.start is not None:
+            self._judge()
+        return tokens / max(time.monotonic() - began, 1e-9) / BACKWARD
+
+    def _rate(self) -> float:
+        """The learning rate of this step."""
+        first, after = 0, self.of_steps
+        if self._method.restarts_rate:
+            first, after = self._method.stage_steps(self._stage, self.of_steps)
+        return self._choices.rate * schedule((self._step - first) / max(after - first, 1))
+
+    def _learn(self, batch: Batch) -> float:
+        """Gradients of a batch: of each task's mean loss a token, summed. Returns their mean."""
+        logits, targets, weights = self._backbone.learned_logits(batch, self._factors(batch))
+        losses = functional.cross_entropy(logits, targets, reduction="none")
+        loss = (losses * weights).sum()
+        if self._teacher is not None:
+            with torch.no_grad():
+                wanted, _, _ = self._teacher.learned_logits(batch)
+            loss = (loss + (divergence(wanted, logits) * weights).sum()) / 2
+        loss.backward()
+        return float((losses.detach() * weights).sum()) / len(batch.ids)
+
+    def _factors(self, batch: Batch) -> Callable[[str], Factors]:
+        owners = torch.arange(len(batch.ids), device=self._backbone.device)
+        return partial(self._method.factors, owners=owners)
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def _held_out_loss(self, method: Method | None) -> float:
+        """The mean over tasks of the mean loss a token on held-out rows; of base where there is no method."""
+        of_tasks = []
+        for task, batches in enumerate(self._held_out):
+            total, count = 0.0, 0
+            for batch in batches:
+                owners = torch.full((len(batch.ids),), task, device=self._backbone.device)
+                factors = partial(method.factors, owners=owners) if method else None
+                logits, targets, _ = self._backbone.learned_logits(batch, factors)
+                total += float(functional.cross_entropy(logits, targets, reduction="sum"))
+                count += len(targets)
+            of_tasks.append(total / count)
+        return sum(of_tasks) / len(of_tasks)
+
+    def _judge(self) -> None:
+        """Computes the held-out loss, and keeps the weights where it is the lowest so far."""
+        self._losses.append(self._held_out_loss(self._method))
+        if self._losses[-1] <= min(self._losses[1:]):
+            self._best = self._method.state()
+
+    def _has_stalled(self) -> bool:
+        patience = max(LEAST_PATIENCE, math.ceil(PATIENCE * self._choices.epochs))
+        return len(self._losses) - 1 - self._losses.index(min(self._losses)) >= patience
+
+    def _progress(self, loss: float | None, speed: float) -> FitProgress:
+        left = (self.of_steps - self._step) / self._feed.batches_an_epoch * self._epoch_tokens
+        return FitProgress(
+            self._step,
+            self.of_steps,
+            self._step // self._feed.batches_an_epoch,
+            self._choices.epochs,
+            loss,
+            self._losses[-1],
+            min(self._losses),
+            speed,
+            left / max(speed, 1e-9),
+        )
+
+    def _save(self) -> None:
+        assert self._optimizer is not None
+        state = {
+            "method": self._method.state(),
+            "optimizer": self._optimizer.state(),
+            "best": self._best,
+            "stage": self._stage,
+            "step": self._step,
+            "tokens": self._tokens,
+            "seconds": self._seconds,
+            "losses": self._losses,
+        }
+        with written_aside(self._file) as part:
+            torch.save(state, part)
+
+    def _restore(self) -> None:
+        state: Mapping[str, Any] = torch.load(self._file, map_location=self._backbone.device, weights_only=True)
+        self._stage, self._step = state["stage"], state["step"]
+        self._tokens, self._seconds, self._losses = state["tokens"], state["seconds"], state["losses"]
+        self._method.enter(self._stage)
+        self._method.restore(state["method"])
+        self._best = state["best"]
+        self._optimizer = make_optimizer(self._method, self._choices)
+        self._optimizer.restore(state["optimizer"])
+
+
+def schedule(share: float) -> float:
+    """The part of the learning rate that counts where `share` of the steps is over: it rises, and falls as a cosine."""
+    if share < WARM_UP:
+        return max(share / WARM_UP, 0.1)
+    cosine = 0.5 * (1 + math.cos(math.pi * (share - WARM_UP) / (1 - WARM_UP)))
+    return LOWEST + (1 - LOWEST) * cosine
+
+
+def divergence(wanted: Tensor, given: Tensor) -> Tensor:
+    """KL(teacher ‖ student) of each token, (n,), from logits (n, vocabulary)."""
+    wanted = functional.log_softmax(wanted, -1)
+    return functional.kl_div(functional.log_softmax(given, -1), wanted, reduction="none", log_target=True).sum(-1)

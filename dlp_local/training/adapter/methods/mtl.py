@@ -1,0 +1,64 @@
+"""MTL-LoRA (arXiv 2410.09437): several tasks that share A and n B's, between them a matrix of each task's own.
+
+ΔW of task t is s·(Σᵢ softmax(wₜ/τ)ᵢ·Bᵢ)·Λₜ·A. Each task's file has A′ = Λₜ·A and B′ = s·Σᵢ softmax(wₜ/τ)ᵢ·Bᵢ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from dlp_local.training.adapter.methods.method import Factors, Method, Pair, Tensor, Tensors, copied, take_over
+
+TEMPERATURE = 0.1
+"""τ."""
+
+
+class MultiTaskLora(Method):
+    """`choices.links` B's; Λₜ begins as the identity, wₜ drawn, so that the B's do not begin alike."""
+
+    def build(self) -> None:
+        """A, Λ, B and w of each weight; B is zero."""
+        rank, count, links = self.choices.rank, len(self.tasks), self.choices.links
+        self.scale = self.choices.alpha / rank
+        self.a: Tensors = {name: self.kaiming(rank, shape.inputs) for name, shape in self.weights.items()}
+        self.between: Tensors = {name: self.parameter(torch.eye(rank).repeat(count, 1, 1)) for name in self.weights}
+        self.b: Tensors = {
+            name: self.parameter(torch.zeros(links, shape.outputs, rank)) for name, shape in self.weights.items()
+        }
+        self.w: Tensors = {
+            name: self.parameter(torch.randn(count, links, generator=self.draw) * TEMPERATURE) for name in self.weights
+        }
+
+    def factors(self, weight: str, owners: Tensor) -> Factors:
+        """Those of each row's task."""
+        a = self.between[weight][owners] @ self.a[weight]
+        shares = torch.softmax(self.w[weight][owners] / TEMPERATURE, -1)
+        return Factors(a, torch.einsum("ri,iok->rok", shares, self.b[weight]) * self.scale)
+
+    def exported(self, weight: str, task: int) -> Factors | None:
+        """Those of one task."""
+        both = self.factors(weight, torch.tensor([task], device=self.device))
+        return Factors(both.a[0], both.b[0])
+
+    def pairs(self) -> list[Pair]:
+        """A is multiplied by Λ before B: there is no plain pair."""
+        return []
+
+    def others(self) -> list[Tensor]:
+        """Everything."""
+        return [tensor for group in (self.a, self.between, self.b, self.w) for tensor in group.values()]
+
+    def state(self) -> dict[str, Any]:
+        """A, Λ, B and w."""
+        return {key: copied(getattr(self, key)) for key in ("a", "between", "b", "w")}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """A, Λ, B and w as they were."""
+        for key in ("a", "between", "b", "w"):
+            take_over(getattr(self, key), state[key])
+
+
+METHOD = MultiTaskLora

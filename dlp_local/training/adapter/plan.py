@@ -1,0 +1,55 @@
+"""How much memory a training will take, told before it starts; by the header of the backbone alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from pathlib import Path
+
+from dlp_local.formats.gguf import Header, read_header
+from dlp_local.training.adapter.batches import Example
+from dlp_local.training.adapter.choices import Choices
+
+FLOAT = 4
+LIBRARIES = 450 << 20
+"""What Python takes with torch and transformers loaded."""
+
+ENGINE = 300 << 20
+"""What the engine takes beside the backbone's file, to answer held-out rows."""
+
+
+def training_memory(backbone: Path, choices: Choices, tasks: Sequence[Sequence[Example]]) -> int:
+    """About how many bytes a training takes at most, all in all.
+
+    The dequantized weights and the file they come from, what a batch's layers keep for the way back, its logits, and
+    the adapter with its gradients and moments.
+    """
+    header = read_header(backbone)
+    numbers = sum(prod(tensor.shape) for tensor in header.tensors.values())
+    layers, hidden, feed_forward = (
+        _number(header, key) for key in ("block_count", "embedding_length", "feed_forward_length")
+    )
+    vocabulary = max((max(tensor.shape) for tensor in header.tensors.values()), default=0)
+    longest = max(len(example.tokens) for examples in tasks for example in examples)
+    tokens = max(longest, choices.batch_tokens) * len(tasks)
+    learned = tokens // 2
+    of_layer = tokens * (12 * hidden + 4 * feed_forward) + 2 * tokens * tokens * _number(header, "attention.head_count")
+    adapter = (
+        choices.rank
+        * layers
+        * (10 * hidden + 3 * feed_forward)
+        * len(tasks)
+        * (choices.links if choices.method == "cola" else 1)
+    )
+    whole = numbers + layers * of_layer + 4 * learned * vocabulary + 5 * adapter
+    return FLOAT * whole + backbone.stat().st_size + LIBRARIES + ENGINE
+
+
+def _number(header: Header, key: str) -> int:
+    """A whole number of the architecture; of a list, with one for each layer, the largest."""
+    architecture = header.values.get("general.architecture")
+    entry = header.values.get(f"{architecture.value}.{key}" if architecture else key)
+    value = entry.value if entry else 0
+    if isinstance(value, tuple):
+        value = max((one for one in value if isinstance(one, int)), default=0)
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,158 @@
+"""What a new adapter's examples change in a pack's routing, found before it is there: what it gets, and what it takes.
+
+Judged are the messages that the pack knows of its other adapters: their examples, the anchors that its router was
+trained with (centers of its training rows), and everyday messages that are nobody's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dlp_local.core.paths import embeddings_file
+from dlp_local.core.values import BASE
+from dlp_local.packs import Pack
+from dlp_local.routing import MessageRouter, Router
+from dlp_local.training.adapter.events import RoutingEffect
+from dlp_local.training.router.background import Background
+from dlp_local.training.router.data import hash_position
+from dlp_local.training.router.write import read_anchors
+
+MOST_EXAMPLES = 100
+"""Messages of its rows that an adapter is known by."""
+
+FEWEST_JUDGED = 10
+"""Examples of another adapter under which half of them would say too little: all of them are known, and judged."""
+
+ROUNDS = 8
+"""So often the examples that draw other adapters' messages are left out, before that is given up."""
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """Messages of one adapter, or of `base`: embeddings (n, dims), and a text for each, empty for an anchor."""
+
+    owner: str
+    texts: tuple[str, ...]
+    embeddings: Floats
+
+
+class RoutingJudge:
+    """The routing of a pack, with and without adapters that are new to it or trained anew."""
+
+    def __init__(self, pack: Pack, names: Sequence[str]) -> None:
+        self._pack, self._names = pack, tuple(names)
+        router = pack.manifest.router
+        self._trained = frozenset(Router(pack.path(router), 1).labels if router else ())
+        self._known: dict[str, list[str]] = {}
+        judged: dict[str, tuple[str, ...]] = {}
+        for name in pack.manifest.enabled:
+            if name not in names:
+                examples = pack.examples(name)
+                halves = name not in self._trained and len(examples) >= FEWEST_JUDGED
+                self._known[name] = [text for text in examples if not halves or hash_position(text) < 0.5]
+                judged[name] = tuple(text for text in examples if not halves or hash_position(text) >= 0.5)
+        self._before = self._router({})
+        embed = self._before.example_embeddings
+        self._judged = [_Judged(name, texts, embed(texts)) for name, texts in judged.items() if texts]
+        self._judged += self._anchors()
+        self._background = Background.embedded(embed)
+
+    def _anchors(self) -> list[_Judged]:
+        router = self._pack.manifest.router
+        anchors, owners = read_anchors(self._pack.path(router)) if router else (np.zeros((0, 0), np.float32), ())
+        if not len(anchors) or anchors.shape[1] != self._before.dims:
+            return []
+        known = {*self._known, BASE}
+        return [
+            _Judged(owner, ("",) * owners.count(owner), anchors[[one == owner for one in owners]])
+            for owner in dict.fromkeys(owners)
+            if owner in known
+        ]
+
+    def _router(self, new: Mapping[str, Sequence[str]]) -> MessageRouter:
+        manifest = self._pack.manifest
+        return MessageRouter(
+            self._pack.path(manifest.encoder),
+            self._pack.path(manifest.encoder.tokenizer),
+            self._pack.path(manifest.router) if manifest.router else None,
+            min(os.cpu_count() or 1, 4),
+            self._known | {name: list(texts) for name, texts in new.items()},
+            cache=embeddings_file(manifest.encoder.sha256),
+        )
+
+    def examples(self, prompts: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+        """The messages that each new adapter is to be known by: of its prompts, those that draw no others' messages.
+
+        Where some still do after a few rounds, they stay: `effects` tells.
+        """
+        chosen = {
+            name: sorted(dict.fromkeys(texts), key=hash_position)[:MOST_EXAMPLES] for name, texts in prompts.items()
+        }
+        for _ in range(ROUNDS):
+            drawn = self._drawn(chosen)
+            if not any(len(embeddings) for embeddings in drawn.values()):
+                break
+            for name, embeddings in drawn.items():
+                own = self._before.example_embeddings(chosen[name])
+                nearest = set((embeddings @ own.T).argmax(axis=1).tolist())
+                if len(nearest) < len(own):
+                    chosen[name] = [text for index, text in enumerate(chosen[name]) if index not in nearest]
+        return chosen
+
+    def _drawn(self, new: Mapping[str, Sequence[str]]) -> dict[str, Floats]:
+        """The embeddings of what each new adapter would take from others, and of everyday messages to train on."""
+        after = self._router(new)
+        background = self._away(self._background, new).x
+        drawn = {name: [background[[one == name for one in _chosen(after, background)]]] for name in new}
+        for judged in self._judged:
+            was, now = _chosen(self._before, judged.embeddings), _chosen(after, judged.embeddings)
+            for name in new:
+                is_drawn = [a == judged.owner and b == name for a, b in zip(was, now, strict=True)]
+                drawn[name].append(judged.embeddings[is_drawn])
+        return {name: np.concatenate(parts) for name, parts in drawn.items()}
+
+    def _away(self, background: Background, new: Mapping[str, Sequence[str]]) -> Background:
+        """Everyday messages that are not of a new adapter's own kind."""
+        own = self._before.example_embeddings([text for texts in new.values() for text in texts])
+        return background.away_from(own)
+
+    def effects(
+        self, new: Mapping[str, Sequence[str]], held_out: Mapping[str, Sequence[str]]
+    ) -> dict[str, RoutingEffect]:
+        """What changes with the examples in `new`; `held_out` are each new adapter's own messages to judge by."""
+        after = self._router(new)
+        nobodys = _chosen(after, self._away(self._background, new).x_held)
+        taken: dict[str, list[tuple[str, str]]] = {name: [] for name in new}
+        for judged in self._judged:
+            was, now = _chosen(self._before, judged.embeddings), _chosen(after, judged.embeddings)
+            for text, before, chosen in zip(judged.texts, was, now, strict=True):
+                if before == judged.owner and chosen in new:
+                    taken[chosen].append((judged.owner, text))
+        count = sum(len(judged.texts) for judged in self._judged)
+        return {
+            name: RoutingEffect(
+                own=_share(_chosen(after, after.example_embeddings(held_out[name])), name),
+                judged=count,
+                taken=tuple(taken[name]),
+                background=_share(nobodys, name),
+            )
+            for name in new
+        }
+
+
+def _chosen(router: MessageRouter, embeddings: Floats) -> list[str]:
+    """The most probable adapter of each message, or `base`."""
+    if not len(embeddings):
+        return []
+    return [router.labels[index] for index in router.probabilities(embeddings).argmax(axis=1).tolist()]
+
+
+def _share(chosen: Sequence[str], name: str) -> float:
+    return chosen.count(name) / len(chosen) if chosen else 0.0
