@@ -30,7 +30,13 @@ COMPARED = 5
 """The most probable tokens that are compared."""
 
 
-def check_logits(backbone: Backbone, assistant: Assistant, encoder: RowEncoder, rows: Sequence[TrainingRow]) -> float:
+def check_logits(
+    backbone: Backbone,
+    assistant: Assistant,
+    encoder: RowEncoder,
+    rows: Sequence[TrainingRow],
+    system: str | None = None,
+) -> float:
     """The mean difference of log probabilities after some rows' prompts; raises `PackError` where it is too large."""
     import torch
 
