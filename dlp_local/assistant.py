@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
+from dlp_local.adapter_changes import change_adapters
 from dlp_local.answer_parts import answer_parts, begun_by
 from dlp_local.answer_text import answer_text
 from dlp_local.core.answer_format import ANY_TEXT, AnswerFormat
@@ -24,6 +25,7 @@ from dlp_local.engine.base import Engine
 from dlp_local.packs import Pack, open_pack
 from dlp_local.packs.adapters import add_adapter, remove_adapter, set_adapter
 from dlp_local.packs.transaction import check_changeable
+from dlp_local.packs.watch import PackWatch
 from dlp_local.routing import MessageRouter
 
 MOST_EXAMPLES = 4
@@ -66,12 +68,12 @@ class Assistant:
         `option_defaults` are for the user.
         """
         self.settings = settings
-        self._pack = pack
+        self._pack, self._watch = pack, PackWatch(pack.folder)
         self._engine = engine
         self._open_router = open_router
         self.notices = notices
         self.option_defaults = option_defaults
-        self._lock = threading.Lock()
+        self._lock, self._refreshing = threading.Lock(), threading.Lock()
         self._corrected: list[tuple[str, str | None]] = []
         try:
             self._router = open_router(pack)
@@ -108,6 +110,11 @@ class Assistant:
         """Every adapter of the pack, also those that are switched off, by name."""
         adapters = sorted(self._pack.manifest.adapters.items())
         return tuple(AdapterInfo(name, adapter.description, adapter.enabled) for name, adapter in adapters)
+
+    @property
+    def pack_folder(self) -> Path:
+        """Where the pack is."""
+        return self._pack.folder
 
     @property
     def read_only_reason(self) -> str:
@@ -260,33 +267,26 @@ class Assistant:
     def refresh(self) -> None:
         """Takes over what changed in the pack's folder since it was opened: its adapters, their settings, its router.
 
-        Raises `PackError` for a pack that is no longer sound and for an adapter that the engine refuses; what was open
-        before then stays in use.
+        May be called from any thread: one at a time does it. Raises `PackError` for a pack that is no longer sound and
+        for an adapter that the engine refuses; what was open before then stays in use.
         """
-        pack = open_pack(self._pack.folder)
-        router = self._open_router(pack)
-        before = {file.name: file for file in self._pack.adapter_files()}
-        after = {file.name: file for file in pack.adapter_files()}
-        loaded = dict(before)
-        try:
-            self._load_adapters(loaded, after)
-        except BaseException:
-            self._load_adapters(loaded, before)
-            raise
-        with self._lock:
-            for text, right in self._corrected:  # some came while the router was being opened
-                router.correct(text, right)
-            self._pack, self._router = pack, router
+        with self._refreshing:
+            pack = open_pack(self._pack.folder)
+            router = self._open_router(pack)
+            change_adapters(self._engine, self._pack.adapter_files(), pack.adapter_files())
+            with self._lock:
+                for text, right in self._corrected:  # some came while the router was being opened
+                    router.correct(text, right)
+                self._pack, self._router = pack, router
 
-    def _load_adapters(self, loaded: dict[str, AdapterFile], wanted: Mapping[str, AdapterFile]) -> None:
-        """Brings the engine from the adapters that are `loaded`, kept true at each step, to those `wanted`."""
-        for name, file in wanted.items():
-            if loaded.get(name) != file:
-                self._engine.add_adapter(file)
-                loaded[name] = file
-        for name in loaded.keys() - wanted.keys():
-            self._engine.remove_adapter(name)
-            del loaded[name]
+    @property
+    def may_have_changed(self) -> bool:
+        """Whether another program may have changed the pack; that takes microseconds to know."""
+        return self._watch.may_have_changed
+
+    def refresh_if_changed(self) -> bool:
+        """`refresh`, where another program changed the pack, as `packs.watch.PackWatch.take_over`."""
+        return self._watch.take_over(self._pack.manifest, self.refresh)
 
     def close(self) -> None:
         """Ends the engine's process."""

@@ -22,12 +22,13 @@ MAY_IMPORT = {
     "packs": {"core", "formats", "hub"},
     "engine": {"core", "formats"},
     "another_answer": {"core", "engine"},
+    "adapter_changes": {"core", "engine"},
     "answer_text": {"core", "engine", "another_answer"},
     "answer_parts": {"core"},
-    "assistant": {"core", "engine", "packs", "routing", "answer_text", "answer_parts"},
+    "assistant": {"core", "engine", "packs", "routing", "adapter_changes", "answer_text", "answer_parts"},
     "opening": {"core", "engine", "packs", "routing", "history", "assistant"},
     "history_route": {"core", "routing", "assistant"},
-    "server": {"core", "assistant", "history_route"},
+    "server": {"core", "assistant", "history_route", "training"},
     "engine_command": {"core", "formats", "engine", "packs", "opening"},
     "conversation_turn": {"core", "history", "assistant"},
     "connect": {"core"},
@@ -38,7 +39,10 @@ MAY_IMPORT = {
         *("core", "formats", "hub", "packs", "history", "training", "connect", "doctor"),
         *("assistant", "opening", "engine_command", "conversation_turn", "server", "remote_assistant", "tui"),
     },
-    "tui": {"core", "history", "answer_parts", "assistant", "opening", "conversation_turn", "remote_assistant"},
+    "tui": {
+        *("core", "history", "training"),
+        *("answer_parts", "assistant", "opening", "conversation_turn", "remote_assistant"),
+    },
 }
 """Folder, or file of `dlp_local`, → what its files may import beside each other."""
 
@@ -153,6 +157,13 @@ def test_the_window_is_imported_without_the_engine_the_router_or_torch():
         "heavy = {'llama_cpp', 'onnxruntime', 'torch', 'onnx', 'huggingface_hub'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=60)
+
+
+def test_the_window_has_adapters_trained_by_another_process_alone():
+    used = {name for path in sources("tui") for name in imports(path) if floor(name) == "training"}
+    assert used == {"dlp_local.training.adapter.events", "dlp_local.training.adapter.lessons"}
+    code = f"import sys, {', '.join(sorted(used))}\nassert not {{'torch', 'transformers'}} & set(sys.modules)\n"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=60)
 
 

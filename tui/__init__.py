@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dlp_local.core.server_address import Server
     from dlp_local.core.settings import Settings
-    from tui.session import ChangeOptions, OpenAssistant
+    from tui.session import ChangeOptions, OpenAssistant, StartTraining
     from tui.session.assistant_backend import AssistantBackend
     from tui.state import Place
 
@@ -48,6 +49,7 @@ def run_chat(
         change_options,
         no_corrections(server),
         place_of(settings, server),
+        trainer(settings),
     )
     try:
         app.run()
@@ -83,7 +85,9 @@ def run_plain(
         import readline  # noqa: F401
 
     history, notice = open_history()
-    session = Session(opener(settings, server), history, notice, no_corrections(server), place_of(settings, server))
+    session = Session(
+        opener(settings, server), history, notice, no_corrections(server), place_of(settings, server), trainer(settings)
+    )
     try:
         if resume and number is None:
             number = history.last()
@@ -124,6 +128,13 @@ def _open_remote(server: Server, pack: str | None) -> AssistantBackend:
     if pack is not None:
         raise InputError(f"the server {server.url} answers with its own pack. Chat without --server to open '{pack}'.")
     return open_remote_assistant(server)
+
+
+def trainer(settings: Settings) -> StartTraining:
+    """Trains adapters for conversations under the system prompt of the settings, in another process."""
+    from tui.session import train_adapter
+
+    return partial(train_adapter, system=settings.system)
 
 
 def place_of(settings: Settings, server: Server | None = None) -> Place:

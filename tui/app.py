@@ -21,7 +21,7 @@ from dlp_local.core.settings import Ui
 from dlp_local.history import History
 from tui.chat_commands import COMMANDS
 from tui.screens.chat import ChatScreen
-from tui.session import ChangeOptions, OpenAssistant, Session
+from tui.session import ChangeOptions, OpenAssistant, Session, StartTraining, train_adapter
 from tui.state import HERE, Place
 from tui.terminal import draw_after_stops, read_more_keys
 from tui.themes import HIGH_CONTRAST, keep_theme, keymap, theme
@@ -52,9 +52,10 @@ class ChatApp(App[None]):
         change_options: ChangeOptions | None = None,
         no_corrections: str = "",
         place: Place = HERE,
+        start_training: StartTraining = train_adapter,
     ) -> None:
         """`number`: the stored conversation to go on with; `change_options` gives its options, or a new one's, anew.
-        `no_corrections` and `place`: as of `Session`.
+        `no_corrections`, `place` and `start_training`: as of `Session`.
 
         Raises `InputError` for `ui` that cannot be used.
         """
@@ -63,7 +64,7 @@ class ChatApp(App[None]):
         self.register_theme(HIGH_CONTRAST)
         self.theme = theme(ui.theme)
         self.set_keymap(keymap(ui.keys, [*self.BINDINGS, *ChatScreen.BINDINGS, *Prompt.BINDINGS]))
-        self.session = Session(open_assistant, history, notice, no_corrections, place)
+        self.session = Session(open_assistant, history, notice, no_corrections, place, start_training)
         if number is not None:
             self.session.open(number)
         if change_options is not None:

@@ -39,6 +39,14 @@ class PackUpdated(Message):
         self.done, self.problem = done, problem
 
 
+class TrainingEnded(Message):
+    """A training in the background has ended: a `note` for the transcript, or the `problem` with it."""
+
+    def __init__(self, note: str, problem: str = "") -> None:
+        super().__init__()
+        self.note, self.problem = note, problem
+
+
 class PathChanged(Message):
     """Another branch of the conversation is to be shown, or, where it was `opened`, another conversation."""
 

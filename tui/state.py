@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from dlp_local.core.chat_options import ChatOptions
@@ -103,6 +104,7 @@ class Status:
     phase: Phase = "loading"
     place: Place = HERE
     name: str = ""
+    pack_folder: Path | None = None
     greeting: str = ""
     examples: tuple[str, ...] = ()
     adapters: tuple[str, ...] = ()
@@ -116,6 +118,9 @@ class Status:
 
     activity: str = ""
     """What is being done to the pack: `adding sql`."""
+
+    training: str = ""
+    """The adapter that is trained beside the conversation, and how far that is: `sql 34 %, 2 min left`."""
 
     reading: PromptProgress | None = None
     """How far the open conversation's history is computed, while it is."""

@@ -11,8 +11,10 @@ from rich.table import Table
 
 from dlp_local.cli import terminal
 from dlp_local.cli.flags import JsonOption, PackOption, adapter_names
+from dlp_local.cli.lessons import lessons
 from dlp_local.cli.pull import Bars
 from dlp_local.cli.train import train
+from dlp_local.cli.train_screen import training_text
 from dlp_local.core.errors import InputError
 from dlp_local.core.settings import load_settings
 from dlp_local.core.text import size_text, unknown_name, visible
@@ -24,9 +26,11 @@ from dlp_local.packs.manifest import Adapter, read_manifest
 from dlp_local.packs.pack import Pack
 
 app = typer.Typer(
-    help="The adapters of a pack: train, add, list, show, remove, enable, disable, set, rollback.", no_args_is_help=True
+    help="The adapters of a pack: train, lessons, add, list, show, remove, enable, disable, set, rollback.",
+    no_args_is_help=True,
 )
 app.command("train")(train)
+app.command("lessons")(lessons)
 
 NameArgument = Annotated[str, typer.Argument(help="The adapter's name.", metavar="NAME", autocompletion=adapter_names)]
 DescriptionOption = Annotated[str | None, typer.Option("--description", help="What it does, in a few words.")]
@@ -108,6 +112,7 @@ def show(name: NameArgument, pack: PackOption = None, as_json: JsonOption = Fals
         "rank": ", ".join(map(str, fit.ranks)),
         "alpha": f"{fit.alpha:g}",
         "weights": f"{', '.join(fit.weights)}, in {fit.layers} layers",
+        "trained": training_text(fit.training),
         "from": "its invocation tokens on (Activated LoRA)" if fit.is_activated else "",
         "scale": f"{adapter.scale:g}",
         "scope": adapter.scope,
@@ -200,6 +205,7 @@ def _file_json(fit: Fit) -> dict[str, Any]:
         "size": fit.size,
         "activated": fit.is_activated,
         "base_model": fit.base_model,
+        "training": fit.training,
         "fits": not fit.problem,
         "problem": fit.problem,
     }

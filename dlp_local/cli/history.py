@@ -128,7 +128,10 @@ def remove(
     numbers: Annotated[list[int], typer.Argument(metavar="NUMBER…")],
     at_once: Annotated[bool, typer.Option("--now", help="For good, at once.")] = False,
 ) -> None:
-    """Delete conversations; `history restore` brings them back for 30 days."""
+    """Delete conversations; `history restore` brings them back for 30 days.
+
+    What was made of them stays: `router forget` erases corrections, `adapters lessons --forget` lessons.
+    """
     with _history() as history:
         numbers = list(dict.fromkeys(numbers))
         for number in numbers:

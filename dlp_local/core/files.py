@@ -28,6 +28,9 @@ _MARKS = (
 )
 """What files begin with that some editors write; the longer mark first."""
 
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What the system says where there is no room for what is written."""
+
 SEEN = 4096
 """Bytes of a text that are looked at for its encoding."""
 

@@ -49,13 +49,18 @@ def downloads_folder() -> Path:
 
 
 def history_file() -> Path:
-    """The SQLite file of the conversations, drafts, corrections and personas."""
+    """The SQLite file of the conversations, drafts, corrections, lessons and personas."""
     return data_folder() / "history.db"
 
 
 def training_folder(pack: str, names: Iterable[str]) -> Path:
     """Where a training of adapters of a pack is kept: their rows, and how far it came."""
     return data_folder() / "training" / pack / "+".join(sorted(names))
+
+
+def serving_folder(pack: str) -> Path:
+    """Where a server of a pack keeps the files that clients sent, and its trainings."""
+    return data_folder() / "server" / pack
 
 
 def embeddings_file(encoder_sha256: str) -> Path:

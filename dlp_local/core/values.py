@@ -239,3 +239,20 @@ class Correction:
 
     created_at: str = ""
     id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """An answer that the user mended, for an adapter to learn from; `id` is its number once it is stored.
+
+    `messages`: the conversation up to the message that was answered, which is the last; with a system prompt where the
+    conversation had one of its own. `pack`: the name of the pack that answered `wrong`.
+    """
+
+    adapter: str
+    pack: str
+    messages: tuple[Message, ...]
+    wrong: str
+    right: str
+    created_at: str = ""
+    id: int = 0

@@ -102,13 +102,25 @@ MIGRATIONS = (
     DROP TABLE IF EXISTS turns_fts;
     {CREATE_INDEX};
     """,
+    """
+    CREATE TABLE lessons (
+        id INTEGER PRIMARY KEY,
+        adapter TEXT NOT NULL,
+        pack TEXT NOT NULL,
+        messages TEXT NOT NULL,
+        wrong TEXT NOT NULL,
+        right TEXT NOT NULL,
+        created_at TEXT NOT NULL
+    );
+    CREATE INDEX lessons_by_adapter ON lessons (adapter);
+    """,
 )
 """Step n leads from schema n to n + 1; a step that was once published never changes.
 
 The second one: an index of turns that triggers keep, with `search_text` as a function of SQL. A growing
 answer is not in it before it is finished. Drafts belong to the window they are written in. The third one: corrections
 belong to a pack; an earlier one to that which answered its message, where there is no other.
-The fourth one: signs are in the index, and what `search_text` gives is compatible characters.
+The fourth one: signs are in the index, and what `search_text` gives is compatible characters. The fifth one: lessons.
 """
 
 VERSION = len(MIGRATIONS)
@@ -143,7 +155,7 @@ def _migrate_from(database: sqlite3.Connection, present: int) -> None:
     for script in MIGRATIONS[present:]:
         for statement in _statements(script):
             database.execute(statement)
-    _fill_index(database)
+    recreate_index(database)
     database.execute(f"PRAGMA user_version = {VERSION}")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from dlp_local.history.conversations import ConversationStore
 from dlp_local.history.corrections import CorrectionStore
 from dlp_local.history.drafts import DraftStore
+from dlp_local.history.lessons import LessonStore
 from dlp_local.history.personas import PersonaStore
 from dlp_local.history.search import SearchIndex
 
@@ -15,8 +16,8 @@ KEPT_DELETED = timedelta(days=30)
 """How long a deleted conversation can be brought back."""
 
 
-class History(ConversationStore, SearchIndex, DraftStore, CorrectionStore, PersonaStore):
-    """Conversations, the search over them, drafts, corrections and personas, of one file or (None) in memory."""
+class History(ConversationStore, SearchIndex, DraftStore, CorrectionStore, LessonStore, PersonaStore):
+    """Conversations, the search over them, drafts, corrections, lessons and personas, of one file or in memory."""
 
     def __init__(self, path: Path | None) -> None:
         """Opens or makes the file, and erases what was deleted long ago."""

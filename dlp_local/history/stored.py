@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
 from dlp_local.core.events import ReplyDone
 from dlp_local.core.serialize import receipt_json, reply_from_json
-from dlp_local.core.values import Mix
+from dlp_local.core.values import Message, Mix
 
 NO_TIME = "1970-01-01T00:00:00+00:00"
+_MESSAGES = TypeAdapter(tuple[Message, ...])
 
 
 def now() -> str:
@@ -57,3 +58,16 @@ def mix_from_stored(stored: str) -> Mix:
         return Mix.of({str(name): float(weight) for name, weight in json.loads(stored).items()})
     except (ValueError, TypeError, AttributeError, RecursionError, InputError):
         return Mix()
+
+
+def messages_to_store(messages: tuple[Message, ...]) -> str:
+    """A conversation as JSON."""
+    return _MESSAGES.dump_json(messages, exclude_defaults=True).decode()
+
+
+def messages_from_stored(stored: str) -> tuple[Message, ...]:
+    """A conversation; an empty one for what is none."""
+    try:
+        return _MESSAGES.validate_json(stored)
+    except ValidationError:
+        return ()

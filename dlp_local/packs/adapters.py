@@ -12,12 +12,12 @@ import tomlkit
 from tomlkit.items import InlineTable
 
 from dlp_local.core.errors import InputError, PackError
+from dlp_local.core.names import check_adapter_name
 from dlp_local.core.text import unknown_name
-from dlp_local.core.values import BASE, UNCHANGED, AdapterChange
+from dlp_local.core.values import UNCHANGED, AdapterChange
 from dlp_local.formats.gguf import Header, read_header
 from dlp_local.formats.lora import check_fits, left_out, problems_of_fit, read_lora, reasons
 from dlp_local.packs.example_rows import read_rows
-from dlp_local.packs.locations import check_name
 from dlp_local.packs.manifest import MAX_SCALE, Manifest, read_manifest
 from dlp_local.packs.pack import Pack
 from dlp_local.packs.resolve import resolve_adapter
@@ -49,6 +49,9 @@ class Fit:
 
     base_model: str
     license: str
+    training: str
+    """How it was trained, where its file says so, as `adapters train` writes it."""
+
     problem: str
 
 
@@ -67,6 +70,7 @@ def inspect(path: Path, backbone: Header) -> Fit:
         is_activated=bool(lora.invocation_tokens),
         base_model=named or at,
         license=lora.metadata.get("general.license", ""),
+        training=lora.metadata.get("general.training", ""),
         problem=reasons(problems_of_fit(lora, backbone)),
     )
 
@@ -106,9 +110,7 @@ def add_adapter(
     Raises `InputError` for a name that is none or taken and for values that no adapter may
     have, `PackError` for an adapter that is damaged or does not fit, and `HubError`; the pack then stays as it was.
     """
-    check_name(name, "adapter")
-    if name == BASE:
-        raise InputError(f"adapter: '{BASE}' is what no adapter at all is called. Choose another name.")
+    check_adapter_name(name)
     pack = Pack(folder, read_manifest(folder))
     check_changeable(folder)
     _check_change(change)
@@ -172,7 +174,10 @@ def remove_adapter(folder: Path, name: str, *, accept: Accept | None = None) -> 
     with edited_manifest(folder, accept) as document:
         _entry(document, name)
         del document["adapters"][name]
-        document.get("adapters_before", {}).pop(name, None)
+        if before := document.get("adapters_before"):
+            before.pop(name, None)
+            if not before:
+                del document["adapters_before"]
 
 
 def rollback_adapter(folder: Path, name: str, *, accept: Accept | None = None) -> None:

@@ -14,6 +14,7 @@ import tomlkit
 
 from dlp_local.core.errors import InputError
 from dlp_local.core.files import make_folder, rename, sync_folder
+from dlp_local.core.names import check_name
 from dlp_local.core.paths import packs_folder
 from dlp_local.core.text import did_you_mean
 from dlp_local.formats.gguf import STRING, read_header
@@ -21,7 +22,7 @@ from dlp_local.hub.choice import RepoFile
 from dlp_local.packs.backbone_kind import check_backbone
 from dlp_local.packs.clone import Content, hash_file, share_file
 from dlp_local.packs.hash_cache import forget_hashes
-from dlp_local.packs.locations import SHIPPED, bundled_pack, check_name, user_packs
+from dlp_local.packs.locations import SHIPPED, bundled_pack, user_packs
 from dlp_local.packs.manifest import Adapter, File, manifest_text
 from dlp_local.packs.pack import Pack, open_pack
 from dlp_local.packs.resolve import SourceFile, is_fetched, resolve_backbone
@@ -47,10 +48,12 @@ def copy_pack(name: str, source: Path, *, progress: Progress | None = None) -> P
         copies = {file.file: pack.path(file) for file in pack.manifest.files() if not isinstance(file, Adapter)}
         for entry in (document["encoder"], document["encoder"]["tokenizer"]):
             entry.pop("bundled", None)  # the copy has one of its own, whatever encoder a later version brings
-        for key, adapter in pack.manifest.adapters.items():
-            name_inside = stored_name(key, adapter.sha256, "gguf")
-            document["adapters"][key]["file"] = name_inside
-            copies[name_inside] = pack.path(adapter)
+        tables = {"adapters": pack.manifest.adapters, "adapters_before": pack.manifest.adapters_before}
+        for table, adapters in tables.items():
+            for key, adapter in adapters.items():
+                name_inside = stored_name(key, adapter.sha256, "gguf")
+                document[table][key]["file"] = name_inside
+                copies[name_inside] = pack.path(adapter)
         for inside, path in copies.items():
             _share(path, folder / inside, progress)
         return document

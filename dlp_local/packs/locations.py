@@ -11,18 +11,14 @@ import re
 from pathlib import Path
 
 import dlp_local
-from dlp_local.core.errors import InputError, PackError
+from dlp_local.core.errors import PackError
+from dlp_local.core.names import NAME_PATTERN
 from dlp_local.core.paths import MANIFEST, packs_folder, user_path
 from dlp_local.core.text import did_you_mean
 
 BUNDLED = "bundled"
 SHIPPED = ("smollm2", BUNDLED)
 """The packs that come with the program; which one is opened is `default.py`'s."""
-
-NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
-"""What a pack or an adapter may be called."""
-
-NAME_RULE = "lower-case letters, digits, '.', '_' and '-', 64 of them at most, and begin with a letter or a digit"
 
 
 def shipped_pack(name: str) -> Path:
@@ -46,13 +42,6 @@ def bundled_pack() -> Path:
 def is_shipped(folder: Path) -> bool:
     """Whether a folder is that of a pack that comes with the program."""
     return os.path.realpath(folder) in map(os.path.realpath, shipped_packs())
-
-
-def check_name(name: str, what: str) -> str:
-    """Returns a valid name unchanged; raises `InputError` for one that no pack and no adapter may have."""
-    if not re.fullmatch(NAME_PATTERN, name):
-        raise InputError(f"{what}: '{name}' is no name. Use {NAME_RULE}.")
-    return name
 
 
 def user_packs() -> list[Path]:

@@ -15,11 +15,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from dlp_local.core.errors import InputError, PackError
 from dlp_local.core.fields import Problem, explain
 from dlp_local.core.files import inside_folder
+from dlp_local.core.names import NAME_PATTERN, NAME_RULE
 from dlp_local.core.paths import MANIFEST
 from dlp_local.core.settings import Sampling
 from dlp_local.core.values import BASE, Scope
 from dlp_local.hub.choice import parse_reference
-from dlp_local.packs.locations import NAME_PATTERN, NAME_RULE
 from dlp_local.packs.toml_lines import line_of
 
 FORMAT = 1

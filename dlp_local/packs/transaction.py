@@ -8,7 +8,6 @@ name are removed by the next change. What somebody took out of the manifest by h
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import re
 import secrets
@@ -21,7 +20,7 @@ import tomlkit
 from tomlkit.items import InlineTable, Table
 
 from dlp_local.core.errors import InputError, PackError
-from dlp_local.core.files import rename, sync_folder, written_aside
+from dlp_local.core.files import NO_ROOM, rename, sync_folder, written_aside
 from dlp_local.core.paths import MANIFEST, OTHER_DATA, data_folder
 from dlp_local.packs.clone import bring_file
 from dlp_local.packs.locations import is_shipped
@@ -40,9 +39,6 @@ _STORED = re.compile(rf"[a-z0-9][a-z0-9._-]*-[0-9a-f]{{12}}\.[a-z]+|{re.escape(_
 
 _HALF_A_MANIFEST = re.compile(r"pack-[0-9a-f]{8}\.part\.toml")
 """What `written_aside` calls a `pack.toml` that is not complete yet."""
-
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
 
 Accept = Callable[[], None]
 """Takes a change of a pack over, into a running engine say; where it raises, the change is undone."""
@@ -109,7 +105,7 @@ def disk_errors_told(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        if error.errno in _FULL:
+        if error.errno in NO_ROOM:
             raise PackError(f"{folder}: is as it was, for the disk is full ({reason}). Free some room first.") from None
         otherwise = OTHER_DATA if folder.is_relative_to(data_folder()) else "copy the pack"
         raise PackError(f"{folder}: cannot be changed ({reason}). Check its rights, or {otherwise}.") from None

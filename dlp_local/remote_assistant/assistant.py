@@ -84,6 +84,10 @@ class RemoteAssistant:
         return ()
 
     @property
+    def pack_folder(self) -> None:
+        """The pack is on the server."""
+
+    @property
     def greeting(self) -> str:
         """What the pack says of itself."""
         return self._pack.greeting
@@ -185,6 +189,10 @@ class RemoteAssistant:
             yield from ()
 
         return Job(run)
+
+    def refresh_if_changed(self) -> bool:
+        """Nothing: the server knows its own pack."""
+        return False
 
     def close(self) -> None:
         """Nothing is open."""

@@ -68,23 +68,31 @@ HARMLESS = frozenset(
 """What clients of OpenAI's and of other servers send, and is no field here, at every endpoint."""
 
 
-async def read_body(request: Request, most_bytes: int) -> bytes:
-    """The whole body; raises `ApiError` for one that is too long or no JSON, and `ClientGoneError`."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise ApiError(415, "the body must be JSON. Send the header Content-Type: application/json.", code=MEDIA_TYPE)
+def check_head(request: Request, kind: str, kind_name: str, most_bytes: int) -> None:
+    """Raises `ApiError` where the headers of a request say that its body is of another kind, compressed or too long."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != kind:
+        raise ApiError(415, f"the body must be {kind_name}. Send the header Content-Type: {kind}.", code=MEDIA_TYPE)
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise ApiError(415, "the body is compressed. Leave Content-Encoding out.", code=MEDIA_TYPE)
-    too_long = ApiError(413, f"the body is longer than {most_bytes} bytes. Send less.", code="request_too_large")
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > most_bytes:
-        raise too_long
+        raise too_long(most_bytes)
+
+
+def too_long(most_bytes: int) -> ApiError:
+    """The refusal of a body that does not end in time."""
+    return ApiError(413, f"the body is longer than {most_bytes} bytes. Send less.", code="request_too_large")
+
+
+async def read_body(request: Request, most_bytes: int) -> bytes:
+    """The whole body; raises `ApiError` for one that is too long or no JSON, and `ClientGoneError`."""
+    check_head(request, "application/json", "JSON", most_bytes)
     body = bytearray()
     try:
         async for piece in request.stream():
             body += piece
             if len(body) > most_bytes:
-                raise too_long
+                raise too_long(most_bytes)
     except ClientDisconnect:
         raise ClientGoneError from None
     return bytes(body)

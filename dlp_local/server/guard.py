@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dlp_local.server.errors import ApiError
-from dlp_local.server.keys import ApiKeys
+from dlp_local.server.keys import ApiKeys, mark_of
 
 MOST_HEADER_BYTES = 32 << 10
 USUAL_PORTS = {"http": 80, "https": 443}
@@ -107,8 +107,8 @@ def _is_address(name: str) -> bool:
 class KeyGuard:
     """Asks for a key, as `Authorization: Bearer` or `x-api-key`, and names its owner; without keys, the client.
 
-    `scope["state"]["owner"]` is whose key it is, "" where there are none, and `scope["state"]["client"]` by whom the
-    queue takes turns.
+    `scope["state"]["owner"]` is the mark of the key, "" where there are none, and `scope["state"]["client"]` by whom
+    the queue takes turns.
     """
 
     def __init__(self, app: ASGIApp, keys: ApiKeys) -> None:
@@ -118,11 +118,12 @@ class KeyGuard:
         """Passes a request on, or answers it with 401."""
         if scope["type"] == "http":
             headers = Headers(scope=scope)
-            owner = self._keys.owner(_key(headers))
-            if self._keys and not owner and scope["path"] not in PUBLIC and not scope["path"].startswith(PUBLIC_FOLDER):
+            name = self._keys.owner(_key(headers))
+            if self._keys and not name and scope["path"] not in PUBLIC and not scope["path"].startswith(PUBLIC_FOLDER):
                 await _refusal(bool(_key(headers))).response()(scope, receive, send)
                 return
-            scope.setdefault("state", {}).update(owner=owner, client=owner or _caller(scope, headers))
+            mark = mark_of(_key(headers)) if name else ""
+            scope.setdefault("state", {}).update(owner=mark, client=name or _caller(scope, headers))
         await self._app(scope, receive, send)
 
 

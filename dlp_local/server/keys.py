@@ -34,6 +34,11 @@ class ApiKeys:
         return f"key {matches.index(True) + 1}" if any(matches) else ""
 
 
+def mark_of(key: str) -> str:
+    """By what the things that are kept on disk belong to a key, wherever it stands in the file; it does not tell it."""
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
 def read_keys(path: Path) -> ApiKeys:
     """The keys of a file, one a line; lines with # are comments. Raises `InputError` where it has no good one."""
     lines = [line.strip() for line in read_text(path).splitlines()]

@@ -20,6 +20,15 @@ def log_unexpected(error: BaseException) -> None:
     print(f"dlp-local: {type(error).__name__} in {' > '.join(places)}", file=sys.stderr, flush=True)
 
 
+def log_refused_pack(error: DlpLocalError) -> None:
+    """Says why a change of the pack is not taken over; such errors name files and adapters alone."""
+    print(
+        f"dlp-local: the pack was changed, and what was open goes on: {visible(str(error))}",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
 def log_request(scope: Scope, status: int, seconds: float) -> None:
     """One line of a request: whose, which, how it ended and how long it took."""
     client = scope.get("state", {}).get("client") or (scope["client"] or [""])[0]  # who was refused has no name

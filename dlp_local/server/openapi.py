@@ -13,6 +13,13 @@ from dlp_local import __version__
 from dlp_local.server.replies.chat import ChatCompletion, ChatCompletionChunk
 from dlp_local.server.replies.completions import Completion
 from dlp_local.server.replies.embeddings import EmbeddingList, RouteReply
+from dlp_local.server.replies.files import DeletedFile, File, FileList
+from dlp_local.server.replies.fine_tuning import (
+    CheckpointList,
+    FineTuningEventList,
+    FineTuningJob,
+    FineTuningJobList,
+)
 from dlp_local.server.replies.models import Model, ModelList
 from dlp_local.server.replies.pack import Pack
 from dlp_local.server.replies.responses import DeletedResponse, Response, ResponseEvent
@@ -20,6 +27,8 @@ from dlp_local.server.replies.status import ErrorReply, Health
 from dlp_local.server.requests.chat import ChatRequest
 from dlp_local.server.requests.completions import CompletionRequest
 from dlp_local.server.requests.embeddings import EmbeddingRequest
+from dlp_local.server.requests.files import UploadForm
+from dlp_local.server.requests.fine_tuning import FineTuningRequest
 from dlp_local.server.requests.responses import ResponseRequest
 from dlp_local.server.requests.route import RouteRequest
 
@@ -29,7 +38,10 @@ _MODE: Literal["validation"] = "validation"
 
 @dataclass(frozen=True)
 class _Operation:
-    """What one method of a path does: its request, its reply, and what each event of a stream holds."""
+    """What one method of a path does: its request, its reply, what each event of a stream holds.
+
+    `query`: the names in its query, and the types of their values.
+    """
 
     path: str
     method: Literal["get", "post", "delete"]
@@ -38,9 +50,15 @@ class _Operation:
     request: type[BaseModel] | None = None
     event: Any = None
     errors: tuple[int, ...] = field(default=(400, 401, 403))
+    query: Mapping[str, str] = field(default_factory=dict)
 
 
 _ANSWERED = (400, 401, 403, 404, 408, 413, 415, 429, 500, 503)
+_TRAINED = (400, 401, 403, 404, 408, 413, 415, 429, 500, 503, 507)
+_PAGE = {"limit": "integer", "after": "string"}
+_MEDIA = {str: "text/plain", bytes: "application/octet-stream"}
+"""Of replies that are no JSON."""
+
 _OPERATIONS = (
     _Operation("/v1/models", "get", "Every model with a name of its own", ModelList),
     _Operation(
@@ -61,6 +79,28 @@ _OPERATIONS = (
     _Operation("/v1/responses/{id}", "delete", "Forgets a stored response", DeletedResponse, errors=(401, 403, 404)),
     _Operation("/v1/embeddings", "post", "Embeddings of texts", EmbeddingList, EmbeddingRequest, errors=_ANSWERED),
     _Operation("/v1/route", "post", "How a message would be routed", RouteReply, RouteRequest, errors=_ANSWERED),
+    _Operation("/v1/files", "post", "Sends a file of rows for a training", File, UploadForm, errors=_TRAINED),
+    _Operation(
+        "/v1/files", "get", "The files that are kept", FileList, errors=_TRAINED,
+        query=_PAGE | {"order": "string", "purpose": "string"},
+    ),
+    _Operation("/v1/files/{id}", "get", "What is known of a file", File, errors=_TRAINED),
+    _Operation("/v1/files/{id}", "delete", "Deletes a file", DeletedFile, errors=_TRAINED),
+    _Operation("/v1/files/{id}/content", "get", "A file as it came", bytes, errors=_TRAINED),
+    _Operation(
+        "/v1/fine_tuning/jobs", "post", "Trains an adapter from rows", FineTuningJob, FineTuningRequest,
+        errors=_TRAINED,
+    ),
+    _Operation("/v1/fine_tuning/jobs", "get", "Trainings", FineTuningJobList, errors=_TRAINED, query=_PAGE),
+    _Operation("/v1/fine_tuning/jobs/{id}", "get", "A training", FineTuningJob, errors=_TRAINED),
+    _Operation(
+        "/v1/fine_tuning/jobs/{id}/events", "get", "What a training told", FineTuningEventList, errors=_TRAINED,
+        query=_PAGE,
+    ),
+    _Operation(
+        "/v1/fine_tuning/jobs/{id}/checkpoints", "get", "There are none", CheckpointList, errors=_TRAINED
+    ),
+    _Operation("/v1/fine_tuning/jobs/{id}/cancel", "post", "Ends a training", FineTuningJob, errors=_TRAINED),
     _Operation("/v1/pack", "get", "The pack that answers", Pack, errors=(401, 403)),
     _Operation("/health", "get", "Whether the server is there", Health),
     _Operation("/metrics", "get", "What the server counts, for Prometheus", str),
@@ -70,7 +110,8 @@ _OPERATIONS = (
 @cache
 def openapi() -> dict[str, Any]:
     """The document, as JSON."""
-    models = [model for one in _OPERATIONS for model in (one.request, one.reply, one.event) if model not in (None, str)]
+    named = (model for one in _OPERATIONS for model in (one.request, one.reply, one.event))
+    models = [model for model in named if model is not None and model not in _MEDIA]
     adapters = {model: TypeAdapter(model) for model in (*models, ErrorReply)}
     inputs = [(model, _MODE, adapter) for model, adapter in adapters.items()]
     schemas, definitions = TypeAdapter.json_schemas(inputs, ref_template=_REFERENCE)
@@ -95,8 +136,8 @@ def openapi() -> dict[str, Any]:
 
 
 def _operation(one: _Operation, schemas: Mapping[Any, Mapping[str, Any]]) -> dict[str, Any]:
-    content: dict[str, Any] = {"application/json": {"schema": schemas[one.reply]}} if one.reply is not str else {}
-    content = content or {"text/plain": {"schema": {"type": "string"}}}
+    schema = {"type": "string"} if one.reply in _MEDIA else schemas[one.reply]
+    content: dict[str, Any] = {_MEDIA.get(one.reply, "application/json"): {"schema": schema}}
     if one.event:
         content["text/event-stream"] = {"schema": {"type": "string"}, "x-event": schemas[one.event]}
     error = {"application/json": {"schema": schemas[ErrorReply]}}
@@ -108,8 +149,13 @@ def _operation(one: _Operation, schemas: Mapping[Any, Mapping[str, Any]]) -> dic
         },
     }
     if one.request:
-        body = {"application/json": {"schema": schemas[one.request]}}
-        operation["requestBody"] = {"required": True, "content": body}
+        kind = "multipart/form-data" if one.request is UploadForm else "application/json"
+        operation["requestBody"] = {"required": True, "content": {kind: {"schema": schemas[one.request]}}}
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "query", "schema": {"type": kind}} for name, kind in one.query.items()
+    ]
     if "{id}" in one.path:
-        operation["parameters"] = [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]
+        parameters.append({"name": "id", "in": "path", "required": True, "schema": {"type": "string"}})
+    if parameters:
+        operation["parameters"] = parameters
     return operation

@@ -1,4 +1,4 @@
-"""What the endpoints share: the assistant, the runner of its jobs, the counters, what is stored."""
+"""What the endpoints share: the assistant, the runner of its jobs, the counters, what is stored, the trainings."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ from dlp_local.core.values import Message, Mix
 from dlp_local.history_route import history_route
 from dlp_local.server.blame import FieldNames
 from dlp_local.server.errors import ApiError
+from dlp_local.server.file_store import FileStore
 from dlp_local.server.metrics import Metrics
 from dlp_local.server.response_store import ResponseStore
 from dlp_local.server.runner import JobRunner
+from dlp_local.server.training_jobs import TrainingJobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +53,21 @@ class Service:
     runner: JobRunner
     metrics: Metrics
     responses: ResponseStore
+    files: FileStore
+    trainings: TrainingJobs
     started: int = field(default_factory=lambda: int(time.time()))
 
     @property
     def most_bytes(self) -> int:
         """Of a request's body."""
         return self.settings.body_megabytes << 20
+
+    @property
+    def most_file_bytes(self) -> int:
+        """Of a body with a file: while it comes it counts with the bodies of all requests."""
+        return (
+            min(self.settings.file_megabytes, max(self.settings.bodies_megabytes, self.settings.body_megabytes)) << 20
+        )
 
     def job(self, turn: Turn) -> Job[Event]:
         """Answers a turn; what of it is computed, the route of the message before, too, is in the job's thread.

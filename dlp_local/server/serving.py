@@ -21,6 +21,7 @@ from dlp_local.server.app import create_app
 from dlp_local.server.guard import MOST_HEADER_BYTES
 from dlp_local.server.http_protocol import bounded_protocol
 from dlp_local.server.runner import JobRunner
+from dlp_local.server.training_jobs import IN_PROCESS, Trainer
 
 OTHER_FILES = 256
 """That are open beside connections, at most."""
@@ -97,11 +98,16 @@ class HttpServer(uvicorn.Server):
     """
 
     def __init__(
-        self, assistant: Assistant, settings: Settings, stopping: Callable[[int], None] = lambda _: None
+        self,
+        assistant: Assistant,
+        settings: Settings,
+        stopping: Callable[[int], None] = lambda _: None,
+        trainer: Trainer = IN_PROCESS,
     ) -> None:
         """`stopping` is told how many answers are running when the server is asked to end; from a signal handler."""
         logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of each client that goes away within an answer
-        app = create_app(assistant, settings)
+        logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it warns of each form that it cannot read
+        app = create_app(assistant, settings, trainer)
         server = settings.server
         self._runner: JobRunner = app.state.service.runner
         self._stopping = stopping

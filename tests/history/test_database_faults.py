@@ -107,12 +107,13 @@ def test_what_only_reads_works_on_a_history_that_may_not_be_written_to(read_only
     assert len(history.search("hello")) == 1
     assert list(history.personas()) == ["terse"]
     assert history.corrections() == []
+    assert history.lessons() == []
     assert history.draft(None) == ""
     history.close()
 
 
 @needs_rights
-@pytest.mark.parametrize("call", ["start", "add_turn", "delete", "set_draft", "correct", "set_persona"])
+@pytest.mark.parametrize("call", ["start", "add_turn", "delete", "set_draft", "correct", "add_lessons", "set_persona"])
 def test_what_writes_on_a_history_that_may_only_be_read_is_told_with_the_reason(read_only, call):
     history = History(read_only)
     with pytest.raises(HistoryError, match=r"readonly.*right to read and write"):

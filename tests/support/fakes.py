@@ -117,6 +117,10 @@ class FakeAssistant:
         self.changed: list[tuple[object, ...]] = []
         self.change_gate: Gate | None = None
         self.change_error: Exception | None = None
+        self.pack_folder = Path("packs/bundled")
+        self.trained: AdapterInfo | None = None
+        """What another program adds to the pack, until it is found."""
+        self.refresh_error: Exception | None = None
         self.context_size = 1024
         self.concurrent_replies = 1
         self.option_defaults = option_defaults(
@@ -207,6 +211,21 @@ class FakeAssistant:
                 for adapter in self.pack_adapters
             ]
         )
+
+    @property
+    def may_have_changed(self) -> bool:
+        return bool(self.trained or self.refresh_error)
+
+    def refresh_if_changed(self) -> bool:
+        self.threads.add(threading.get_ident())
+        if self.refresh_error:
+            error, self.refresh_error = self.refresh_error, None
+            raise error
+        if self.trained is None:
+            return False
+        self._have([*self.pack_adapters, self.trained])
+        self.trained = None
+        return True
 
     def _change(self, *what: object) -> None:
         self.threads.add(threading.get_ident())

@@ -5,7 +5,7 @@ import sqlite3
 
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.events import ReplyDone, Timings
-from dlp_local.core.values import Correction, Mix, Route
+from dlp_local.core.values import Correction, Lesson, Message, Mix, Route
 from dlp_local.history import History
 
 
@@ -46,6 +46,8 @@ CALLS = {
     "set_draft": lambda history: history.set_draft(None, "text"),
     "correct": lambda history: history.correct(Correction("text", Mix(), "sql")),
     "corrections": lambda history: history.corrections(),
+    "add_lessons": lambda history: history.add_lessons([Lesson("sql", "p", (Message("user", "text"),), "a", "b")]),
+    "lessons": lambda history: history.lessons(),
     "personas": lambda history: history.personas(),
     "set_persona": lambda history: history.set_persona("name", None),
 }

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from dlp_local.assistant import Assistant
 from dlp_local.core.settings import Settings
 from dlp_local.server.serving import HttpServer, listen, url_of
+from dlp_local.server.training_jobs import IN_PROCESS, Trainer
 
 PATIENCE = 60.0
 
@@ -39,11 +40,11 @@ class Running:
 
 
 @contextlib.contextmanager
-def running_server(assistant: Assistant, **options: object) -> Iterator[Running]:
-    """The assistant, served on a free port under these of the server's settings."""
+def running_server(assistant: Assistant, trainer: Trainer = IN_PROCESS, **options: object) -> Iterator[Running]:
+    """The assistant, served on a free port under these of the server's settings; `trainer` trains adapters."""
     settings = Settings(server={"port": 0, "shutdown_timeout": 10} | options)
     with listen(settings.server) as listening:
-        server = HttpServer(assistant, settings)
+        server = HttpServer(assistant, settings, trainer=trainer)
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         url, port = url_of(listening), listening.getsockname()[1]
         thread.start()

@@ -240,8 +240,8 @@ def random_model(name: str) -> Any:
     return model
 
 
-def write_backbone(name: str, model: Any, path: Path) -> None:
-    """The model as GGUF, in f32 and without a tokenizer."""
+def write_backbone(name: str, model: Any, path: Path, more: Mapping[str, Array] = {}) -> None:
+    """The model as GGUF, in f32 and without a tokenizer; `more` are tensors beside its own, by their GGUF names."""
     tiny = MODELS[name]
     writer = gguf.GGUFWriter(path, tiny.arch)
     common = {
@@ -257,7 +257,7 @@ def write_backbone(name: str, model: Any, path: Path) -> None:
     }
     for key, value in (common | dict(tiny.keys)).items():
         kinds = {bool: writer.add_bool, int: writer.add_uint32, float: writer.add_float32, list: writer.add_array}
-        kinds[type(value)](f"{tiny.arch}.{key}", value)
+        (kinds | {str: writer.add_string})[type(value)](f"{tiny.arch}.{key}", value)
     writer.add_tokenizer_model("no_vocab")
     arch = next(arch for arch, arch_name in gguf.MODEL_ARCH_NAMES.items() if arch_name == tiny.arch)
     names = gguf.get_tensor_name_map(arch, LAYERS)
@@ -266,6 +266,8 @@ def write_backbone(name: str, model: Any, path: Path) -> None:
         target = names.get_name(key, (".weight", ".bias")) or names.get_name(bare, (".weight", ".bias"))
         assert target, f"{name}: {key} has no name in GGUF"
         writer.add_tensor(target, np.ascontiguousarray(tiny.change(key, array)))
+    for target, array in more.items():
+        writer.add_tensor(target, array)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -157,7 +157,7 @@ async def test_a_mistyped_command_is_not_sent_but_answered_with_the_nearest_and_
     fake = FakeAssistant()
     async with window(fake, size=(120, 40)) as w:
         await w.say("/serach cats")
-        await w.sees("there is no command /serach. Did you mean '/search'?")
+        await w.sees("there is no command /serach. Did you mean '/search'")
         assert w.prompt.text == "/serach cats"
         await w.say(" /serach cats")
         await w.sees("a fine answer")

@@ -13,7 +13,7 @@ from dlp_local.history import History
 from tests.support.fakes import FakeAssistant
 from tui.app import ChatApp
 from tui.screens.chat import ChatScreen
-from tui.session import Session
+from tui.session import Session, StartTraining, train_adapter
 from tui.state import HERE, Place
 from tui.widgets.message import TurnView
 from tui.widgets.prompt import Prompt
@@ -98,13 +98,14 @@ async def window(
     history: History | None = None,
     number: int | None = None,
     place: Place = HERE,
+    start_training: StartTraining = train_adapter,
 ) -> AsyncIterator[Window]:
     """Opens a window, on a history in memory where none is given; with `ready` it waits for the assistant."""
 
     def open_pack(pack: str | None) -> FakeAssistant:
         return open_assistant if isinstance(open_assistant, FakeAssistant) else open_assistant()
 
-    app = ChatApp(open_pack, history or History(None), number=number, place=place)
+    app = ChatApp(open_pack, history or History(None), number=number, place=place, start_training=start_training)
     try:
         async with app.run_test(size=size, notifications=True) as pilot:
             opened = Window(app, pilot)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dlp_local.core.errors import InputError
 from dlp_local.core.text import did_you_mean
-from tui.chat_commands import conversations, options, pack, routing, turns, window
+from tui.chat_commands import conversations, lessons, options, pack, routing, turns, window
 from tui.chat_commands.chat import Chat
 from tui.chat_commands.declaration import Command
 
@@ -20,6 +20,7 @@ COMMANDS = (
     *conversations.COMMANDS,
     *turns.COMMANDS,
     *routing.COMMANDS,
+    *lessons.COMMANDS,
     *options.COMMANDS,
     *pack.COMMANDS,
     *window.COMMANDS,
@@ -35,6 +36,7 @@ NAMED_OTHERWISE = {
     "model": "/pack says which pack answers, /pack NAME takes another.",
     "exit": "/quit leaves.",
     "regenerate": "/retry asks for another answer.",
+    "lessons": "/teach makes one of an answer, /train learns from them, `dlp-local adapters lessons` shows them.",
     "settings": "/options shows the values in force, and sets them.",
 }
 """Names that one tries for what another command does, and that command."""

@@ -16,7 +16,7 @@ from dlp_local.core.user_message import UserMessage
 from tui.attachments import attach
 from tui.chat_commands import BY_NAME, COMMANDS, Chat, Command, check_known, parse
 from tui.editor import write_in_editor
-from tui.messages import PackUpdated, PathChanged, StatusChanged, TurnChanged
+from tui.messages import PackUpdated, PathChanged, StatusChanged, TrainingEnded, TurnChanged
 from tui.screens.composer import Composer
 from tui.screens.dialogs import DialogHost
 from tui.screens.drafts import Drafts
@@ -114,10 +114,15 @@ class ChatScreen(DialogHost):
         else:
             self.show_message(message.done)
 
+    @on(TrainingEnded)
+    async def _on_training(self, message: TrainingEnded) -> None:
+        await self.query_one(Transcript).add_note(message.problem or message.note, is_problem=bool(message.problem))
+
     @on(PathChanged)
     async def _on_path(self, message: PathChanged) -> None:
         if message.opened:
             self._drafts.opened(message.view.number)
+            await self.query_one(Transcript).clear_notes()
             self._tell_other_pack()
         else:
             self._drafts.numbered(message.view.number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 
 import pyperclip
@@ -12,7 +13,7 @@ from textual.screen import Screen
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import DlpLocalError
 from dlp_local.core.text import visible
-from dlp_local.core.values import AdapterInfo
+from dlp_local.core.values import AdapterInfo, Lesson
 from dlp_local.history import History
 from tui.actions import AdapterAction, ChosenConversation, RoutingAction
 from tui.option_lines import ValuesInForce
@@ -79,6 +80,12 @@ class DialogHost(Screen[None]):
         from tui.screens.adapters import AdaptersScreen
 
         return await self.app.push_screen_wait(AdaptersScreen(adapters, read_only_reason))
+
+    async def mend(self, lessons: Sequence[Lesson], adapters: Sequence[str]) -> Sequence[Lesson] | None:
+        """An editor."""
+        from tui.screens.teach import TeachScreen
+
+        return await self.app.push_screen_wait(TeachScreen(lessons, adapters))
 
     async def compare(self, left: Turn, right: Turn) -> int | None:
         """Two columns."""

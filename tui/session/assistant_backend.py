@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,6 +20,10 @@ class AssistantBackend(Replying, Protocol):
     @property
     def name(self) -> str:
         """The pack's name."""
+
+    @property
+    def pack_folder(self) -> Path | None:
+        """Where the pack is; nowhere on this machine where it is a server's."""
 
     @property
     def notices(self) -> Sequence[str]:
@@ -65,6 +69,12 @@ class AssistantBackend(Replying, Protocol):
     def set_adapter(self, name: str, change: AdapterChange) -> None:
         """Changes what the pack says of an adapter; it holds from the next message on."""
 
+    def refresh_if_changed(self) -> bool:
+        """Takes over what another program changed in the pack; gives whether there was something.
+
+        Raises `DlpLocalError`, once for each change, where that cannot be; what was open goes on then.
+        """
+
     def route(self, text: str, *, previous_route: Route | None = None) -> Route:
         """The router's decision about a message, given the route of the turn before it."""
 
@@ -81,10 +91,15 @@ class AssistantBackend(Replying, Protocol):
         """Ends what runs."""
 
 
+OpenAssistant = Callable[[str | None], AssistantBackend]
+"""Opens the pack of a name, or, for None, the one of the settings."""
+
+
 def pack_facts(assistant: AssistantBackend) -> dict[str, Any]:
     """What the status says of a pack."""
     return {
         "name": assistant.name,
+        "pack_folder": assistant.pack_folder,
         "greeting": assistant.greeting,
         "examples": tuple(assistant.examples),
         "option_defaults": assistant.option_defaults,

@@ -85,11 +85,11 @@ class JobQueue:
                 self._waiting.append(job)
                 self._changed.notify()
 
-    def take(self) -> Job | None:
-        """Waits for the next job; None once the queue is closed."""
+    def take(self, timeout: float | None = None) -> Job | None:
+        """Waits for the next job; None once the queue is closed, and where none came for `timeout` seconds."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closed)
-            return None if self._closed else self._waiting.popleft()
+            self._changed.wait_for(lambda: self._waiting or self._closed, timeout)
+            return None if self._closed or not self._waiting else self._waiting.popleft()
 
     def remove_answers(self) -> list[AnswerJob]:
         """Takes the messages that wait out."""

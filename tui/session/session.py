@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from textual.message import Message as Posted
 
@@ -11,13 +11,15 @@ from dlp_local.conversation_turn import fail_turn, store_message
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
 from dlp_local.core.events import ReplyDone
-from dlp_local.core.values import Correction, Message, Mix, Route
+from dlp_local.core.values import Correction, Lesson, Message, Mix, Route
 from dlp_local.history import History
 from dlp_local.history.open_conversation import OpenConversation
-from tui.session.assistant_backend import AssistantBackend
+from tui.lessons import mended, teachable
+from tui.session.assistant_backend import AssistantBackend, OpenAssistant
 from tui.session.jobs import AnswerJob, CorrectionJob, PackJob, SwitchJob, WarmJob
 from tui.session.shared_state import SharedState
-from tui.session.worker import NO_PACK, AssistantWorker, OpenAssistant
+from tui.session.training import BackgroundTraining, StartTraining, train_adapter
+from tui.session.worker import NO_PACK, AssistantWorker
 from tui.state import HERE, ConversationView, Place, Status, Turn, TurnRouting
 
 ChangeOptions = Callable[[ChatOptions], ChatOptions]
@@ -40,15 +42,18 @@ class Session:
         notice: str = "",
         no_corrections: str = "",
         place: Place = HERE,
+        start_training: StartTraining = train_adapter,
     ) -> None:
         """`open_assistant` is called in the worker's thread. `notice`: what the user must know of the history.
 
         `no_corrections`: why messages cannot be corrected; empty where they can. `place`: where answers are computed.
+        `start_training`: how adapters are trained beside the conversation.
         """
         self.history = history
         self._no_corrections = no_corrections
         self._state = SharedState(OpenConversation(history), notice, place)
         self._worker = AssistantWorker(open_assistant, self._state)
+        self._training = BackgroundTraining(start_training, self._state)
 
     def post_to(self, post: Callable[[Posted], object]) -> None:
         """Values go to `post` from now on, which must be safe to call from any thread.
@@ -237,13 +242,47 @@ class Session:
         route = stored.done.route if stored.done else Route(stored.text, {}, Mix())
         return route if part is None else route.parts[part]
 
+    def lessons(self, turn: int) -> tuple[Lesson, ...]:
+        """What can be mended of a turn: its answer, or that of each of its parts; `right` is what was answered."""
+        conversation = self.conversation
+        return teachable(conversation, conversation[turn], self.status.name)
+
+    def teach(self, lessons: Sequence[Lesson]) -> tuple[Lesson, ...]:
+        """Stores the lessons whose answers were mended, and gives them.
+
+        Raises `InputError` where none was or one cannot be, and `HistoryError` where they cannot be stored.
+        """
+        taught = mended(lessons)
+        self.history.add_lessons(taught)
+        return taught
+
+    def train(self, adapter: str) -> int:
+        """Begins to train an adapter from its lessons, beside the conversation; gives how many these are.
+
+        `TrainingEnded` tells what came of it. Raises `InputError` where it cannot be begun.
+        """
+        self._check_changeable()
+        if (folder := self.status.pack_folder) is None:
+            raise InputError(NO_PACK)
+        lessons = self.history.lessons(adapter)
+        self._training.start(folder, adapter, lessons)
+        return len(lessons)
+
+    def stop_training(self) -> None:
+        """Ends the training, which keeps what it reached; raises `InputError` where there is none."""
+        self._training.stop()
+
+    def _check_changeable(self) -> None:
+        """Raises `InputError` for a pack that cannot be changed."""
+        if problem := self.status.read_only_reason or (NO_PACK if self.status.phase == "failed" else ""):
+            raise InputError(problem)
+
     def change_pack(self, activity: str, done: str, change: Callable[[AssistantBackend], str | None]) -> None:
         """Queues a change of the pack's adapters; `PackUpdated` tells what came of it.
 
         `activity` is what the status line says meanwhile. Raises `InputError` for a pack that cannot be changed.
         """
-        if problem := self.status.read_only_reason or (NO_PACK if self.status.phase == "failed" else ""):
-            raise InputError(problem)
+        self._check_changeable()
         self._worker.put(PackJob(activity, done, change))
 
     def switch_pack(self, pack: str) -> None:
@@ -252,4 +291,5 @@ class Session:
 
     def close(self, timeout: float = 3.0) -> bool:
         """Ends the worker; False where it goes on: in an answer for `timeout` seconds, or with a pack still loading."""
+        self._training.close()
         return self._worker.close(timeout)

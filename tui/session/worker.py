@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -25,7 +25,7 @@ from dlp_local.core.job import Job as Running
 from dlp_local.core.values import Route
 from dlp_local.history.open_conversation import OpenConversation
 from tui.messages import PackUpdated
-from tui.session.assistant_backend import AssistantBackend, pack_facts
+from tui.session.assistant_backend import AssistantBackend, OpenAssistant, pack_facts
 from tui.session.jobs import AnswerJob, CorrectionJob, Job, JobQueue, PackJob, SwitchJob, WarmJob
 from tui.session.shared_state import SharedState
 from tui.state import Turn
@@ -35,10 +35,10 @@ _log = logging.getLogger(__name__)
 WORTH_TELLING = 128
 """Tokens: fewer are read before one has read of it."""
 
-NO_PACK = "no pack is loaded, so there is none to change. Close the chat and see `dlp-local doctor`."
+LOOK_EVERY = 1.0
+"""Seconds without anything to do, after which it is looked whether another program changed the pack."""
 
-OpenAssistant = Callable[[str | None], AssistantBackend]
-"""Opens the pack of a name, or, for None, the one of the settings."""
+NO_PACK = "no pack is loaded, so there is none to change. Close the chat and see `dlp-local doctor`."
 
 
 class AssistantWorker:
@@ -128,15 +128,18 @@ class AssistantWorker:
             if assistant.notices:
                 self._state.post(PackUpdated("\n".join(assistant.notices)))
             self._warm(assistant, self._state.conversation)
-            while job := self._next(assistant):
-                assistant = self._do(assistant, job)
+            while not self._queue.closed:
+                if job := self._next(assistant):
+                    assistant = self._do(assistant, job)
+                else:
+                    self._refresh_if_changed(assistant)
         finally:
             with suppress(Exception):
                 assistant.close()
 
     def _next(self, assistant: AssistantBackend) -> Job | None:
         with self._lock:
-            job = self._queue.take()
+            job = self._queue.take(LOOK_EVERY)
             if isinstance(job, AnswerJob):
                 # Made under the lock: a stop from now on ends it, however early it comes.
                 self._reply = answer_turn(
@@ -154,6 +157,7 @@ class AssistantWorker:
         """Does a job; gives the assistant that is to be asked from then on."""
         match job:
             case AnswerJob():
+                self._refresh_if_changed(assistant)
                 self._answer(job)
                 self._warm(assistant, job.conversation)
             case CorrectionJob():
@@ -249,6 +253,15 @@ class AssistantWorker:
             problem = error_text(error)
         self._state.update(phase="ready", activity="", **pack_facts(assistant))
         self._state.post(PackUpdated(f"{job.done} ({more})" if more else job.done, problem))
+
+    def _refresh_if_changed(self, assistant: AssistantBackend) -> None:
+        """An adapter that was trained elsewhere is there with the next message, and is shown before that."""
+        try:
+            if assistant.refresh_if_changed():
+                self._state.update(**pack_facts(assistant))
+        except Exception as error:
+            _log.debug("a change of another program was not taken over", exc_info=True)
+            self._state.post(PackUpdated("", f"The pack was changed, and what was open goes on: {error_text(error)}"))
 
     def _switch(self, assistant: AssistantBackend, pack: str) -> AssistantBackend:
         """Opens another pack; where it cannot be opened, the one before it goes on."""

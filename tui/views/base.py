@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import DlpLocalError
-from dlp_local.core.values import AdapterInfo
+from dlp_local.core.values import AdapterInfo, Lesson
 from dlp_local.history import History
 from tui.actions import AdapterAction, ChosenConversation, RoutingAction
 from tui.option_lines import ValuesInForce
@@ -64,6 +65,9 @@ class View(Protocol):
 
     async def show_adapters(self, adapters: tuple[AdapterInfo, ...], read_only_reason: str) -> AdapterAction | None:
         """The adapters of the pack, which is read-only for a reason or not."""
+
+    async def mend(self, lessons: Sequence[Lesson], adapters: Sequence[str]) -> Sequence[Lesson] | None:
+        """Answers to be written as they should have been; gives back what became of them."""
 
     async def compare(self, left: Turn, right: Turn) -> int | None:
         """Two turns, the right one as it comes; gives back the one to keep."""

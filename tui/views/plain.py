@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from textual.message import Message
 
@@ -16,12 +18,12 @@ from dlp_local.core.errors import DlpLocalError, InputError
 from dlp_local.core.receipt import ENDINGS, no_answer_note, receipt_lines
 from dlp_local.core.text import visible
 from dlp_local.core.user_message import UserMessage
-from dlp_local.core.values import AdapterInfo
+from dlp_local.core.values import AdapterInfo, Lesson
 from dlp_local.history import History
 from tui.actions import AdapterAction, ChosenConversation, RoutingAction
 from tui.attachments import attach
 from tui.chat_commands import COMMANDS, Chat, check_known, parse
-from tui.messages import PackUpdated, PathChanged, StatusChanged, TurnChanged
+from tui.messages import PackUpdated, PathChanged, StatusChanged, TrainingEnded, TurnChanged
 from tui.option_lines import ValuesInForce
 from tui.session import Session
 from tui.state import ConversationView, Turn, TurnRouting
@@ -96,6 +98,8 @@ class PlainView:
                     self._waiting_for = None
                 case PackUpdated():
                     self._print(f"Error: {message.problem}" if message.problem else message.done)
+                case TrainingEnded():
+                    self._print(f"Error: {message.problem}" if message.problem else message.note)
                 case PathChanged() if message.opened:
                     self.show(message.view)
             self._changed.notify_all()
@@ -247,6 +251,20 @@ class PlainView:
             read_only_reason or "/adapters add FILE NAME [EXAMPLES], enable, disable and remove NAME change them."
         )
         return None
+
+    async def mend(self, lessons: Sequence[Lesson], adapters: Sequence[str]) -> Sequence[Lesson] | None:
+        """A line for each; an empty one leaves an answer as it was, and the end of the input all of them."""
+        written = []
+        for lesson in lessons:
+            self._print(f"{lesson.messages[-1].content}\nThe answer was: {lesson.wrong}")
+            try:
+                right = input("It should have been: ")
+                ask = f"The adapter that is to learn it ({', '.join(adapters)} or a new one): "
+                adapter = lesson.adapter or (input(ask).strip() if right else "")
+            except (EOFError, KeyboardInterrupt):
+                return None
+            written.append(replace(lesson, right=right or lesson.wrong, adapter=adapter))
+        return written
 
     async def compare(self, left: Turn, right: Turn) -> int | None:
         """Only reached from the window's routing screen."""

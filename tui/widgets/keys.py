@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from textual import events
 from textual.widget import Widget
-from textual.widgets import Input
+from textual.widgets import Input, TextArea
 
 
 def own_action(widget: Widget, key: str) -> str | None:
@@ -32,6 +32,13 @@ def take(event: events.Key) -> None:
 
 class LineInput(Input):
     """A line to write in."""
+
+    async def _on_key(self, event: events.Key) -> None:
+        await act_in_order(self, event)
+
+
+class TextInput(TextArea):
+    """Lines to write in."""
 
     async def _on_key(self, event: events.Key) -> None:
         await act_in_order(self, event)

@@ -45,8 +45,9 @@ def who(status: Status) -> str:
     speed = f" · {speed_text(status.speed)}" if status.speed and doing == "ready" else ""
     engine = [f"engine {urlsplit(status.place.engine).netloc}"] if status.place.engine else []
     parts = [status.name, *engine, *(set_here(status.options) or [adapters])]
+    training = f" · training {status.training}" if status.training else ""
     unsaved = " · not saved" if status.notice else ""
-    return visible(f"{' · '.join(parts)} · {doing}{speed}{unsaved}")
+    return visible(f"{' · '.join(parts)} · {doing}{speed}{training}{unsaved}")
 
 
 def reading(progress: PromptProgress) -> str:

@@ -83,6 +83,17 @@ class Transcript(VerticalScroll, can_focus=False):
             earlier.update(f"{first} earlier turns: scroll up" if first else "")
             earlier.display = first > 0
 
+    async def add_note(self, text: str, *, is_problem: bool) -> None:
+        """Says something between what was said and what will be; it is not stored."""
+        async with self._drawing:
+            await self.mount(Static(visible(text), classes="note problem" if is_problem else "note", markup=False))
+        self.follow()
+
+    async def clear_notes(self) -> None:
+        """Another conversation is to be shown."""
+        async with self._drawing:
+            await self.query(".note").remove()
+
     def show_turn(self, turn: Turn) -> None:
         """Draws what became of a turn; one of a branch that is not shown has no view."""
         if view := self._views.get(turn.id):

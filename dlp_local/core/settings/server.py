@@ -35,3 +35,6 @@ class Server(Group):
     shutdown_timeout: int = Field(30, ge=1, le=3600, description="seconds for running answers after Ctrl+C")
     stored_responses: int = Field(1000, ge=0, description="responses kept for previous_response_id, in memory")
     stored_megabytes: int = Field(64, ge=0, description="memory for them")
+    file_megabytes: int = Field(64, ge=1, le=1024, description="longest file that a client sends, for a training")
+    files_megabytes: int = Field(1024, ge=1, le=1_048_576, description="disk for all of them, until they are deleted")
+    trainings: int = Field(16, ge=0, le=1000, description="trainings that run or wait; more are refused, 0: all are")

@@ -113,7 +113,7 @@ class Target:
             raise PackError(f"{self.path}: its {self.architecture}.{key} is no number up to {largest}. Get it again.")
         return value
 
-    def _stem(self, module: str) -> str | None:
+    def stem(self, module: str) -> str | None:
         """The GGUF name of a module's weights, without `.weight`; trainers add or drop the model's outermost name."""
         name = _WRAPPERS.sub("", module)
         inner = name.removeprefix("transformer.").removeprefix("model.")
@@ -122,14 +122,14 @@ class Target:
 
     def is_norm(self, module: str) -> bool:
         """Whether a module is a norm of this architecture: llama.cpp takes no norm's weights from an adapter."""
-        return (self._stem(module) or "").endswith("_norm")
+        return (self.stem(module) or "").endswith("_norm")
 
     def weight(self, module: str) -> BackboneWeight:
         """The weight of a module, named as in transformers (`model.layers.0.mlp.up_proj`).
 
         Raises `ValueError` with the reason where this backbone has no such weight, or llama.cpp no adapters for it.
         """
-        name, stem = _WRAPPERS.sub("", module), self._stem(module)
+        name, stem = _WRAPPERS.sub("", module), self.stem(module)
         if self.is_tied and (stem in ("token_embd", "output") or name == "lm_head"):
             raise ValueError("embeddings and output are one weight in this backbone, and an adapter would change both")
         if stem is None and ".experts" in name:

@@ -8,17 +8,11 @@ kept: an adapter runs after it (Activated LoRA, arXiv 2512.17910), and so it is 
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-# Threads of GNU OpenMP that wait by spinning take the cores from each other on a busy machine: a step of 4 seconds took
-# over 60. It is read when torch is loaded.
-os.environ.setdefault("TQDM_DISABLE", "1")
-# The bar that transformers draws of dequantizing asks for nothing else, and is read when tqdm is loaded.
-
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
@@ -26,6 +20,7 @@ from torch.nn import functional
 from dlp_local.core.errors import PackError
 from dlp_local.formats.peft.target import Target
 from dlp_local.training.adapter.batches import Batch, Tokens, visible
+from dlp_local.training.adapter.gguf_model import load_model
 from dlp_local.training.adapter.methods.method import Factors, WeightShape
 
 Tensor = Any
@@ -63,13 +58,13 @@ def best_device() -> str:
 class Backbone:
     """A causal language model out of a GGUF file; `weights` are those of its layers that an adapter may change.
 
-    Raises `PackError` for an architecture that transformers does not read from GGUF, or that has no such weights.
+    Raises `PackError` for a file that `load_model` does not read, or that has no such weights.
     """
 
     def __init__(self, path: Path, device: str = "cpu") -> None:
         self.path, self.device = path, device
         target = Target(path)
-        self._model = _load(path).to(device).eval().requires_grad_(False)
+        self._model = load_model(path, target).to(device).eval().requires_grad_(False)
         self._layers = self._adapted(target)
         if not self._layers:
             raise PackError(f"{path}: has no weights that adapters are trained for here. Use another backbone.")
@@ -94,6 +89,11 @@ class Backbone:
         return adapted
 
     @property
+    def vocabulary_size(self) -> int:
+        """How many tokens it knows."""
+        return int(self._model.get_input_embeddings().num_embeddings)
+
+    @property
     def bytes(self) -> int:
         """What its weights take."""
         return sum(tensor.numel() * tensor.element_size() for tensor in self._model.parameters())
@@ -106,7 +106,7 @@ class Backbone:
         `factors`: A and B of a weight; none: the bare backbone.
         """
         rows, columns = batch.weights.nonzero()
-        kept, inverse = _unique(columns)
+        kept, inverse = np.unique(columns, return_inverse=True)
         cache = self._cache(batch)
         self._set(factors)
         try:
@@ -170,49 +170,11 @@ class Backbone:
             cache = DynamicCache()
             ids = torch.tensor([tokens], device=self.device)
             self._model(input_ids=ids, use_cache=True, logits_to_keep=1, **{self._cache_name: cache})
-            computed = tuple((layer.keys, layer.values) for layer in cache.layers)
             if sum(map(len, self._kept)) + len(tokens) > MOST_KEPT:
                 self._kept.clear()
-            self._kept[tokens] = computed
-            return computed
+            self._kept[tokens] = tuple((layer.keys, layer.values) for layer in cache.layers)
         return self._kept[tokens]
-
-
-def _unique(columns: Any) -> tuple[Any, Any]:
-    import numpy as np
-
-    kept, inverse = np.unique(columns, return_inverse=True)
-    return kept, inverse
 
 
 def _is_in_a_layer(name: str) -> bool:
     return any(part.isdigit() for part in name.split("."))
-
-
-def _load(path: Path) -> Any:
-    """Transformers' model with the dequantized weights of a GGUF file, in float32."""
-    import transformers
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    before = logging.get_verbosity()
-    logging.set_verbosity_error()
-    try:
-        model = transformers.AutoModelForCausalLM.from_pretrained(
-            path.parent,
-            gguf_file=path.name,
-            dtype=torch.float32,
-            local_files_only=True,
-            attn_implementation="sdpa",
-        )
-    except (ValueError, KeyError, ImportError, NotImplementedError, RuntimeError, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise PackError(
-            f"{path}: cannot be trained on, for transformers does not read it ({reason}). Use a backbone of Llama, "
-            "Qwen, Gemma, Phi-3, Mistral or another family that it reads from GGUF."
-        ) from None
-    finally:
-        logging.set_verbosity(before)
-    if getattr(model.config.get_text_config(), "attn_logit_softcapping", None):
-        model.set_attn_implementation("eager")
-    return model

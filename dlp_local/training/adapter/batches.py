@@ -21,7 +21,7 @@ NOBODY = -1
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """The tokens of one user's turn and its answer, which begins at `answer_at`, and of what stands before them."""
+    """The tokens of one user's turn and its answer, which begins at `answer_at` (1 or later), and what precedes it."""
 
     prefix: Tokens
     tokens: Tokens

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from typing import Any, TextIO
 
 from dlp_local.core.errors import DlpLocalError
@@ -28,22 +29,21 @@ def main() -> None:
     request = request_of_json(json.loads(sys.stdin.readline()))
     try:
         job = train_adapters(request, load_settings())
-        threading.Thread(target=_stop_at_the_end, args=(sys.stdin, job), daemon=True).start()
+        threading.Thread(target=_stop_at_the_end, args=(sys.stdin.fileno(), job), daemon=True).start()
         for event in job:
             _write(out, event_json(event))
     except DlpLocalError as error:
         _write(out, {"error": type(error).__name__, "message": str(error)})
 
 
-def _stop_at_the_end(stdin: TextIO, job: Job[Any]) -> None:
-    while stdin.read(1):
+def _stop_at_the_end(stdin: int, job: Job[Any]) -> None:
+    """Waits for the end of stdin; at the file's own descriptor, for Python aborts while a thread reads `sys.stdin`."""
+    while os.read(stdin, 1):
         pass
     job.cancel()
 
 
 def _write(out: TextIO, values: dict[str, Any]) -> None:
-    out.write(json.dumps(values, ensure_ascii=False) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+    """Writes a line, unless nobody reads any more: what the training reached is kept all the same."""
+    with suppress(BrokenPipeError):
+        out.write(json.dumps(values, ensure_ascii=False) + "\n")

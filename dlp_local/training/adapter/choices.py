@@ -28,22 +28,29 @@ METHODS: Mapping[str, str] = {
 SEVERAL = frozenset({"flora", "mtl"})
 """The methods that train several adapters in one run."""
 
+CONTINUED = frozenset({"lora", "rslora", "lora+", "ca"})
+"""The methods that may begin with another adapter."""
+
+OF_METHODS = {"links": ("cola", "multilora", "mtl"), "booster_steps": ("xgb",), "booster_layers": ("xgb",)}
+"""The choices that count for some methods alone."""
+
 OPTIMIZERS = ("adamw", "rite")
-PRESETS = ((60, 10, 256), (150, 8, 256), (600, 4, 512), (2000, 3, 512))
+PRESETS = ((60, 6, 256), (150, 6, 256), (600, 4, 512), (2000, 3, 512))
 """(rows, epochs, tokens of a batch): up to so many rows, each is learnt from so often, in batches of so many tokens."""
 
 OF_MORE = (2, 1024)
 """Epochs, and tokens of a batch, of more rows than that."""
 
-MOST_RANK, MOST_EPOCHS = 256, 1000
+MOST_RANK, MOST_EPOCHS, MOST_BATCH_TOKENS, MOST_BATCH_ROWS = 256, 1000, 1 << 16, 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
     """How an adapter is trained; 0 leaves `epochs`, `batch_tokens` and `alpha` to the preset.
 
-    `rate`: the learning rate, which rises over 5 % of the steps and falls along a cosine. `links`: the links of a
-    chain, the parts of MultiLoRA, the B's of MTL-LoRA. `booster_steps` and `booster_layers`: how long a booster of
+    `batch_rows`: a batch told in rows of their mean length, which then counts in place of `batch_tokens`. `rate`: the
+    learning rate, which rises over 5 % of the steps and falls along a cosine. `links`: the links of a chain, the parts
+    of MultiLoRA, the B's of MTL-LoRA. `booster_steps` and `booster_layers`: how long a booster of
     XGBLoRA is trained, and on what share of the layers. `start`: the adapter to begin with. `teacher`: a less
     compressed GGUF of the same model to learn from, too.
     """
@@ -56,6 +63,7 @@ class Choices:
     decay: float = 0.01
     epochs: int = 0
     batch_tokens: int = 0
+    batch_rows: int = 0
     scope: Scope = "turn"
     seed: int = 0
     links: int = 3
@@ -73,7 +81,8 @@ class Choices:
             "rate": (1e-9, 1.0),
             "decay": (0.0, 1.0),
             "epochs": (0, MOST_EPOCHS),
-            "batch_tokens": (0, 1 << 16),
+            "batch_tokens": (0, MOST_BATCH_TOKENS),
+            "batch_rows": (0, MOST_BATCH_ROWS),
             "links": (1, 64),
             "booster_steps": (1, 10_000),
             "booster_layers": (1e-6, 1.0),
@@ -86,20 +95,20 @@ class Choices:
             raise InputError("method ca: learns from a less compressed backbone. Name its GGUF with --teacher.")
         if self.teacher and self.method != "ca":
             raise InputError(f"--teacher: method {self.method} has none. Use --method ca, or leave it out.")
-        if self.start and self.method not in ("lora", "rslora", "lora+", "ca"):
+        if self.start and self.method not in CONTINUED:
             raise InputError(f"--start: method {self.method} begins anew. Use --method lora, or leave it out.")
-        if self.optimizer == "rite" and self.method in ("share", "mtl"):
+        if self.optimizer == "rite" and self.method in ("multilora", "share", "mtl"):
             raise InputError(
                 f"--optimizer rite: works on pairs of A and B, and method {self.method} has none. Use adamw."
             )
 
-    def for_rows(self, rows: int) -> Choices:
-        """With the preset for a number of rows to train on, wherever nothing was chosen."""
+    def for_rows(self, rows: int, row_tokens: float = 0.0) -> Choices:
+        """With the preset for a number of rows to train on, of `row_tokens` on average, wherever nothing was chosen."""
         of_rows = next((each[1:] for each in PRESETS if rows <= each[0]), OF_MORE)
         return replace(
             self,
             epochs=self.epochs or of_rows[0],
-            batch_tokens=self.batch_tokens or of_rows[1],
+            batch_tokens=min(round(self.batch_rows * row_tokens), MOST_BATCH_TOKENS) or self.batch_tokens or of_rows[1],
             alpha=self.alpha or 2.0 * self.rank,
         )
 
@@ -107,6 +116,12 @@ class Choices:
     def is_of_several(self) -> bool:
         """Whether the method trains several adapters in one run."""
         return self.method in SEVERAL
+
+    def told(self) -> dict[str, Any]:
+        """Those that count for the method, and are set, for people to read."""
+        of_others = {key for key, methods in OF_METHODS.items() if self.method not in methods}
+        values = {key: value for key, value in self.as_dict().items() if key not in of_others}
+        return {key: value for key, value in values.items() if value is not None and (key != "batch_rows" or value)}
 
     def as_dict(self) -> dict[str, Any]:
         """The choices as JSON has them."""

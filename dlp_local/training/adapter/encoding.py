@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 
-from dlp_local.core.errors import InputError
+from dlp_local.core.errors import EngineError, InputError
 from dlp_local.core.values import Message, Scope
 from dlp_local.engine.local.model_file import open_vocabulary
 from dlp_local.engine.prompt import PromptBuilder, Tokens, Vocabulary
@@ -22,26 +22,40 @@ IN_A_CONVERSATION = 0.15
 LONGEST = 1024
 """Tokens of a row, with what stands before it; what attention computes grows with their square."""
 
+SHOWN = 50
+"""Characters of a row that is told."""
+
 
 @contextmanager
-def open_row_encoder(backbone: Path, chat_template: str, scope: Scope, system: str) -> Iterator[RowEncoder]:
-    """The encoder of rows for a backbone; raises `PackError` for a file that has no vocabulary or no template."""
+def open_row_encoder(
+    backbone: Path, chat_template: str, scope: Scope, system: str, context: int = LONGEST
+) -> Iterator[RowEncoder]:
+    """The encoder of rows for a backbone, none longer than the `context` it runs with.
+
+    Raises `PackError` for a file that has no vocabulary or no template.
+    """
     with open_vocabulary(backbone) as vocabulary:
         prompts = PromptBuilder(vocabulary, vocabulary.template(chat_template))
-        yield RowEncoder(prompts, vocabulary, sorted(vocabulary.ends), scope, system)
+        yield RowEncoder(prompts, vocabulary, sorted(vocabulary.ends), scope, system, min(context, LONGEST))
 
 
 class RowEncoder:
     """Writes rows for one backbone; `system` is the system prompt of a row without one of its own.
 
     With `scope` "context" the adapter is on from the first token, else from the last user's turn on. `ends` are the
-    tokens with which the model's header ends answers.
+    tokens with which the model's header ends answers. `longest`: tokens that a row may have, all in all.
     """
 
     def __init__(
-        self, prompts: PromptBuilder, vocabulary: Vocabulary, ends: Sequence[int], scope: Scope, system: str = ""
+        self,
+        prompts: PromptBuilder,
+        vocabulary: Vocabulary,
+        ends: Sequence[int],
+        scope: Scope,
+        system: str = "",
+        longest: int = LONGEST,
     ) -> None:
-        self._prompts, self._scope = prompts, scope
+        self._prompts, self._scope, self._longest = prompts, scope, longest
         self.vocabulary = vocabulary
         self._system = (Message("system", system),) if system.strip() else ()
         self._end = self._answer_end(ends)
@@ -74,31 +88,48 @@ class RowEncoder:
         return len(self._prompts.answer_tokens(answer)) + len(self._end)
 
     def encode(self, row: TrainingRow) -> Example:
-        """A row's tokens; raises `EngineError` where the template does not take the conversation."""
-        prompt = self._prompts.prompt(self.messages(row))
+        """A row's tokens; raises `InputError` where the template does not take the conversation."""
+        try:
+            prompt = self._prompts.prompt(self.messages(row))
+        except EngineError as error:
+            raise InputError(f"the row {row.prompt[:SHOWN]!r}: {error}") from None
         before = () if self._scope == "context" else tuple(token for turn in prompt.turns[:-1] for token in turn)
         asked = tuple(token for turn in prompt.turns for token in turn)[len(before) :]
         answer = f" {row.answer}" if self._prompts.pads_answers else row.answer
         return Example(before, (*asked, *self._prompts.answer_tokens(answer), *self._end), len(asked))
 
     def encode_all(self, rows: Sequence[TrainingRow], seed: int) -> tuple[list[Example], list[TrainingRow]]:
-        """The tokens of rows, some of them after another row's turn, and the rows that are too long and left out.
+        """The tokens of rows, some of them after another row's turn, and the rows that they are of.
 
-        Raises `InputError` where none is left.
+        Rows that are too long are left out. Raises `InputError` where none is left, or the template takes one not.
         """
         draw = random.Random(seed)
-        encoded, too_long = [], []
+        encoded, kept = [], []
         for row in rows:
             other = draw.choice(rows)
             after_another = len(row.messages) == 1 == len(other.messages) and draw.random() < IN_A_CONVERSATION
             earlier = (*other.messages, Message("assistant", other.answer)) if after_another else ()
             example = self.encode(replace(row, messages=(*earlier, *row.messages)))
-            if len(example.prefix) + len(example.tokens) > LONGEST and earlier:
+            if earlier and not self._fits(example):
                 example = self.encode(row)
-            if len(example.prefix) + len(example.tokens) <= LONGEST:
+            if self._fits(example):
                 encoded.append(example)
-            else:
-                too_long.append(row)
-        if not encoded:
-            raise InputError(f"every row has more than {LONGEST} tokens, the system prompt counted in. Shorten them.")
-        return encoded, too_long
+                kept.append(row)
+        self._check_some(kept)
+        return encoded, kept
+
+    def encode_held_out(self, rows: Sequence[TrainingRow]) -> tuple[list[Example], list[TrainingRow]]:
+        """The tokens of rows each on its own, and the rows that they are of; else as `encode_all`."""
+        encoded = [(self.encode(row), row) for row in rows]
+        kept = [(example, row) for example, row in encoded if self._fits(example)]
+        self._check_some(kept)
+        return [example for example, _ in kept], [row for _, row in kept]
+
+    def _fits(self, example: Example) -> bool:
+        return len(example.prefix) + len(example.tokens) <= self._longest
+
+    def _check_some(self, kept: Sequence[object]) -> None:
+        if not kept:
+            raise InputError(
+                f"every row has more than {self._longest} tokens, the system prompt counted in. Shorten them."
+            )

@@ -18,6 +18,8 @@ class TrainingRequest:
 
     `held_out`: rows to judge by, in place of a part of the rows; for one adapter alone. `force`: put in place whatever
     comes out. `restart`: leave what a stopped training reached. `finish`: train no more, and judge what it reached.
+    `lessons`: the rows are answers that were mended, which are not kept beside the adapter's own, and what the router
+    knows it by stays; of the adapter's own rows, in `replay`, some are then trained on, too.
     """
 
     pack: Path
@@ -29,6 +31,8 @@ class TrainingRequest:
     force: bool = False
     restart: bool = False
     finish: bool = False
+    lessons: bool = False
+    replay: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +50,19 @@ class TaskRows:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """First event: what will be trained, with what, and how much memory that takes, in bytes; `resumed`: it goes on."""
+    """First event: what will be trained, with what, and how much memory that takes and is free, in bytes.
+
+    `resumed`: it goes on from where the same training was stopped. `dropped`: what a training of the same adapters with
+    other rows or choices had reached is given up.
+    """
 
     tasks: Mapping[str, TaskRows]
     choices: Choices
     device: str
     memory: int
+    free_memory: int
     resumed: bool
+    dropped: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +122,16 @@ class RoutingEffect:
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """What came out for one adapter: scores by what answered, routing, and why it is not in place, if it is not."""
+    """What came out for one adapter: scores by what answered, routing, and why it is not in place, if it is not.
+
+    `replaced`: it is in the place of one that is kept for `adapters rollback`.
+    """
 
     scores: Mapping[str, Score]
     routing: RoutingEffect
     refused: str
     in_place: bool
+    replaced: bool
 
 
 @dataclass(frozen=True, slots=True)

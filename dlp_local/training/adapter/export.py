@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from dlp_local.core.errors import InputError
 from dlp_local.core.files import temporary_folder
-from dlp_local.formats.gguf import read_header
+from dlp_local.formats.gguf import EMBEDDINGS, read_header
 from dlp_local.formats.lora import check_fits, read_lora
 from dlp_local.formats.peft.convert import Precision, convert_lora
 from dlp_local.formats.peft.export import export_lora
@@ -44,8 +45,9 @@ def write_peft_folder(method: Method, task: int, folder: Path, invocation: Token
         if (factors := method.exported(name, task)) is None:
             continue
         ranks[name] = len(factors.a)
-        tensors[f"base_model.model.{name}.lora_A.weight"] = factors.a.detach().float().cpu().contiguous()
-        tensors[f"base_model.model.{name}.lora_B.weight"] = factors.b.detach().float().cpu().contiguous()
+        for side, factor in zip("AB", factors, strict=True):  # copied: safetensors refuses an A that layers share
+            whole = factor.to("cpu", torch.float32, copy=True).contiguous()
+            tensors[f"base_model.model.{name}.lora_{side}.weight"] = whole
     rank = max(ranks.values())
     others = {re.escape(name): count for name, count in ranks.items() if count != rank}
     config: dict[str, Any] = {
@@ -68,10 +70,13 @@ def write_peft_folder(method: Method, task: int, folder: Path, invocation: Token
 def read_adapter(adapter: Path, backbone: Path) -> dict[str, Factors]:
     """A and B of a GGUF adapter by the names that weights have in transformers, the scale in B.
 
-    Raises `PackError` for one that is damaged or does not fit the backbone.
+    Raises `PackError` for one that is damaged or does not fit the backbone, `InputError` for one that changes the
+    embeddings, too.
     """
     lora = read_lora(adapter)
     check_fits(lora, read_header(backbone))
+    if EMBEDDINGS in lora.pairs:
+        raise InputError(f"{adapter}: changes the embeddings, which are not trained here. Name another adapter.")
     with temporary_folder() as folder:
         export_lora([(lora, 1.0)], backbone, folder)
         halves = load_file(folder / "adapter_model.safetensors")

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from io import BytesIO
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from torch.nn import functional
 
+from dlp_local.core.errors import InputError
 from dlp_local.core.files import make_folder, written_aside
 from dlp_local.core.job import Cancellation
 from dlp_local.training.adapter.backbone import Backbone
@@ -36,7 +40,10 @@ SAVE_SECONDS = 30.0
 BACKWARD = 2.2
 """A step takes so many times as long as its forward pass alone, measured on two cores."""
 
+TELL_SECONDS = 1.0
 FILE = "training.pt"
+DAMAGED = (RuntimeError, ValueError, TypeError, LookupError, EOFError, UnpicklingError)
+"""What torch raises over a file that is cut, or that it did not write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +59,6 @@ class Fitted:
     tokens_per_second: float
     ended: str
 
-    @property
-    def has_gained(self) -> bool:
-        """Whether any epoch was better than base on held-out rows."""
-        return min(self.held_out_losses) < self.held_out_losses[0]
-
 
 class Fit:
     """A training of one method on the rows of its tasks; it is kept in a folder, from where the same one goes on."""
@@ -71,23 +73,23 @@ class Fit:
         folder: Path,
         teacher: Backbone | None = None,
     ) -> None:
-        """`train` and `held_out`: the rows of each task."""
+        """`train` and `held_out`: the rows of each task. Raises `InputError` for a teacher of another vocabulary."""
+        if teacher is not None and teacher.vocabulary_size != backbone.vocabulary_size:
+            raise InputError(
+                f"--teacher: {teacher.path} has {teacher.vocabulary_size} tokens, and {backbone.path} "
+                f"{backbone.vocabulary_size}. Name a file of the same model."
+            )
         self._backbone, self._method, self._choices, self._file = backbone, method, choices, folder / FILE
         self._teacher = teacher
         self._feed = Feed(train, choices.batch_tokens, choices.seed)
         self._held_out = [all_once(examples[:MOST_JUDGED], choices.batch_tokens) for examples in held_out]
         self._epoch_tokens = training_tokens(train)
         self.of_steps = choices.epochs * self._feed.batches_an_epoch
+        self._starts = [*method.stage_starts(self.of_steps), self.of_steps]
+        self._optimizer: Optimizer = make_optimizer(method, choices)
         self._step, self._tokens, self._seconds = 0, 0, 0.0
         self._losses: list[float] = []
         self._best: dict[str, Any] = method.state()
-        self._stage = method.stage_at(0, self.of_steps)
-        self._optimizer: Optimizer | None = None
-
-    @property
-    def is_begun(self) -> bool:
-        """Whether there is a training in the folder to go on from."""
-        return self._file.exists()
 
     def run(self, cancellation: Cancellation) -> Generator[FitProgress, None, Fitted]:
         """Trains until the steps are done, held-out rows no longer gain, or it is cancelled.
@@ -96,65 +98,64 @@ class Fit:
         epoch that was the best on held-out rows. Raises `OSError` where it cannot be kept.
         """
         make_folder(self._file.parent)
-        speed = self._begin()
+        speed = self._tokens / self._seconds if self._restore() and self._tokens else self._begin()
         yield self._progress(None, speed)
-        optimizer = self._optimizer
-        assert optimizer is not None
-        began, before, saved, told = time.monotonic(), self._seconds, time.monotonic(), time.monotonic()
+        before, began = self._seconds, time.monotonic()
+        saved = told = began
         recent: list[float] = []
-        ended = "whole"
         for batch in self._feed.batches(skipped=self._step):
-            if self._step >= self.of_steps:
+            if self._end or cancellation.requested:
                 break
-            if cancellation.requested:
-                ended = "cancelled"
-                break
-            if (stage := self._method.stage_at(self._step, self.of_steps)) != self._stage:
-                self._stage = stage
-                self._method.enter(stage)
-                self._optimizer = optimizer = make_optimizer(self._method, self._choices)
+            self._enter_stage()
             recent = [*recent[-19:], self._learn(batch)]
-            optimizer.step(self._rate())
+            self._optimizer.step(self._rate())
             self._step += 1
             self._tokens += batch.tokens
-            self._seconds = before + time.monotonic() - began
-            is_epoch = self._step % self._feed.batches_an_epoch == 0
-            if is_epoch:
+            if is_epoch := self._step % self._feed.batches_an_epoch == 0:
                 self._judge()
-            if is_epoch or time.monotonic() - saved > SAVE_SECONDS:
+            now = time.monotonic()
+            self._seconds = before + now - began
+            if is_epoch or now - saved > SAVE_SECONDS:
                 self._save()
-                saved = time.monotonic()
-            if is_epoch or time.monotonic() - told > 1:
-                told = time.monotonic()
+                saved = now
+            if is_epoch or now - told > TELL_SECONDS:
                 yield self._progress(sum(recent) / len(recent), self._tokens / self._seconds)
-            if is_epoch and self._has_stalled() and self._step < self.of_steps:
-                ended = "early"
-                break
-        if ended == "cancelled":
+                told = now
+        if not self._end:
             self._save()
         self._method.restore(self._best)
-        return Fitted(tuple(self._losses), self._step, self._seconds, self._tokens / max(self._seconds, 1e-9), ended)
+        speed = self._tokens / max(self._seconds, 1e-9)
+        return Fitted(tuple(self._losses), self._step, self._seconds, speed, self._end or "cancelled")
 
     def _begin(self) -> float:
-        """Begins, or goes on; returns the tokens a second that it trains at, about."""
-        if self.is_begun:
-            self._restore()
-            return self._tokens / max(self._seconds, 1e-9)
-        self._method.enter(self._stage)
-        self._optimizer = make_optimizer(self._method, self._choices)
+        """Judges what the training begins with; returns the tokens a second that it will take, about."""
         began = time.monotonic()
         self._losses = [self._held_out_loss(None)]
-        tokens = sum(batch.tokens for batches in self._held_out for batch in batches)
+        seconds = time.monotonic() - began
         if self._choices.start is not None:
             self._judge()
-        return tokens / max(time.monotonic() - began, 1e-9) / BACKWARD
+        return sum(batch.tokens for batches in self._held_out for batch in batches) / max(seconds, 1e-9) / BACKWARD
+
+    @property
+    def _end(self) -> str:
+        """Why there is no further step: `whole` or `early`; empty where there is one."""
+        if self._step >= self.of_steps:
+            return "whole"
+        return "early" if self._has_stalled else ""
+
+    def _enter_stage(self) -> None:
+        """Begins the stage of this step, where it is another one than before."""
+        stage = bisect_right(self._starts, self._step) - 1
+        if stage != self._method.stage:
+            self._method.enter(stage)
+            self._optimizer = make_optimizer(self._method, self._choices)
 
     def _rate(self) -> float:
         """The learning rate of this step."""
         first, after = 0, self.of_steps
         if self._method.restarts_rate:
-            first, after = self._method.stage_steps(self._stage, self.of_steps)
-        return self._choices.rate * schedule((self._step - first) / max(after - first, 1))
+            first, after = self._starts[self._method.stage : self._method.stage + 2]
+        return self._choices.rate * schedule((self._step - first) / (after - first))
 
     def _learn(self, batch: Batch) -> float:
         """Gradients of a batch: of each task's mean loss a token, summed. Returns their mean."""
@@ -185,15 +186,18 @@ class Fit:
                 total += float(functional.cross_entropy(logits, targets, reduction="sum"))
                 count += len(targets)
             of_tasks.append(total / count)
-        return sum(of_tasks) / len(of_tasks)
+        mean = sum(of_tasks) / len(of_tasks)
+        return mean if math.isfinite(mean) else math.inf
 
     def _judge(self) -> None:
         """Computes the held-out loss, and keeps the weights where it is the lowest so far."""
         self._losses.append(self._held_out_loss(self._method))
-        if self._losses[-1] <= min(self._losses[1:]):
+        if self._losses[-1] < min(self._losses[1:-1], default=math.inf):
             self._best = self._method.state()
 
+    @property
     def _has_stalled(self) -> bool:
+        """Whether the last epochs brought held-out rows nothing; it changes at the end of an epoch alone."""
         patience = max(LEAST_PATIENCE, math.ceil(PATIENCE * self._choices.epochs))
         return len(self._losses) - 1 - self._losses.index(min(self._losses)) >= patience
 
@@ -212,29 +216,38 @@ class Fit:
         )
 
     def _save(self) -> None:
-        assert self._optimizer is not None
+        """Keeps all that going on needs. Through memory: what torch says of a full disk is no `OSError`."""
         state = {
             "method": self._method.state(),
             "optimizer": self._optimizer.state(),
             "best": self._best,
-            "stage": self._stage,
-            "step": self._step,
-            "tokens": self._tokens,
-            "seconds": self._seconds,
-            "losses": self._losses,
+            "reached": (self._step, self._tokens, self._seconds, self._losses),
         }
+        content = BytesIO()
+        torch.save(state, content)
         with written_aside(self._file) as part:
-            torch.save(state, part)
+            part.write_bytes(content.getbuffer())
 
-    def _restore(self) -> None:
-        state: Mapping[str, Any] = torch.load(self._file, map_location=self._backbone.device, weights_only=True)
-        self._stage, self._step = state["stage"], state["step"]
-        self._tokens, self._seconds, self._losses = state["tokens"], state["seconds"], state["losses"]
-        self._method.enter(self._stage)
-        self._method.restore(state["method"])
-        self._best = state["best"]
-        self._optimizer = make_optimizer(self._method, self._choices)
-        self._optimizer.restore(state["optimizer"])
+    def _restore(self) -> bool:
+        """Goes on from where a training was left; whether there was one.
+
+        A damaged file is none: rows and choices are as they were, and to begin anew is all that could be done.
+        """
+        if not self._file.exists():
+            return False
+        content = BytesIO(self._file.read_bytes())
+        try:
+            state: Mapping[str, Any] = torch.load(content, map_location=self._backbone.device, weights_only=True)
+            best, reached = state["best"], state["reached"]
+            self._method.restore(state["method"])
+            self._optimizer = make_optimizer(self._method, self._choices)
+            self._optimizer.restore(state["optimizer"])
+        except DAMAGED:
+            self._method.restore(self._best)
+            self._optimizer = make_optimizer(self._method, self._choices)
+            return False
+        self._best, (self._step, self._tokens, self._seconds, self._losses) = best, reached
+        return True
 
 
 def schedule(share: float) -> float:

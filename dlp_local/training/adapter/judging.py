@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,22 +17,19 @@ from dlp_local.core.values import Mix
 from dlp_local.training.adapter.events import Score
 from dlp_local.training.adapter.rows import TrainingRow
 
-Progress = Callable[[int], None]
-"""Called with how many rows are answered."""
 
-
-def answers(
+def answering(
     assistant: Assistant,
     rows: Sequence[TrainingRow],
     mix: Mix | None,
     max_tokens: int,
     cancellation: Cancellation,
     system: str | None = None,
-    progress: Progress = lambda _: None,
-) -> list[str]:
+) -> Generator[int, None, list[str]]:
     """An answer to each row, greedy, as many at once as the engine computes; with no mix, as each is routed.
 
-    Raises `EngineError` where one cannot be had; where it is cancelled the rest of the answers are empty.
+    Says how many there are, one by one. Raises `EngineError` where one cannot be had; where it is cancelled the rest of
+    the answers are empty.
     """
 
     def answer(row: TrainingRow) -> str:
@@ -48,8 +45,20 @@ def answers(
     with ThreadPoolExecutor(assistant.concurrent_replies, "held-out") as threads:
         for text in threads.map(answer, rows):
             given.append(text)
-            progress(len(given))
+            yield len(given)
     return given
+
+
+def answers(
+    assistant: Assistant, rows: Sequence[TrainingRow], mix: Mix | None, max_tokens: int, cancellation: Cancellation
+) -> list[str]:
+    """What `answering` gives, without its progress."""
+    told = answering(assistant, rows, mix, max_tokens, cancellation)
+    while True:
+        try:
+            next(told)
+        except StopIteration as end:
+            return list(end.value)
 
 
 def greedy_reply(

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 import torch
 
 from dlp_local.training.adapter.choices import Choices
-from dlp_local.training.adapter.methods.flora import BatchedLora
 from dlp_local.training.adapter.methods.method import Method
 from dlp_local.training.adapter.rite import Rite
 
@@ -38,17 +37,14 @@ class AdamW:
     """torch's AdamW over a method's parameters, those of B faster where it is LoRA+."""
 
     def __init__(self, method: Method, choices: Choices) -> None:
-        self._ratio = B_OVER_A if choices.method == "lora+" else 1.0
         pairs = method.pairs()
-        rest = method.others()
         groups = [
-            {"params": [pair.a for pair in pairs] + rest, "ratio": 1.0},
-            {"params": [pair.b for pair in pairs], "ratio": self._ratio},
+            {"params": [pair.a for pair in pairs] + method.others(), "ratio": 1.0},
+            {"params": [pair.b for pair in pairs], "ratio": B_OVER_A if choices.method == "lora+" else 1.0},
         ]
-        groups = [group for group in groups if group["params"]]
-        self._clips_each = isinstance(method, BatchedLora)
-        self._tensors = method.trained
-        self._adamw = torch.optim.AdamW(groups, lr=choices.rate, betas=BETAS, weight_decay=choices.decay)
+        self._tensors, self._clips_each = method.trained, method.trains_apart
+        used = [group for group in groups if group["params"]]
+        self._adamw = torch.optim.AdamW(used, lr=choices.rate, betas=BETAS, weight_decay=choices.decay)
 
     def step(self, rate: float) -> None:
         """One step."""
@@ -71,10 +67,10 @@ class AdamW:
 @torch.no_grad()  # type: ignore[untyped-decorator]
 def clip(tensors: list[Tensor], *, each: bool) -> None:
     """Scales gradients down to a norm of `CLIP`, all together, or those of `each` task (the first dimension) apart."""
-    grads = [tensor.grad for tensor in tensors if tensor.grad is not None]
     if not each:
-        torch.nn.utils.clip_grad_norm_([tensor for tensor in tensors if tensor.grad is not None], CLIP)
+        torch.nn.utils.clip_grad_norm_(tensors, CLIP)
         return
+    grads = [tensor.grad for tensor in tensors]
     norms = torch.stack([grad.flatten(1).pow(2).sum(1) for grad in grads]).sum(0).sqrt()
     shrink = (CLIP / (norms + 1e-6)).clamp(max=1)
     for grad in grads:
@@ -84,5 +80,5 @@ def clip(tensors: list[Tensor], *, each: bool) -> None:
 def make_optimizer(method: Method, choices: Choices) -> Optimizer:
     """The optimizer that was chosen, for the stage that the method is in."""
     if choices.optimizer == "rite":
-        return Rite(method.pairs(), method.others(), BETAS, choices.decay, CLIP)
+        return Rite(method.pairs(), BETAS, choices.decay, CLIP)
     return AdamW(method, choices)

@@ -6,6 +6,10 @@ from collections.abc import Sequence
 from math import prod
 from pathlib import Path
 
+import psutil
+
+from dlp_local.core.errors import InputError
+from dlp_local.core.text import size_text
 from dlp_local.formats.gguf import Header, read_header
 from dlp_local.training.adapter.batches import Example
 from dlp_local.training.adapter.choices import Choices
@@ -53,3 +57,14 @@ def _number(header: Header, key: str) -> int:
     if isinstance(value, tuple):
         value = max((one for one in value if isinstance(one, int)), default=0)
     return value if isinstance(value, int) else 0
+
+
+def free_memory(needed: int) -> int:
+    """The bytes that are free on this machine; raises `InputError` where it has not as many as are needed at all."""
+    machine = psutil.virtual_memory()
+    if needed > machine.total:
+        raise InputError(
+            f"training needs about {size_text(needed)} of memory, and this machine has {size_text(machine.total)}. "
+            "Use a smaller backbone, shorter rows, or fewer --batch-tokens."
+        )
+    return int(machine.available)

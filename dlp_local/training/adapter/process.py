@@ -23,6 +23,9 @@ from dlp_local.training.adapter.events import (
     request_json,
 )
 
+_START = "import sys; sys.path = {path!r}; from dlp_local.training.adapter.child import main; main()"
+"""The other process imports from where this one does, and from no folder that it happens to be in."""
+
 LOG_LINES = 5
 """The last lines of what a process that died wrote, to be told."""
 
@@ -36,7 +39,8 @@ def train_in_process(request: TrainingRequest) -> Job[TrainingEvent]:
 
 
 def _events(request: TrainingRequest, cancellation: Cancellation) -> Generator[TrainingEvent, None, None]:
-    command = [sys.executable, "-m", f"{__package__}.child"]
+    path = [entry for entry in sys.path if isinstance(entry, str)]
+    command = [sys.executable, "-c", _START.format(path=path)]
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log,
         subprocess.Popen(

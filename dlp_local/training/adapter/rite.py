@@ -21,7 +21,10 @@ EPSILON = 1e-8
 
 @dataclass(slots=True)
 class _Side:
-    """What is kept of one factor: its second moment (r, r), its first one (n, r), the mass that left, and a basis."""
+    """What is kept of one factor: its second moment (r, r), its first one (n, r), the mass that left, and a basis.
+
+    A factor that has fewer rows than r has that many columns in its basis, and so the moments of the other one.
+    """
 
     second: Tensor
     first: Tensor
@@ -30,14 +33,11 @@ class _Side:
 
 
 class Rite:
-    """LoRA-RITE over pairs, and plain Adam over other parameters."""
+    """LoRA-RITE over pairs; those of several tasks, which are the first dimension, do not reach each other."""
 
-    def __init__(
-        self, pairs: Sequence[Pair], others: Sequence[Tensor], betas: tuple[float, float], decay: float, clip: float
-    ) -> None:
+    def __init__(self, pairs: Sequence[Pair], betas: tuple[float, float], decay: float, clip: float) -> None:
         self._pairs, self._betas, self._decay, self._clip = list(pairs), betas, decay, clip
-        self._sides = [(_side(pair.b), _side(pair.a.mT)) for pair in pairs]
-        self._adam = torch.optim.Adam(others, betas=betas) if others else None
+        self._sides = [(_side(pair.b, pair.a.mT), _side(pair.a.mT, pair.b)) for pair in pairs]
         self._steps = 0
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
@@ -49,19 +49,14 @@ class Rite:
             (pair.b.grad @ of_a[1], pair.a.grad.mT @ of_b[1])
             for pair, (of_a, of_b) in zip(self._pairs, bases, strict=True)
         ]
-        norm = torch.stack([grad.pow(2).sum() for both in grads for grad in both]).sum().sqrt()
-        shrink = (self._clip / (norm + 1e-6)).clamp(max=1)
+        squares = torch.stack([grad.pow(2).sum((-2, -1)) for both in grads for grad in both])
+        shrink = (self._clip / (squares.sum(0).sqrt() + EPSILON)).clamp(max=1)[..., None, None]
         for pair, sides, both, (of_a, of_b) in zip(self._pairs, self._sides, grads, bases, strict=True):
             b = self._update(sides[0], both[0] * shrink, of_a[0]) @ of_a[1].mT
             a = self._update(sides[1], both[1] * shrink, of_b[0]) @ of_b[1].mT
             for tensor, change in ((pair.b, b), (pair.a, a.mT)):
                 tensor.mul_(1 - rate * self._decay).sub_(change * rate)
                 tensor.grad = None
-        if self._adam:
-            for group in self._adam.param_groups:
-                group["lr"] = rate
-            self._adam.step()
-            self._adam.zero_grad(set_to_none=True)
 
     def _update(self, side: _Side, grad: Tensor, basis: Tensor) -> Tensor:
         """The first moment of the preconditioned gradients (…, n, r) in the present basis."""
@@ -81,21 +76,23 @@ class Rite:
     def state(self) -> dict[str, Any]:
         """The moments of each factor."""
         sides = [[(side.second, side.first, side.escaped, side.basis) for side in both] for both in self._sides]
-        return {"steps": self._steps, "sides": sides, "adam": self._adam.state_dict() if self._adam else None}
+        return {"steps": self._steps, "sides": sides}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """The moments as they were."""
         self._steps = state["steps"]
         self._sides = [(_Side(*first), _Side(*second)) for first, second in state["sides"]]
-        if self._adam:
-            self._adam.load_state_dict(state["adam"])
 
 
-def _side(tall: Tensor) -> _Side:
-    """The beginning: no moments of a factor (…, n, r)."""
-    rank, before = tall.shape[-1], tall.shape[:-2]
-    zeros = torch.zeros(*before, rank, rank, device=tall.device)
-    return _Side(zeros, torch.zeros_like(tall), torch.zeros(before, device=tall.device))
+def _side(tall: Tensor, other: Tensor) -> _Side:
+    """The beginning: no moments of a factor (…, n, r) in a basis of the other one's columns."""
+    *before, count, rank = tall.shape
+    size = min(rank, other.shape[-2])
+    second, first, escaped = (
+        torch.zeros(shape, device=tall.device, dtype=tall.dtype)
+        for shape in ((*before, size, size), (*before, count, size), before)
+    )
+    return _Side(second, first, escaped)
 
 
 def _basis(tall: Tensor) -> tuple[Tensor, Tensor]:

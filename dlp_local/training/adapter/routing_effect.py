@@ -47,43 +47,49 @@ class RoutingJudge:
     """The routing of a pack, with and without adapters that are new to it or trained anew."""
 
     def __init__(self, pack: Pack, names: Sequence[str]) -> None:
-        self._pack, self._names = pack, tuple(names)
+        """`names`: the adapters that are trained; those of them that the pack has already are replaced."""
+        self._pack = pack
         router = pack.manifest.router
-        self._trained = frozenset(Router(pack.path(router), 1).labels if router else ())
+        trained = frozenset(Router(pack.path(router), 1).labels if router else ())
         self._known: dict[str, list[str]] = {}
         judged: dict[str, tuple[str, ...]] = {}
         for name in pack.manifest.enabled:
             if name not in names:
                 examples = pack.examples(name)
-                halves = name not in self._trained and len(examples) >= FEWEST_JUDGED
+                halves = name not in trained and len(examples) >= FEWEST_JUDGED
                 self._known[name] = [text for text in examples if not halves or hash_position(text) < 0.5]
                 judged[name] = tuple(text for text in examples if not halves or hash_position(text) >= 0.5)
-        self._before = self._router({})
+        replaced = [name for name in names if name in pack.manifest.adapters]
+        self._stay = {name: pack.manifest.adapters[name].examples for name in replaced}
+        self._before = self._router({name: pack.examples(name) for name in replaced if name in pack.manifest.enabled})
         embed = self._before.example_embeddings
         self._judged = [_Judged(name, texts, embed(texts)) for name, texts in judged.items() if texts]
-        self._judged += self._anchors()
-        self._background = Background.embedded(embed)
+        anchors = self._anchors()
+        self._judged += [
+            _Judged(owner, ("",) * len(centers), centers) for owner, centers in anchors.items() if owner in self._known
+        ]
+        self._background = Background.embedded(embed, anchors.get(BASE))
 
-    def _anchors(self) -> list[_Judged]:
+    def _anchors(self) -> dict[str, Floats]:
+        """By owner the anchors (n, dims) that the pack's router was trained with."""
         router = self._pack.manifest.router
         anchors, owners = read_anchors(self._pack.path(router)) if router else (np.zeros((0, 0), np.float32), ())
         if not len(anchors) or anchors.shape[1] != self._before.dims:
-            return []
-        known = {*self._known, BASE}
-        return [
-            _Judged(owner, ("",) * owners.count(owner), anchors[[one == owner for one in owners]])
-            for owner in dict.fromkeys(owners)
-            if owner in known
-        ]
+            return {}
+        return {owner: anchors[[one == owner for one in owners]] for owner in dict.fromkeys(owners)}
 
-    def _router(self, new: Mapping[str, Sequence[str]]) -> MessageRouter:
+    def _after(self, new: Mapping[str, Sequence[str]]) -> MessageRouter:
+        """The routing with new examples, beside those that `pack.toml` itself has of an adapter."""
+        return self._router({name: (*self._stay.get(name, ()), *texts) for name, texts in new.items()})
+
+    def _router(self, others: Mapping[str, Sequence[str]]) -> MessageRouter:
         manifest = self._pack.manifest
         return MessageRouter(
             self._pack.path(manifest.encoder),
             self._pack.path(manifest.encoder.tokenizer),
             self._pack.path(manifest.router) if manifest.router else None,
             min(os.cpu_count() or 1, 4),
-            self._known | {name: list(texts) for name, texts in new.items()},
+            self._known | {name: list(texts) for name, texts in others.items()},
             cache=embeddings_file(manifest.encoder.sha256),
         )
 
@@ -93,7 +99,8 @@ class RoutingJudge:
         Where some still do after a few rounds, they stay: `effects` tells.
         """
         chosen = {
-            name: sorted(dict.fromkeys(texts), key=hash_position)[:MOST_EXAMPLES] for name, texts in prompts.items()
+            name: sorted(set(texts) - {*self._stay.get(name, ())}, key=hash_position)[:MOST_EXAMPLES]
+            for name, texts in prompts.items()
         }
         for _ in range(ROUNDS):
             drawn = self._drawn(chosen)
@@ -101,6 +108,8 @@ class RoutingJudge:
                 break
             for name, embeddings in drawn.items():
                 own = self._before.example_embeddings(chosen[name])
+                if not len(own):
+                    continue
                 nearest = set((embeddings @ own.T).argmax(axis=1).tolist())
                 if len(nearest) < len(own):
                     chosen[name] = [text for index, text in enumerate(chosen[name]) if index not in nearest]
@@ -108,7 +117,7 @@ class RoutingJudge:
 
     def _drawn(self, new: Mapping[str, Sequence[str]]) -> dict[str, Floats]:
         """The embeddings of what each new adapter would take from others, and of everyday messages to train on."""
-        after = self._router(new)
+        after = self._after(new)
         background = self._away(self._background, new).x
         drawn = {name: [background[[one == name for one in _chosen(after, background)]]] for name in new}
         for judged in self._judged:
@@ -127,7 +136,7 @@ class RoutingJudge:
         self, new: Mapping[str, Sequence[str]], held_out: Mapping[str, Sequence[str]]
     ) -> dict[str, RoutingEffect]:
         """What changes with the examples in `new`; `held_out` are each new adapter's own messages to judge by."""
-        after = self._router(new)
+        after = self._after(new)
         nobodys = _chosen(after, self._away(self._background, new).x_held)
         taken: dict[str, list[tuple[str, str]]] = {name: [] for name in new}
         for judged in self._judged:

@@ -1,8 +1,8 @@
 """Rows that a person teaches by: read from JSONL, CSV or a folder of pairs, checked whole, and split.
 
 A row is `{"prompt": …, "answer": …}` (`text` is the same as `prompt`) or `{"messages": […]}`, a conversation as OpenAI
-has it whose last message is the answer. A CSV file has these columns; a folder has `NAME.prompt.txt` beside
-`NAME.answer.txt`.
+has it whose last message is the answer. A CSV file has the columns `prompt` and `answer`; a folder has
+`NAME.prompt.txt` beside `NAME.answer.txt`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from dlp_local.core.errors import InputError
 from dlp_local.core.files import decode, read_bytes, written_aside
 from dlp_local.core.json_text import parse_json
-from dlp_local.core.text import counted
+from dlp_local.core.text import counted, is_unicode
 from dlp_local.core.values import Message
 from dlp_local.training.router.data import hash_position
 
@@ -27,13 +27,14 @@ SHOWN = 10
 """Bad rows that are told one by one."""
 
 FEWEST = 10
-"""Rows under which nothing can be held out that would show anything."""
+"""Different messages under which nothing can be held out that would show anything."""
 
 HELD_OUT, FEWEST_HELD_OUT, MOST_HELD_OUT = 0.2, 5, 100
 """The share of the rows that is held out, and how many at least and at most."""
 
 PROMPT_FILE, ANSWER_FILE = ".prompt.txt", ".answer.txt"
 ROW = 'Write {"prompt": "…", "answer": "…"} or {"messages": […]}.'
+PAIR = f"Put NAME{PROMPT_FILE} and NAME{ANSWER_FILE} into it."
 _PROMPT_KEYS = ("prompt", "text")
 _ROLES = ("system", "user", "assistant")
 
@@ -87,7 +88,7 @@ def read_training_rows(path: Path) -> TrainingRows:
         listing = "\n".join(f"  {problem}" for problem in problems[:SHOWN])
         raise InputError(f"{path}: {counted(len(problems), 'row')} cannot be learnt from:\n{listing}{more}")
     if not rows:
-        raise InputError(f"{path}: holds no rows. {ROW}")
+        raise InputError(f"{path}: holds no rows. {PAIR if path.is_dir() else ROW}")
     each = tuple(dict.fromkeys(rows))
     ambiguous = len(each) - len({row.messages for row in each})
     return TrainingRows(each, len(rows) - len(each), ambiguous)
@@ -99,11 +100,14 @@ def split_rows(rows: Sequence[TrainingRow], held_out: Sequence[TrainingRow] | No
     Raises `InputError` for too few rows.
     """
     if held_out is None:
-        if len(rows) < FEWEST:
-            raise InputError(f"training needs {FEWEST} rows, and there are {len(rows)}. Write some more.")
         conversations = sorted({row.messages for row in rows}, key=_position)
+        if len(conversations) < FEWEST:
+            raise InputError(
+                f"training needs {FEWEST} rows of different messages, some to judge by, and there "
+                f"{'is' if len(conversations) == 1 else 'are'} {len(conversations)}. Write some more."
+            )
         count = min(max(round(HELD_OUT * len(conversations)), FEWEST_HELD_OUT), MOST_HELD_OUT)
-        out = set(conversations[: min(count, len(conversations) // 2)])
+        out = set(conversations[:count])
         return SplitRows(
             tuple(row for row in rows if row.messages not in out), tuple(row for row in rows if row.messages in out)
         )
@@ -114,13 +118,22 @@ def split_rows(rows: Sequence[TrainingRow], held_out: Sequence[TrainingRow] | No
     return SplitRows(train, tuple(held_out), len(rows) - len(train))
 
 
+def kept_rows(folder: Path, name: str) -> Path:
+    """Where, in the folder of a training, the rows of an adapter are kept for a later one."""
+    return folder / f"{name}.jsonl"
+
+
 def write_rows(path: Path, rows: Sequence[TrainingRow]) -> None:
     """Writes rows as JSONL, whole or not at all; raises `OSError`."""
     with written_aside(path) as part, part.open("w", encoding="utf-8", newline="\n") as file:
-        for row in rows:
-            conversation = (*row.messages, Message("assistant", row.answer))
-            messages = [{"role": message.role, "content": message.content} for message in conversation]
-            file.write(json.dumps({"messages": messages}, ensure_ascii=False) + "\n")
+        file.writelines(map(row_line, rows))
+
+
+def row_line(row: TrainingRow) -> str:
+    """A row as a line of JSONL."""
+    conversation = (*row.messages, Message("assistant", row.answer))
+    messages = [{"role": message.role, "content": message.content} for message in conversation]
+    return json.dumps({"messages": messages}, ensure_ascii=False) + "\n"
 
 
 def _position(messages: Sequence[Message]) -> float:
@@ -132,6 +145,8 @@ Found = Iterator[Callable[[], TrainingRow]]
 
 
 def _of_jsonl(text: str, path: Path) -> Found:
+    if text.lstrip().startswith("["):
+        raise InputError(f"{path}: is one list. Write one object a line, as `jq -c .[]` does.")
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             yield lambda line=line, number=number: _of_line(line, f"line {number}")  # type: ignore[misc]
@@ -145,16 +160,19 @@ def _of_line(line: str, place: str) -> TrainingRow:
 
 
 def _of_csv(text: str, path: Path) -> Found:
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    names = tuple(reader.fieldnames or ())
-    if "answer" not in names or not any(key in names for key in _PROMPT_KEYS):
-        raise InputError(f"{path}: has the columns {', '.join(names) or 'of no name'}. Name them prompt and answer.")
+    first = text.partition("\n")[0]
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count))
     try:
+        names = [name.strip().lower() for name in reader.fieldnames or ()]
+        if "answer" not in names or not any(key in names for key in _PROMPT_KEYS):
+            raise InputError(f"{path}: has no columns prompt and answer. Write these two names into its first line.")
+        reader.fieldnames = names
         for values in reader:
             place = f"line {reader.line_num}"
             yield lambda values=values, place=place: _of_pair(values, place)  # type: ignore[misc]
     except csv.Error as error:
-        raise InputError(f"{path}, line {reader.line_num}: is no CSV ({error}). Mend the line.") from None
+        line = reader.line_num + 1  # lines that were read before it
+        raise InputError(f"{path}, line {line}: is no CSV ({error}). Mend the line.") from None
 
 
 def _of_folder(folder: Path) -> Found:
@@ -186,12 +204,16 @@ def _of_messages(messages: Any, place: str) -> TrainingRow:
         if message.get("role") not in _ROLES:
             raise InputError(f"{place}: a message has the role {message.get('role')!r}. Use {', '.join(_ROLES)}.")
         read.append(Message(message["role"], _text(message.get("content"), "content", place)))
-    if [message.role for message in read[-2:]] != ["user", "assistant"]:
-        raise InputError(f"{place}: does not end with a user's message and its answer. Leave out what follows these.")
+    roles = [message.role for message in read]
+    turns = roles[1:] if roles[:1] == ["system"] else roles
+    if not turns or turns != ["user", "assistant"] * (len(turns) // 2):
+        raise InputError(f"{place}: user and assistant do not take turns, the answer last. Leave out what is beside.")
     return TrainingRow(tuple(read[:-1]), read[-1].content)
 
 
 def _text(value: Any, key: str, place: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise InputError(f"{place}: has no {key}. {ROW}")
+    if not is_unicode(value):
+        raise InputError(f"{place}: its {key} holds half a character. Write it as UTF-8.")
     return value.strip()

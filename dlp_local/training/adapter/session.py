@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import time
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlp_local.assistant import Assistant
-from dlp_local.core.errors import InputError
-from dlp_local.core.files import make_folder, temporary_folder, written_aside
+from dlp_local.core.errors import InputError, PackError
+from dlp_local.core.files import temporary_folder
 from dlp_local.core.job import Cancellation, Job
-from dlp_local.core.paths import training_folder
+from dlp_local.core.names import check_adapter_name
 from dlp_local.core.settings import Settings
-from dlp_local.core.values import AdapterChange, AdapterFile, Mix
+from dlp_local.core.values import AdapterFile, Mix
+from dlp_local.formats.gguf import read_header
 from dlp_local.opening import open_assistant, settings_for
 from dlp_local.packs import open_pack
-from dlp_local.packs.adapters import add_adapter
-from dlp_local.packs.locations import check_name
+from dlp_local.packs.backbone_kind import trained_context
 from dlp_local.packs.transaction import check_changeable, disk_errors_told
 from dlp_local.training.adapter import judging
-from dlp_local.training.adapter.acceptance import BASE_NAME, NEW, PRESENT, refusal
+from dlp_local.training.adapter.acceptance import BASE_NAME, NEW, PRESENT
 from dlp_local.training.adapter.choices import Choices
 from dlp_local.training.adapter.encoding import RowEncoder, open_row_encoder
 from dlp_local.training.adapter.events import (
@@ -35,31 +34,32 @@ from dlp_local.training.adapter.events import (
     Score,
     Stage,
     Stopped,
-    TaskResult,
     Trained,
     TrainingEvent,
     TrainingRequest,
 )
 from dlp_local.training.adapter.fidelity import check_logits
-from dlp_local.training.adapter.plan import training_memory
-from dlp_local.training.adapter.routing_effect import RoutingJudge
-from dlp_local.training.adapter.rows import write_rows
+from dlp_local.training.adapter.gguf_config import Numbers, family_of
+from dlp_local.training.adapter.placement import place
+from dlp_local.training.adapter.plan import free_memory, training_memory
 from dlp_local.training.adapter.tasks import Task, read_task
 from dlp_local.training.adapter.torch_extra import require_torch
+from dlp_local.training.adapter.workspace import Workspace
 
 if TYPE_CHECKING:
-    from dlp_local.training.adapter.fit import Fitted
+    from dlp_local.training.adapter.fit import Fit, Fitted
     from dlp_local.training.adapter.methods.method import Method
 
 TRIAL = "adapter-in-training"
 """What a new adapter is called in the engine until it is in place."""
 
+OPENING, LOADING = "opening the model", "loading the weights to train on"
 CHECKED = 3
 """Held-out rows of each adapter whose next token is compared with llama.cpp's."""
 
-ROWS_FILE, REQUEST_FILE = "{name}.jsonl", "request.json"
-
 Events = Generator[TrainingEvent, None, None]
+Scores = dict[str, dict[str, Score]]
+"""By adapter, and by what answered."""
 
 
 def train_adapters(request: TrainingRequest, settings: Settings) -> Job[TrainingEvent]:
@@ -86,12 +86,13 @@ class _Session:
         self._settings = settings_for(self._pack, settings)
         self._system = settings.system if request.system is None else request.system
         self._backbone = self._pack.backbone_path
-        self._folder = training_folder(self._pack.name, request.rows)
+        family_of(Numbers(self._backbone, read_header(self._backbone)))
+        self._workspace = Workspace(self._pack.name, request.rows)
 
     def _check_names(self) -> None:
         names = list(self._request.rows)
         for name in names:
-            check_name(name, "adapter")
+            check_adapter_name(name)
         if self._request.choices.is_of_several:
             if len(names) < 2:
                 raise InputError(
@@ -106,31 +107,30 @@ class _Session:
             raise InputError("--held-out: is for one adapter. Leave it out, and a part of each one's rows is held out.")
 
     def run(self) -> Events:
-        with ExitStack() as stack, disk_errors_told(self._folder.parent):
-            encoder = stack.enter_context(
-                open_row_encoder(
-                    self._backbone, self._settings.engine.chat_template, self._request.choices.scope, self._system
-                )
-            )
+        with ExitStack() as stack, disk_errors_told(self._workspace.folder):
+            encoder = stack.enter_context(self._open_encoder())
             tasks = [read_task(name, self._request, encoder) for name in self._request.rows]
-            choices = self._request.choices.for_rows(max(len(task.train) for task in tasks))
+            choices = self._request.choices.for_rows(
+                max(len(task.train) for task in tasks),
+                sum(task.told.tokens for task in tasks) / sum(task.told.train for task in tasks),
+            )
+            stack.enter_context(self._workspace.held())
             yield self._prepare(tasks, choices)
-            yield Stage("opening the model", 0.0)
+            yield Stage(OPENING, 0.0)
             assistant = stack.enter_context(open_assistant(self._settings.for_many(), self._request.pack))
             threads = stack.enter_context(ThreadPoolExecutor(1, "backbone"))
             loading = threads.submit(_open_backbone, self._backbone)
             scores = {task.name: dict[str, Score]() for task in tasks}
-            for task in tasks:
-                for policy, mix in ((BASE_NAME, Mix()), (PRESENT, None)):
-                    scores[task.name][policy] = yield from self._judge(assistant, task, policy, mix)
-            yield Stage("opening the model", 0.5)
+            yield from self._judge_all(assistant, tasks, scores, BASE_NAME)
+            yield from self._judge_all(assistant, tasks, scores, PRESENT)
+            yield Stage(LOADING, 0.0)
             backbone = loading.result()
             if self._cancellation.requested:
                 yield Stopped(0, 0)
                 return
             checked = [row for task in tasks for row in task.held_out[:CHECKED]]
             check_logits(backbone, assistant, encoder, checked, self._request.system)
-            yield Stage("opening the model", 1.0)
+            yield Stage(LOADING, 1.0)
             from dlp_local.training.adapter.methods import make_method
 
             method = make_method(choices, backbone.weights, [task.name for task in tasks], backbone.device)
@@ -139,55 +139,94 @@ class _Session:
                 return
             folder = stack.enter_context(temporary_folder())
             files = self._write(method, tasks, choices, encoder, fitted, folder)
-            for task in tasks:
-                assistant.try_adapter(AdapterFile(TRIAL, files[task.name], scope=choices.scope))
-                scores[task.name][NEW] = yield from self._judge(assistant, task, NEW, Mix.of({TRIAL: 1.0}))
+            yield from self._judge_new(assistant, tasks, scores, files)
+            if self._has_changed(assistant):
+                yield from self._judge_all(assistant, tasks, scores, PRESENT)
             if self._cancellation.requested:
                 yield Stopped(fitted.steps, fitted.steps)
                 return
             yield Stage("looking at the routing", 0.0)
-            results = self._place(tasks, files, scores)
-            shutil.rmtree(self._folder / "training", ignore_errors=True)
+            results = place(self._request, self._pack, tasks, files, scores)
+            if all(result.in_place for result in results.values()):
+                self._workspace.end()  # else it is there for --finish --force
             seconds = time.monotonic() - self._began
             yield Trained(
                 results, fitted.held_out_losses, fitted.steps, fitted.seconds, fitted.tokens_per_second, seconds,
                 fitted.ended,
             )  # fmt: skip
 
+    def _open_encoder(self) -> AbstractContextManager[RowEncoder]:
+        engine = self._settings.engine
+        context = min(engine.context, trained_context(self._backbone) or engine.context)
+        return open_row_encoder(
+            self._backbone, engine.chat_template, self._request.choices.scope, self._system, context
+        )
+
     def _prepare(self, tasks: Sequence[Task], choices: Choices) -> Prepared:
         """Looks whether there is a training to go on from, and keeps what this one is of."""
         from dlp_local.training.adapter.backbone import best_device
 
-        made_of = self._fingerprint(tasks, choices)
-        file = self._folder / REQUEST_FILE
-        before = file.read_text("utf-8") if file.exists() else ""
-        training = self._folder / "training"
-        if before != made_of or self._request.restart:
-            shutil.rmtree(training, ignore_errors=True)
-        resumed = training.exists()
+        memory = training_memory(self._backbone, choices, [task.train_tokens for task in tasks])
+        free = free_memory(memory)
+        made_of, workspace = self._fingerprint(tasks, choices), self._workspace
+        was_begun = workspace.is_begun
+        resumed = was_begun and workspace.is_of(made_of) and not self._request.restart
         if self._request.finish and not resumed:
             raise InputError("--finish: there is no stopped training of these rows and choices. Leave it out.")
-        make_folder(self._folder)
-        with written_aside(file) as part:
-            part.write_text(made_of, "utf-8")
-        for task in tasks:
-            write_rows(self._folder / ROWS_FILE.format(name=task.name), (*task.train, *task.held_out))
-        memory = training_memory(self._backbone, choices, [task.train_tokens for task in tasks])
-        return Prepared({task.name: task.told for task in tasks}, choices, best_device(), memory, resumed)
+        if not resumed:
+            workspace.begin(made_of)
+        for task in () if self._request.lessons else tasks:
+            workspace.keep_rows(task.name, (*task.train, *task.held_out))
+        told = {task.name: task.told for task in tasks}
+        dropped = was_begun and not resumed and not self._request.restart
+        return Prepared(told, choices, best_device(), memory, free, resumed, dropped)
 
     def _fingerprint(self, tasks: Sequence[Task], choices: Choices) -> str:
         rows = hashlib.sha256(repr([(task.name, task.train_tokens, task.held_out_tokens) for task in tasks]).encode())
         made_of = {"rows": rows.hexdigest(), "backbone": self._pack.manifest.backbone.sha256}
         return json.dumps(made_of | {"choices": choices.as_dict()}, indent=1)
 
+    def _judge_all(
+        self, assistant: Assistant, tasks: Sequence[Task], scores: Scores, policy: str
+    ) -> Generator[Stage, None, None]:
+        """Answers every adapter's held-out rows under the bare backbone, or as they are routed today."""
+        for task in tasks:
+            scores[task.name][policy] = yield from self._judge(
+                assistant, task, policy, Mix() if policy == BASE_NAME else None
+            )
+
+    def _judge_new(
+        self, assistant: Assistant, tasks: Sequence[Task], scores: Scores, files: Mapping[str, Path]
+    ) -> Generator[Stage, None, None]:
+        """Answers every adapter's held-out rows under the file that was written, at the strength it will have."""
+        for task in tasks:
+            known = self._pack.manifest.adapters.get(task.name)
+            scale = known.scale if known else 1.0
+            assistant.try_adapter(AdapterFile(TRIAL, files[task.name], scale, self._request.choices.scope))
+            scores[task.name][NEW] = yield from self._judge(assistant, task, NEW, Mix.of({TRIAL: 1.0}))
+
     def _judge(self, assistant: Assistant, task: Task, policy: str, mix: Mix | None) -> Generator[Stage, None, Score]:
-        """Answers an adapter's held-out rows under a mix, or as they are routed."""
-        yield Stage(f"answering held-out rows: {policy}", 0.0)
-        given = judging.answers(
+        name = f"answering held-out rows: {policy}"
+        yield Stage(name, 0.0)
+        told = judging.answering(
             assistant, task.held_out, mix, task.max_tokens, self._cancellation, self._request.system
         )
-        yield Stage(f"answering held-out rows: {policy}", 1.0)
-        return judging.score(given, task.held_out)
+        while True:
+            try:
+                yield Stage(name, next(told) / len(task.held_out))
+            except StopIteration as end:
+                return judging.score(end.value, task.held_out)
+
+    def _has_changed(self, assistant: Assistant) -> bool:
+        """Whether somebody changed the pack meanwhile, which is taken over; raises `PackError` for another backbone."""
+        now = open_pack(self._request.pack)
+        if now.manifest.backbone != self._pack.manifest.backbone:
+            raise PackError(f"{now.folder}: got another backbone while adapters of it were trained. Train them again.")
+        if now.manifest == self._pack.manifest:
+            return False
+        assistant.refresh()
+        self._pack = now
+        return True
 
     def _fit(
         self, backbone: Any, method: Method, tasks: Sequence[Task], choices: Choices
@@ -205,13 +244,15 @@ class _Session:
             [task.train_tokens for task in tasks],
             [task.held_out_tokens for task in tasks],
             choices,
-            self._folder / "training",
+            self._workspace.training,
             teacher,
         )
-        fitted: Fitted = yield from fit.run(_FINISHED if self._request.finish else self._cancellation)
-        if fitted.ended == "cancelled" and not self._request.finish:
+        if self._request.finish:
+            return replace(_finished(fit), ended="early")
+        fitted: Fitted = yield from fit.run(self._cancellation)
+        if fitted.ended == "cancelled":
             yield Stopped(fitted.steps, fit.of_steps)
-        return replace(fitted, ended="early") if self._request.finish else fitted
+        return fitted
 
     def _write(
         self,
@@ -228,49 +269,25 @@ class _Session:
         files = {}
         for index, task in enumerate(tasks):
             files[task.name] = folder / f"{task.name}.gguf"
-            training = {"rows": task.told.train, "choices": choices.as_dict(), "steps": fitted.steps}
+            training = {"rows": task.told.train, "steps": fitted.steps, "choices": choices.told()}
             about = {"name": task.name, "training": json.dumps(training)}
             write_adapter(
                 method, index, self._backbone, files[task.name], invocation=encoder.invocation, metadata=about
             )
         return files
 
-    def _place(
-        self, tasks: Sequence[Task], files: Mapping[str, Path], scores: Mapping[str, Mapping[str, Score]]
-    ) -> dict[str, TaskResult]:
-        """Puts what is better in its place, with the messages that the router is to know it by."""
-        judge = RoutingJudge(self._pack, [task.name for task in tasks])
-        examples = judge.examples({task.name: [row.prompt for row in task.train] for task in tasks})
-        effects = judge.effects(examples, {task.name: [row.prompt for row in task.held_out] for task in tasks})
-        results = {}
-        for task in tasks:
-            effect = effects[task.name]
-            refused = refusal(scores[task.name], effect)
-            in_place = not refused or self._request.force
-            if in_place:
-                self._put(task.name, files[task.name], examples[task.name])
-            results[task.name] = TaskResult(scores[task.name], effect, refused, in_place)
-        return results
 
-    def _put(self, name: str, file: Path, examples: Sequence[str]) -> None:
-        known = self._pack.manifest.adapters.get(name)
-        rows = self._folder / f"{name}.examples.jsonl"
-        with written_aside(rows) as part:
-            lines = (json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in examples)
-            part.write_text("".join(lines), "utf-8")
-        description = self._request.description or (known.description if known else "") or "trained on this machine"
-        change = AdapterChange(description=description, scope=self._request.choices.scope, examples=rows)
-        add_adapter(self._request.pack, file, name, change, replace=True, keep_before=True)
-        rows.unlink(missing_ok=True)
-
-
-def _finished() -> Cancellation:
+def _finished(fit: Fit) -> Fitted:
+    """What a training reached, without another step."""
     cancellation = Cancellation()
     cancellation.request()
-    return cancellation
-
-
-_FINISHED = _finished()
+    events = fit.run(cancellation)
+    while True:
+        try:
+            next(events)
+        except StopIteration as end:
+            fitted: Fitted = end.value
+            return fitted
 
 
 def _open_backbone(path: Path) -> Any:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dlp_local.training.adapter.batches import Example
 from dlp_local.training.adapter.encoding import RowEncoder
 from dlp_local.training.adapter.events import TaskRows, TrainingRequest
+from dlp_local.training.adapter.replay import split_lessons
 from dlp_local.training.adapter.rows import TrainingRow, read_training_rows, split_rows
 
 MOST_ANSWERED = 60
@@ -30,25 +31,30 @@ def read_task(name: str, request: TrainingRequest, encoder: RowEncoder) -> Task:
     """The rows of an adapter; raises `InputError` for those that cannot be used."""
     read = read_training_rows(request.rows[name])
     held_out = read_training_rows(request.held_out).rows if request.held_out else None
-    split = split_rows(read.rows, held_out)
-    train_tokens, too_long = encoder.encode_all(split.train, request.choices.seed)
-    judged = split.held_out[:MOST_ANSWERED]
+    if request.replay:
+        own = read_training_rows(request.replay).rows
+        split = split_lessons(read.rows, own, held_out, anew=request.choices.start is None)
+    else:
+        split = split_rows(read.rows, held_out)
+    train_tokens, train = encoder.encode_all(split.train, request.choices.seed)
+    held_out_tokens, held_out_rows = encoder.encode_held_out(split.held_out)
     told = TaskRows(
-        train=len(train_tokens),
-        held_out=len(split.held_out),
+        train=len(train),
+        held_out=len(held_out_rows),
         tokens=sum(len(example.tokens) for example in train_tokens),
         duplicates=read.duplicates,
         leaked=split.leaked,
         ambiguous=read.ambiguous,
-        too_long=len(too_long),
+        too_long=len(split.train) + len(split.held_out) - len(train) - len(held_out_rows),
     )
-    longest = max(encoder.answer_length(row.answer) for row in (*split.train, *judged))
+    judged = held_out_rows[:MOST_ANSWERED]
+    longest = max(encoder.answer_length(row.answer) for row in (*train, *judged))
     return Task(
         name,
-        tuple(row for row in split.train if row not in too_long),
-        judged,
+        tuple(train),
+        tuple(judged),
         train_tokens,
-        [encoder.encode(row) for row in judged],
+        held_out_tokens[:MOST_ANSWERED],
         told,
         max_tokens=longest + longest // 2 + 8,
     )

@@ -15,6 +15,8 @@ import torch
 from dlp_local.training.adapter.choices import Choices
 
 Tensor = Any
+Tensors = dict[str, Tensor]
+"""By the names of weights."""
 
 
 class WeightShape(NamedTuple):
@@ -41,20 +43,28 @@ class Pair(NamedTuple):
 class Method:
     """Parameters by weight, of one adapter or of several tasks.
 
-    A training is cut into stages (`stage_at`); `enter` begins one, and what is trained from then on is `pairs` and
-    `others`. Everything that going on needs is in `state`.
+    A training is cut into stages (`stage_starts`); `enter` begins one, and what is trained from then on is `pairs` and
+    `others`. All that going on needs is in `state`.
     """
 
     restarts_rate: ClassVar[bool] = False
     """Whether the learning rate rises and falls in each stage anew."""
 
+    trains_apart: ClassVar[bool] = False
+    """Whether each task has parameters of its own alone, the first dimension of all of them being the task."""
+
     def __init__(self, choices: Choices, weights: Mapping[str, WeightShape], tasks: Sequence[str], device: str) -> None:
         self.choices, self.weights, self.tasks, self.device = choices, dict(weights), tuple(tasks), device
         self.draw = torch.Generator().manual_seed(choices.seed)
+        self.stage = 0
         self.build()
 
     def build(self) -> None:
         """Makes the parameters."""
+        raise NotImplementedError
+
+    def groups(self) -> Mapping[str, Tensors]:
+        """All parameters there are, by what they are (`a`, `b`), and there by weight."""
         raise NotImplementedError
 
     def factors(self, weight: str, owners: Tensor) -> Factors:
@@ -63,7 +73,8 @@ class Method:
 
     def exported(self, weight: str, task: int) -> Factors | None:
         """A and B as they are written for a task; None where the weight is not changed."""
-        return self.factors(weight, torch.tensor([task]))
+        a, b = self.factors(weight, torch.tensor([task], device=self.device))
+        return Factors(a[0], b[0]) if a.dim() > 2 else Factors(a, b)
 
     def pairs(self) -> list[Pair]:
         """The products that are trained in this stage."""
@@ -78,24 +89,24 @@ class Method:
         """Every parameter of this stage."""
         return [tensor for pair in self.pairs() for tensor in pair] + self.others()
 
-    def stage_at(self, step: int, of_steps: int) -> int:
-        """The stage that a step belongs to."""
-        return 0
-
-    def stage_steps(self, stage: int, of_steps: int) -> tuple[int, int]:
-        """The first step of a stage, and the first after it."""
-        return 0, of_steps
+    def stage_starts(self, of_steps: int) -> Sequence[int]:
+        """The first step of each stage, of so many steps in all; the first stage's is 0."""
+        return (0,)
 
     def enter(self, stage: int) -> None:
         """Begins a stage."""
+        self.stage = stage
 
     def state(self) -> dict[str, Any]:
-        """Every parameter, to be saved."""
-        raise NotImplementedError
+        """A copy of every parameter, to be kept."""
+        copies = {group: _copied(tensors) for group, tensors in self.groups().items()}
+        return {"stage": self.stage, "groups": copies}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Goes on from a `state()` of the same method and choices."""
-        raise NotImplementedError
+        """Goes on from a `state()` of the same method, choices and weights."""
+        self.enter(state["stage"])
+        for group, tensors in self.groups().items():
+            _take_over(tensors, state["groups"][group])
 
     def kaiming(self, *shape: int) -> Tensor:
         """A parameter drawn as PEFT draws A: Kaiming uniform with a = √5, within 1/√(the last dimension)."""
@@ -107,16 +118,13 @@ class Method:
         return values.to(self.device).requires_grad_(True)
 
 
-Tensors = dict[str, Tensor]
-
-
-def copied(tensors: Mapping[str, Tensor]) -> Tensors:
+def _copied(tensors: Mapping[str, Tensor]) -> Tensors:
     """Tensors that a training does not change any more."""
     return {name: tensor.detach().clone() for name, tensor in tensors.items()}
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
-def take_over(into: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
+def _take_over(into: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
     """Copies values into parameters of the same names."""
     for name, tensor in into.items():
         tensor.copy_(values[name])

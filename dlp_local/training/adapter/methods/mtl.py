@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 
-from dlp_local.training.adapter.methods.method import Factors, Method, Pair, Tensor, Tensors, copied, take_over
+from dlp_local.training.adapter.methods.method import Factors, Method, Pair, Tensor, Tensors
 
 TEMPERATURE = 0.1
 """τ."""
@@ -32,16 +31,15 @@ class MultiTaskLora(Method):
             name: self.parameter(torch.randn(count, links, generator=self.draw) * TEMPERATURE) for name in self.weights
         }
 
+    def groups(self) -> Mapping[str, Tensors]:
+        """A, Λ, B and w."""
+        return {"a": self.a, "between": self.between, "b": self.b, "w": self.w}
+
     def factors(self, weight: str, owners: Tensor) -> Factors:
         """Those of each row's task."""
         a = self.between[weight][owners] @ self.a[weight]
         shares = torch.softmax(self.w[weight][owners] / TEMPERATURE, -1)
         return Factors(a, torch.einsum("ri,iok->rok", shares, self.b[weight]) * self.scale)
-
-    def exported(self, weight: str, task: int) -> Factors | None:
-        """Those of one task."""
-        both = self.factors(weight, torch.tensor([task], device=self.device))
-        return Factors(both.a[0], both.b[0])
 
     def pairs(self) -> list[Pair]:
         """A is multiplied by Λ before B: there is no plain pair."""
@@ -49,16 +47,7 @@ class MultiTaskLora(Method):
 
     def others(self) -> list[Tensor]:
         """Everything."""
-        return [tensor for group in (self.a, self.between, self.b, self.w) for tensor in group.values()]
-
-    def state(self) -> dict[str, Any]:
-        """A, Λ, B and w."""
-        return {key: copied(getattr(self, key)) for key in ("a", "between", "b", "w")}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """A, Λ, B and w as they were."""
-        for key in ("a", "between", "b", "w"):
-            take_over(getattr(self, key), state[key])
+        return [tensor for group in self.groups().values() for tensor in group.values()]
 
 
 METHOD = MultiTaskLora

@@ -5,12 +5,12 @@ A and B are both drawn (Kaiming uniform), so that the parts do not begin alike; 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 
-from dlp_local.training.adapter.methods.method import Factors, Method, Pair, Tensor, Tensors, copied, take_over
+from dlp_local.training.adapter.methods.method import Factors, Method, Pair, Tensor, Tensors
 
 
 class MultiLora(Method):
@@ -19,37 +19,32 @@ class MultiLora(Method):
     def build(self) -> None:
         """A and B are drawn, s is zero."""
         parts = min(self.choices.links, self.choices.rank)
-        self.each = self.choices.rank // parts
+        self.rank_of_part = self.choices.rank // parts
+        rank, bound = parts * self.rank_of_part, 1 / math.sqrt(self.rank_of_part)
         self.a: Tensors = {}
         self.b: Tensors = {}
         self.s: Tensors = {}
         for name, shape in self.weights.items():
-            self.a[name] = self.kaiming(parts * self.each, shape.inputs)
-            bound = 1 / self.each**0.5
-            b = torch.empty(shape.outputs, parts * self.each).uniform_(-bound, bound, generator=self.draw)
-            self.b[name] = self.parameter(b)
+            self.a[name] = self.kaiming(rank, shape.inputs)
+            drawn = torch.empty(shape.outputs, rank).uniform_(-bound, bound, generator=self.draw)
+            self.b[name] = self.parameter(drawn)
             self.s[name] = self.parameter(torch.zeros(parts))
+
+    def groups(self) -> Mapping[str, Tensors]:
+        """A, B and the scales."""
+        return {"a": self.a, "b": self.b, "s": self.s}
 
     def factors(self, weight: str, owners: Tensor) -> Factors:
         """The parts, one above the other."""
-        return Factors(self.a[weight], self.b[weight] * self.s[weight].repeat_interleave(self.each))
+        return Factors(self.a[weight], self.b[weight] * self.s[weight].repeat_interleave(self.rank_of_part))
 
     def pairs(self) -> list[Pair]:
-        """A and B of each weight."""
-        return [Pair(self.a[name], self.b[name]) for name in self.weights]
+        """Between A and B stand the scales: there is no plain pair."""
+        return []
 
     def others(self) -> list[Tensor]:
-        """The scales."""
-        return list(self.s.values())
-
-    def state(self) -> dict[str, Any]:
-        """A, B and the scales."""
-        return {"a": copied(self.a), "b": copied(self.b), "s": copied(self.s)}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """A, B and the scales as they were."""
-        for into, key in ((self.a, "a"), (self.b, "b"), (self.s, "s")):
-            take_over(into, state[key])
+        """Everything."""
+        return [tensor for group in self.groups().values() for tensor in group.values()]
 
 
 METHOD = MultiLora

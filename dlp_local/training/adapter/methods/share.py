@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 
-from dlp_local.training.adapter.methods.method import Factors, Method, Pair, Tensor, Tensors, copied, take_over
+from dlp_local.training.adapter.methods.method import Factors, Method, Pair, Tensor, Tensors
 
 
 def kind_of(weight: str) -> str:
@@ -31,26 +30,21 @@ class ShareLora(Method):
             name: self.parameter(torch.zeros(shape.outputs, rank)) for name, shape in self.weights.items()
         }
 
+    def groups(self) -> Mapping[str, Tensors]:
+        """A of each kind and B of each weight."""
+        return {"a": self.a, "b": self.b}
+
     def factors(self, weight: str, owners: Tensor) -> Factors:
         """The shared A and the weight's own B."""
         return Factors(self.a[self.kinds[weight]], self.b[weight] * self.scale)
 
     def pairs(self) -> list[Pair]:
-        """Each A with all B's that it is multiplied by, one above the other, would be no parameter: none."""
+        """An A is multiplied by many B's: there is no plain pair."""
         return []
 
     def others(self) -> list[Tensor]:
         """Every A once, and every B."""
         return [*self.a.values(), *self.b.values()]
-
-    def state(self) -> dict[str, Any]:
-        """A of each kind and B of each weight."""
-        return {"a": copied(self.a), "b": copied(self.b)}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """A and B as they were."""
-        take_over(self.a, state["a"])
-        take_over(self.b, state["b"])
 
 
 METHOD = ShareLora

@@ -7,13 +7,11 @@ those of a weight as one stack, whose rank differs from layer to layer.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import torch
 
-from dlp_local.training.adapter.methods.method import Factors, Method, Pair, Tensor, Tensors, copied, take_over
+from dlp_local.training.adapter.methods.method import Factors, Method, Pair, Tensor, Tensors
 
 _LAYER = re.compile(r"\.(\d+)\.")
 
@@ -28,85 +26,59 @@ class BoostedLora(Method):
     """`choices.booster_steps` steps a booster, on the share `choices.booster_layers` of the layers."""
 
     def build(self) -> None:
-        """No booster yet; `enter` begins each."""
+        """The first booster; `enter` makes the others."""
         self.scale = self.choices.alpha / self.choices.rank
         self.layers = sorted({layer_of(name) for name in self.weights})
-        self.done_a: dict[str, list[Tensor]] = defaultdict(list)
-        self.done_b: dict[str, list[Tensor]] = defaultdict(list)
-        self.a: Tensors = {}
-        self.b: Tensors = {}
-        self.stage = -1
+        self.boosters: list[dict[str, Pair]] = []
         self.enter(0)
 
-    def chosen(self, stage: int) -> set[str]:
-        """The layers of a booster, drawn by the seed and its number alone."""
-        draw = torch.Generator().manual_seed(self.choices.seed * 1_000_003 + stage)
-        count = max(1, round(self.choices.booster_layers * len(self.layers)))
-        return {self.layers[i] for i in torch.randperm(len(self.layers), generator=draw)[:count].tolist()}
+    def groups(self) -> Mapping[str, Tensors]:
+        """A and B of each booster."""
+        return {
+            f"{side}{number}": {name: getattr(pair, side) for name, pair in booster.items()}
+            for number, booster in enumerate(self.boosters)
+            for side in ("a", "b")
+        }
 
     def factors(self, weight: str, owners: Tensor) -> Factors:
         """The boosters of a weight so far, one above the other; those that are done get no gradient."""
-        a, b = list(self.done_a[weight]), list(self.done_b[weight])
-        if weight in self.a:
-            a.append(self.a[weight])
-            b.append(self.b[weight])
-        shape = self.weights[weight]
-        if not a:
-            device = self.device
-            return Factors(torch.zeros(0, shape.inputs, device=device), torch.zeros(shape.outputs, 0, device=device))
-        return Factors(torch.cat(a), torch.cat(b, -1) * self.scale)
+        shape, done = self.weights[weight], self.boosters[:-1]
+        pairs = [Pair(pair.a.detach(), pair.b.detach()) for booster in done if (pair := booster.get(weight))]
+        if weight in self.boosters[-1]:
+            pairs.append(self.boosters[-1][weight])
+        if not pairs:
+            sizes = (0, shape.inputs), (shape.outputs, 0)
+            return Factors(*(torch.zeros(size, device=self.device) for size in sizes))
+        return Factors(torch.cat([pair.a for pair in pairs]), torch.cat([pair.b for pair in pairs], -1) * self.scale)
 
     def exported(self, weight: str, task: int) -> Factors | None:
         """None for a weight that no booster changed."""
-        both = self.factors(weight, torch.tensor([task]))
-        return both if len(both.a) else None
+        return super().exported(weight, task) if any(weight in booster for booster in self.boosters) else None
 
     def pairs(self) -> list[Pair]:
         """Those of the present booster."""
-        return [Pair(self.a[name], self.b[name]) for name in self.a]
+        return list(self.boosters[-1].values())
 
-    def stage_at(self, step: int, of_steps: int) -> int:
-        """A stage is a booster."""
-        return step // self.choices.booster_steps
-
-    def stage_steps(self, stage: int, of_steps: int) -> tuple[int, int]:
-        """κ steps, the last one those that are left."""
-        count = self.choices.booster_steps
-        return stage * count, min((stage + 1) * count, of_steps)
+    def stage_starts(self, of_steps: int) -> Sequence[int]:
+        """A stage is a booster: κ steps, the last one those that are left."""
+        return range(0, of_steps, self.choices.booster_steps)
 
     def enter(self, stage: int) -> None:
-        """Keeps the booster before as it is, and draws another one."""
-        if stage == self.stage:
-            return
-        for name in self.a:
-            self.done_a[name].append(self.a[name].detach())
-            self.done_b[name].append(self.b[name].detach())
-        self.stage, chosen = stage, self.chosen(stage)
-        names = [name for name in self.weights if layer_of(name) in chosen]
-        self.a = {name: self.kaiming(1, self.weights[name].inputs) for name in names}
-        self.b = {name: self.parameter(torch.zeros(self.weights[name].outputs, 1)) for name in names}
+        """Keeps the boosters before as they are, and makes the others up to the one of this stage."""
+        super().enter(stage)
+        del self.boosters[stage + 1 :]
+        self.boosters += [self._booster(number) for number in range(len(self.boosters), stage + 1)]
 
-    def state(self) -> dict[str, Any]:
-        """The boosters that are done and the present one."""
-        done = {"done_a": dict(self.done_a), "done_b": dict(self.done_b), "draw": self.draw.get_state()}
-        return {"stage": self.stage, "a": copied(self.a), "b": copied(self.b)} | {
-            key: {name: [one.clone() for one in values] for name, values in value.items()}
-            if isinstance(value, dict)
-            else value
-            for key, value in done.items()
+    def _booster(self, number: int) -> dict[str, Pair]:
+        """A booster as it begins: its layers and its a's are drawn by the seed and its number alone, its b's zero."""
+        self.draw.manual_seed(self.choices.seed * 1_000_003 + number)
+        count = max(1, round(self.choices.booster_layers * len(self.layers)))
+        chosen = {self.layers[i] for i in torch.randperm(len(self.layers), generator=self.draw)[:count].tolist()}
+        return {
+            name: Pair(self.kaiming(1, shape.inputs), self.parameter(torch.zeros(shape.outputs, 1)))
+            for name, shape in self.weights.items()
+            if layer_of(name) in chosen
         }
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """The boosters as they were."""
-        self.a, self.b = {}, {}
-        self.enter(state["stage"])
-        take_over(self.a, state["a"])
-        take_over(self.b, state["b"])
-        self.done_a, self.done_b = (
-            defaultdict(list, {name: list(values) for name, values in state[key].items()})
-            for key in ("done_a", "done_b")
-        )
-        self.draw.set_state(state["draw"])
 
 
 METHOD = BoostedLora
