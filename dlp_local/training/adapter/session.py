@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dlp_local.assistant import Assistant
 from dlp_local.core.errors import InputError, PackError
@@ -18,20 +18,17 @@ from dlp_local.core.files import temporary_folder
 from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.names import check_adapter_name
 from dlp_local.core.settings import Settings
-from dlp_local.core.values import AdapterFile, Mix
 from dlp_local.formats.gguf import read_header
 from dlp_local.opening import open_assistant, settings_for
 from dlp_local.packs import open_pack
 from dlp_local.packs.backbone_kind import trained_context
 from dlp_local.packs.transaction import check_changeable, disk_errors_told
-from dlp_local.training.adapter import judging
-from dlp_local.training.adapter.acceptance import BASE_NAME, NEW, PRESENT
 from dlp_local.training.adapter.choices import Choices
+from dlp_local.training.adapter.comparison import Comparison
 from dlp_local.training.adapter.encoding import RowEncoder, open_row_encoder
 from dlp_local.training.adapter.events import (
     FitProgress,
     Prepared,
-    Score,
     Stage,
     Stopped,
     Trained,
@@ -47,19 +44,15 @@ from dlp_local.training.adapter.torch_extra import require_torch
 from dlp_local.training.adapter.workspace import Workspace
 
 if TYPE_CHECKING:
+    from dlp_local.training.adapter.backbone import Backbone
     from dlp_local.training.adapter.fit import Fit, Fitted
     from dlp_local.training.adapter.methods.method import Method
-
-TRIAL = "adapter-in-training"
-"""What a new adapter is called in the engine until it is in place."""
 
 OPENING, LOADING = "opening the model", "loading the weights to train on"
 CHECKED = 3
 """Held-out rows of each adapter whose next token is compared with llama.cpp's."""
 
 Events = Generator[TrainingEvent, None, None]
-Scores = dict[str, dict[str, Score]]
-"""By adapter, and by what answered."""
 
 
 def train_adapters(request: TrainingRequest, settings: Settings) -> Job[TrainingEvent]:
@@ -116,37 +109,21 @@ class _Session:
             )
             stack.enter_context(self._workspace.held())
             yield self._prepare(tasks, choices)
-            yield Stage(OPENING, 0.0)
-            assistant = stack.enter_context(open_assistant(self._settings.for_many(), self._request.pack))
-            threads = stack.enter_context(ThreadPoolExecutor(1, "backbone"))
-            loading = threads.submit(_open_backbone, self._backbone)
-            scores = {task.name: dict[str, Score]() for task in tasks}
-            yield from self._judge_all(assistant, tasks, scores, BASE_NAME)
-            yield from self._judge_all(assistant, tasks, scores, PRESENT)
-            yield Stage(LOADING, 0.0)
-            backbone = loading.result()
-            if self._cancellation.requested:
-                yield Stopped(0, 0)
-                return
-            checked = [row for task in tasks for row in task.held_out[:CHECKED]]
-            check_logits(backbone, assistant, encoder, checked, self._request.system)
-            yield Stage(LOADING, 1.0)
-            from dlp_local.training.adapter.methods import make_method
-
-            method = make_method(choices, backbone.weights, [task.name for task in tasks], backbone.device)
-            fitted = yield from self._fit(backbone, method, tasks, choices)
-            if fitted.ended == "cancelled":
-                return
+            comparison = Comparison(tasks, self._request, self._cancellation)
             folder = stack.enter_context(temporary_folder())
-            files = self._write(method, tasks, choices, encoder, fitted, folder)
-            yield from self._judge_new(assistant, tasks, scores, files)
-            if self._has_changed(assistant):
-                yield from self._judge_all(assistant, tasks, scores, PRESENT)
+            trained = yield from self._train(tasks, choices, encoder, comparison, folder)
+            if trained is None:
+                return
+            fitted, files = trained
+            with self._open_assistant() as assistant:
+                yield from comparison.of_files(assistant, files, self._pack.manifest)
+                if self._has_changed():
+                    yield from comparison.of_pack(assistant)
             if self._cancellation.requested:
                 yield Stopped(fitted.steps, fitted.steps)
                 return
             yield Stage("looking at the routing", 0.0)
-            results = place(self._request, self._pack, tasks, files, scores)
+            results = place(self._request, self._pack, tasks, files, comparison.scores)
             if all(result.in_place for result in results.values()):
                 self._workspace.end()  # else it is there for --finish --force
             seconds = time.monotonic() - self._began
@@ -154,6 +131,9 @@ class _Session:
                 results, fitted.held_out_losses, fitted.steps, fitted.seconds, fitted.tokens_per_second, seconds,
                 fitted.ended,
             )  # fmt: skip
+
+    def _open_assistant(self) -> Assistant:
+        return open_assistant(self._settings.for_many(), self._request.pack)
 
     def _open_encoder(self) -> AbstractContextManager[RowEncoder]:
         engine = self._settings.engine
@@ -186,50 +166,59 @@ class _Session:
         made_of = {"rows": rows.hexdigest(), "backbone": self._pack.manifest.backbone.sha256}
         return json.dumps(made_of | {"choices": choices.as_dict()}, indent=1)
 
-    def _judge_all(
-        self, assistant: Assistant, tasks: Sequence[Task], scores: Scores, policy: str
-    ) -> Generator[Stage, None, None]:
-        """Answers every adapter's held-out rows under the bare backbone, or as they are routed today."""
-        for task in tasks:
-            scores[task.name][policy] = yield from self._judge(
-                assistant, task, policy, Mix() if policy == BASE_NAME else None
-            )
-
-    def _judge_new(
-        self, assistant: Assistant, tasks: Sequence[Task], scores: Scores, files: Mapping[str, Path]
-    ) -> Generator[Stage, None, None]:
-        """Answers every adapter's held-out rows under the file that was written, at the strength it will have."""
-        for task in tasks:
-            known = self._pack.manifest.adapters.get(task.name)
-            scale = known.scale if known else 1.0
-            assistant.try_adapter(AdapterFile(TRIAL, files[task.name], scale, self._request.choices.scope))
-            scores[task.name][NEW] = yield from self._judge(assistant, task, NEW, Mix.of({TRIAL: 1.0}))
-
-    def _judge(self, assistant: Assistant, task: Task, policy: str, mix: Mix | None) -> Generator[Stage, None, Score]:
-        name = f"answering held-out rows: {policy}"
-        yield Stage(name, 0.0)
-        told = judging.answering(
-            assistant, task.held_out, mix, task.max_tokens, self._cancellation, self._request.system
-        )
-        while True:
-            try:
-                yield Stage(name, next(told) / len(task.held_out))
-            except StopIteration as end:
-                return judging.score(end.value, task.held_out)
-
-    def _has_changed(self, assistant: Assistant) -> bool:
-        """Whether somebody changed the pack meanwhile, which is taken over; raises `PackError` for another backbone."""
+    def _has_changed(self) -> bool:
+        """Whether somebody changed the pack meanwhile; raises `PackError` for another backbone."""
         now = open_pack(self._request.pack)
         if now.manifest.backbone != self._pack.manifest.backbone:
             raise PackError(f"{now.folder}: got another backbone while adapters of it were trained. Train them again.")
         if now.manifest == self._pack.manifest:
             return False
-        assistant.refresh()
         self._pack = now
         return True
 
+    def _train(
+        self, tasks: Sequence[Task], choices: Choices, encoder: RowEncoder, comparison: Comparison, folder: Path
+    ) -> Generator[TrainingEvent, None, tuple[Fitted, dict[str, Path]] | None]:
+        """Trains, and writes the adapters into a folder; None where it was stopped.
+
+        The engine is not open meanwhile, and at its end what torch holds is given back: both together would take half
+        as much memory again.
+        """
+        from dlp_local.training.adapter.methods import make_method
+
+        backbone = yield from self._open_backbone(tasks, encoder, comparison)
+        if backbone is None:
+            yield Stopped(0, 0)
+            return None
+        method = make_method(choices, backbone.weights, [task.name for task in tasks], backbone.device)
+        fitted = yield from self._fit(backbone, method, tasks, choices)
+        if fitted.ended == "cancelled":
+            return None
+        return fitted, self._write(method, tasks, choices, encoder, fitted, folder)
+
+    def _open_backbone(
+        self, tasks: Sequence[Task], encoder: RowEncoder, comparison: Comparison
+    ) -> Generator[Stage, None, Backbone | None]:
+        """The backbone in torch, loaded while held-out rows are answered as they are today; None where it was stopped.
+
+        Raises `PackError` where it is not computed as llama.cpp does.
+        """
+        yield Stage(OPENING, 0.0)
+        with self._open_assistant() as assistant, ThreadPoolExecutor(1, "backbone") as threads:
+            loading = threads.submit(_open_backbone, self._backbone)
+            yield from comparison.of_base(assistant)
+            yield from comparison.of_pack(assistant)
+            yield Stage(LOADING, 0.0)
+            backbone = loading.result()
+            if self._cancellation.requested:
+                return None
+            checked = [row for task in tasks for row in task.held_out[:CHECKED]]
+            check_logits(backbone, assistant, encoder, checked, self._request.system)
+            yield Stage(LOADING, 1.0)
+            return backbone
+
     def _fit(
-        self, backbone: Any, method: Method, tasks: Sequence[Task], choices: Choices
+        self, backbone: Backbone, method: Method, tasks: Sequence[Task], choices: Choices
     ) -> Generator[FitProgress | Stopped, None, Fitted]:
         from dlp_local.training.adapter.export import read_adapter
         from dlp_local.training.adapter.fit import Fit
@@ -290,7 +279,7 @@ def _finished(fit: Fit) -> Fitted:
             return fitted
 
 
-def _open_backbone(path: Path) -> Any:
+def _open_backbone(path: Path) -> Backbone:
     from dlp_local.training.adapter.backbone import Backbone, best_device
 
     return Backbone(path, best_device())

@@ -12,6 +12,7 @@ from dlp_local.packs import open_pack
 from dlp_local.packs.adapters import remove_adapter, rollback_adapter, set_adapter, verify_pack
 from dlp_local.training.adapter.acceptance import BASE_NAME, NEW, PRESENT
 from dlp_local.training.adapter.choices import Choices
+from dlp_local.training.adapter.comparison import TRIAL
 from dlp_local.training.adapter.events import (
     FitProgress,
     Prepared,
@@ -21,7 +22,7 @@ from dlp_local.training.adapter.events import (
     event_json,
     event_of_json,
 )
-from dlp_local.training.adapter.session import TRIAL, train_adapters
+from dlp_local.training.adapter.session import train_adapters
 from dlp_local.training.adapter.workspace import Workspace
 from tests.training.adapter_session.conftest import rows_file
 

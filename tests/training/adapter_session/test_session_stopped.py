@@ -110,7 +110,7 @@ def test_one_that_is_not_better_is_refused_kept_and_put_in_place_by_force(stoppe
 
 def test_other_choices_give_up_what_was_reached_and_say_so(stopped, request_):
     workspace = Workspace("mine", ["capitals"])
-    workspace.training.mkdir()
+    workspace.training.mkdir(exist_ok=True)
     (workspace.training / "training.pt").write_bytes(b"of other choices")
     plan = first_event(replace(request_, choices=Choices(epochs=1)))
     assert plan.dropped
