@@ -28,7 +28,7 @@ def test_a_trained_router_is_in_place_and_routes(mine, rows):
     assert report.in_place
     assert report.labels == tuple(sorted((*PROMPTS, BASE)))
     assert report.held_out > 10
-    assert list(dict.fromkeys(stages)) == ["reading", "training"]
+    assert list(dict.fromkeys(stages)) in (["reading", "training"], ["training"])  # embedded before: nothing to read
     assert report.after.accuracy > 0.85
     assert report.before.rows == report.after.rows
     manifest = read_manifest(mine)
