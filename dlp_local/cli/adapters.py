@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +9,7 @@ import typer
 from rich.table import Table
 
 from dlp_local.cli import terminal
-from dlp_local.cli.flags import JsonOption, PackOption, adapter_names
+from dlp_local.cli.flags import JsonOption, PackOption, adapter_names, pack_flag
 from dlp_local.cli.lessons import lessons
 from dlp_local.cli.pull import Bars
 from dlp_local.cli.train import train
@@ -69,8 +68,8 @@ def add(
         left_out = add_adapter(folder, source, name, change, replace=replace, progress=bars)
     if left_out:
         print(visible(left_out))
-    of_pack = f"--pack {shlex.quote(pack)} " if pack else ""
-    print(f"{name} is in {visible(str(folder))}. Try it: dlp-local ask {of_pack}--mix {name} 'a message'")
+    try_it = f"dlp-local ask{pack_flag(pack)} --mix {name} 'a message'"
+    print(f"{name} is in {visible(str(folder))}. Try it: {try_it}")
 
 
 @app.command("list")

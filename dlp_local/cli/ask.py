@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -153,15 +152,12 @@ def _ended_by_ctrl_c(reply: Job[Event]) -> Iterator[None]:
     """Ctrl+C ends the running answer and is raised after it; raised in the middle, it would be lost in llama.cpp."""
     pressed = threading.Event()
 
-    def end(*_: object) -> None:
+    def end() -> None:
         pressed.set()
         reply.cancel()
 
-    before = signal.signal(signal.SIGINT, end)
-    try:
+    with terminal.on_ctrl_c(end):
         yield
-    finally:
-        signal.signal(signal.SIGINT, before)
     if pressed.is_set():
         raise KeyboardInterrupt
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +21,11 @@ from dlp_local.core.values import BASE, Mix
 from dlp_local.history import NOT_SAVED, History, open_history
 
 DEFAULTS = Settings.model_construct()
+
+
+def pack_flag(pack: str | None) -> str:
+    """What a command that is shown to the user has behind its name where `--pack` names a pack; else nothing."""
+    return f" --pack {shlex.quote(pack)}" if pack else ""
 
 
 def persona_names() -> list[str]:

@@ -16,6 +16,7 @@ from dlp_local.cli.flags import JsonOption, adapter_names, stored_history
 from dlp_local.core.errors import InputError
 from dlp_local.core.files import write_new
 from dlp_local.core.paths import user_path
+from dlp_local.core.serialize import messages_json
 from dlp_local.core.text import counted, visible
 from dlp_local.core.values import Lesson
 
@@ -52,7 +53,7 @@ def lessons(
         _export(export, stored)
     elif as_json:
         for lesson in stored:
-            said = [{"role": message.role, "content": message.content} for message in lesson.messages]
+            said = messages_json(lesson.messages)
             terminal.write_json(
                 {"number": lesson.id, "adapter": lesson.adapter, "pack": lesson.pack, "messages": said,
                  "wrong": lesson.wrong, "right": lesson.right, "created_at": lesson.created_at}

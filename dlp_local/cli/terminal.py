@@ -6,9 +6,10 @@ import contextlib
 import io
 import json
 import os
+import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -72,6 +73,16 @@ def check_arguments(arguments: Sequence[str]) -> None:
     for argument in arguments:
         if not is_unicode(argument) and not os.path.lexists(argument):
             raise InputError(f"the argument '{argument}' is not UTF-8. Convert it first, with iconv say.")
+
+
+@contextlib.contextmanager
+def on_ctrl_c(handle: Callable[[], None]) -> Iterator[None]:
+    """Within the block Ctrl+C calls `handle`, and raises nothing but what that does."""
+    before = signal.signal(signal.SIGINT, lambda *_: handle())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def drop_output() -> None:

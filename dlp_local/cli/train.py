@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dlp_local.cli import terminal
 from dlp_local.cli.flags import JsonOption, PackOption
 from dlp_local.cli.lessons import request_from_lessons
 from dlp_local.cli.train_screen import Screen
@@ -149,15 +149,12 @@ def _ended_by_ctrl_c(job: Job[Any], note: Callable[[], None]) -> Iterator[None]:
     """Ctrl+C stops the training, which keeps what it reached; a second one ends the program."""
     pressed = threading.Event()
 
-    def end(*_: object) -> None:
+    def end() -> None:
         if pressed.is_set():
             raise KeyboardInterrupt
         pressed.set()
         job.cancel()
         note()
 
-    before = signal.signal(signal.SIGINT, end)
-    try:
+    with terminal.on_ctrl_c(end):
         yield
-    finally:
-        signal.signal(signal.SIGINT, before)

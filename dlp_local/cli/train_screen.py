@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from dlp_local.cli import terminal
+from dlp_local.cli.flags import pack_flag
 from dlp_local.core.text import counted, size_text, visible
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Screen:
     """Draws the events of one training, or writes them as JSON; `pack` is what `--pack` names, if it does."""
 
     def __init__(self, pack: str | None, *, as_json: bool) -> None:
-        self._of_pack, self._as_json = f" --pack {pack}" if pack else "", as_json
+        self._of_pack, self._as_json = pack_flag(pack), as_json
         self._bars = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(BAR_WIDTH),
@@ -78,14 +79,8 @@ class Screen:
     def _show_plan(self, event: Prepared) -> None:
         for name, rows in event.tasks.items():
             _print(f"{name}: {counted(rows.train, 'row')} to train on, {rows.held_out} held out, {rows.tokens} tokens")
-            for count, what in (
-                (rows.duplicates, "written twice, counted once"),
-                (rows.leaked, "to train on that are held out, too, left out"),
-                (rows.ambiguous, "whose message has another answer in another row"),
-                (rows.too_long, "too long, left out"),
-            ):
-                if count:
-                    _print(f"  {counted(count, 'row')} {what}")
+            for remark in rows.remarks:
+                _print(f"  {remark}")
         _print(_choices_text(event.choices.told()))
         _print(f"about {size_text(event.memory)} of memory, on {event.device}; how long it takes is told in a moment")
         if event.memory > event.free_memory:

@@ -8,14 +8,19 @@ several tasks has `parts`, each of the same form.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
 from dlp_local.core.errors import InputError
 from dlp_local.core.events import ReplyDone, Timings
-from dlp_local.core.values import FinishReason, Mix, Route, RouteExplanation, ToolCall
+from dlp_local.core.values import FinishReason, Message, Mix, Route, RouteExplanation, ToolCall
 
 _REASONS: dict[str, FinishReason] = {reason: reason for reason in get_args(FinishReason)}
+
+
+def messages_json(messages: Iterable[Message]) -> list[dict[str, str]]:
+    """A conversation as OpenAI has it: the role and the content of each message."""
+    return [{"role": message.role, "content": message.content} for message in messages]
 
 
 def route_json(route: Route) -> dict[str, Any]:

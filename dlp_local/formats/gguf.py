@@ -65,6 +65,19 @@ class Header:
     tensors: Mapping[str, Tensor]
 
 
+def architecture(values: Mapping[str, Value]) -> str:
+    """The name of a header's architecture, with which the names of its numbers begin; empty where it has none."""
+    return str(values["general.architecture"].value) if "general.architecture" in values else ""
+
+
+def whole_number(values: Mapping[str, Value], key: str, default: int) -> int:
+    """A whole number of a header; of a list, with one for each layer, the largest."""
+    number = values[key].value if key in values else default
+    if isinstance(number, tuple):
+        number = max((n for n in number if isinstance(n, int)), default=default)
+    return number if isinstance(number, int) else default
+
+
 class _Reader:
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file, self.size = file, size

@@ -128,13 +128,13 @@ def add_adapter(
         license = resolved.license or lora.metadata.get("general.license")
         stated = {"license": license, "attribution": resolved.attribution}
         entry |= {key: value for key, value in stated.items() if value} | _fields(folder, name, change)
-        adapters = document.setdefault("adapters", tomlkit.table(is_super_table=True))
-        if name in adapters:
-            if keep_before:
-                _set_entry(document, "adapters_before", name, adapters[name].unwrap())
-            adapters[name].update(entry)
+        present = document.get("adapters", {}).get(name)
+        if present is None:
+            _set_entry(document, "adapters", name, entry)
         else:
-            adapters[name] = toml_inline_table(entry) if isinstance(adapters, InlineTable) else toml_table(entry)
+            if keep_before:
+                _set_entry(document, "adapters_before", name, present.unwrap())
+            present.update(entry)
     return resolved.left_out or left_out(lora.norms)
 
 
@@ -163,9 +163,7 @@ def set_adapter(folder: Path, name: str, change: AdapterChange, *, accept: Accep
 
 def _check_sound(folder: Path, name: str) -> None:
     pack = Pack(folder, read_manifest(folder))
-    adapter = pack.manifest.adapters[name]
-    files = [adapter, adapter.examples_file] if adapter.examples_file else [adapter]
-    if problems := pack.problems(files, backbone=False):
+    if problems := pack.problems(pack.manifest.adapters[name].files, backbone=False):
         raise PackError(f"{'; '.join(problems)}. Add the adapter again with --replace.")
 
 
@@ -194,8 +192,7 @@ def rollback_adapter(folder: Path, name: str, *, accept: Accept | None = None) -
             raise InputError(
                 f"there is no adapter before this '{name}'. `dlp-local adapters remove {name}` takes it out."
             )
-        files = [before, before.examples_file] if before.examples_file else [before]
-        if problems := Pack(folder, now).problems(files, backbone=False, recall=False):
+        if problems := Pack(folder, now).problems(before.files, backbone=False, recall=False):
             raise PackError(f"{problems[0]}: '{name}' stays as it is. Train it again.")
         entry = document["adapters"][name].unwrap()
         _set_entry(document, "adapters", name, document["adapters_before"][name].unwrap())

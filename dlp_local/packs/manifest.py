@@ -178,6 +178,11 @@ class Adapter(File):
     examples: tuple[str, ...] = ()
     examples_file: File | None = None
 
+    @property
+    def files(self) -> tuple[File, ...]:
+        """Its file, and that of its examples where they are in one."""
+        return (self, self.examples_file) if self.examples_file else (self,)
+
 
 class Manifest(_Part):
     """The whole of `pack.toml`."""
@@ -216,9 +221,7 @@ class Manifest(_Part):
             yield self.backbone.chat_template_file
         adapters = self.enabled.values() if only_enabled else (*self.adapters.values(), *self.adapters_before.values())
         for adapter in adapters:
-            yield adapter
-            if adapter.examples_file:
-                yield adapter.examples_file
+            yield from adapter.files
 
     def routing_files(self) -> Iterator[File]:
         """The files that a route alone needs."""

@@ -23,7 +23,7 @@ from dlp_local.core.events import (
     Timings,
 )
 from dlp_local.core.job import Cancellation
-from dlp_local.core.serialize import reply_from_json, route_from_json
+from dlp_local.core.serialize import messages_json, reply_from_json, route_from_json
 from dlp_local.core.settings import Sampling
 from dlp_local.core.values import FinishReason, Message, Mix, Route
 from dlp_local.remote_assistant.connection import ConnectionLostError, ServerConnection
@@ -49,7 +49,7 @@ class Question:
     def body(self) -> dict[str, Any]:
         """The request for it."""
         options = self.options
-        messages = [{"role": message.role, "content": message.content} for message in self.history]
+        messages = messages_json(self.history)
         if options.system:
             messages.insert(0, {"role": "system", "content": options.system})
         messages.append({"role": "user", "content": self.text})

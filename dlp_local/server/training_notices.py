@@ -37,14 +37,8 @@ def _plan(prepared: Prepared) -> Iterator[Notice]:
             f"{counted(rows.train, 'row')} to train on, {rows.held_out} held out, {rows.tokens} tokens; about "
             f"{size_text(prepared.memory)} of memory, on {prepared.device}",
         )
-        for count, what in (
-            (rows.duplicates, "written twice, counted once"),
-            (rows.leaked, "to train on that are held out, too, left out"),
-            (rows.ambiguous, "whose message has another answer in another row"),
-            (rows.too_long, "too long, left out"),
-        ):
-            if count:
-                yield Notice("warn", f"{counted(count, 'row')} {what}")
+        for remark in rows.remarks:
+            yield Notice("warn", remark)
     if prepared.memory > prepared.free_memory:
         yield Notice("warn", f"only {size_text(prepared.free_memory)} of memory are free. Close other programs there.")
     if prepared.dropped:

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from dlp_local.training.adapter import batches as adapter_batches
+
 Tensor = Any
 Tokenize = Callable[[str], list[int]]
 NOBODY = -1
@@ -67,21 +69,9 @@ def pack(examples: Sequence[Example], length: int) -> list[list[Example]]:
 
     Raises `ValueError` for an example that is longer than a row.
     """
-    rows: list[list[Example]] = []
-    room: list[int] = []
-    for example in sorted(examples, key=lambda one: -len(one.tokens)):
-        need = len(example.tokens)
-        if need > length:
-            raise ValueError(f"an example of {need} tokens in rows of {length}")
-        fitting = [i for i, free in enumerate(room) if free >= need]
-        if fitting:
-            fullest = min(fitting, key=room.__getitem__)
-            rows[fullest].append(example)
-            room[fullest] -= need
-        else:
-            rows.append([example])
-            room.append(length - need)
-    return rows
+    if longest := max((len(example.tokens) for example in examples if len(example.tokens) > length), default=0):
+        raise ValueError(f"an example of {longest} tokens in rows of {length}")
+    return adapter_batches.pack(examples, length)
 
 
 def batch(rows: Sequence[Sequence[Example]], length: int, brevity: float = 0.0) -> Batch:

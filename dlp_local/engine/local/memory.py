@@ -11,7 +11,7 @@ import psutil
 from dlp_local.core import settings
 from dlp_local.core.errors import EngineError
 from dlp_local.core.text import size_text
-from dlp_local.formats.gguf import Value, read_leading_values
+from dlp_local.formats.gguf import Value, architecture, read_leading_values, whole_number
 
 KV_BYTES = {"f16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}
 """Bytes of one number in the KV cache."""
@@ -49,18 +49,6 @@ def prompt_batch(options: settings.Engine) -> int:
     return options.batch if options.parallel == 1 else min(options.batch, SHARED_BATCH)
 
 
-def _number(values: Mapping[str, Value], key: str, default: int) -> int:
-    """A whole number of the header; of a list, with one for each layer, the largest."""
-    number = values[key].value if key in values else default
-    if isinstance(number, tuple):
-        number = max((n for n in number if isinstance(n, int)), default=default)
-    return number if isinstance(number, int) else default
-
-
-def _architecture(values: Mapping[str, Value]) -> str:
-    return str(values["general.architecture"].value) if "general.architecture" in values else ""
-
-
 def keeps_scores(options: settings.Engine) -> bool:
     """Whether attention on the CPU computes all scores of a batch before it uses them: without flash attention.
 
@@ -78,18 +66,18 @@ def score_bytes_per_token(values: Mapping[str, Value], context: int, options: se
     """Bytes that a token of the context takes in the scores of a batch: one for each head and token of the batch."""
     if not keeps_scores(options):
         return 0
-    heads = _number(values, f"{_architecture(values)}.attention.head_count", 1)
+    heads = whole_number(values, f"{architecture(values)}.attention.head_count", 1)
     return min(prompt_batch(options), context) * (heads * SCORE_BYTES + MASK_BYTES)
 
 
 def kv_bytes_per_token(values: Mapping[str, Value], kv_type: str) -> float:
     """Bytes that a token takes in the KV cache of a model with this header (`{arch}.attention.…`)."""
-    arch = _architecture(values)
-    heads = max(1, _number(values, f"{arch}.attention.head_count", 1))
-    width = _number(values, f"{arch}.embedding_length", 0) // heads
-    lengths = sum(_number(values, f"{arch}.attention.{part}_length", width) for part in ("key", "value"))
-    kv_heads = _number(values, f"{arch}.attention.head_count_kv", heads)
-    return _number(values, f"{arch}.block_count", 0) * kv_heads * lengths * KV_BYTES[kv_type]
+    arch = architecture(values)
+    heads = max(1, whole_number(values, f"{arch}.attention.head_count", 1))
+    width = whole_number(values, f"{arch}.embedding_length", 0) // heads
+    lengths = sum(whole_number(values, f"{arch}.attention.{part}_length", width) for part in ("key", "value"))
+    kv_heads = whole_number(values, f"{arch}.attention.head_count_kv", heads)
+    return whole_number(values, f"{arch}.block_count", 0) * kv_heads * lengths * KV_BYTES[kv_type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +101,7 @@ class Need:
 def needed_memory(backbone: Path, adapters: Sequence[Path], options: settings.Engine) -> Need:
     """What a backbone will take on the CPU: its file, its context, and those adapters that may be held at a time."""
     values = read_leading_values(backbone)
-    context = min(options.context, _number(values, f"{_architecture(values)}.context_length", options.context))
+    context = min(options.context, whole_number(values, f"{architecture(values)}.context_length", options.context))
     file = backbone.stat().st_size
     largest = sum(path.stat().st_size for path in adapters if path.is_file())
     fixed = file + min(largest, adapter_memory(options)) + SPARE

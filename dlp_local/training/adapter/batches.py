@@ -10,6 +10,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,12 +56,23 @@ class Batch:
         return int((self.segments != NOBODY).sum())
 
 
-def pack(examples: Sequence[Example], length: int) -> list[list[Example]]:
+class Tokenized(Protocol):
+    """What is packed by how many tokens it has."""
+
+    @property
+    def tokens(self) -> Tokens:
+        """Its tokens."""
+
+
+AnyExample = TypeVar("AnyExample", bound=Tokenized)
+
+
+def pack(examples: Sequence[AnyExample], length: int) -> list[list[AnyExample]]:
     """Examples in rows of about `length` tokens: the longest first, each into the fullest row that has room.
 
     One that is longer has a row of its own.
     """
-    rows: list[list[Example]] = []
+    rows: list[list[AnyExample]] = []
     room: list[int] = []
     for example in sorted(examples, key=lambda one: -len(one.tokens)):
         need = len(example.tokens)

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from dlp_local.core.text import counted
 from dlp_local.training.adapter.choices import Choices
 
 
@@ -46,6 +47,17 @@ class TaskRows:
     leaked: int
     ambiguous: int
     too_long: int
+
+    @property
+    def remarks(self) -> list[str]:
+        """What there is to say of rows that do not count as they were given."""
+        told = (
+            (self.duplicates, "written twice, counted once"),
+            (self.leaked, "to train on that are held out, too, left out"),
+            (self.ambiguous, "whose message has another answer in another row"),
+            (self.too_long, "too long, left out"),
+        )
+        return [f"{counted(count, 'row')} {what}" for count, what in told if count]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from math import prod
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import psutil
 
 from dlp_local.core.errors import InputError
 from dlp_local.core.text import size_text
-from dlp_local.formats.gguf import Header, read_header
+from dlp_local.formats.gguf import Value, architecture, read_header, whole_number
 from dlp_local.training.adapter.batches import Example
 from dlp_local.training.adapter.choices import Choices
 
@@ -29,15 +30,14 @@ def training_memory(backbone: Path, choices: Choices, tasks: Sequence[Sequence[E
     the adapter with its gradients and moments.
     """
     header = read_header(backbone)
+    number = partial(_number, header.values)
     numbers = sum(prod(tensor.shape) for tensor in header.tensors.values())
-    layers, hidden, feed_forward = (
-        _number(header, key) for key in ("block_count", "embedding_length", "feed_forward_length")
-    )
+    layers, hidden, feed_forward = (number(key) for key in ("block_count", "embedding_length", "feed_forward_length"))
     vocabulary = max((max(tensor.shape) for tensor in header.tensors.values()), default=0)
     longest = max(len(example.tokens) for examples in tasks for example in examples)
     tokens = max(longest, choices.batch_tokens) * len(tasks)
     learned = tokens // 2
-    of_layer = tokens * (12 * hidden + 4 * feed_forward) + 2 * tokens * tokens * _number(header, "attention.head_count")
+    of_layer = tokens * (12 * hidden + 4 * feed_forward) + 2 * tokens * tokens * number("attention.head_count")
     adapter = (
         choices.rank
         * layers
@@ -49,14 +49,8 @@ def training_memory(backbone: Path, choices: Choices, tasks: Sequence[Sequence[E
     return FLOAT * whole + backbone.stat().st_size + LIBRARIES + ENGINE
 
 
-def _number(header: Header, key: str) -> int:
-    """A whole number of the architecture; of a list, with one for each layer, the largest."""
-    architecture = header.values.get("general.architecture")
-    entry = header.values.get(f"{architecture.value}.{key}" if architecture else key)
-    value = entry.value if entry else 0
-    if isinstance(value, tuple):
-        value = max((one for one in value if isinstance(one, int)), default=0)
-    return value if isinstance(value, int) else 0
+def _number(values: Mapping[str, Value], key: str) -> int:
+    return whole_number(values, f"{architecture(values)}.{key}", 0)
 
 
 def free_memory(needed: int) -> int:

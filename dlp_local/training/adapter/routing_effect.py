@@ -7,7 +7,7 @@ trained with (centers of its training rows), and everyday messages that are nobo
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,11 +36,15 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """Messages of one adapter, or of `base`: embeddings (n, dims), and a text for each, empty for an anchor."""
+    """Messages of one adapter: embeddings (n, dims), and a text for each, empty for an anchor.
+
+    `to_owner`: whether each is routed to its owner today.
+    """
 
     owner: str
     texts: tuple[str, ...]
     embeddings: Floats
+    to_owner: tuple[bool, ...]
 
 
 class RoutingJudge:
@@ -63,12 +67,18 @@ class RoutingJudge:
         self._stay = {name: pack.manifest.adapters[name].examples for name in replaced}
         self._before = self._router({name: pack.examples(name) for name in replaced if name in pack.manifest.enabled})
         embed = self._before.example_embeddings
-        self._judged = [_Judged(name, texts, embed(texts)) for name, texts in judged.items() if texts]
+        self._judged = [self._judge(name, texts, embed(texts)) for name, texts in judged.items() if texts]
         anchors = self._anchors()
         self._judged += [
-            _Judged(owner, ("",) * len(centers), centers) for owner, centers in anchors.items() if owner in self._known
+            self._judge(owner, ("",) * len(centers), centers)
+            for owner, centers in anchors.items()
+            if owner in self._known
         ]
         self._background = Background.embedded(embed, anchors.get(BASE))
+
+    def _judge(self, owner: str, texts: tuple[str, ...], embeddings: Floats) -> _Judged:
+        to_owner = tuple(name == owner for name in _chosen(self._before, embeddings))
+        return _Judged(owner, texts, embeddings, to_owner)
 
     def _anchors(self) -> dict[str, Floats]:
         """By owner the anchors (n, dims) that the pack's router was trained with."""
@@ -120,12 +130,16 @@ class RoutingJudge:
         after = self._after(new)
         background = self._away(self._background, new).x
         drawn = {name: [background[[one == name for one in _chosen(after, background)]]] for name in new}
-        for judged in self._judged:
-            was, now = _chosen(self._before, judged.embeddings), _chosen(after, judged.embeddings)
+        for judged, now in self._now(after):
             for name in new:
-                is_drawn = [a == judged.owner and b == name for a, b in zip(was, now, strict=True)]
-                drawn[name].append(judged.embeddings[is_drawn])
+                drawn[name].append(judged.embeddings[[one == name for one in now]])
         return {name: np.concatenate(parts) for name, parts in drawn.items()}
+
+    def _now(self, after: MessageRouter) -> Iterator[tuple[_Judged, list[str]]]:
+        """Where the judged messages go with new examples; nowhere those that do not go to their owner today."""
+        for judged in self._judged:
+            chosen = zip(_chosen(after, judged.embeddings), judged.to_owner, strict=True)
+            yield judged, [name if to_owner else "" for name, to_owner in chosen]
 
     def _away(self, background: Background, new: Mapping[str, Sequence[str]]) -> Background:
         """Everyday messages that are not of a new adapter's own kind."""
@@ -139,10 +153,9 @@ class RoutingJudge:
         after = self._after(new)
         nobodys = _chosen(after, self._away(self._background, new).x_held)
         taken: dict[str, list[tuple[str, str]]] = {name: [] for name in new}
-        for judged in self._judged:
-            was, now = _chosen(self._before, judged.embeddings), _chosen(after, judged.embeddings)
-            for text, before, chosen in zip(judged.texts, was, now, strict=True):
-                if before == judged.owner and chosen in new:
+        for judged, now in self._now(after):
+            for text, chosen in zip(judged.texts, now, strict=True):
+                if chosen in new:
                     taken[chosen].append((judged.owner, text))
         count = sum(len(judged.texts) for judged in self._judged)
         return {

@@ -18,6 +18,7 @@ from typing import Any
 from dlp_local.core.errors import InputError
 from dlp_local.core.files import decode, read_bytes, written_aside
 from dlp_local.core.json_text import parse_json
+from dlp_local.core.serialize import messages_json
 from dlp_local.core.text import counted, is_unicode
 from dlp_local.core.values import Message
 from dlp_local.training.router.data import hash_position
@@ -131,8 +132,7 @@ def write_rows(path: Path, rows: Sequence[TrainingRow]) -> None:
 
 def row_line(row: TrainingRow) -> str:
     """A row as a line of JSONL."""
-    conversation = (*row.messages, Message("assistant", row.answer))
-    messages = [{"role": message.role, "content": message.content} for message in conversation]
+    messages = messages_json((*row.messages, Message("assistant", row.answer)))
     return json.dumps({"messages": messages}, ensure_ascii=False) + "\n"
 
 
