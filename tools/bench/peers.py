@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from dlp_local.engine.local.library import lays_out_weights
+
 _TARGETS = ("llama-bench", "llama-server")
 _OFF = ("LLAMA_BUILD_UI", "LLAMA_USE_PREBUILT_UI", "LLAMA_BUILD_TESTS", "LLAMA_BUILD_EXAMPLES", "LLAMA_CURL")
 
@@ -41,6 +43,8 @@ def build(folder: Path) -> Peers:
             archive.extractall(folder, filter="data")
     if not all((programs / name).exists() for name in _TARGETS):
         settings = ["-DCMAKE_BUILD_TYPE=Release", *(f"-D{name}=OFF" for name in _OFF)]
+        if not lays_out_weights():
+            settings.append("-DCMAKE_CXX_FLAGS=-mno-amx-tile -mno-amx-int8 -mno-amx-bf16")
         subprocess.run(["cmake", "-S", str(tree), "-B", str(tree / "build"), *settings], check=True)
         cores = str(os.cpu_count() or 1)
         targets = ["--target", *_TARGETS]

@@ -23,6 +23,7 @@ __all__ = [
     "clear_log",
     "default_threads",
     "last_log",
+    "lays_out_weights",
     "lib",
     "load_tensor_library",
     "offloads",
@@ -96,6 +97,15 @@ def rank_step() -> int:
     the 32 or 16 with what else there is, and those left over one after the other.
     """
     return 64 if "AVX512 = 1" in _features() else 32
+
+
+def lays_out_weights() -> bool:
+    """Whether llama.cpp may lay weights out anew for this machine's instructions: not where it would do so for AMX.
+
+    GCC drops what it writes of AMX's tiles, and the first product ends the process (llama.cpp #20824 and #26954). The
+    other layouts cannot be had without AMX's.
+    """
+    return "AMX_INT8 = 1" not in _features()
 
 
 def _features() -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dlp_local.core.errors import PackError
-from dlp_local.engine.local.library import clear_log, last_log, lib, start_library
+from dlp_local.engine.local.library import clear_log, last_log, lays_out_weights, lib, start_library
 from dlp_local.engine.local.vocabulary import LlamaVocabulary
 from dlp_local.formats.gguf import MAGIC
 
@@ -38,6 +38,7 @@ def load_model(path: Path, *, gpu_layers: int = 0, vocabulary_only: bool = False
     params = lib.llama_model_default_params()
     params.n_gpu_layers = gpu_layers
     params.vocab_only = vocabulary_only
+    params.use_extra_bufts = lays_out_weights()
     model = lib.llama_model_load_from_file(os.fsencode(path), params)
     if not model:
         raise PackError(f"{path}: {_why_not_loaded(last_log())}")

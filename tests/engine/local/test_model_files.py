@@ -5,11 +5,25 @@ import pytest
 
 from dlp_local.core.errors import PackError
 from dlp_local.core.settings import Engine as Options
+from dlp_local.engine.local import library
+from dlp_local.engine.local.library import lib
 from dlp_local.engine.local.llama import Backbone
 from dlp_local.engine.local.model_file import open_vocabulary
 from dlp_local.formats.lora import read_lora
 from tests.support.gguf_files import write_gguf
 from tests.support.lora import write_lora
+
+
+@pytest.mark.parametrize(("features", "laid_out"), [("AVX2 = 1 | AMX_INT8 = 1 | REPACK = 1", False), ("AVX2 = 1", True)])
+def test_weights_are_never_laid_out_for_amx_whose_first_product_ends_the_process(
+    bundled, monkeypatch, features, laid_out
+):
+    given = []
+    monkeypatch.setattr(library, "_features", lambda: features)
+    monkeypatch.setattr(lib, "llama_model_load_from_file", lambda _, params: given.append(params.use_extra_bufts))
+    with pytest.raises(PackError):
+        Backbone(bundled / "backbone.gguf", Options())
+    assert given == [laid_out]
 
 
 def test_a_file_that_is_no_gguf_is_refused_by_name(tmp_path):
