@@ -14,7 +14,9 @@ from tests.support.gguf_files import write_gguf
 from tests.support.lora import write_lora
 
 
-@pytest.mark.parametrize(("features", "laid_out"), [("AVX2 = 1 | AMX_INT8 = 1 | REPACK = 1", False), ("AVX2 = 1", True)])
+@pytest.mark.parametrize(
+    ("features", "laid_out"), [("AVX2 = 1 | AMX_INT8 = 1 | REPACK = 1", False), ("AVX2 = 1", True)]
+)
 def test_weights_are_never_laid_out_for_amx_whose_first_product_ends_the_process(
     bundled, monkeypatch, features, laid_out
 ):
