@@ -38,8 +38,8 @@ OPTIMIZERS = ("adamw", "rite")
 PRESETS = ((60, 6, 64), (150, 6, 96), (600, 3, 128), (2000, 3, 256))
 """(rows, epochs, tokens of a batch): up to so many rows, each is learnt from so often, in batches of so many tokens.
 
-Small batches are many steps: forty rows of `actions` in 222 steps of 64 tokens got 16 of 100 valid rows right, in 102 of
-128 tokens 8, in 54 of 256 tokens 6.
+Small batches are many steps: of forty rows of `actions`, 222 steps of 64 tokens got 16 of 100 valid rows right, 102 of
+128 tokens 8, and 54 of 256 tokens 6.
 """
 
 OF_MORE = (2, 512)

@@ -11,7 +11,7 @@ from functools import partial
 from io import BytesIO
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.nn import functional
@@ -47,6 +47,17 @@ TELL_SECONDS = 1.0
 FILE = "training.pt"
 DAMAGED = (RuntimeError, ValueError, TypeError, LookupError, EOFError, UnpicklingError)
 """What torch raises over a file that is cut, or that it did not write."""
+
+
+class HeldOut(NamedTuple):
+    """What held-out rows say of weights: the greater, the better.
+
+    `accuracy`: the share of their answers' tokens that are the most probable ones, in the mean over tasks. It comes
+    first, since answers are greedy: with few rows it still rises where the loss does, too, for want of doubt.
+    """
+
+    accuracy: float
+    minus_loss: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +103,7 @@ class Fit:
         self._starts = [*method.stage_starts(self.of_steps), self.of_steps]
         self._optimizer: Optimizer = make_optimizer(method, choices)
         self._step, self._tokens, self._seconds = 0, 0, 0.0
-        self._losses: list[float] = []
+        self._judged: list[HeldOut] = []
         self._best: dict[str, Any] = method.state()
 
     def run(self, cancellation: Cancellation) -> Generator[FitProgress, None, Fitted]:
@@ -129,12 +140,13 @@ class Fit:
             self._save()
         self._method.restore(self._best)
         speed = self._tokens / max(self._seconds, 1e-9)
-        return Fitted(tuple(self._losses), self._step, self._seconds, speed, self._end or "cancelled")
+        losses = tuple(-judged.minus_loss for judged in self._judged)
+        return Fitted(losses, self._step, self._seconds, speed, self._end or "cancelled")
 
     def _begin(self) -> float:
         """Judges what the training begins with; returns the tokens a second that it will take, about."""
         began = time.monotonic()
-        self._losses = [self._held_out_loss(None)]
+        self._judged = [self._judge_held_out(None)]
         seconds = time.monotonic() - began
         if self._choices.start is not None:
             self._judge()
@@ -178,32 +190,33 @@ class Fit:
         return partial(self._method.factors, owners=owners)
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
-    def _held_out_loss(self, method: Method | None) -> float:
-        """The mean over tasks of the mean loss a token on held-out rows; of base where there is no method."""
+    def _judge_held_out(self, method: Method | None) -> HeldOut:
+        """What held-out rows say of a method; of base where there is none."""
         of_tasks = []
         for task, batches in enumerate(self._held_out):
-            total, count = 0.0, 0
+            loss, right, count = 0.0, 0, 0
             for batch in batches:
                 owners = torch.full((len(batch.ids),), task, device=self._backbone.device)
                 factors = partial(method.factors, owners=owners) if method else None
                 logits, targets, _ = self._backbone.learned_logits(batch, factors)
-                total += float(functional.cross_entropy(logits, targets, reduction="sum"))
+                loss += float(functional.cross_entropy(logits, targets, reduction="sum"))
+                right += int((logits.argmax(-1) == targets).sum())
                 count += len(targets)
-            of_tasks.append(total / count)
-        mean = sum(of_tasks) / len(of_tasks)
-        return mean if math.isfinite(mean) else math.inf
+            of_tasks.append((right / count, -loss / count))
+        accuracy, minus_loss = (sum(values) / len(of_tasks) for values in zip(*of_tasks, strict=True))
+        return HeldOut(accuracy, minus_loss) if math.isfinite(minus_loss) else HeldOut(0.0, -math.inf)
 
     def _judge(self) -> None:
-        """Computes the held-out loss, and keeps the weights where it is the lowest so far."""
-        self._losses.append(self._held_out_loss(self._method))
-        if self._losses[-1] < min(self._losses[1:-1], default=math.inf):
+        """Judges the weights, and keeps them where none of an epoch before were as good."""
+        self._judged.append(self._judge_held_out(self._method))
+        if self._judged[-1] > max(self._judged[1:-1], default=HeldOut(0.0, -math.inf)):
             self._best = self._method.state()
 
     @property
     def _has_stalled(self) -> bool:
         """Whether the last epochs brought held-out rows nothing; it changes at the end of an epoch alone."""
         patience = max(LEAST_PATIENCE, math.ceil(PATIENCE * self._choices.epochs))
-        return len(self._losses) - 1 - self._losses.index(min(self._losses)) >= patience
+        return len(self._judged) - 1 - self._judged.index(max(self._judged)) >= patience
 
     def _progress(self, loss: float | None, speed: float) -> FitProgress:
         left = (self.of_steps - self._step) / self._feed.batches_an_epoch * self._epoch_tokens
@@ -213,8 +226,8 @@ class Fit:
             self._step // self._feed.batches_an_epoch,
             self._choices.epochs,
             loss,
-            self._losses[-1],
-            min(self._losses),
+            -self._judged[-1].minus_loss,
+            -max(self._judged).minus_loss,
             speed,
             left / max(speed, 1e-9),
         )
@@ -225,7 +238,8 @@ class Fit:
             "method": self._method.state(),
             "optimizer": self._optimizer.state(),
             "best": self._best,
-            "reached": (self._step, self._tokens, self._seconds, self._losses),
+            "reached": (self._step, self._tokens, self._seconds),
+            "judged": [tuple(judged) for judged in self._judged],
         }
         content = BytesIO()
         torch.save(state, content)
@@ -242,7 +256,7 @@ class Fit:
         content = BytesIO(self._file.read_bytes())
         try:
             state: Mapping[str, Any] = torch.load(content, map_location=self._backbone.device, weights_only=True)
-            best, reached = state["best"], state["reached"]
+            best, reached, judged = state["best"], state["reached"], [HeldOut(*each) for each in state["judged"]]
             self._method.restore(state["method"])
             self._optimizer = make_optimizer(self._method, self._choices)
             self._optimizer.restore(state["optimizer"])
@@ -250,7 +264,7 @@ class Fit:
             self._method.restore(self._best)
             self._optimizer = make_optimizer(self._method, self._choices)
             return False
-        self._best, (self._step, self._tokens, self._seconds, self._losses) = best, reached
+        self._best, self._judged, (self._step, self._tokens, self._seconds) = best, judged, reached
         return True
 
 

@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the train extra")
 
 from dlp_local.training.adapter import fit as fit_module  # noqa: E402
-from dlp_local.training.adapter.fit import Fit, schedule  # noqa: E402
+from dlp_local.training.adapter.fit import Fit, HeldOut, schedule  # noqa: E402
 from tests.support.adapter_training import (  # noqa: E402
     examples,
     new_method,
@@ -61,23 +61,29 @@ def test_the_weights_of_the_best_epoch_are_kept(backbone, tmp_path, way):
     others = examples(6, seed=5)
     choices = choices_of(way, epochs=8, rate=3e-2)
     method = new_method(backbone, choices)
-    fitted, _ = run_to_end(new_fit(backbone, method, choices, tmp_path, others))
-    best = min(fitted.held_out_losses[1:])
-    assert best < fitted.held_out_losses[-1]
-    judge = new_fit(backbone, method, choices, tmp_path / "judge", others)
-    assert judge._held_out_loss(method) == pytest.approx(best, rel=1e-6)
+    fit = new_fit(backbone, method, choices, tmp_path, others)
+    run_to_end(fit)
+    best = max(fit._judged[1:])
+    assert best > fit._judged[-1]
+    assert new_fit(backbone, method, choices, tmp_path / "judge", others)._judge_held_out(method) == pytest.approx(best)
+
+
+def test_right_tokens_count_before_the_loss():
+    """The answers are greedy, and a loss that rises beside more right tokens tells of too little doubt alone."""
+    assert HeldOut(0.6, -2.5) > HeldOut(0.5, -1.5) > HeldOut(0.5, -1.6)
 
 
 def test_it_ends_early_where_held_out_rows_no_longer_gain(backbone, tmp_path):
     choices = some_choices(epochs=12, rate=3e-2)
     method = new_method(backbone, choices)
     others = examples(6, seed=5)
-    fitted, said = run_to_end(new_fit(backbone, method, choices, tmp_path, others))
+    fit = new_fit(backbone, method, choices, tmp_path, others)
+    fitted, said = run_to_end(fit)
     assert fitted.ended == "early"
     assert fitted.steps < 12 * 4
-    losses = fitted.held_out_losses
-    assert len(losses) - 1 - losses.index(min(losses)) == 3  # a quarter of the epochs
-    assert said[-1].epoch == len(losses) - 1
+    epochs = len(fit._judged) - 1
+    assert epochs - fit._judged.index(max(fit._judged)) == 3  # a quarter of them
+    assert said[-1].epoch == epochs
     again, _ = run_to_end(new_fit(backbone, new_method(backbone, choices), choices, tmp_path, others))
     assert (again.steps, again.ended) == (fitted.steps, "early")
 
