@@ -93,11 +93,6 @@ class Backbone:
         """How many tokens it knows."""
         return int(self._model.get_input_embeddings().num_embeddings)
 
-    @property
-    def bytes(self) -> int:
-        """What its weights take."""
-        return sum(tensor.numel() * tensor.element_size() for tensor in self._model.parameters())
-
     def learned_logits(
         self, batch: Batch, factors: Callable[[str], Factors] | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:

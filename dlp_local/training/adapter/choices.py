@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dlp_local.core.errors import InputError
-from dlp_local.core.text import did_you_mean
+from dlp_local.core.text import unknown_name
 from dlp_local.core.values import Scope
 
 METHODS: Mapping[str, str] = {
@@ -77,8 +77,9 @@ class Choices:
     teacher: Path | None = None
 
     def __post_init__(self) -> None:
-        _check_name("method", self.method, METHODS)
-        _check_name("optimizer", self.optimizer, OPTIMIZERS)
+        for what, name, known in (("method", self.method, METHODS), ("optimizer", self.optimizer, OPTIMIZERS)):
+            if name not in known:
+                raise InputError(unknown_name(what, name, known))
         bounds = {
             "rank": (1, MOST_RANK),
             "alpha": (0, 1e6),
@@ -130,8 +131,3 @@ class Choices:
     def as_dict(self) -> dict[str, Any]:
         """The choices as JSON has them."""
         return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()}
-
-
-def _check_name(what: str, name: str, known: Any) -> None:
-    if name not in known:
-        raise InputError(f"{what}: there is no '{name}'.{did_you_mean(name, known)} There are: {', '.join(known)}.")

@@ -30,8 +30,8 @@ def test_what_was_chosen_stays():
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [
-        ({"method": "lorra"}, r"method: there is no 'lorra'\. Did you mean 'lora' .* There are: lora, rslora"),
-        ({"optimizer": "adam"}, r"optimizer: there is no 'adam'\. Did you mean 'adamw'"),
+        ({"method": "lorra"}, r"there is no method 'lorra'\. Did you mean 'lora' .* There are: lora, rslora"),
+        ({"optimizer": "adam"}, r"there is no optimizer 'adam'\. Did you mean 'adamw'"),
         ({"rank": 0}, "rank: 0 is none. Give a number from 1 to 256"),
         ({"rate": float("nan")}, "rate: nan is none"),
         ({"rate": 0.0}, "rate: 0 is none"),
