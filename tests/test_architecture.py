@@ -34,10 +34,12 @@ MAY_IMPORT = {
     "connect": {"core"},
     "remote_assistant": {"core", "another_answer"},
     "training": {"core", "formats", "packs", "routing", "history", "engine", "assistant", "opening"},
+    "evaluation": {"core", "packs", "routing", "assistant", "history_route", "training"},
     "doctor": {"core", "formats", "engine", "packs", "routing", "assistant", "opening"},
     "cli": {
         *("core", "formats", "hub", "packs", "history", "training", "connect", "doctor"),
-        *("assistant", "opening", "engine_command", "conversation_turn", "server", "remote_assistant", "tui"),
+        *("assistant", "opening", "engine_command", "conversation_turn", "evaluation", "server"),
+        *("remote_assistant", "tui"),
     },
     "tui": {
         *("core", "history", "training"),

@@ -11,7 +11,7 @@ BEGIN, END = "<!-- listing: python -m tools.listing -->\n", "<!-- end of listing
 FLOORS = (
     *("core", "formats", "hub", "routing", "history", "packs", "engine"),
     *("another_answer.py", "answer_text.py", "answer_parts.py", "assistant.py", "opening.py"),
-    *("conversation_turn.py", "training", "connect", "remote_assistant", "doctor", "cli"),
+    *("conversation_turn.py", "training", "evaluation", "connect", "remote_assistant", "doctor", "cli"),
 )
 """The folders and files of `dlp_local`, each below those that may import it."""
 

@@ -11,20 +11,21 @@ again, computes only those that are missing. As many rows as `serve` answers at 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import random
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
-from dlp_local import Assistant, Mix, ReplyDone, open_assistant
+from dlp_local import Assistant, Mix, open_assistant
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.files import written_aside
+from dlp_local.core.job import Cancellation
 from dlp_local.core.settings import Settings
+from dlp_local.evaluation.answers import Answers as KeptAnswers
+from dlp_local.evaluation.answers import Question
 from dlp_local.packs.manifest import read_manifest
 from tools.data import Row
 from tools.recipes import RECIPES
@@ -39,18 +40,15 @@ GREEDY = ChatOptions(temperature=0, repeat_penalty=1, max_tokens=512)
 
 
 class Answers:
-    """A pack's answers, each computed once and kept in a file, a JSON object a line.
+    """A pack's answers to messages, greedy, each computed once and kept in a file as `dlp-local eval` keeps them.
 
     Answers of another backbone, or of other weights under an adapter's name, do not count; the router, and adapters
     that had no part in an answer, do not matter to it.
     """
 
     def __init__(self, assistant: Assistant, pack: Path, file: Path) -> None:
-        self._assistant, self._file, self._writing = assistant, file, Lock()
-        self._pack = read_manifest(pack)
-        self._known: dict[tuple[str, str, str], str] = {
-            (kept["weights"], kept["message"], kept["mix"]): kept["answer"] for kept in map(json.loads, self._lines())
-        }
+        self._assistant = assistant
+        self._kept = KeptAnswers(assistant, read_manifest(pack), file, {})
 
     def of_all(self, messages: Sequence[str], mix: Mix | None) -> list[str]:
         """The answers to messages, as many at once as the engine computes."""
@@ -59,36 +57,14 @@ class Answers:
 
     def of(self, message: str, mix: Mix | None) -> str:
         """The whole answer to a message, greedy; the router chooses where there is no mix."""
-        mixes, how = [mix] if mix is not None else [], str(mix)
+        parts: tuple[tuple[str, Mix], ...] = ()
         if mix is None:
             route = self._assistant.route(message)
-            mix = None if route.parts else route.mix
-            mixes = [part.mix for part in route.parts or (route,)]
-            how = json.dumps([[part.text, str(part.mix)] for part in route.parts]) if route.parts else str(mix)
-        key = (self._weights(mixes), message, how)
-        if key not in self._known:
-            *_, done = self._assistant.reply(message, mix=mix, options=GREEDY)
-            assert isinstance(done, ReplyDone)
-            line = dict(zip(("weights", "message", "mix"), key, strict=True)) | {"answer": done.answer}
-            with self._writing, self._file.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
-            self._known[key] = done.answer
-        return self._known[key]
-
-    def _weights(self, mixes: Sequence[Mix]) -> str:
-        """A hash of the weights that some mixes use."""
-        names = sorted({name for mix in mixes for name, _ in mix.weights})
-        hashes = [self._pack.backbone.sha256, *(f"{name} {self._pack.adapters[name].sha256}" for name in names)]
-        return hashlib.sha256("\n".join(hashes).encode()).hexdigest()[:16]
-
-    def _lines(self) -> list[str]:
-        """The whole lines of the file; what a run that was cut left of its last one is removed."""
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        text = self._file.read_text("utf-8", errors="replace") if self._file.exists() else ""
-        whole = text[: text.rfind("\n") + 1]
-        if whole != text:
-            self._file.write_text(whole, "utf-8")
-        return whole.split("\n")[:-1]
+            parts = tuple((part.text, part.mix) for part in route.parts)
+            mix = None if parts else route.mix
+        answer = self._kept.of(Question(message, mix, GREEDY, parts=parts), Cancellation())
+        assert answer is not None
+        return answer.text
 
 
 def measure(

@@ -1,16 +1,15 @@
-"""What answers are scored by: the share that is right, in percent, or BLEU."""
+"""What answers are scored by, in percent: metrics of `dlp-local eval`, and some of the data's own."""
 
 from __future__ import annotations
 
-import json
-import random
 import re
-import sqlite3
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
-from typing import Any
+from collections.abc import Callable, Sequence
 
+import numpy as np
+
+from dlp_local.evaluation.metrics import queries, words
+from dlp_local.evaluation.metrics.overlap import BLEU
+from dlp_local.evaluation.row import EvalRow
 from tools.booking_rows import is_booking
 from tools.data import Row
 
@@ -38,15 +37,22 @@ def _of_bookings(score: Score) -> Score:
 
 def same_text(answer: str, row: Row) -> bool:
     """The same characters."""
-    return answer.strip() == row.answer.strip()
+    return words.same_text(answer, row.answer)
 
 
 def same_object(answer: str, row: Row) -> bool:
     """The same JSON object; the order of its keys, which the data leaves to chance, does not count."""
-    try:
-        return bool(json.loads(answer) == json.loads(row.answer))
-    except ValueError:
-        return False
+    return words.same_object(answer, row.answer)
+
+
+def same_rows(answer: str, row: Row) -> bool:
+    """Whether two queries give the same rows of a table in which about half of each condition's values fit."""
+    return queries.same_rows(answer, row.answer, row.message)
+
+
+def same_lone_row(answer: str, row: Row) -> bool:
+    """Whether two queries give the same of a table in which one row fits, as where a question has one answer."""
+    return queries.same_lone_row(answer, row.answer, row.message)
 
 
 def _first_command(command: str) -> str:
@@ -67,99 +73,11 @@ def same_flags(answer: str, row: Row) -> bool:
     return same_command(answer, row) and _flags(answer) == _flags(row.answer)
 
 
-_CONDITION = re.compile(r"(\w+) *(<=|>=|!=|<>|=|<|>|LIKE) *('(?:[^']|'')*'|-?\d+(?:\.\d+)?)")
-_AGGREGATE = re.compile(r"\b(?:MIN|MAX|SUM|AVG)\((\w+)\)")
-_COLUMNS = re.compile(r"columns:? (?:are )?(.+?)\.?$")
-TABLE_ROWS = 60
-
-Cells = Mapping[str, str | float]
-
-
-def same_rows(answer: str, row: Row) -> bool:
-    """Whether two queries give the same rows of a table in which about half of each condition's values fit."""
-    return _same_rows(answer, row, _many_fit)
-
-
-def same_lone_row(answer: str, row: Row) -> bool:
-    """Whether two queries give the same of a table in which one row fits, as where a question has one answer."""
-    return _same_rows(answer, row, _one_fits)
-
-
-def _same_rows(answer: str, row: Row, rows_for: Callable[[Sequence[str], str], list[Cells]]) -> bool:
-    if same_text(answer, row):
-        return True
-    columns = [name.strip() for name in _COLUMNS.findall(row.message.replace("\n", " "))[-1].split(",")]
-    with closing(sqlite3.connect(":memory:")) as table:
-        table.execute(f"CREATE TABLE t ({', '.join(f'[{name}]' for name in columns)})")
-        rows = [[cells[name] for name in columns] for cells in rows_for(columns, row.answer)]
-        table.executemany(f"INSERT INTO t VALUES ({', '.join('?' * len(columns))})", rows)
-        try:
-            return _run(table, answer) == _run(table, row.answer)
-        except (sqlite3.Error, sqlite3.Warning):
-            return False
-
-
-def _many_fit(columns: Sequence[str], query: str) -> list[Cells]:
-    """Rows that hold what a query compares them with about half of the time, or a number near to it."""
-    rng, asked = random.Random(0), defaultdict[str, list[str]](list)
-    for name, _, value in _CONDITION.findall(query):
-        asked[name].append(_text(value))
-    return [{name: _value(asked[name], rng) for name in columns} for _ in range(TABLE_ROWS)]
-
-
-def _one_fits(columns: Sequence[str], query: str) -> list[Cells]:
-    """Rows of which one fits all conditions of a query, and each other one all but one; what it sums up are numbers."""
-    rng, conditions = random.Random(0), _CONDITION.findall(query)
-    numbers = set(_AGGREGATE.findall(query))
-    rows: list[Cells] = []
-    for index in range(TABLE_ROWS if conditions else 1):
-        cells = {name: float(rng.randrange(1000)) if name in numbers else _value((), rng) for name in columns}
-        missed = index % len(conditions) if index else -1
-        for number, (name, sign, value) in enumerate(conditions):
-            if number != missed:
-                cells[name] = _fitting(sign, _text(value))
-            elif isinstance(cells[name], float) and sign in "<>=":  # another number could fit by chance
-                cells[name] = _fitting({"<": ">", ">": "<", "<=": ">", ">=": "<"}.get(sign, ">"), _text(value))
-        rows.append(cells)
-    return rows
-
-
-def _fitting(sign: str, value: str) -> str | float:
-    """What fits a comparison with a value."""
-    direction = {"<": -1, "<=": -1, ">": 1, ">=": 1, "!=": 1, "<>": 1}.get(sign, 0)
-    try:
-        return float(value) + direction
-    except ValueError:
-        return {-1: "", 0: value, 1: f"{value}z"}[direction]
-
-
-def _text(value: str) -> str:
-    """A value without the quotation marks of SQL."""
-    return value.strip("'").replace("''", "'")
-
-
-def _run(table: sqlite3.Connection, query: str) -> list[tuple[Any, ...]]:
-    return sorted(table.execute(query).fetchall(), key=repr)
-
-
-def _value(asked: Sequence[str], rng: random.Random) -> str | float:
-    """A value that is asked for, a number near to it, or any other."""
-    if asked and rng.random() < 0.5:
-        value = rng.choice(asked)
-        try:
-            return float(value) + rng.choice((0, 0, 1, -1))
-        except ValueError:
-            return value
-    return float(rng.randrange(1000)) if rng.random() < 0.5 else f"text {rng.randrange(1000)}"
-
-
 def bleu(given: Sequence[str], wanted: Sequence[Sequence[Row]]) -> float:
     """Corpus BLEU of one answer a message against all its references."""
-    import sacrebleu
-
-    most = max(map(len, wanted))
-    streams = [[rows[i].answer if i < len(rows) else None for rows in wanted] for i in range(most)]
-    return float(sacrebleu.corpus_bleu(list(given), streams).score)
+    rows = (EvalRow(one[0].message, tuple(row.answer for row in one), BLEU.name) for one in wanted)
+    sums = np.sum([BLEU.measure(answer, row) for answer, row in zip(given, rows, strict=True)], axis=0)
+    return 100 * float(BLEU.total(sums))
 
 
 EXACT: dict[str, Score] = {"exactly right, %": _share(same_text)}

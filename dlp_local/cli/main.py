@@ -17,7 +17,7 @@ from dlp_local.core.paths import user_path
 from dlp_local.core.text import did_you_mean
 
 COMMANDS = (
-    *("chat", "ask", "route", "serve", "connect", "pack", "adapters", "router", "pull", "history", "persona"),
+    *("chat", "ask", "route", "eval", "serve", "connect", "pack", "adapters", "router", "pull", "history", "persona"),
     *("engine", "doctor"),
 )
 """Each is a module of `dlp_local.cli`, with a function of its name or a group called `app`."""

@@ -1,0 +1,190 @@
+"""Answers to questions, each computed once through the product's own turn, and kept in a file as it comes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from dlp_local.assistant import Assistant
+from dlp_local.core.answer_format import ANY_TEXT, AnswerFormat
+from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.errors import EngineError, InputError
+from dlp_local.core.events import Event, ReplyDone, TokenScores
+from dlp_local.core.files import make_folder
+from dlp_local.core.job import Cancellation, Job
+from dlp_local.core.serialize import messages_json
+from dlp_local.core.values import Message, Mix, Route
+from dlp_local.evaluation.metrics.choices import choice_grammar
+from dlp_local.packs.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A message, what was said before it, and under which mix it is answered.
+
+    Without a `mix` it is routed by the product itself, `previous` being the route of the turn before, and answered in
+    `parts`, which are told for what is kept of it. With a `choice` the answer can only be that, and how likely it is
+    counts.
+    """
+
+    text: str
+    mix: Mix | None
+    options: ChatOptions
+    history: tuple[Message, ...] = ()
+    parts: tuple[tuple[str, Mix], ...] = ()
+    previous: Route | None = None
+    choice: str | None = None
+
+    @property
+    def mixes(self) -> tuple[Mix, ...]:
+        """The mixes that have a part in the answer."""
+        return tuple(mix for _, mix in self.parts) if self.mix is None else (self.mix,)
+
+    @property
+    def how(self) -> str:
+        """The mix, or the parts with theirs, as text."""
+        return str(self.mix) if self.mix is not None else json.dumps([[text, str(mix)] for text, mix in self.parts])
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer, the seconds to its first token and to its end, and how it ended.
+
+    Of a choice, `log_likelihood` is the sum of the natural logarithms of its tokens' probabilities: Σ log p(tᵢ | t₁ …
+    tᵢ₋₁, conversation, mix), over the tokens that the model finds likeliest to write it with, without the one that ends
+    the answer.
+    """
+
+    text: str
+    first_token: float
+    seconds: float
+    finish_reason: str
+    log_likelihood: float = 0.0
+
+
+class Answers:
+    """A pack's answers to questions; where there is a file, they are kept in it, a JSON object a line.
+
+    An answer is known by all that it depends on: the weights, scale and scope of the adapters in its mix, the backbone,
+    the chat template, the conversation, and the options. Any number of threads may ask.
+    """
+
+    def __init__(self, assistant: Assistant, pack: Manifest, file: Path | None, context: Mapping[str, Any]) -> None:
+        """`context` is what else the answers depend on: the settings under the options, as JSON has them."""
+        self._assistant, self._pack, self._file, self._context = assistant, pack, file, context
+        self._writing = Lock()
+        self._known: dict[str, Answer] = dict(self._read()) if file else {}
+
+    def known(self, key: str) -> Answer | None:
+        """The answer to the question of a key, where it was computed before."""
+        return self._known.get(key)
+
+    def of(self, question: Question, cancellation: Cancellation, key: str = "") -> Answer | None:
+        """The answer, computed where it is not known; None where it was cancelled. `key` is that of the question.
+
+        Raises `InputError` for what cannot be answered, and `EngineError` where the engine ended.
+        """
+        key = key or self.key(question)
+        if (known := self._known.get(key)) is not None:
+            return known
+        job = self._job(question)
+        log_likelihood, done = 0.0, None
+        with cancellation.forwarded(job.cancel):
+            for event in job:
+                if isinstance(event, TokenScores):
+                    log_likelihood += event.chosen.logprob
+                elif isinstance(event, ReplyDone):
+                    done = event
+        if done is None or done.finish_reason == "cancelled":
+            return None
+        if done.error:
+            raise EngineError(done.error)
+        if question.choice is not None and done.answer.strip() != question.choice.strip():
+            raise InputError(f"the choice '{question.choice[:64]}' does not fit into the longest answer. Allow more.")
+        likelihood = log_likelihood if question.choice is not None and math.isfinite(log_likelihood) else 0.0
+        seconds = (round(done.timings.first_token / 1000, 6), round(done.timings.total / 1000, 6))
+        answer = Answer(done.answer, *seconds, done.finish_reason, round(likelihood, 6))
+        self._keep(key, question, answer)
+        return answer
+
+    def _job(self, question: Question) -> Job[Event]:
+        form = ANY_TEXT
+        if question.choice is not None:
+            form = AnswerFormat(grammar=choice_grammar(question.choice), logprobs=0)
+        return self._assistant.reply(
+            question.text,
+            question.history,
+            mix=question.mix,
+            options=question.options,
+            previous_route=question.previous,
+            answer_format=form,
+        )
+
+    def key(self, question: Question) -> str:
+        """A hash of all that an answer depends on."""
+        depends_on = {
+            "weights": self._weights(question.mixes),
+            "mix": question.how,
+            "history": messages_json(question.history),
+            "text": question.text,
+            "options": _options_json(question.options),
+            "choice": question.choice,
+            "context": self._context,
+        }
+        return hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()[:32]
+
+    def _weights(self, mixes: Collection[Mix]) -> list[Any]:
+        """The hashes of the files that some mixes use, and how the pack uses them."""
+        backbone, names = self._pack.backbone, sorted({name for mix in mixes for name, _ in mix.weights})
+        template = backbone.chat_template_file.sha256 if backbone.chat_template_file else backbone.chat_template
+        adapters = [(name, self._pack.adapters[name]) for name in names]
+        used = [[name, adapter.sha256, adapter.scale, adapter.scope] for name, adapter in adapters]
+        return [backbone.sha256, template, used]
+
+    def _keep(self, key: str, question: Question, answer: Answer) -> None:
+        line = {"key": key, "message": question.text, "mix": question.how, **asdict(answer)}
+        with self._writing:
+            if self._file:
+                with self._file.open("a", encoding="utf-8", newline="\n") as file:
+                    file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            self._known[key] = answer
+
+    def _read(self) -> list[tuple[str, Answer]]:
+        """The answers of the file; what a run that was killed left of its last line is removed."""
+        assert self._file
+        names, kept = [field.name for field in fields(Answer)], []
+        for line in whole_lines(self._file):
+            try:
+                values = json.loads(line)
+                kept.append((str(values["key"]), Answer(*(values[name] for name in names))))
+            except (ValueError, TypeError, KeyError):
+                continue  # a damaged line is computed again
+        return kept
+
+
+@lru_cache(maxsize=64)
+def _options_json(options: ChatOptions) -> dict[str, Any]:
+    return options.model_dump(mode="json", exclude_none=True)
+
+
+def whole_lines(file: Path) -> list[str]:
+    """The whole lines of a file that is written line by line; a part of a line at its end is removed.
+
+    Makes its folder where there is none; raises `InputError` where it cannot be read or written.
+    """
+    try:
+        make_folder(file.parent)
+        text = file.read_text("utf-8", errors="replace") if file.exists() else ""
+        whole = text[: text.rfind("\n") + 1]
+        if whole != text:
+            file.write_text(whole, "utf-8", newline="\n")
+    except OSError as error:
+        raise InputError(f"{file}: cannot be used ({error.strerror}). Name another folder.") from None
+    return whole.split("\n")[:-1]
