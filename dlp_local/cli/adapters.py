@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -23,6 +24,10 @@ from dlp_local.packs.adapters import Fit, add_adapter, inspect, remove_adapter, 
 from dlp_local.packs.default import pack_folder
 from dlp_local.packs.manifest import Adapter, read_manifest
 from dlp_local.packs.pack import Pack
+from dlp_local.training.adapter.torch_extra import require_torch
+
+if TYPE_CHECKING:
+    from dlp_local.training.adapter.as_lora import AsLora
 
 app = typer.Typer(
     help="The adapters of a pack: train, lessons, add, list, show, remove, enable, disable, set, rollback.",
@@ -57,6 +62,15 @@ def add(
     license: LicenseOption = None,
     attribution: AttributionOption = None,
     replace: Annotated[bool, typer.Option("--replace", help="In place of the one of that name.")] = False,
+    as_lora: Annotated[
+        str | None,
+        typer.Option(
+            "--as-lora",
+            help="Makes a LoRA of another of PEFT's kinds (LoHa, LoKr, VeRA …): of this rank, or of those that keep "
+            "such a share of it as 99%. Needs the train extra.",
+            metavar="RANK",
+        ),
+    ] = None,
     pack: PackOption = None,
 ) -> None:
     """Copy an adapter into the pack, once it is known to fit its backbone."""
@@ -64,8 +78,13 @@ def add(
         description=description, scale=scale, scope=scope, license=license, attribution=attribution, examples=examples
     )
     folder = _folder(pack)
+    conversion = _conversion(as_lora)
+    if conversion and sys.stderr.isatty():
+        print("making a LoRA of it, which may take a minute", file=sys.stderr)
     with Bars() as bars:
-        left_out = add_adapter(folder, source, name, change, replace=replace, progress=bars)
+        left_out = add_adapter(folder, source, name, change, replace=replace, progress=bars, conversion=conversion)
+    if conversion:
+        print(conversion.kept_text)
     if left_out:
         print(visible(left_out))
     try_it = f"dlp-local ask{pack_flag(pack)} --mix {name} 'a message'"
@@ -176,6 +195,16 @@ def set_values(
     set_adapter(_folder(pack), name, change)
     changed = {key: getattr(change, key) for key in AdapterChange.__slots__}
     print(visible(f"{name}: {', '.join(f'{key} {value}' for key, value in changed.items() if value is not None)}"))
+
+
+def _conversion(rank: str | None) -> AsLora | None:
+    """What makes a LoRA of an adapter of another kind, where that is asked for."""
+    if rank is None:
+        return None
+    require_torch("--as-lora", "peft")
+    from dlp_local.training.adapter.as_lora import AsLora
+
+    return AsLora(rank)
 
 
 def _folder(pack: str | None) -> Path:

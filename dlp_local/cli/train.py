@@ -86,7 +86,7 @@ def train(
     ] = DEFAULTS.booster_layers,
     start: Annotated[Path | None, _choice("A GGUF adapter to begin with.")] = DEFAULTS.start,
     teacher: Annotated[
-        Path | None, _choice("ca: a less compressed GGUF of the backbone to learn from.")
+        Path | None, _choice("ca: a less compressed GGUF of the backbone; what it does under --start is learnt, too.")
     ] = DEFAULTS.teacher,
     seed: Annotated[int, _choice("The same seed trains the same adapter.")] = DEFAULTS.seed,
 ) -> None:

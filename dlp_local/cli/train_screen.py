@@ -12,7 +12,7 @@ from rich.table import Table
 
 from dlp_local.cli import terminal
 from dlp_local.cli.flags import pack_flag
-from dlp_local.core.text import counted, size_text, visible
+from dlp_local.core.text import about_time, counted, size_text, visible
 
 if TYPE_CHECKING:
     from dlp_local.training.adapter.events import FitProgress, Prepared, Stopped, TaskResult, Trained, TrainingEvent
@@ -82,7 +82,8 @@ class Screen:
             for remark in rows.remarks:
                 _print(f"  {remark}")
         _print(_choices_text(event.choices.told()))
-        _print(f"about {size_text(event.memory)} of memory, on {event.device}; how long it takes is told in a moment")
+        takes = f"{about_time(event.seconds)}, " if event.seconds else ""
+        _print(f"{takes}about {size_text(event.memory)} of memory, on {event.device}")
         if event.memory > event.free_memory:
             terminal.print_warning(f"only {size_text(event.free_memory)} of memory are free. Close other programs.")
         if event.resumed:

@@ -28,6 +28,13 @@ def size_text(size: float) -> str:
     return f"{size / factor:.{digits if size < 100 * factor else 0}f} {unit}"
 
 
+def about_time(seconds: float) -> str:
+    """A time that is estimated, for people: `about a minute`, `about 3 minutes`, `about 2 hours`."""
+    number, unit = (seconds / 60, "minute") if seconds < 90 * 60 else (seconds / 3600, "hour")
+    whole = max(round(number), 1)
+    return f"about {'a' if unit == 'minute' else 'an'} {unit}" if whole == 1 else f"about {whole} {unit}s"
+
+
 def visible(text: str) -> str:
     """`text` with nothing in it that a terminal would obey: escapes and their like become a visible sign.
 

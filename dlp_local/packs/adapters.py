@@ -20,7 +20,7 @@ from dlp_local.formats.lora import check_fits, left_out, problems_of_fit, read_l
 from dlp_local.packs.example_rows import read_rows
 from dlp_local.packs.manifest import MAX_SCALE, Manifest, read_manifest
 from dlp_local.packs.pack import Pack
-from dlp_local.packs.resolve import resolve_adapter
+from dlp_local.packs.resolve import Conversion, resolve_adapter
 from dlp_local.packs.transaction import (
     Accept,
     check_changeable,
@@ -99,10 +99,12 @@ def add_adapter(
     keep_before: bool = False,
     progress: Progress | None = None,
     accept: Accept | None = None,
+    conversion: Conversion | None = None,
 ) -> str:
     """Adds an adapter to a pack, with its examples: a GGUF file, a folder of PEFT's or MLX's, or `hf:…`.
 
-    A folder is converted. Returns what of the adapter is left out, in a sentence; empty where nothing is.
+    A folder is converted, one with another kind than LoRA by `conversion` first. Returns what of the adapter is left
+    out, in a sentence; empty where nothing is.
 
     What is checked is the pack's own copy: structure, numbers, and that it fits the backbone. One that is replaced
     leaves what was said of it, and with `keep_before` it is kept for `rollback_adapter`.
@@ -116,7 +118,10 @@ def add_adapter(
     _check_change(change)
     _check_free(pack.manifest, name, replace)
     backbone = pack.backbone_path
-    with resolve_adapter(source, backbone, progress) as resolved, edited_manifest(folder, accept) as document:
+    with (
+        resolve_adapter(source, backbone, progress, conversion) as resolved,
+        edited_manifest(folder, accept) as document,
+    ):
         _check_free(read_manifest(folder), name, replace)
         entry = store_file(folder, resolved.path, name, "gguf")
         copy = folder / entry["file"]

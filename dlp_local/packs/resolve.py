@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from dlp_local.core.errors import InputError
+from dlp_local.core.errors import InputError, PackError
 from dlp_local.core.files import temporary_folder
 from dlp_local.core.paths import user_path
 from dlp_local.core.text import did_you_mean
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 
 SHOWN = 10
+
+Conversion = Callable[[Path, Path, Path], None]
+"""Writes the adapter in a folder, for a backbone, as PEFT's LoRA into another folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +45,33 @@ class SourceFile:
 
 
 @contextlib.contextmanager
-def resolve_adapter(source: str | Path, backbone: Path, progress: Progress | None = None) -> Iterator[SourceFile]:
+def resolve_adapter(
+    source: str | Path, backbone: Path, progress: Progress | None = None, conversion: Conversion | None = None
+) -> Iterator[SourceFile]:
     """The GGUF file of an adapter; a folder of PEFT's or MLX's is converted, and that file goes at the end.
 
-    Raises what `fetch` and `convert_lora` raise, and `InputError` for what cannot be read.
+    `conversion`: what makes a LoRA of a folder that holds an adapter of another kind. Raises what it, `fetch` and
+    `convert_lora` raise, and `InputError` for what cannot be read.
     """
     named = _local_or_fetched(source, ("adapter", "peft"), progress)
     if not (named.path / CONFIG).exists() and (file := _only_gguf(named.path)):
         named = replace(named, path=file, name=str(file))
     folder_of_lora = lora_folder(named.path)
     if folder_of_lora is None:
+        if conversion:
+            raise InputError(f"{named.name}: is no folder of PEFT's. Name one, or leave --as-lora out.")
         yield _readable(named)
         return
     with temporary_folder() as folder:
         out = folder / "adapter.gguf"
+        if conversion:
+            conversion(folder_of_lora, backbone, folder / "lora")
+            folder_of_lora = folder / "lora"
         metadata = {"license": named.license} if named.license else {}
-        left_out = convert_lora(folder_of_lora, backbone, out, metadata=metadata, precision="f16")
+        try:
+            left_out = convert_lora(folder_of_lora, backbone, out, metadata=metadata, precision="f16")
+        except PackError as error:
+            raise PackError(str(error).replace(str(folder / "lora"), str(source))) from None
         yield SourceFile(out, str(source), named.license, named.attribution, left_out)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,23 +28,30 @@ class Classifier:
     """A trained router, if there is one; the adapters that it was not trained on, by their examples; corrections.
 
     `examples` has the embeddings (n, dims) of each untrained adapter's examples; `prototypes` are made of them and of
-    the messages that were corrected to such an adapter.
+    the messages that were corrected to such an adapter. `absent` are labels that the router was trained on and nobody
+    is there for.
     """
 
     router: Router | None
     examples: Mapping[str, Floats]
     corrections: Corrections
     prototypes: Prototypes
+    absent: Collection[str] = ()
 
     @classmethod
     def of(
-        cls, router: Router | None, examples: Mapping[str, Floats], corrections: Corrections, dims: int
+        cls,
+        router: Router | None,
+        examples: Mapping[str, Floats],
+        corrections: Corrections,
+        dims: int,
+        absent: Collection[str] = (),
     ) -> Classifier:
         """From the embeddings (n, dims) of the examples of each adapter that the router was not trained on."""
         with_corrections = {
             name: np.concatenate([embeddings, corrections.of(name)]) for name, embeddings in examples.items()
         }
-        return cls(router, examples, corrections, Prototypes.of(with_corrections, dims))
+        return cls(router, examples, corrections, Prototypes.of(with_corrections, dims), absent)
 
     def corrected(self, text: str, embedding: Floats, label: str) -> Classifier:
         """With one more correction: a text, its embedding (dims,) and its right label."""
@@ -55,7 +62,7 @@ class Classifier:
         return self._with(self.corrections.without(text))
 
     def _with(self, corrections: Corrections) -> Classifier:
-        return Classifier.of(self.router, self.examples, corrections, self.corrections.embeddings.shape[1])
+        return Classifier.of(self.router, self.examples, corrections, self.corrections.embeddings.shape[1], self.absent)
 
     @property
     def trained(self) -> tuple[str, ...]:
@@ -83,7 +90,8 @@ class Classifier:
         """The router's probabilities (1, trained labels), and how near the message is to each label's prototypes.
 
         A router that knows `base` is right about a message that is near to nothing: such a message counts as
-        `BASE_SIMILARITY` near to each of its labels, and each message to `base`.
+        `BASE_SIMILARITY` near to each of its labels, and each message to `base`. So does each message to a label whose
+        adapter is gone: `base` gets what it is given, and a new adapter for the same messages is not kept from them.
         """
         if self.router is None:
             return np.zeros((1, 0), np.float32), np.zeros((1, 0), np.float32)
@@ -92,6 +100,6 @@ class Classifier:
             return probabilities, np.full_like(probabilities, BASE_SIMILARITY)
         probabilities, similarities = self.router.with_similarities(embedding)
         if BASE in self.trained:
-            is_base = np.array(self.trained) == BASE
-            similarities = np.where(is_base, BASE_SIMILARITY, np.maximum(similarities, BASE_SIMILARITY))
+            is_nobodys = np.isin(self.trained, [BASE, *self.absent])
+            similarities = np.where(is_nobodys, BASE_SIMILARITY, np.maximum(similarities, BASE_SIMILARITY))
         return probabilities, similarities.astype(np.float32)

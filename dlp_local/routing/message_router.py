@@ -75,6 +75,7 @@ class MessageRouter:
             examples,
             Corrections(tuple(newest), self.example_embeddings(list(newest)), tuple(newest.values())),
             self.dims,
+            frozenset(self._absent),
         )
 
     @property

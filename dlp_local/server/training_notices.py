@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from dlp_local.core.errors import DlpLocalError, EngineError, InputError, PackError
-from dlp_local.core.text import counted, size_text
+from dlp_local.core.text import about_time, counted, size_text
 from dlp_local.server.training_records import Failure, Notice
 from dlp_local.training.adapter.acceptance import refusal
 from dlp_local.training.adapter.events import FitProgress, Prepared, Stage, TaskResult, Trained, TrainingEvent
@@ -31,10 +31,11 @@ def notices_of(event: TrainingEvent) -> Iterator[Notice]:
 
 
 def _plan(prepared: Prepared) -> Iterator[Notice]:
+    takes = f"{about_time(prepared.seconds)}, " if prepared.seconds else ""
     for rows in prepared.tasks.values():
         yield Notice(
             "info",
-            f"{counted(rows.train, 'row')} to train on, {rows.held_out} held out, {rows.tokens} tokens; about "
+            f"{counted(rows.train, 'row')} to train on, {rows.held_out} held out, {rows.tokens} tokens; {takes}about "
             f"{size_text(prepared.memory)} of memory, on {prepared.device}",
         )
         for remark in rows.remarks:

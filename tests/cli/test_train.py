@@ -36,6 +36,7 @@ ROUTING = RoutingEffect(0.9, 120, (), 0.01)
 
 def plan(rows=ROWS, **more):
     usual = {"device": "cpu", "memory": 900_000_000, "free_memory": 8 * 10**9, "resumed": False, "dropped": False}
+    usual |= {"seconds": 170.0}
     return Prepared({"capitals": rows}, Choices().for_rows(48), **usual | more)
 
 
@@ -92,7 +93,7 @@ def test_the_plan_the_progress_and_the_result_are_told(train):
     assert "2 rows written twice, counted once" in said
     assert "1 row whose message has another answer in another row" in said
     assert "method lora, optimizer adamw, rank 8, alpha 16, rate 0.002" in said
-    assert "about 900 MB of memory, on cpu" in said
+    assert "about 3 minutes, about 900 MB of memory, on cpu" in said
     assert "60 steps, about 2.0 min" in said
     for policy, exact, chrf in (("base", "0%", "5.0"), ("pack today", "25%", "50.0"), ("new adapter", "75%", "90.0")):
         assert re.search(rf"^{policy} +{exact} +{chrf}$", said, re.MULTILINE)

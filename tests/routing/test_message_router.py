@@ -1,6 +1,7 @@
 """Adapters known by their examples alone, corrections, and why a message goes where it goes."""
 
 import contextlib
+import json
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,7 +14,7 @@ from dlp_local.core.user_message import Attachment, UserMessage
 from dlp_local.core.values import BASE, AdapterChange, Correction, Mix
 from dlp_local.history import History
 from dlp_local.opening import open_assistant
-from dlp_local.packs.adapters import add_adapter, set_adapter
+from dlp_local.packs.adapters import add_adapter, remove_adapter, set_adapter
 from dlp_local.packs.create import start_pack
 from dlp_local.routing import MessageRouter, Router
 from tests.support.prompts import FRENCH, PROMPTS, SMALL_TALK
@@ -35,6 +36,18 @@ def test_a_new_adapter_is_routed_by_its_examples_at_once_and_the_others_go_where
         assert top(router, text) == BASE
     set_adapter(mine, "french", AdapterChange(enabled=False))
     assert "french" not in open_pack_router(mine).labels
+
+
+def test_an_adapter_that_is_gone_does_not_keep_its_messages_from_a_new_one(mine, bundled, tmp_path):
+    messages = PROMPTS["describe"]
+    (tmp_path / "mine.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in messages[::2]))
+    remove_adapter(mine, "describe")
+    add_adapter(mine, bundled / "describe.gguf", "new", AdapterChange(examples=tmp_path / "mine.jsonl"))
+    router = open_pack_router(mine)
+    for text in messages[1::2]:
+        assert dict(router.route(text, Settings().routing).mix.weights).get("new", 0) > 0.5
+    for text in SMALL_TALK:
+        assert top(router, text) == BASE
 
 
 def test_one_example_works(mine, bundled, tmp_path):

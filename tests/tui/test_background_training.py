@@ -8,8 +8,10 @@ from dlp_local.core.errors import InputError, PackError
 from dlp_local.core.job import Job
 from dlp_local.core.values import AdapterInfo, Lesson, Message
 from dlp_local.history import History
+from dlp_local.training.adapter.choices import Choices
 from dlp_local.training.adapter.events import (
     FitProgress,
+    Prepared,
     RoutingEffect,
     Score,
     Stage,
@@ -21,6 +23,7 @@ from tests.support.fakes import FakeAssistant, Gate
 from tests.tui.window import READY, window
 from tui.messages import StatusChanged, TrainingEnded
 from tui.session import Session
+from tui.session.training import progress_text
 from tui.views.plain import PlainView
 
 HALF = FitProgress(10, 20, 1, 2, 0.5, 0.4, 0.4, 400.0, 200.0)
@@ -57,6 +60,12 @@ def taught(*adapters):
     history = History(None)
     history.add_lessons([Lesson(name, "p", (Message("user", "hi"),), "no", f"for {name}") for name in adapters])
     return history
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(170.0, "(about 3 minutes)"), (0.0, "")])
+def test_how_long_it_takes_is_told_before_it_begins(seconds, told):
+    plan = Prepared({}, Choices(), "cpu", 10**9, 2 * 10**9, resumed=False, dropped=False, seconds=seconds)
+    assert progress_text(plan) == told
 
 
 @pytest.mark.asyncio

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context, parent_process
+from typing import ParamSpec, TypeVar
 from unittest import mock
 
 from dlp_local.core.settings import Engine as Options
@@ -25,15 +26,18 @@ TOKENS, PROMPT = 24, 256
 PASSES = 3
 """So often the variants take turns within a round, where a token or a few are timed."""
 
+Given = ParamSpec("Given")
+Found = TypeVar("Found")
+
 MAX_ROUNDS = 8
 """So many mixes of eight adapters differ in the weight of the first alone."""
 
 
 class Bench:
-    """One backbone, eight adapters, and the two ways of mixing them."""
+    """One backbone, its adapters, and the two ways of mixing them."""
 
-    def __init__(self, models: Models, context: int) -> None:
-        options = {policy: Options(context=context, stack=policy) for policy in (False, True)}
+    def __init__(self, models: Models, context: int, threads: int = 0) -> None:
+        options = {policy: Options(context=context, stack=policy, threads=threads) for policy in (False, True)}
         self.backbone = Backbone(models.backbone, options[False])
         only_small_pages()
         files = [AdapterFile(f"a{i}", path) for i, path in enumerate(models.adapters)]
@@ -110,11 +114,16 @@ def measure(models: Models, rounds: int) -> dict[str, list[float]]:
 
 def measure_apart(models: Models, rounds: int) -> dict[str, list[float]]:
     """The same, in a process of its own, whose environment is that of the engine's."""
+    return run_apart(measure, models, rounds)
+
+
+def run_apart(work: Callable[Given, Found], /, *given: Given.args, **named: Given.kwargs) -> Found:
+    """What a function of a module returns, in a process of its own, whose environment is that of the engine's."""
     with (
         mock.patch.dict(os.environ, ENVIRONMENT | os.environ),
         ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool,
     ):
-        return pool.submit(measure, models, rounds).result()
+        return pool.submit(work, *given, **named).result()
 
 
 def _end_with_parent() -> None:

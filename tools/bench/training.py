@@ -31,6 +31,7 @@ from dlp_local.core.values import AdapterFile, Message
 from dlp_local.packs.pack import Pack, open_pack
 from dlp_local.training.adapter import judging
 from dlp_local.training.adapter.backbone import Backbone, best_device
+from dlp_local.training.adapter.batches import Feed
 from dlp_local.training.adapter.choices import Choices
 from dlp_local.training.adapter.encoding import RowEncoder, open_row_encoder
 from dlp_local.training.adapter.export import write_adapter
@@ -102,23 +103,41 @@ class Bench:
         metric = next(iter(SCORES.get(task, EXACT).values()))
         return metric(given, list(wanted.values()))
 
-    def fit(self, rows: Sequence[TrainingRow], choices: Choices, out: Path) -> Fitted:
+    def steps(self, rows: Sequence[TrainingRow], choices: Choices) -> int:
+        """The steps that a training of rows takes."""
+        with open_row_encoder(self.path, "", choices.scope, "") as encoder:
+            train, _ = encoder.encode_all(split_rows(rows).train, choices.seed)
+        choices = choices.for_rows(len(train))
+        return choices.epochs * Feed([train], choices.batch_tokens, choices.seed).batches_an_epoch
+
+    def fit(self, rows: Sequence[TrainingRow], choices: Choices, out: Path, kind: type[Fit] = Fit) -> Fitted:
         """Trains an adapter as the product does, and writes it."""
         with open_row_encoder(self.path, "", choices.scope, "") as encoder, TemporaryDirectory() as folder:
-            fitted, method = run_fit(self.backbone, encoder, rows, choices, Path(folder))
+            fitted, method = run_fit(self.backbone, encoder, rows, choices, Path(folder), kind)
             write_adapter(method, 0, self.path, out, invocation=encoder.invocation)
         return fitted
 
 
+class WholeFit(Fit):
+    """A training that makes all its steps, whatever held-out rows say; the best weights are kept all the same."""
+
+    _has_stalled = False
+
+
 def run_fit(
-    backbone: Backbone, encoder: RowEncoder, rows: Sequence[TrainingRow], choices: Choices, folder: Path
+    backbone: Backbone,
+    encoder: RowEncoder,
+    rows: Sequence[TrainingRow],
+    choices: Choices,
+    folder: Path,
+    kind: type[Fit] = Fit,
 ) -> tuple[Fitted, Any]:
     """A whole training, and its method."""
     split = split_rows(rows)
     train, _ = encoder.encode_all(split.train, choices.seed)
     choices = choices.for_rows(len(train))
     method = make_method(choices, backbone.weights, ("trial",), backbone.device)
-    fit = Fit(backbone, method, [train], [[encoder.encode(row) for row in split.held_out]], choices, folder)
+    fit = kind(backbone, method, [train], [[encoder.encode(row) for row in split.held_out]], choices, folder)
     events = fit.run(Cancellation())
     while True:
         try:
@@ -168,10 +187,10 @@ def methods(bench: Bench, tasks: Sequence[str], names: Sequence[str], seeds: int
                     continue
                 choices = Choices(**{"method": name} | dict(METHODS[name]) | {"seed": seed, "epochs": epochs})
                 if name == "xgb":
-                    steps = len(rows) * epochs * 50 // 256
+                    steps = bench.steps(rows, choices)
                     choices = replace(choices, booster_steps=max(1, steps // 16))
                 with TemporaryDirectory() as folder:
-                    fitted = bench.fit(rows, choices, Path(folder) / "trial.gguf")
+                    fitted = bench.fit(rows, choices, Path(folder) / "trial.gguf", WholeFit)
                     bench.assistant.try_adapter(AdapterFile(TRIAL, Path(folder) / "trial.gguf"))
                     score = bench.score(task, Mix.of({TRIAL: 1.0}))
                 loss = min(fitted.held_out_losses)
@@ -179,15 +198,17 @@ def methods(bench: Bench, tasks: Sequence[str], names: Sequence[str], seeds: int
 
 
 def speed(bench: Bench, rounds: int, count: int) -> None:
-    """Rows a second of an epoch, against transformers and PEFT as their documentation has it, in turns."""
+    """An epoch against transformers and PEFT as their documentation has it, in turns, with as many rows a step."""
     rows = [row for task in ("actions", "dates") for row in bench.train_rows(task, count // 2, 7)]
     with open_row_encoder(bench.path, "", "turn", "") as encoder, TemporaryDirectory() as folder:
         whole = [encoder.encode(row) for row in rows]
-        choices = Choices(epochs=1, batch_tokens=512).for_rows(len(rows))
+        choices = Choices(epochs=1).for_rows(len(rows))
+        steps = Feed([whole], choices.batch_tokens, choices.seed).batches_an_epoch
         plain = _plain(
             bench.backbone.path,
             [one.prefix + one.tokens for one in whole],
             [len(one.prefix) + one.answer_at for one in whole],
+            round(len(whole) / steps),
         )
         method = make_method(choices, bench.backbone.weights, ("trial",), bench.backbone.device)
         for number in range(rounds):
@@ -200,10 +221,13 @@ def speed(bench: Bench, rounds: int, count: int) -> None:
             plain()
             theirs = time.monotonic() - began
             tokens = sum(len(one.prefix) + len(one.tokens) for one in whole)
-            bench.keep({"round": number, "tokens": tokens, "ours": ours, "plain": theirs, "ratio": theirs / ours})
+            bench.keep(
+                {"round": number, "rows": len(whole), "steps": steps, "tokens": tokens, "ours": ours, "plain": theirs}
+                | {"ratio": theirs / ours}
+            )
 
 
-def _plain(path: Path, rows: Sequence[tuple[int, ...]], answers: Sequence[int], size: int = 8) -> Callable[[], None]:
+def _plain(path: Path, rows: Sequence[tuple[int, ...]], answers: Sequence[int], size: int) -> Callable[[], None]:
     """An epoch of transformers and PEFT: rows of `size` padded to a batch, the whole prompt computed under LoRA."""
     import torch
     from peft import LoraConfig, get_peft_model

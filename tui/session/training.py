@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dlp_local.conversation_turn import error_text
 from dlp_local.core.errors import InputError
 from dlp_local.core.job import Job
-from dlp_local.core.text import counted
+from dlp_local.core.text import about_time, counted
 from dlp_local.core.values import Lesson
 from tui.messages import TrainingEnded
 from tui.session.shared_state import SharedState
@@ -98,9 +98,11 @@ def is_last(event: Any) -> bool:
 
 def progress_text(event: Any) -> str:
     """`34 %, 2 min left`, or what else is being done; nothing for what says neither."""
-    from dlp_local.training.adapter.events import FitProgress, Stage
+    from dlp_local.training.adapter.events import FitProgress, Prepared, Stage
 
     match event:
+        case Prepared() if event.seconds:
+            return f"({about_time(event.seconds)})"
         case FitProgress():
             left = event.seconds_left
             time_left = f"{left / 60:.0f} min" if left > 90 else f"{left:.0f} s"

@@ -24,7 +24,7 @@ from dlp_local.formats.peft.file_names import (
     is_shard,
 )
 from dlp_local.formats.peft.other_folders import MODEL, about_folder
-from dlp_local.formats.peft.other_kinds import kind_of_config
+from dlp_local.formats.peft.other_kinds import CONVERTED, kind_of_config
 
 MAX_CONFIG = 4 << 20
 
@@ -34,6 +34,16 @@ class LoraFolder:
     """A folder whose LoRA can be converted: its configuration and the file of its tensors."""
 
     config: LoraConfig
+    weights: Path
+
+
+@dataclass(frozen=True, slots=True)
+class OtherFolder:
+    """A folder of PEFT's with an adapter that is no LoRA, of a kind, as PEFT calls it, that a LoRA can be made of."""
+
+    kind: str
+    config: Path
+    content: Mapping[str, Any]
     weights: Path
 
 
@@ -75,6 +85,23 @@ def read_folder(folder: Path) -> LoraFolder:
     if not weights.exists():
         _refuse_other_weights(folder, weights)
     return LoraFolder(config, weights)
+
+
+def read_other_folder(folder: Path) -> OtherFolder:
+    """Reads a folder with another kind of PEFT's adapters; raises `PackError` for a LoRA, and for all else."""
+    path = folder / CONFIG
+    if not path.exists():
+        raise PackError(f"{folder}: {_about(folder)}")
+    content = _read_json(path)
+    kind = content.get("peft_type")
+    if kind == "LORA" or mlx.is_mlx(content) or _has_weights_of_mlx(folder):
+        raise PackError(f"{path}: describes a LoRA already. Leave --as-lora out.")
+    if not isinstance(kind, str) or kind not in CONVERTED:
+        raise PackError(f"{path}: describes {_other_kind(content)}")
+    weights = folder / WEIGHTS
+    if not weights.exists():
+        _refuse_other_weights(folder, weights)
+    return OtherFolder(kind, path, content, weights)
 
 
 def _has_weights_of_mlx(folder: Path) -> bool:

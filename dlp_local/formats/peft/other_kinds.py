@@ -8,6 +8,9 @@ from collections.abc import Collection
 MERGE = "Merge it into its backbone and convert that, or use another adapter."
 """What helps where a GGUF adapter cannot express something that was trained."""
 
+AS_LORA = "`dlp-local adapters add FOLDER --name NAME --as-lora RANK` makes it a LoRA that is close to it."
+"""What helps where PEFT can make a LoRA of an adapter."""
+
 DORA = "a DoRA, whose magnitudes a GGUF adapter has no place for"
 
 _MIXTURE = "a mixture of LoRAs with a gate of its own. {} dlp-local's router mixes them."
@@ -29,6 +32,11 @@ _KINDS = {
 }
 """Kind, as PEFT calls it → what it is, and what helps."""
 
+CONVERTED = frozenset(
+    "C3A DELORA FOURIERFT GRALORA LOHA LOKR MISS PSOFT RANDLORA TINYLORA UNILORA VBLORA VERA WAVEFT".split()
+)
+"""The kinds that PEFT's `save_as_lora` takes."""
+
 _TENSORS = {
     "hada_": "LOHA", "lokr_": "LOKR", "lora_e": "ADALORA", "ranknum": "ADALORA", "lora_magnitude_vector": "DORA",
     "dora_scale": "DORA", "ia3_": "IA3", "oft_": "OFT", "boft_": "BOFT", "vera_": "VERA", "vblora_": "VBLORA",
@@ -45,6 +53,11 @@ _MAGNITUDE_OF_MLX = ".m"
 
 def kind_of_config(peft_type: str) -> str:
     """What a PEFT adapter of this type is, and what helps."""
+    about = _about(peft_type)
+    return about.replace(MERGE, AS_LORA) if peft_type in CONVERTED else about
+
+
+def _about(peft_type: str) -> str:
     return _KINDS.get(peft_type, f"a PEFT adapter of the kind {peft_type[:32]!a}, which is no LoRA. {MERGE}")
 
 
@@ -52,7 +65,7 @@ def kind_of_tensors(names: Collection[str]) -> str:
     """What tensors of these names belong to, and what helps; empty where they do not tell."""
     for name in names:
         if match := _TENSOR.search(name.lower()):
-            return kind_of_config(_TENSORS[match[1]])
+            return _about(_TENSORS[match[1]])
         if name.endswith(_MAGNITUDE_OF_MLX):
-            return kind_of_config("DORA")
+            return _about("DORA")
     return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from dlp_local.core.text import counted
 from dlp_local.training.adapter.events import RoutingEffect, Score
@@ -28,13 +28,22 @@ def refusal(scores: Mapping[str, Score], routing: RoutingEffect) -> str:
             reasons.append(
                 f"on held-out rows it is no better than {'base' if name == BASE_NAME else 'the pack is today'}"
             )
+    reasons += _of_routing(routing)
+    return "; ".join(reasons)
+
+
+def routing_refusal(routing: RoutingEffect) -> str:
+    """What is against an adapter's routing alone; empty where nothing is."""
+    return "; ".join(_of_routing(routing))
+
+
+def _of_routing(routing: RoutingEffect) -> Iterator[str]:
     if routing.taken:
         owners = Counter(owner for owner, _ in routing.taken)
         of = ", ".join(f"{count} of {owner}" for owner, count in owners.most_common())
         some = "".join(f", {text!r}" for _, text in [one for one in routing.taken if one[1]][:SHOWN])
-        reasons.append(f"it would take {counted(len(routing.taken), 'message')} from others ({of}{some})")
+        yield f"it would take {counted(len(routing.taken), 'message')} from others ({of}{some})"
     if routing.own < FEWEST_OWN:
-        reasons.append(f"only {routing.own:.0%} of its own held-out messages would come to it")
+        yield f"only {routing.own:.0%} of its own held-out messages would come to it"
     if routing.background > MOST_BACKGROUND:
-        reasons.append(f"{routing.background:.0%} of everyday messages that are nobody's would come to it")
-    return "; ".join(reasons)
+        yield f"{routing.background:.0%} of everyday messages that are nobody's would come to it"

@@ -94,11 +94,11 @@ class Backbone:
         return int(self._model.get_input_embeddings().num_embeddings)
 
     def learned_logits(
-        self, batch: Batch, factors: Callable[[str], Factors] | None = None
+        self, batch: Batch, factors: Callable[[str], Factors | None] | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The logits (n, vocabulary) where a token is learned, the n tokens, and their weights, in the order of rows.
 
-        `factors`: A and B of a weight; none: the bare backbone.
+        `factors`: A and B of a weight, None where it is not changed; none at all: the bare backbone.
         """
         rows, columns = batch.weights.nonzero()
         kept, inverse = np.unique(columns, return_inverse=True)
@@ -118,7 +118,7 @@ class Backbone:
         logits = given.logits[self._moved(rows), self._moved(inverse)].float()
         return logits, self._moved(batch.targets[rows, columns]), self._moved(batch.weights[rows, columns])
 
-    def _set(self, factors: Callable[[str], Factors] | None) -> None:
+    def _set(self, factors: Callable[[str], Factors | None] | None) -> None:
         for name, layer in self._layers.items():
             layer.factors = factors(name) if factors else None
 

@@ -19,7 +19,7 @@ METHODS: Mapping[str, str] = {
     "xgb": "many rank-1 LoRAs in turn, each on some of the layers (arXiv 2410.19694)",
     "multilora": "several LoRAs side by side with learnt scales (arXiv 2311.11501)",
     "share": "one A for each kind of weight in all layers (arXiv 2406.10785)",
-    "ca": "LoRA that learns from a less compressed backbone, too (arXiv 2307.07705)",
+    "ca": "LoRA that learns from a less compressed backbone's, too (arXiv 2307.07705)",
     "flora": "several adapters in one run, each row under its own (arXiv 2312.05677)",
     "mtl": "several tasks on shared B's, weighted for each (arXiv 2410.09437)",
 }
@@ -56,7 +56,7 @@ class Choices:
     learning rate, which rises over 5 % of the steps and falls along a cosine. `links`: the links of a chain, the parts
     of MultiLoRA, the B's of MTL-LoRA. `booster_steps` and `booster_layers`: how long a booster of
     XGBLoRA is trained, and on what share of the layers. `start`: the adapter to begin with. `teacher`: a less
-    compressed GGUF of the same model to learn from, too.
+    compressed GGUF of the same model to learn from, too, under that adapter.
     """
 
     method: str = "lora"
@@ -96,8 +96,11 @@ class Choices:
             value = getattr(self, name)
             if not least <= value <= most:
                 raise InputError(f"{name}: {value:g} is none. Give a number from {least:g} to {most:g}.")
-        if self.method == "ca" and not self.teacher:
-            raise InputError("method ca: learns from a less compressed backbone. Name its GGUF with --teacher.")
+        if self.method == "ca" and not (self.teacher and self.start):
+            raise InputError(
+                "method ca: learns from a less compressed backbone and its adapter. Name their GGUFs with --teacher "
+                "and --start."
+            )
         if self.teacher and self.method != "ca":
             raise InputError(f"--teacher: method {self.method} has none. Use --method ca, or leave it out.")
         if self.start and self.method not in CONTINUED:

@@ -64,6 +64,7 @@ class TaskRows:
 class Prepared:
     """First event: what will be trained, with what, and how much memory that takes and is free, in bytes.
 
+    `seconds`: about how long all of it takes on this machine, answering held-out rows included; 0 where nobody knows.
     `resumed`: it goes on from where the same training was stopped. `dropped`: what a training of the same adapters with
     other rows or choices had reached is given up.
     """
@@ -75,6 +76,7 @@ class Prepared:
     free_memory: int
     resumed: bool
     dropped: bool
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

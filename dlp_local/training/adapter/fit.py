@@ -23,6 +23,7 @@ from dlp_local.training.adapter.backbone import Backbone
 from dlp_local.training.adapter.batches import Batch, Example, Feed, all_once, training_tokens
 from dlp_local.training.adapter.choices import Choices
 from dlp_local.training.adapter.events import FitProgress
+from dlp_local.training.adapter.methods.ca import Teacher
 from dlp_local.training.adapter.methods.method import Factors, Method
 from dlp_local.training.adapter.optimizers import Optimizer, make_optimizer
 
@@ -85,7 +86,7 @@ class Fit:
         held_out: Sequence[Sequence[Example]],
         choices: Choices,
         folder: Path,
-        teacher: Backbone | None = None,
+        teacher: Teacher | None = None,
     ) -> None:
         """`train` and `held_out`: the rows of each task. Raises `InputError` for a teacher of another vocabulary."""
         if teacher is not None and teacher.vocabulary_size != backbone.vocabulary_size:
@@ -179,9 +180,7 @@ class Fit:
         losses = functional.cross_entropy(logits, targets, reduction="none")
         loss = (losses * weights).sum()
         if self._teacher is not None:
-            with torch.no_grad():
-                wanted, _, _ = self._teacher.learned_logits(batch)
-            loss = (loss + (divergence(wanted, logits) * weights).sum()) / 2
+            loss = (loss + (divergence(self._teacher.logits(batch), logits) * weights).sum()) / 2
         loss.backward()
         return float((losses.detach() * weights).sum()) / len(batch.ids)
 

@@ -28,8 +28,22 @@ MOST_EXAMPLES = 100
 FEWEST_JUDGED = 10
 """Examples of another adapter under which half of them would say too little: all of them are known, and judged."""
 
-ROUNDS = 8
+ROUNDS = 30
 """So often the examples that draw other adapters' messages are left out, before that is given up."""
+
+LOST = 0.005
+"""Of an owner's messages, the share that may come to a new adapter, by the mean of what it gets of each."""
+
+NEARLY = 0.05
+"""What a new adapter may get of an anchor, where it gets more than `LOST` of an owner's. They are centers of many
+messages: some of these are nearer to the new adapter than their center is."""
+
+LEAST_OWN = 0.25
+"""Of its own messages, the share that must still come to a new adapter when examples were left out; else all stay."""
+
+EVERYDAY = 0.01
+"""Of everyday messages, the share that may come to a new adapter while its examples are chosen: to let none of them
+come, nearly all examples of an adapter for everyday commands would be left out."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -44,7 +58,12 @@ class _Judged:
     owner: str
     texts: tuple[str, ...]
     embeddings: Floats
-    to_owner: tuple[bool, ...]
+    to_owner: npt.NDArray[np.bool_]
+
+    @property
+    def are_centers(self) -> bool:
+        """Whether these are anchors, which stand for many messages."""
+        return not any(self.texts)
 
 
 class RoutingJudge:
@@ -77,7 +96,7 @@ class RoutingJudge:
         self._background = Background.embedded(embed, anchors.get(BASE))
 
     def _judge(self, owner: str, texts: tuple[str, ...], embeddings: Floats) -> _Judged:
-        to_owner = tuple(name == owner for name in _chosen(self._before, embeddings))
+        to_owner = np.array([name == owner for name in _chosen(self._before, embeddings)], bool)
         return _Judged(owner, texts, embeddings, to_owner)
 
     def _anchors(self) -> dict[str, Floats]:
@@ -106,40 +125,57 @@ class RoutingJudge:
     def examples(self, prompts: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
         """The messages that each new adapter is to be known by: of its prompts, those that draw no others' messages.
 
-        Where some still do after a few rounds, they stay: `effects` tells.
+        Where some still do after a few rounds, or hardly any of its messages would come to it without them, they stay:
+        `effects` tells.
         """
-        chosen = {
+        every = {
             name: sorted(set(texts) - {*self._stay.get(name, ())}, key=hash_position)[:MOST_EXAMPLES]
             for name, texts in prompts.items()
         }
+        chosen = dict(every)
         for _ in range(ROUNDS):
             drawn = self._drawn(chosen)
             if not any(len(embeddings) for embeddings in drawn.values()):
                 break
             for name, embeddings in drawn.items():
-                own = self._before.example_embeddings(chosen[name])
-                if not len(own):
+                known = self._before.example_embeddings(chosen[name])
+                if not len(known):
                     continue
-                nearest = set((embeddings @ own.T).argmax(axis=1).tolist())
-                if len(nearest) < len(own):
+                nearest = set((embeddings @ known.T).argmax(axis=1).tolist())
+                if len(nearest) < len(known):
                     chosen[name] = [text for index, text in enumerate(chosen[name]) if index not in nearest]
-        return chosen
+        after = self._after(chosen)
+        own = {name: _share(_chosen(after, after.example_embeddings(texts)), name) for name, texts in every.items()}
+        return {name: texts if own[name] >= LEAST_OWN else every[name] for name, texts in chosen.items()}
 
     def _drawn(self, new: Mapping[str, Sequence[str]]) -> dict[str, Floats]:
-        """The embeddings of what each new adapter would take from others, and of everyday messages to train on."""
+        """The embeddings of what each new adapter would take from others, and of everyday messages if it gets many."""
         after = self._after(new)
         background = self._away(self._background, new).x
-        drawn = {name: [background[[one == name for one in _chosen(after, background)]]] for name in new}
-        for judged, now in self._now(after):
-            for name in new:
-                drawn[name].append(judged.embeddings[[one == name for one in now]])
+        nobodys = _chosen(after, background)
+        drawn = {}
+        for name in new:
+            comes = [one == name for one in nobodys]
+            drawn[name] = [background[comes] if sum(comes) > EVERYDAY * len(comes) else background[:0]]
+            drawn[name] += [judged.embeddings[taken] for judged, taken in self._taken(after, name, nearly=True)]
         return {name: np.concatenate(parts) for name, parts in drawn.items()}
 
-    def _now(self, after: MessageRouter) -> Iterator[tuple[_Judged, list[str]]]:
-        """Where the judged messages go with new examples; nowhere those that do not go to their owner today."""
+    def _taken(
+        self, after: MessageRouter, name: str, *, nearly: bool = False
+    ) -> Iterator[tuple[_Judged, npt.NDArray[np.bool_]]]:
+        """Which of the judged messages go to a new adapter, and not to their owner as they do today.
+
+        `nearly`: those anchors, too, that come near it, where their owner would lose many messages.
+        """
         for judged in self._judged:
-            chosen = zip(_chosen(after, judged.embeddings), judged.to_owner, strict=True)
-            yield judged, [name if to_owner else "" for name, to_owner in chosen]
+            probabilities = after.probabilities(judged.embeddings)
+            taken = np.zeros(len(judged.texts), bool)
+            if name in after.labels:
+                share = probabilities[:, after.labels.index(name)]
+                taken = share >= probabilities.max(axis=1)
+                if nearly and judged.are_centers and float(share[judged.to_owner].sum()) > LOST * len(share):
+                    taken |= share > NEARLY
+            yield judged, taken & judged.to_owner
 
     def _away(self, background: Background, new: Mapping[str, Sequence[str]]) -> Background:
         """Everyday messages that are not of a new adapter's own kind."""
@@ -153,10 +189,9 @@ class RoutingJudge:
         after = self._after(new)
         nobodys = _chosen(after, self._away(self._background, new).x_held)
         taken: dict[str, list[tuple[str, str]]] = {name: [] for name in new}
-        for judged, now in self._now(after):
-            for text, chosen in zip(judged.texts, now, strict=True):
-                if chosen in new:
-                    taken[chosen].append((judged.owner, text))
+        for name in new:
+            for judged, is_taken in self._taken(after, name):
+                taken[name] += [(judged.owner, judged.texts[index]) for index in np.flatnonzero(is_taken).tolist()]
         count = sum(len(judged.texts) for judged in self._judged)
         return {
             name: RoutingEffect(

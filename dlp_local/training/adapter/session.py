@@ -38,7 +38,7 @@ from dlp_local.training.adapter.events import (
 from dlp_local.training.adapter.fidelity import check_logits
 from dlp_local.training.adapter.gguf_config import Numbers, family_of
 from dlp_local.training.adapter.placement import place
-from dlp_local.training.adapter.plan import free_memory, training_memory
+from dlp_local.training.adapter.plan import free_memory, training_memory, training_work
 from dlp_local.training.adapter.tasks import Task, read_task
 from dlp_local.training.adapter.torch_extra import require_torch
 from dlp_local.training.adapter.workspace import Workspace
@@ -46,6 +46,7 @@ from dlp_local.training.adapter.workspace import Workspace
 if TYPE_CHECKING:
     from dlp_local.training.adapter.backbone import Backbone
     from dlp_local.training.adapter.fit import Fit, Fitted
+    from dlp_local.training.adapter.methods.ca import Teacher
     from dlp_local.training.adapter.methods.method import Method
 
 OPENING, LOADING = "opening the model", "loading the weights to train on"
@@ -145,8 +146,10 @@ class _Session:
     def _prepare(self, tasks: Sequence[Task], choices: Choices) -> Prepared:
         """Looks whether there is a training to go on from, and keeps what this one is of."""
         from dlp_local.training.adapter.backbone import best_device
+        from dlp_local.training.adapter.speed import about_seconds
 
-        memory = training_memory(self._backbone, choices, [task.train_tokens for task in tasks])
+        device, train = best_device(), [task.train_tokens for task in tasks]
+        memory = training_memory(self._backbone, choices, train)
         free = free_memory(memory)
         made_of, workspace = self._fingerprint(tasks, choices), self._workspace
         was_begun = workspace.is_begun
@@ -159,7 +162,9 @@ class _Session:
             workspace.keep_rows(task.name, (*task.train, *task.held_out))
         told = {task.name: task.told for task in tasks}
         dropped = was_begun and not resumed and not self._request.restart
-        return Prepared(told, choices, best_device(), memory, free, resumed, dropped)
+        work = training_work(self._backbone, choices, train, [task.held_out_tokens for task in tasks])
+        seconds = 0.0 if resumed else about_seconds(work, choices.batch_tokens, device)
+        return Prepared(told, choices, device, memory, free, resumed, dropped, seconds)
 
     def _fingerprint(self, tasks: Sequence[Task], choices: Choices) -> str:
         rows = hashlib.sha256(repr([(task.name, task.train_tokens, task.held_out_tokens) for task in tasks]).encode())
@@ -226,7 +231,7 @@ class _Session:
 
         if choices.start and isinstance(method, Lora):
             method.start_from(read_adapter(choices.start, self._backbone))
-        teacher = _open_backbone(choices.teacher) if choices.teacher else None
+        teacher = _open_teacher(choices.teacher, choices.start) if choices.teacher and choices.start else None
         fit = Fit(
             backbone,
             method,
@@ -277,6 +282,13 @@ def _finished(fit: Fit) -> Fitted:
         except StopIteration as end:
             fitted: Fitted = end.value
             return fitted
+
+
+def _open_teacher(path: Path, adapter: Path) -> Teacher:
+    from dlp_local.training.adapter.export import read_adapter
+    from dlp_local.training.adapter.methods.ca import Teacher
+
+    return Teacher(_open_backbone(path), read_adapter(adapter, path).get)
 
 
 def _open_backbone(path: Path) -> Backbone:

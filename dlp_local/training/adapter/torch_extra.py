@@ -11,10 +11,10 @@ INSTALL = "pip install torch --index-url https://download.pytorch.org/whl/cpu &&
 """With torch's builds for the CPU, which are a tenth of those for CUDA."""
 
 
-def require_torch() -> None:
-    """Raises `InputError` with the command that installs what a training needs, where it is not installed."""
-    if missing := [name for name in PACKAGES if find_spec(name) is None]:
+def require_torch(what: str = "training", *more: str) -> None:
+    """Raises `InputError` with the command that installs what a training needs, and `more`, where it is not there."""
+    if missing := [name for name in (*PACKAGES, *more) if find_spec(name) is None]:
         raise InputError(
-            f"training needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed. "
+            f"{what} needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed. "
             f"Install the train extra: {INSTALL} (with an NVIDIA GPU leave the first command out)."
         )

@@ -197,7 +197,8 @@ def test_any_pattern_is_followed_in_a_moment_or_refused(pattern):
 
 KINDS = {
     "IA3": r"\(IA\)³.*Merge it",
-    "LOHA": "LoHa.*Merge it",
+    "LOHA": "LoHa.*--as-lora RANK` makes it a LoRA",
+    "VERA": "the kind 'VERA', which is no LoRA.*--as-lora RANK",
     "PROMPT_TUNING": "learned tokens before the prompt.*Use a LoRA",
     "PREFIX_TUNING": "learned tokens before the prompt.*Use a LoRA",
     "ADALORA": "AdaLoRA.*Merge it",

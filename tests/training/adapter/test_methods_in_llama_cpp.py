@@ -30,7 +30,8 @@ def test_every_method_is_compared_here():
 
 
 def choices_of(method, tiny_path, **more):
-    return some_choices(method=method, teacher=tiny_path if method == "ca" else None, booster_steps=2, **more)
+    taught = {"teacher": tiny_path, "start": tiny_path} if method == "ca" else {}
+    return some_choices(method=method, booster_steps=2, **taught, **more)
 
 
 def train(backbone, method, choices, folder):

@@ -37,7 +37,7 @@ def test_what_was_chosen_stays():
         ({"rate": 0.0}, "rate: 0 is none"),
         ({"epochs": -1}, "epochs: -1 is none"),
         ({"booster_layers": 2.0}, "booster_layers: 2 is none"),
-        ({"method": "ca"}, "Name its GGUF with --teacher"),
+        ({"method": "ca", "teacher": Path("better.gguf")}, "Name their GGUFs with --teacher and --start"),
         ({"teacher": Path("better.gguf")}, "Use --method ca, or leave it out"),
         ({"method": "xgb", "start": Path("old.gguf")}, "method xgb begins anew"),
         ({"method": "share", "optimizer": "rite"}, "Use adamw"),

@@ -5,6 +5,8 @@ import pytest
 from dlp_local.core.values import AdapterChange
 from dlp_local.packs import open_pack
 from dlp_local.packs.adapters import add_adapter
+from dlp_local.training.adapter import routing_effect
+from dlp_local.training.adapter.acceptance import MOST_BACKGROUND
 from dlp_local.training.adapter.routing_effect import MOST_EXAMPLES, RoutingJudge
 
 pytestmark = pytest.mark.usefixtures("in_shared_data")
@@ -51,6 +53,36 @@ def test_examples_that_draw_the_messages_of_others_are_left_out(judge):
     taken, left = (judge.effects({"new": texts}, {"new": CAPITALS})["new"].taken for texts in (every, chosen))
     assert taken
     assert len(left) < len(taken)
+
+
+def test_examples_are_left_out_that_come_near_to_the_anchors_of_another_although_they_take_none(judge, monkeypatch):
+    prompts = [*CAPITALS, "Write in capitals: sales by region", "Write in capitals: name, age and country"]
+    monkeypatch.setattr(routing_effect, "LOST", 1.0)
+    careless = judge.examples({"new": prompts})["new"]
+    assert judge.effects({"new": careless}, {"new": CAPITALS})["new"].taken == ()
+    monkeypatch.setattr(routing_effect, "LOST", 0.0)
+    monkeypatch.setattr(routing_effect, "NEARLY", 1e-3)
+    assert {*judge.examples({"new": prompts})["new"]} < {*careless}
+
+
+def test_a_few_everyday_messages_that_come_along_cost_no_examples(judge, monkeypatch):
+    shopping = [
+        "add milk to the shopping list", "put eggs on my list", "add bread to the list", "what is on my shopping list",
+        "remove butter from the list",
+    ]  # fmt: skip
+    chosen = judge.examples({"new": shopping})
+    assert {*chosen["new"]} == {*shopping}
+    assert judge.effects(chosen, {"new": shopping})["new"].background <= MOST_BACKGROUND
+    monkeypatch.setattr(routing_effect, "EVERYDAY", 0.0)
+    assert len(judge.examples({"new": shopping})["new"]) < len(shopping)
+
+
+def test_examples_stay_where_hardly_any_of_its_messages_would_come_without_them(judge, monkeypatch):
+    every = [CAPITALS[0], *POEMS]
+    assert {*judge.examples({"new": every})["new"]} == {*every}
+    assert judge.effects({"new": every}, {"new": POEMS})["new"].taken
+    monkeypatch.setattr(routing_effect, "LEAST_OWN", 0.0)
+    assert {*judge.examples({"new": every})["new"]} < {*every}
 
 
 def test_no_more_examples_are_kept_than_are_needed_and_each_once(judge):

@@ -63,6 +63,7 @@ def test_a_training_tells_its_plan_then_how_far_it_is_and_then_what_came_out(tol
     assert (plan.tasks["capitals"].train, plan.tasks["capitals"].held_out) == (11, 5)
     assert plan.choices.epochs == 1
     assert 0 < plan.memory < plan.free_memory
+    assert 5 < plan.seconds < 3600
     assert not plan.resumed
     assert not plan.dropped
     assert result.steps == next(event for event in told if isinstance(event, FitProgress)).of_steps
@@ -99,7 +100,7 @@ def test_how_it_was_trained_is_in_its_file_and_told_in_a_line(told, adapter):
     steps = f"{told[-1].steps} step"
     assert line.startswith(f"11 rows, {steps}")
     assert "method lora, optimizer adamw, rank 2, alpha 4, rate 0.002, decay 0.01, " in line
-    assert "epochs 1, batch tokens 256, scope turn, seed 0" in line
+    assert "epochs 1, batch tokens 64, scope turn, seed 0" in line
     assert lora.invocation_tokens
 
 
