@@ -1,6 +1,6 @@
 """What the page keeps, in a browser: conversations beside other tabs and past a reload, the focus, what is selected."""
 
-from tests.support.tab import answering, writing
+from tests.support.tab import answering, slow_line, writing
 
 DATE = "to ISO: the 3rd of February 2021"
 
@@ -31,10 +31,11 @@ def test_tabs_on_one_conversation_follow_each_other_and_part_where_both_go_on_at
     second.ask("two")
     first.page.locator(".said", has_text="two").wait_for()
     first.page.unroute_all()
-    writing(first, "three")
-    second.ask("four")
-    first.page.keyboard.press("Escape")
-    first.ended()
+    with slow_line(first):
+        writing(first, "three")
+        second.ask("four")
+        first.page.keyboard.press("Escape")
+        first.ended()
     for tab, last in ((first, "three"), (second, "four")):
         tab.page.reload()
         assert tab.said()[:2] == ["one", "two"]

@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import contextmanager
 
 from tests.support.http_server import NEVER_ENDS
 
@@ -72,3 +73,17 @@ def without_end(tab):
         route.continue_(post_data=json.dumps(body))
 
     tab.page.route("**/v1/chat/completions", ask)
+
+
+@contextmanager
+def slow_line(tab, bytes_a_second=20_000):
+    """What the server sends comes slowly meanwhile: a fast machine is at the end of its context in half a second."""
+    session = tab.page.context.new_cdp_session(tab.page)
+    conditions = {"offline": False, "latency": 0, "downloadThroughput": bytes_a_second, "uploadThroughput": -1}
+    session.send("Network.enable")
+    session.send("Network.emulateNetworkConditions", conditions)
+    try:
+        yield
+    finally:
+        session.send("Network.emulateNetworkConditions", conditions | {"downloadThroughput": -1})
+        session.detach()

@@ -39,7 +39,7 @@ def answering(
         assert isinstance(done, ReplyDone)
         if done.error:
             raise EngineError(done.error)
-        return done.answer
+        return "" if cancellation.requested else done.answer
 
     given = []
     with ThreadPoolExecutor(assistant.concurrent_replies, "held-out") as threads:
