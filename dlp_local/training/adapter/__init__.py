@@ -9,5 +9,8 @@ from others, and `session` is all of that in order, in this process or, by `proc
 import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 # Threads of GNU OpenMP that wait by spinning take the cores from each other on a busy machine: a step of 4 seconds took
-# over 60. It is read when the first library loads OpenMP, torch or llama.cpp, which have one between them.
+# over 60. Those that never spin are woken anew for each product: 72 tokens a second on two cores, where a spin of some
+# microseconds gives 121, and beside two busy programs 44 and 45. It is read when the first library loads OpenMP, torch
+# or llama.cpp, which have one between them.
