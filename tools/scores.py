@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from dlp_local.core.json_text import is_same_json
 from dlp_local.evaluation.metrics import queries, words
 from dlp_local.evaluation.metrics.overlap import BLEU
 from dlp_local.evaluation.row import EvalRow
@@ -42,7 +43,7 @@ def same_text(answer: str, row: Row) -> bool:
 
 def same_object(answer: str, row: Row) -> bool:
     """The same JSON object; the order of its keys, which the data leaves to chance, does not count."""
-    return words.same_object(answer, row.answer)
+    return is_same_json(answer, row.answer)
 
 
 def same_rows(answer: str, row: Row) -> bool:

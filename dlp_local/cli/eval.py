@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,7 +23,6 @@ from dlp_local.packs.manifest import Manifest, read_manifest
 
 if TYPE_CHECKING:
     from dlp_local.assistant import Assistant
-    from dlp_local.core.job import Job
     from dlp_local.evaluation.runner import Event, Measured, Plan
 
 MAX_TOKENS = 512
@@ -190,25 +186,9 @@ def _measure(assistant: Assistant, plan: Plan, manifest: Manifest, file: Path | 
     answers = Answers(assistant, manifest, file, context)
     last: Event = Measured(interrupted=True)
     job = evaluate(assistant, plan, answers)
-    with Screen() as screen, _ended_by_ctrl_c(job, screen.note_stop):
+    with Screen() as screen, terminal.stopped_by_ctrl_c(job, screen.note_stop):
         for last in job:
             if not isinstance(last, Measured):
                 screen.show(last)
     assert isinstance(last, Measured)
     return last
-
-
-@contextmanager
-def _ended_by_ctrl_c(job: Job[Event], note: Callable[[], None]) -> Iterator[None]:
-    """Ctrl+C ends the evaluation, which keeps its answers; a second one ends the program."""
-    pressed = threading.Event()
-
-    def end() -> None:
-        if pressed.is_set():
-            raise KeyboardInterrupt
-        pressed.set()
-        job.cancel()
-        note()
-
-    with terminal.on_ctrl_c(end):
-        yield

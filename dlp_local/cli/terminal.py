@@ -18,6 +18,7 @@ from rich.text import Text
 
 from dlp_local.core.errors import InputError
 from dlp_local.core.files import decode, utf8_lines
+from dlp_local.core.job import Job
 from dlp_local.core.paths import user_path
 from dlp_local.core.serialize import ranked
 from dlp_local.core.text import is_unicode, visible
@@ -83,6 +84,22 @@ def on_ctrl_c(handle: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def stopped_by_ctrl_c(job: Job[Any], note: Callable[[], None]) -> Iterator[None]:
+    """Within the block Ctrl+C cancels a job that keeps what it has, and calls `note`; a second one ends the program."""
+    pressed = threading.Event()
+
+    def end() -> None:
+        if pressed.is_set():
+            raise KeyboardInterrupt
+        pressed.set()
+        job.cancel()
+        note()
+
+    with on_ctrl_c(end):
+        yield
 
 
 def drop_output() -> None:

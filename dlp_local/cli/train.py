@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -138,23 +137,7 @@ def _run(job: Job[Any], screen: Screen) -> Mapping[str, Any] | None:
     from dlp_local.training.adapter.events import Trained
 
     last: Any = None
-    with screen, _ended_by_ctrl_c(job, screen.note_stop):
+    with screen, terminal.stopped_by_ctrl_c(job, screen.note_stop):
         for last in job:
             screen.show(last)
     return last.results if isinstance(last, Trained) else None
-
-
-@contextmanager
-def _ended_by_ctrl_c(job: Job[Any], note: Callable[[], None]) -> Iterator[None]:
-    """Ctrl+C stops the training, which keeps what it reached; a second one ends the program."""
-    pressed = threading.Event()
-
-    def end() -> None:
-        if pressed.is_set():
-            raise KeyboardInterrupt
-        pressed.set()
-        job.cancel()
-        note()
-
-    with terminal.on_ctrl_c(end):
-        yield

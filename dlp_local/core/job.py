@@ -6,9 +6,20 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Event = TypeVar("Event")
+Found = TypeVar("Found")
+
+
+def returned(steps: Generator[Any, None, Found]) -> Found:
+    """Runs a generator to its end; returns what it returns, without what it gives on the way."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: Found = end.value
+            return found
 
 
 class Cancellation:

@@ -1,4 +1,4 @@
-"""JSON that a person or another program wrote, refused in plain words."""
+"""JSON that a person, another program or a model wrote: refused in plain words, or compared."""
 
 from __future__ import annotations
 
@@ -20,3 +20,18 @@ def parse_json(text: str, name: str, otherwise: str, error: type[DlpLocalError] 
     except ValueError:  # Python reads no whole number of more than 4300 digits
         where = "a number in it is too long"
     raise error(f"{name}: is not JSON ({where}). {otherwise}")
+
+
+def json_value(text: str) -> dict[str, Any] | list[Any] | None:
+    """The JSON object or list that a text is; None where it is none."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict | list) else None
+
+
+def is_same_json(answer: str, wanted: str) -> bool:
+    """Whether two texts are the same JSON object or list; the order of keys does not count."""
+    value = json_value(wanted)
+    return value is not None and json_value(answer) == value

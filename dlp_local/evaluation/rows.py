@@ -17,11 +17,10 @@ from typing import Any
 
 from dlp_local.core.errors import InputError
 from dlp_local.core.files import decode
-from dlp_local.core.json_text import parse_json
+from dlp_local.core.json_text import json_value, parse_json
 from dlp_local.core.text import did_you_mean, is_unicode, unknown_name
 from dlp_local.core.values import BASE, Message
 from dlp_local.evaluation.metrics import METRICS, missing_package
-from dlp_local.evaluation.metrics.words import json_value
 from dlp_local.evaluation.row import EvalRow
 
 FIELDS = ("text", "prompt", "answer", "answers", "adapter", "history", "choices", "metric", "id")

@@ -6,12 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlp_local.core.answer_format import AnswerFormat
+from dlp_local.core.json_text import is_same_json
 from dlp_local.engine.constraints.gbnf import check_grammar
 from dlp_local.evaluation.metrics import METRICS
 from dlp_local.evaluation.metrics.choices import choice_grammar, chosen, most_likely
 from dlp_local.evaluation.metrics.overlap import bleu_signature
 from dlp_local.evaluation.metrics.queries import same_lone_row, same_rows
-from dlp_local.evaluation.metrics.words import command_words, same_object, slot_counts
+from dlp_local.evaluation.metrics.words import command_words, slot_counts
 from dlp_local.evaluation.row import EvalRow
 
 
@@ -182,5 +183,5 @@ def test_a_metric_of_means_is_the_mean_of_its_rows(pairs):
 
 
 def test_a_number_alone_is_no_object_and_no_words_are_no_command():
-    assert not same_object("1", "1")
+    assert not is_same_json("1", "1")
     assert command_words("") == []

@@ -16,6 +16,7 @@ from dlp_local.engine.local.llama import Backbone
 from dlp_local.formats.lora import read_lora
 from dlp_local.formats.peft.convert import convert_lora
 from dlp_local.packs import open_pack
+from tests.support.logits import torch_logits
 from tests.support.prompts import PROMPTS
 
 ADAPTERS = sorted(PROMPTS)
@@ -84,13 +85,6 @@ def small_llama(tmp_path_factory) -> Path:
             parameter.normal_(0, 0.1) if parameter.ndim == 2 else parameter.uniform_(0.5, 1.5)
     model.save_pretrained(folder)
     return folder
-
-
-def torch_logits(model, ids):
-    import torch
-
-    with torch.no_grad():
-        return model(input_ids=torch.tensor([ids])).logits[0, -1].numpy()
 
 
 def test_the_exported_tokenizer_and_weights_compute_what_torch_does(small_llama, tmp_path):

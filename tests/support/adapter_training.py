@@ -1,4 +1,4 @@
-"""Small trainings of adapters on tiny random backbones, and the logits that llama.cpp computes with what they write."""
+"""Small trainings of adapters on tiny random backbones."""
 
 from __future__ import annotations
 
@@ -8,13 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from dlp_local.core.job import Cancellation
-from dlp_local.core.settings import Engine
-from dlp_local.engine.local import llama
-from dlp_local.formats.lora import read_lora
 from dlp_local.training.adapter.backbone import Backbone
 from dlp_local.training.adapter.batches import Example, batch
 from dlp_local.training.adapter.choices import Choices
@@ -110,20 +106,6 @@ def next_logits(backbone: Backbone, tokens: Sequence[int], method: Method | None
     with torch.no_grad():
         logits, _, _ = backbone.learned_logits(batch([[asked]]), factors_of(method, task) if method else None)
     return logits[0].numpy()
-
-
-def llama_logits(backbone: Path, tokens: Sequence[int], adapter: Path | None = None) -> Any:
-    """The logits after some tokens as llama.cpp computes them, with an adapter or none."""
-    with llama.Backbone(backbone, Engine(threads=1)) as opened:
-        loaded = [(opened.load_adapter(read_lora(adapter)), 1.0)] if adapter else []
-        opened.set_adapters(loaded)
-        opened.decode(list(tokens), 0, 0)
-        return opened.logits()
-
-
-def difference(given: Any, wanted: Any) -> float:
-    """The largest difference of two logits, relative to the largest logit."""
-    return float(np.abs(given - wanted).max() / np.abs(wanted).max())
 
 
 def same(state: Any, other: Any) -> bool:

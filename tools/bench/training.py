@@ -16,7 +16,7 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -25,7 +25,7 @@ from typing import Any
 
 from dlp_local import Assistant, Mix, open_assistant
 from dlp_local.core.files import written_aside
-from dlp_local.core.job import Cancellation
+from dlp_local.core.job import Cancellation, returned
 from dlp_local.core.settings import Settings
 from dlp_local.core.values import AdapterFile, Message
 from dlp_local.packs.pack import Pack, open_pack
@@ -34,10 +34,13 @@ from dlp_local.training.adapter.backbone import Backbone, best_device
 from dlp_local.training.adapter.batches import Feed
 from dlp_local.training.adapter.choices import Choices
 from dlp_local.training.adapter.encoding import RowEncoder, open_row_encoder
-from dlp_local.training.adapter.export import write_adapter
+from dlp_local.training.adapter.export import read_adapter, write_adapter
 from dlp_local.training.adapter.fit import Fit, Fitted
 from dlp_local.training.adapter.methods import make_method
+from dlp_local.training.adapter.methods.ca import Teacher
+from dlp_local.training.adapter.methods.lora import Lora
 from dlp_local.training.adapter.rows import TrainingRow, split_rows
+from tools.bench.plain_training import plain_epoch
 from tools.data import Row
 from tools.recipes import RECIPES
 from tools.scores import EXACT, SCORES
@@ -131,19 +134,17 @@ def run_fit(
     choices: Choices,
     folder: Path,
     kind: type[Fit] = Fit,
+    teacher: Teacher | None = None,
 ) -> tuple[Fitted, Any]:
     """A whole training, and its method."""
     split = split_rows(rows)
     train, _ = encoder.encode_all(split.train, choices.seed)
     choices = choices.for_rows(len(train))
     method = make_method(choices, backbone.weights, ("trial",), backbone.device)
-    fit = kind(backbone, method, [train], [[encoder.encode(row) for row in split.held_out]], choices, folder)
-    events = fit.run(Cancellation())
-    while True:
-        try:
-            next(events)
-        except StopIteration as end:
-            return end.value, method
+    if choices.start and isinstance(method, Lora):
+        method.start_from(read_adapter(choices.start, backbone.path))
+    held_out = [encoder.encode(row) for row in split.held_out]
+    return returned(kind(backbone, method, [train], [held_out], choices, folder, teacher).run(Cancellation())), method
 
 
 def fifty(bench: Bench, tasks: Sequence[str], draws: int, count: int, choices: Choices) -> None:
@@ -204,7 +205,7 @@ def speed(bench: Bench, rounds: int, count: int) -> None:
         whole = [encoder.encode(row) for row in rows]
         choices = Choices(epochs=1).for_rows(len(rows))
         steps = Feed([whole], choices.batch_tokens, choices.seed).batches_an_epoch
-        plain = _plain(
+        plain = plain_epoch(
             bench.backbone.path,
             [one.prefix + one.tokens for one in whole],
             [len(one.prefix) + one.answer_at for one in whole],
@@ -225,32 +226,6 @@ def speed(bench: Bench, rounds: int, count: int) -> None:
                 {"round": number, "rows": len(whole), "steps": steps, "tokens": tokens, "ours": ours, "plain": theirs}
                 | {"ratio": theirs / ours}
             )
-
-
-def _plain(path: Path, rows: Sequence[tuple[int, ...]], answers: Sequence[int], size: int) -> Callable[[], None]:
-    """An epoch of transformers and PEFT: rows of `size` padded to a batch, the whole prompt computed under LoRA."""
-    import torch
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
-    model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
-    model = get_peft_model(model, LoraConfig(r=8, lora_alpha=16, target_modules="all-linear"))
-    optimizer = torch.optim.AdamW((p for p in model.parameters() if p.requires_grad), lr=1e-4)
-
-    def epoch() -> None:
-        for start in range(0, len(rows), size):
-            group = rows[start : start + size]
-            longest = max(map(len, group))
-            ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in group])
-            seen = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in group])
-            labels = ids.masked_fill(seen == 0, -100)
-            for label, answer_at in zip(labels, answers[start : start + size], strict=True):
-                label[:answer_at] = -100
-            model(input_ids=ids, attention_mask=seen, labels=labels).loss.backward()
-            optimizer.step()
-            optimizer.zero_grad()
-
-    return epoch
 
 
 def summary(figures: Sequence[dict[str, Any]], keys: Sequence[str], values: Sequence[str]) -> Iterator[str]:

@@ -24,7 +24,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from dlp_local.core.files import written_aside
-from dlp_local.core.job import Cancellation
 from dlp_local.core.settings import Settings
 from dlp_local.core.values import Message
 from dlp_local.opening import settings_for
@@ -33,13 +32,12 @@ from dlp_local.training.adapter.backbone import Backbone, best_device
 from dlp_local.training.adapter.batches import Example, all_once
 from dlp_local.training.adapter.choices import Choices
 from dlp_local.training.adapter.encoding import open_row_encoder
-from dlp_local.training.adapter.export import read_adapter, write_adapter
-from dlp_local.training.adapter.fit import Fit, divergence
-from dlp_local.training.adapter.methods import make_method
+from dlp_local.training.adapter.export import write_adapter
+from dlp_local.training.adapter.fit import divergence
 from dlp_local.training.adapter.methods.ca import Teacher
 from dlp_local.training.adapter.methods.method import Factors
-from dlp_local.training.adapter.rows import TrainingRow, split_rows
-from tools.bench.training import summary
+from dlp_local.training.adapter.rows import TrainingRow
+from tools.bench.training import run_fit, summary
 from tools.measure_pack import sample
 from tools.recipes import RECIPES
 
@@ -83,23 +81,9 @@ class Bench:
     ) -> tuple[OfWeight, Sequence[float]]:
         """A training on one of the two backbones: its adapter, and the held-out losses."""
         rows = islice(self.recipe.adapter_set.rows(self.data, self.task, 4000 + choices.seed), self.rows)
-        split = split_rows([TrainingRow((Message("user", row.message),), row.answer) for row in rows])
-        backbone = self.backbones[on]
+        examples = [TrainingRow((Message("user", row.message),), row.answer) for row in rows]
         with self._encoder() as encoder, TemporaryDirectory() as folder:
-            train, _ = encoder.encode_all(split.train, choices.seed)
-            chosen = choices.for_rows(len(train))
-            method = make_method(chosen, backbone.weights, ("trial",), backbone.device)
-            if chosen.start:
-                method.start_from(read_adapter(chosen.start, self.paths[on]))  # type: ignore[attr-defined]
-            held_out = [encoder.encode(row) for row in split.held_out]
-            fit = Fit(backbone, method, [train], [held_out], chosen, Path(folder), teacher)
-            events = fit.run(Cancellation())
-            while True:
-                try:
-                    next(events)
-                except StopIteration as end:
-                    fitted = end.value
-                    break
+            fitted, method = run_fit(self.backbones[on], encoder, examples, choices, Path(folder), teacher=teacher)
             write_adapter(method, 0, self.paths[on], out, invocation=encoder.invocation, precision="f32")
         return partial(method.factors, owners=0), fitted.held_out_losses
 

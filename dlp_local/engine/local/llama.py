@@ -9,14 +9,13 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlp_local.core import settings
 from dlp_local.core.errors import EngineError, PackError
-from dlp_local.core.job import Cancellation
+from dlp_local.core.job import Cancellation, returned
 from dlp_local.engine.local.batch_support import open_token_weights
 from dlp_local.engine.local.constraint import ConstrainedSampler, Constraint
 from dlp_local.engine.local.context_params import adapts_threads, context_params
@@ -119,12 +118,7 @@ class Backbone:
 
     def load_stack(self, stack: Stack) -> Adapter:
         """Builds and loads a stack of adapters."""
-        loading = self.loading_stack(stack)
-        while True:
-            try:
-                next(loading)
-            except StopIteration as loaded:
-                return cast(Adapter, loaded.value)
+        return returned(self.loading_stack(stack))
 
     def loading_stack(self, stack: Stack) -> Generator[None, None, Adapter]:
         """Builds and loads a stack of adapters, a part of it for each step; given up, nothing of it stays."""

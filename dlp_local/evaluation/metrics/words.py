@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from dlp_local.core.json_text import is_same_json, json_value
 from dlp_local.evaluation.metrics.metric import Floats, Measures, Metric, mean_metric
 from dlp_local.evaluation.row import EvalRow
 
@@ -16,21 +17,6 @@ from dlp_local.evaluation.row import EvalRow
 def same_text(answer: str, wanted: str) -> bool:
     """The same characters, but for white space around them."""
     return answer.strip() == wanted.strip()
-
-
-def json_value(text: str) -> dict[str, Any] | list[Any] | None:
-    """The JSON object or list that a text is; None where it is none."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict | list) else None
-
-
-def same_object(answer: str, wanted: str) -> bool:
-    """The same JSON object or list; the order of keys does not count."""
-    value = json_value(wanted)
-    return value is not None and json_value(answer) == value
 
 
 Slots = Counter[tuple[tuple[str, ...], str]]
@@ -96,7 +82,7 @@ EXACT = mean_metric(
 OBJECT = mean_metric(
     "object",
     "the same JSON object",
-    lambda answer, row: any(same_object(answer, wanted) for wanted in row.answers),
+    lambda answer, row: any(is_same_json(answer, wanted) for wanted in row.answers),
     also=("slot-f1", "exact"),
 )
 SLOT_F1 = Metric(

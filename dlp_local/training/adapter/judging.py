@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from dlp_local.assistant import Assistant
 from dlp_local.core.answer_format import ANY_TEXT, AnswerFormat
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import EngineError
 from dlp_local.core.events import Event, ReplyDone
-from dlp_local.core.job import Cancellation, Job
+from dlp_local.core.job import Cancellation, Job, returned
+from dlp_local.core.json_text import is_same_json
 from dlp_local.core.values import Mix
 from dlp_local.training.adapter.events import Score
 from dlp_local.training.adapter.rows import TrainingRow
@@ -53,12 +52,7 @@ def answers(
     assistant: Assistant, rows: Sequence[TrainingRow], mix: Mix | None, max_tokens: int, cancellation: Cancellation
 ) -> list[str]:
     """What `answering` gives, without its progress."""
-    told = answering(assistant, rows, mix, max_tokens, cancellation)
-    while True:
-        try:
-            next(told)
-        except StopIteration as end:
-            return list(end.value)
+    return returned(answering(assistant, rows, mix, max_tokens, cancellation))
 
 
 def greedy_reply(
@@ -92,15 +86,4 @@ def score(given: Sequence[str], rows: Sequence[TrainingRow]) -> Score:
 
 def is_same(answer: str, wanted: str) -> bool:
     """The same text, or the same JSON, whatever the order of its keys and the spaces in it."""
-    if answer.strip() == wanted.strip():
-        return True
-    value = _object(wanted)
-    return value is not None and value == _object(answer)
-
-
-def _object(text: str) -> Any:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict | list) else None
+    return answer.strip() == wanted.strip() or is_same_json(answer, wanted)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from dlp_local.assistant import Assistant
 from dlp_local.core.errors import InputError, PackError
 from dlp_local.core.files import temporary_folder
-from dlp_local.core.job import Cancellation, Job
+from dlp_local.core.job import Cancellation, Job, returned
 from dlp_local.core.names import check_adapter_name
 from dlp_local.core.settings import Settings
 from dlp_local.formats.gguf import read_header
@@ -275,13 +275,7 @@ def _finished(fit: Fit) -> Fitted:
     """What a training reached, without another step."""
     cancellation = Cancellation()
     cancellation.request()
-    events = fit.run(cancellation)
-    while True:
-        try:
-            next(events)
-        except StopIteration as end:
-            fitted: Fitted = end.value
-            return fitted
+    return returned(fit.run(cancellation))
 
 
 def _open_teacher(path: Path, adapter: Path) -> Teacher:

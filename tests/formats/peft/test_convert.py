@@ -12,12 +12,12 @@ torch = pytest.importorskip("torch", reason="needs the train extra")
 from llama_cpp import llama_cpp as lib  # noqa: E402
 
 from dlp_local.core.errors import PackError  # noqa: E402
-from dlp_local.core.settings import Engine  # noqa: E402
-from dlp_local.engine.local import context_params, llama  # noqa: E402
+from dlp_local.engine.local import context_params  # noqa: E402
 from dlp_local.formats.gguf import F16, Q8_0  # noqa: E402
 from dlp_local.formats.lora import read_lora, values  # noqa: E402
 from dlp_local.formats.peft.convert import convert_lora  # noqa: E402
 from dlp_local.formats.peft.target import ARCHITECTURES  # noqa: E402
+from tests.support.logits import difference, llama_logits, torch_logits  # noqa: E402
 from tests.support.lora import read_pairs  # noqa: E402
 from tests.support.peft_adapters import add_adapter, modules_of, save_adapter  # noqa: E402
 from tests.support.tiny_models import MODELS, random_model, write_backbone  # noqa: E402
@@ -35,22 +35,6 @@ def exact_and_small(monkeypatch):
     warnings.filterwarnings("ignore", category=UserWarning, module="peft")
 
 
-def torch_logits(model):
-    with torch.no_grad():
-        return model(input_ids=torch.tensor([TOKENS])).logits[0, -1].numpy()
-
-
-def llama_logits(backbone, *adapters):
-    with llama.Backbone(backbone, Engine(threads=1)) as opened:
-        opened.set_adapters([(opened.load_adapter(read_lora(adapter)), 1.0) for adapter in adapters])
-        opened.decode(TOKENS, 0, 0)
-        return opened.logits()
-
-
-def difference(given, wanted):
-    return np.abs(given - wanted).max() / np.abs(wanted).max()
-
-
 def test_every_known_architecture_is_compared_here():
     assert {tiny.arch for tiny in MODELS.values()} == set(ARCHITECTURES)
 
@@ -60,13 +44,13 @@ def test_a_converted_adapter_computes_what_peft_does(tmp_path, name):
     model = random_model(name)
     backbone = tmp_path / "b.gguf"
     write_backbone(name, model, backbone)
-    bare = torch_logits(model)
-    assert difference(llama_logits(backbone), bare) <= CLOSE
+    bare = torch_logits(model, TOKENS)
+    assert difference(llama_logits(backbone, TOKENS), bare) <= CLOSE
     folder = save_adapter(model, tmp_path / "peft")
     convert_lora(folder, backbone, tmp_path / "a.gguf")
-    wanted = torch_logits(model)
+    wanted = torch_logits(model, TOKENS)
     assert difference(wanted, bare) > 100 * CLOSE
-    assert difference(llama_logits(backbone, tmp_path / "a.gguf"), wanted) <= CLOSE
+    assert difference(llama_logits(backbone, TOKENS, tmp_path / "a.gguf"), wanted) <= CLOSE
 
 
 @pytest.mark.parametrize("name", ["llama", "phi3", "gptneox", "falcon"])
@@ -77,12 +61,12 @@ def test_the_rows_of_each_weight_are_where_llama_cpp_has_them(tmp_path, name):
     for module in modules[:2]:
         model = random_model(name)
         write_backbone(name, model, tmp_path / "b.gguf")
-        bare = torch_logits(model)
+        bare = torch_logits(model, TOKENS)
         add_adapter(model, [module], lora_alpha=64).save_pretrained(tmp_path / "peft")
         convert_lora(tmp_path / "peft", tmp_path / "b.gguf", tmp_path / "a.gguf")
-        wanted = torch_logits(model)
+        wanted = torch_logits(model, TOKENS)
         assert difference(wanted, bare) > 50 * CLOSE
-        assert difference(llama_logits(tmp_path / "b.gguf", tmp_path / "a.gguf"), wanted) <= CLOSE
+        assert difference(llama_logits(tmp_path / "b.gguf", TOKENS, tmp_path / "a.gguf"), wanted) <= CLOSE
 
 
 SCALES = {
@@ -102,7 +86,9 @@ def test_scales_that_differ_among_weights_are_kept(tmp_path, scales):
     model = random_model("llama")
     write_backbone("llama", model, tmp_path / "b.gguf")
     convert_lora(save_adapter(model, tmp_path / "peft", **scales), tmp_path / "b.gguf", tmp_path / "a.gguf")
-    assert difference(llama_logits(tmp_path / "b.gguf", tmp_path / "a.gguf"), torch_logits(model)) <= CLOSE
+    assert (
+        difference(llama_logits(tmp_path / "b.gguf", TOKENS, tmp_path / "a.gguf"), torch_logits(model, TOKENS)) <= CLOSE
+    )
 
 
 def test_rslora_and_one_alpha_leave_the_numbers_of_b_as_they_are(tmp_path):
@@ -136,7 +122,10 @@ def test_half_precision_halves_the_file_and_rounds_only(tmp_path):
     assert whole.keys() == half.keys()
     assert all(np.array_equal(whole[name].astype(np.float16), half[name]) for name in whole)
     assert read_lora(tmp_path / "half.gguf").size * 2 == read_lora(tmp_path / "whole.gguf").size
-    assert difference(llama_logits(tmp_path / "b.gguf", tmp_path / "half.gguf"), torch_logits(model)) <= 1e-2
+    assert (
+        difference(llama_logits(tmp_path / "b.gguf", TOKENS, tmp_path / "half.gguf"), torch_logits(model, TOKENS))
+        <= 1e-2
+    )
 
 
 def test_in_8_bits_rows_of_whole_blocks_are_rounded_and_the_others_are_half_precision(tmp_path):
@@ -153,7 +142,10 @@ def test_in_8_bits_rows_of_whole_blocks_are_rounded_and_the_others_are_half_prec
             blocks = whole[f"{name}.lora_a"].reshape(-1, 32)
             steps = np.abs(blocks).max(axis=1, keepdims=True) / 127
             assert (np.abs(blocks - values(lora.data, pair.a).reshape(-1, 32)) <= 0.57 * steps).all()
-    assert difference(llama_logits(tmp_path / "b.gguf", tmp_path / "small.gguf"), torch_logits(model)) <= 5e-2
+    assert (
+        difference(llama_logits(tmp_path / "b.gguf", TOKENS, tmp_path / "small.gguf"), torch_logits(model, TOKENS))
+        <= 5e-2
+    )
 
 
 @pytest.mark.parametrize("module", ["embed_tokens", "lm_head"])

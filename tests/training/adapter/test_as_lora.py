@@ -5,7 +5,6 @@ import shutil
 import time
 import warnings
 
-import numpy as np
 import pytest
 import torch
 
@@ -18,14 +17,12 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 
 from dlp_local.cli import adapters  # noqa: E402
 from dlp_local.core.errors import InputError, PackError  # noqa: E402
-from dlp_local.core.settings import Engine  # noqa: E402
-from dlp_local.engine.local import llama  # noqa: E402
-from dlp_local.formats.lora import read_lora  # noqa: E402
 from dlp_local.formats.peft.other_kinds import CONVERTED  # noqa: E402
 from dlp_local.packs.resolve import resolve_adapter  # noqa: E402
 from dlp_local.training.adapter import as_lora, torch_extra  # noqa: E402
 from dlp_local.training.adapter.as_lora import AsLora  # noqa: E402
 from tests.support.command import out, refused  # noqa: E402
+from tests.support.logits import difference, llama_logits, torch_logits  # noqa: E402
 from tests.support.tiny_models import random_model, write_backbone  # noqa: E402
 
 TOKENS = [5, 17, 80, 33, 33, 2, 60, 11]
@@ -81,22 +78,6 @@ def copied(loha, tmp_path):
     return shutil.copytree(loha, tmp_path / "copy")
 
 
-def torch_logits(model):
-    with torch.no_grad():
-        return model(input_ids=torch.tensor([TOKENS])).logits[0, -1].numpy()
-
-
-def llama_logits(backbone, *adapters):
-    with llama.Backbone(backbone, Engine(threads=1)) as opened:
-        opened.set_adapters([(opened.load_adapter(read_lora(adapter)), 1.0) for adapter in adapters])
-        opened.decode(TOKENS, 0, 0)
-        return opened.logits()
-
-
-def difference(given, wanted):
-    return np.abs(given - wanted).max() / np.abs(wanted).max()
-
-
 def change_config(folder, **fields):
     file = folder / "adapter_config.json"
     file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | fields), "utf-8")
@@ -115,9 +96,9 @@ def test_with_all_of_its_rank_the_file_computes_in_llama_cpp_what_peft_does(tmp_
     adapted = saved(tmp_path / "peft", kind)
     conversion = AsLora("32")
     with resolve_adapter(tmp_path / "peft", tiny_path, conversion=conversion) as file:
-        given = llama_logits(tiny_path, file.path)
-    wanted = torch_logits(adapted.merge_and_unload())
-    assert difference(wanted, torch_logits(tiny_llama)) > 0.05
+        given = llama_logits(tiny_path, TOKENS, file.path)
+    wanted = torch_logits(adapted.merge_and_unload(), TOKENS)
+    assert difference(wanted, torch_logits(tiny_llama, TOKENS)) > 0.05
     assert difference(given, wanted) <= 2e-3
     assert conversion.kept.weights == 8
     assert conversion.kept.error < 1e-3

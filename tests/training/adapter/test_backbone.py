@@ -11,14 +11,13 @@ from dlp_local.training.adapter.batches import Example, batch  # noqa: E402
 from dlp_local.training.adapter.gguf_config import FAMILIES  # noqa: E402
 from tests.support.adapter_training import (  # noqa: E402
     TOKENS,
-    difference,
     drawn_method,
     examples,
     factors_of,
-    llama_logits,
     next_logits,
     some_choices,
 )
+from tests.support.logits import difference, llama_logits  # noqa: E402
 from tests.support.tiny_models import MODELS, random_model, write_backbone  # noqa: E402
 
 CLOSE = 1e-3

@@ -12,13 +12,13 @@ from dlp_local.formats.lora import read_lora  # noqa: E402
 from dlp_local.training.adapter.export import read_adapter, write_adapter, write_peft_folder  # noqa: E402
 from tests.support.adapter_training import (  # noqa: E402
     TOKENS,
-    difference,
     drawn_method,
     new_method,
     next_logits,
     product,
     some_choices,
 )
+from tests.support.logits import difference  # noqa: E402
 from tests.support.lora import read_pairs, write_lora  # noqa: E402
 from tests.support.tiny_models import FFN, HIDDEN, VOCAB, random_model, write_backbone  # noqa: E402
 

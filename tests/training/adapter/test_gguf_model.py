@@ -9,7 +9,8 @@ torch = pytest.importorskip("torch", reason="needs the train extra")
 
 from dlp_local.core.errors import PackError  # noqa: E402
 from dlp_local.training.adapter.backbone import Backbone  # noqa: E402
-from tests.support.adapter_training import TOKENS, difference, llama_logits, next_logits  # noqa: E402
+from tests.support.adapter_training import TOKENS, next_logits  # noqa: E402
+from tests.support.logits import difference, llama_logits  # noqa: E402
 from tests.support.quantized import quantize  # noqa: E402
 from tests.support.tiny_models import HEAD, MODELS, random_model, write_backbone  # noqa: E402
 

@@ -16,7 +16,6 @@ from dlp_local.training.adapter.methods.xgb import layer_of  # noqa: E402
 from dlp_local.training.adapter.optimizers import B_OVER_A, make_optimizer  # noqa: E402
 from tests.support.adapter_training import (  # noqa: E402
     TOKENS,
-    difference,
     drawn_method,
     examples,
     new_method,
@@ -27,6 +26,7 @@ from tests.support.adapter_training import (  # noqa: E402
     some_choices,
     trained,
 )
+from tests.support.logits import difference  # noqa: E402
 
 Q = "model.layers.1.self_attn.q_proj"
 

@@ -9,14 +9,13 @@ from dlp_local.training.adapter.export import write_adapter  # noqa: E402
 from dlp_local.training.adapter.fit import Fit  # noqa: E402
 from tests.support.adapter_training import (  # noqa: E402
     TOKENS,
-    difference,
     drawn_method,
     examples,
-    llama_logits,
     next_logits,
     run_to_end,
     some_choices,
 )
+from tests.support.logits import difference, llama_logits  # noqa: E402
 
 CLOSE = 1e-3
 """Largest difference of two logits, relative to the largest logit."""
