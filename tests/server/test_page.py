@@ -72,9 +72,10 @@ def test_markdown_is_drawn(server, open_tab):
 
 def test_a_stopped_answer_keeps_what_came_and_frees_the_server(server, open_tab):
     tab = open_tab(server)
-    turn = writing(tab)
-    tab.page.keyboard.press("Escape")
-    tab.ended()
+    with server.slowly():
+        turn = writing(tab)
+        tab.page.keyboard.press("Escape")
+        tab.ended()
     assert len(turn.locator(".answer").inner_text()) >= 3
     assert turn.locator(".receipt summary").inner_text() == "base 1.00 · stopped"
     tab.page.unroute_all()

@@ -1,6 +1,6 @@
 """What the page keeps, in a browser: conversations beside other tabs and past a reload, the focus, what is selected."""
 
-from tests.support.tab import answering, slow_line, writing
+from tests.support.tab import answering, waiting, writing
 
 DATE = "to ISO: the 3rd of February 2021"
 
@@ -31,11 +31,10 @@ def test_tabs_on_one_conversation_follow_each_other_and_part_where_both_go_on_at
     second.ask("two")
     first.page.locator(".said", has_text="two").wait_for()
     first.page.unroute_all()
-    with slow_line(first):
-        writing(first, "three")
-        second.ask("four")
-        first.page.keyboard.press("Escape")
-        first.ended()
+    waiting(first, "three")
+    second.ask("four")
+    first.page.keyboard.press("Escape")
+    first.ended()
     for tab, last in ((first, "three"), (second, "four")):
         tab.page.reload()
         assert tab.said()[:2] == ["one", "two"]
@@ -67,9 +66,10 @@ def test_only_so_many_conversations_are_kept_and_the_one_of_older_pages_is_read(
 
 def test_what_had_come_of_an_answer_and_the_draft_outlive_the_page(server, open_tab):
     tab = open_tab(server)
-    came = writing(tab).locator(".answer").inner_text()
-    tab.page.get_by_label("Message", exact=True).fill("a draft")
-    tab.page.reload()
+    with server.slowly():
+        came = writing(tab).locator(".answer").inner_text()
+        tab.page.get_by_label("Message", exact=True).fill("a draft")
+        tab.page.reload()
     turn = tab.page.locator(".turn")
     assert turn.locator(".answer").inner_text().startswith(came[:3])
     assert turn.locator(".receipt summary").inner_text() == "base 1.00 · broken off"
@@ -80,21 +80,24 @@ def test_what_had_come_of_an_answer_and_the_draft_outlive_the_page(server, open_
 
 def test_while_an_answer_is_written_the_focus_and_what_is_selected_stay(server, open_tab):
     tab = open_tab(server)
-    turn = writing(tab)
-    answer, receipt = turn.locator(".answer"), turn.locator(".receipt summary")
-    receipt.press("Enter")
-    assert turn.get_by_text("The mix was given by hand.").is_visible()
-    answer.evaluate(
-        "node => getSelection().setBaseAndExtent(node.firstChild.firstChild, 0, node.firstChild.firstChild, 3)"
-    )
-    chosen = tab.page.evaluate("String(getSelection())")
-    length = len(answer.inner_text())
-    tab.page.wait_for_function("length => document.querySelector('.answer').innerText.length > length + 40", arg=length)
-    assert tab.page.evaluate("String(getSelection())") == chosen
-    assert len(chosen) == 3
-    assert tab.has_focus(receipt)
-    tab.page.keyboard.press("Escape")
-    tab.ended()
+    with server.slowly():
+        turn = writing(tab)
+        answer, receipt = turn.locator(".answer"), turn.locator(".receipt summary")
+        receipt.press("Enter")
+        assert turn.get_by_text("The mix was given by hand.").is_visible()
+        answer.evaluate(
+            "node => getSelection().setBaseAndExtent(node.firstChild.firstChild, 0, node.firstChild.firstChild, 3)"
+        )
+        chosen = tab.page.evaluate("String(getSelection())")
+        length = len(answer.inner_text())
+        tab.page.wait_for_function(
+            "length => document.querySelector('.answer').innerText.length > length + 40", arg=length
+        )
+        assert tab.page.evaluate("String(getSelection())") == chosen
+        assert len(chosen) == 3
+        assert tab.has_focus(receipt)
+        tab.page.keyboard.press("Escape")
+        tab.ended()
     assert tab.has_focus(receipt)
     assert turn.get_by_text("The mix was given by hand.").is_visible()
 

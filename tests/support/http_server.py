@@ -19,6 +19,19 @@ NEVER_ENDS = {str(token): -100 for token in range(5)}
 """Biases of the bundled backbone's tokens that end an answer: one that a test cuts must not end by itself before."""
 
 
+class Slow:
+    """A job whose events come one after another, with a pause before each."""
+
+    def __init__(self, job, seconds):
+        self._job, self._seconds = job, seconds
+        self.cancel, self.close = job.cancel, job.close
+
+    def __iter__(self):
+        for event in self._job:
+            time.sleep(self._seconds)
+            yield event
+
+
 @dataclass(frozen=True)
 class Running:
     """A server that answers."""
@@ -30,6 +43,17 @@ class Running:
     @property
     def runner(self):
         return self.server.config.app.state.service.runner
+
+    @contextlib.contextmanager
+    def slowly(self, seconds: float = 0.05) -> Iterator[None]:
+        """Whatever answers say comes piece by piece meanwhile: the bundled backbone fills its context in a second."""
+        runner = self.runner
+        at_once = runner.run
+        runner.run = lambda client, jobs: at_once(client, [Slow(job, seconds) for job in jobs])
+        try:
+            yield
+        finally:
+            del runner.run
 
     def becomes_idle(self) -> bool:
         """Whether, in time, nothing is computed any more."""

@@ -2,7 +2,6 @@
 
 import json
 import re
-from contextlib import contextmanager
 
 from tests.support.http_server import NEVER_ENDS
 
@@ -55,8 +54,15 @@ def answering(tab, *pieces, end=True):
     tab.page.route("**/v1/chat/completions", lambda r: r.fulfill(content_type="text/event-stream", body=body))
 
 
+def waiting(tab, text):
+    """Says what is never answered."""
+    tab.page.route("**/v1/chat/completions", lambda route: None)
+    tab.send(text)
+    tab.page.get_by_role("button", name="Stop").wait_for()
+
+
 def writing(tab, text="Tell me a very long story about the sea."):
-    """The turn of an answer that is being written and does not end."""
+    """The turn of an answer that is being written; it is the longest one, `server.slowly()` makes it last."""
     without_end(tab)
     tab.page.get_by_label("Answers by").select_option("base")
     tab.send(text)
@@ -73,17 +79,3 @@ def without_end(tab):
         route.continue_(post_data=json.dumps(body))
 
     tab.page.route("**/v1/chat/completions", ask)
-
-
-@contextmanager
-def slow_line(tab, bytes_a_second=20_000):
-    """What the server sends comes slowly meanwhile: a fast machine is at the end of its context in half a second."""
-    session = tab.page.context.new_cdp_session(tab.page)
-    conditions = {"offline": False, "latency": 0, "downloadThroughput": bytes_a_second, "uploadThroughput": -1}
-    session.send("Network.enable")
-    session.send("Network.emulateNetworkConditions", conditions)
-    try:
-        yield
-    finally:
-        session.send("Network.emulateNetworkConditions", conditions | {"downloadThroughput": -1})
-        session.detach()
