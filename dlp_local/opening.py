@@ -115,6 +115,7 @@ def open_router(pack: Pack, settings: Settings) -> MessageRouter:
         router=pack.path(manifest.router) if manifest.router else None,
         threads=settings.routing.encoder_threads,
         adapters={name: pack.examples(name) for name in manifest.enabled},
+        detectors=pack.detectors(),
         corrections=[(correction.text, correction.right) for correction in stored_corrections(manifest.name)],
         cache=embeddings_file(manifest.encoder.sha256),
     )

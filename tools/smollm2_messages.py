@@ -253,7 +253,7 @@ CORPUS = Corpus(
     follow_ups=HELD_OUT_FOLLOW_UPS,
     any_follow_ups=HELD_OUT_ANY_FOLLOW_UPS,
     new_follow_ups=NEW_TASK_FOLLOW_UPS,
-    shape=Shape(members=4, hidden=400, dropout=0.5, anchors=48),
+    shape=Shape(members=4, hidden=400, dropout=0.5, anchors=400),
     is_half=True,
     base_lift=-0.2,
 )

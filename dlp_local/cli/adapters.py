@@ -139,7 +139,7 @@ def show(name: NameArgument, pack: PackOption = None, as_json: JsonOption = Fals
         "attribution": adapter.attribution,
         "base model": fit.base_model,
         "fits": f"no: {fit.problem}" if fit.problem else f"{backbone.name} ({fit.architecture})",
-        "examples": str(len(opened.examples(name))),
+        "examples": f"{len(opened.examples(name))}{', and a detector' if adapter.detector else ''}",
     }
     for key, value in lines.items():
         if value:
@@ -218,7 +218,7 @@ def _opened(pack: str | None) -> Pack:
 
 def _manifest_json(pack: Pack, name: str, adapter: Adapter) -> dict[str, Any]:
     """What `pack.toml` says."""
-    fields = adapter.model_dump(exclude={"examples_file"}, mode="json")
+    fields = adapter.model_dump(exclude={"examples_file", "detector"}, mode="json")
     return fields | {"path": str(pack.path(adapter)), "examples": list(pack.examples(name))}
 
 

@@ -81,6 +81,9 @@ class AdapterChange:
     examples: Path | None = None
     """A file of messages that the adapter is for, one a line or JSONL; it is copied."""
 
+    detector: Path | None = None
+    """What tells its messages from others, made of its examples (`dlp_local.routing.detector`); it is copied."""
+
 
 UNCHANGED = AdapterChange()
 

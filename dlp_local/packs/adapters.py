@@ -139,6 +139,7 @@ def add_adapter(
         else:
             if keep_before:
                 _set_entry(document, "adapters_before", name, present.unwrap())
+            _forget_detector(present, change)
             present.update(entry)
     return resolved.left_out or left_out(lora.norms)
 
@@ -160,6 +161,7 @@ def set_adapter(folder: Path, name: str, change: AdapterChange, *, accept: Accep
         entry = _entry(document, name)
         if change.enabled:
             _check_sound(folder, name)
+        _forget_detector(entry, change)
         for key, value in _fields(folder, name, change).items():
             entry[key] = value
         if entry.get("enabled") is True:
@@ -229,9 +231,18 @@ def _check_change(change: AdapterChange) -> None:
 
 
 def _fields(folder: Path, name: str, change: AdapterChange) -> dict[str, Any]:
-    fields: dict[str, Any] = {key: getattr(change, key) for key in AdapterChange.__slots__ if key != "examples"}
+    files = "examples", "detector"
+    fields: dict[str, Any] = {key: getattr(change, key) for key in AdapterChange.__slots__ if key not in files}
     fields = {key: value for key, value in fields.items() if value is not None}
     if change.examples:
         suffix = "jsonl" if change.examples.suffix == ".jsonl" else "txt"
         fields["examples_file"] = toml_inline_table(store_file(folder, change.examples, f"{name}-examples", suffix))
+    if change.detector:
+        fields["detector"] = toml_inline_table(store_file(folder, change.detector, f"{name}-detector", "onnx"))
     return fields
+
+
+def _forget_detector(entry: Any, change: AdapterChange) -> None:
+    """Takes the detector away where there are other examples, which it was not made of."""
+    if change.examples:
+        entry.pop("detector", None)

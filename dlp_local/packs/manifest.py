@@ -169,7 +169,10 @@ class RouterFile(File):
 
 
 class Adapter(File):
-    """One LoRA; its examples are texts in the manifest, rows of a file, or both."""
+    """One LoRA; its examples are texts in the manifest, rows of a file, or both.
+
+    With a `detector` its messages are told from others by that, where the pack's router was not trained on it.
+    """
 
     description: str = ""
     scale: float = Field(1.0, gt=0, le=MAX_SCALE, allow_inf_nan=False)
@@ -177,11 +180,17 @@ class Adapter(File):
     enabled: bool = True
     examples: tuple[str, ...] = ()
     examples_file: File | None = None
+    detector: File | None = None
 
     @property
     def files(self) -> tuple[File, ...]:
-        """Its file, and that of its examples where they are in one."""
-        return (self, self.examples_file) if self.examples_file else (self,)
+        """Its own file, and those that it is routed by."""
+        return (self, *self.routing_files)
+
+    @property
+    def routing_files(self) -> tuple[File, ...]:
+        """The file of its examples and its detector, where it has them."""
+        return tuple(filter(None, (self.examples_file, self.detector)))
 
 
 class Manifest(_Part):
@@ -226,7 +235,8 @@ class Manifest(_Part):
     def routing_files(self) -> Iterator[File]:
         """The files that a route alone needs."""
         yield from self._routing()
-        yield from (adapter.examples_file for adapter in self.enabled.values() if adapter.examples_file)
+        for adapter in self.enabled.values():
+            yield from adapter.routing_files
 
     def _routing(self) -> Iterator[File]:
         yield from (self.encoder, self.encoder.tokenizer)

@@ -62,6 +62,10 @@ class Pack:
         except InputError as error:
             raise PackError(str(error)) from None
 
+    def detectors(self) -> dict[str, Path]:
+        """The detectors of the adapters that are not switched off, by name."""
+        return {name: self.path(one.detector) for name, one in self.manifest.enabled.items() if one.detector}
+
     def chat_template(self) -> str:
         """The template in place of the backbone's own, or nothing; raises `PackError` for one that is no text."""
         backbone = self.manifest.backbone

@@ -1,15 +1,17 @@
-"""An embedding → the probability of each adapter and of `base`: the router, prototypes and corrections as one."""
+"""An embedding → the probability of each adapter and of `base`: router, prototypes, detectors, corrections as one."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
 from dlp_local.core.values import BASE
 from dlp_local.routing.corrections import Corrections
+from dlp_local.routing.detector import Detector
 from dlp_local.routing.prototypes import (
     BASE_SIMILARITY,
     BIAS,
@@ -28,15 +30,16 @@ class Classifier:
     """A trained router, if there is one; the adapters that it was not trained on, by their examples; corrections.
 
     `examples` has the embeddings (n, dims) of each untrained adapter's examples; `prototypes` are made of them and of
-    the messages that were corrected to such an adapter. `absent` are labels that the router was trained on and nobody
-    is there for.
+    the messages that were corrected to such an adapter. `detectors` are those of adapters that neither has. `absent`
+    are labels that the router was trained on and nobody is there for.
     """
 
     router: Router | None
     examples: Mapping[str, Floats]
     corrections: Corrections
     prototypes: Prototypes
-    absent: Collection[str] = ()
+    absent: Collection[str]
+    detectors: Mapping[str, Detector]
 
     @classmethod
     def of(
@@ -46,12 +49,13 @@ class Classifier:
         corrections: Corrections,
         dims: int,
         absent: Collection[str] = (),
+        detectors: Mapping[str, Detector] = MappingProxyType({}),
     ) -> Classifier:
         """From the embeddings (n, dims) of the examples of each adapter that the router was not trained on."""
         with_corrections = {
             name: np.concatenate([embeddings, corrections.of(name)]) for name, embeddings in examples.items()
         }
-        return cls(router, examples, corrections, Prototypes.of(with_corrections, dims), absent)
+        return cls(router, examples, corrections, Prototypes.of(with_corrections, dims), absent, detectors)
 
     def corrected(self, text: str, embedding: Floats, label: str) -> Classifier:
         """With one more correction: a text, its embedding (dims,) and its right label."""
@@ -62,7 +66,8 @@ class Classifier:
         return self._with(self.corrections.without(text))
 
     def _with(self, corrections: Corrections) -> Classifier:
-        return Classifier.of(self.router, self.examples, corrections, self.corrections.embeddings.shape[1], self.absent)
+        dims = self.corrections.embeddings.shape[1]
+        return Classifier.of(self.router, self.examples, corrections, dims, self.absent, self.detectors)
 
     @property
     def trained(self) -> tuple[str, ...]:
@@ -72,18 +77,24 @@ class Classifier:
     @property
     def labels(self) -> tuple[str, ...]:
         """The labels that have a probability; `base` is always one of them."""
+        return (*self._without_detectors, *self.detectors)
+
+    @property
+    def _without_detectors(self) -> tuple[str, ...]:
         return (*self.trained, *self.prototypes.labels, *(() if BASE in self.trained else (BASE,)))
 
     def probabilities(self, embedding: Floats) -> dict[str, float]:
         """The probability of each label for a message embedded as (1, dims); they sum to 1."""
         distribution, similarities = self._router_output(embedding)
-        if len(self.labels) > len(self.trained):
+        if len(self._without_detectors) > len(self.trained):
             new = self.prototypes.similarities(embedding)
             if BASE not in self.trained:
                 threshold = UNTRAINED_BASE_SIMILARITY if self.router else BASE_SIMILARITY
                 new = np.append(new, np.array([[threshold - BIAS / SCALE]], np.float32), axis=1)
             distribution = combine(distribution, similarities, new)
-        probabilities = dict(zip(self.labels, distribution[0].tolist(), strict=True))
+        odds = [float(detector.odds(embedding)[0]) for detector in self.detectors.values()]
+        shares = [*distribution[0].tolist(), *odds]
+        probabilities = {name: share / (1 + sum(odds)) for name, share in zip(self.labels, shares, strict=True)}
         return self.corrections.apply(probabilities, embedding[0])
 
     def _router_output(self, embedding: Floats) -> tuple[Floats, Floats]:

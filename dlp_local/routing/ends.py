@@ -5,7 +5,7 @@ a long message, or its outer lines where these are long, too, have probabilities
 whose one of them is, and surer than of the whole, this one decides.
 
 Of two requests of each kind before or after 300, 600, 1,100 and 2,000 characters of letters, articles, a story, a log
-and code (9 texts, joined as `tools.measure_long_messages` does), those that are routed rightly, in percent:
+and code (9 texts; `tools.reproduce long-messages` has others), those that are routed rightly, in percent:
 
                    before a text                       after it
     bundled   by the whole  61, 48, 44, 71             50, 37, 38, 54

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from dlp_local.core.values import BASE, NearestExample, Route, RouteExplanation
 from dlp_local.routing.background_encoder import BackgroundEncoder
 from dlp_local.routing.classifier import Classifier
 from dlp_local.routing.corrections import Corrections
+from dlp_local.routing.detector import Detector
 from dlp_local.routing.embedding_cache import EmbeddingCache
 from dlp_local.routing.encoder import Encoder
 from dlp_local.routing.ends import decisive, ends
@@ -32,9 +34,9 @@ class MessageRouter:
     """The encoder and the router of a pack, and what is known of its adapters by examples and corrections alone.
 
     Messages go to `adapters` (name → examples) and to `base` alone. An adapter that the router was not trained on is
-    known by the prototypes of its examples; one without examples gets no message. `dims` is the length of an
-    embedding; `trained_on` is what the router's file says of the encoder it was trained on. All methods may be called
-    from any thread.
+    known by its detector, or else by the prototypes of its examples; one with neither gets no message. `dims` is the
+    length of an embedding; `trained_on` is what the router's file says of the encoder it was trained on. All methods
+    may be called from any thread.
     """
 
     def __init__(
@@ -45,13 +47,14 @@ class MessageRouter:
         threads: int,
         adapters: Mapping[str, Sequence[str]],
         *,
+        detectors: Mapping[str, Path] = MappingProxyType({}),
         corrections: Sequence[tuple[str, str]] = (),
         cache: Path | None = None,
     ) -> None:
         """Loads the files; raises `PackError` for one that is missing or damaged, and for two that do not fit.
 
-        `corrections` are (text, right adapter or `base`), the oldest first. `cache` is where embeddings of examples are
-        kept; it belongs to this encoder alone.
+        `detectors` are those of some adapters. `corrections` are (text, right adapter or `base`), the oldest first.
+        `cache` is where embeddings of examples are kept; it belongs to this encoder alone.
         """
         self._encoder = Encoder(encoder, tokenizer, threads)
         self._background = BackgroundEncoder(self._encoder)
@@ -67,7 +70,11 @@ class MessageRouter:
         known = trained.labels if trained else ()
         self._adapters = {name: tuple(texts) for name, texts in adapters.items()}
         self._absent = set(known) - set(adapters) - {BASE}
-        examples = self._embed_groups({name: texts for name, texts in self._adapters.items() if name not in known})
+        detected = {
+            name: Detector(file, self.dims, threads) for name, file in sorted(detectors.items()) if name not in known
+        }
+        by_examples = self._adapters.keys() - detected.keys() - set(known)
+        examples = self._embed_groups({name: self._adapters[name] for name in sorted(by_examples)})
         newest = dict(corrections)
         self._correcting = threading.Lock()
         self._classifier = Classifier.of(
@@ -76,6 +83,7 @@ class MessageRouter:
             Corrections(tuple(newest), self.example_embeddings(list(newest)), tuple(newest.values())),
             self.dims,
             frozenset(self._absent),
+            detected,
         )
 
     @property

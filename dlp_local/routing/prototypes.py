@@ -11,8 +11,8 @@ The new labels get their part of the sum; what is left is shared among the train
 label whose examples are far away changes nothing, and no new label changes the order of the others.
 
 α, β and γ were chosen on draws of CLINC150's valid rows: ten intents known by five examples each beside 140 that are
-trained on (`tools.measure_routing` has other draws). A learnt metric (whitening within the labels) was measured
-there, too: it is no better than the cosine, so there is none.
+trained on (`tools.reproduce beside-trained` has other draws). A learnt metric (whitening within the labels) was
+measured there, too: it is no better than the cosine, so there is none.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 
 Nothing is trained: routing learns a new adapter from the messages of its rows alone. New to the SmolLM2 pack are, one
 at a time, each of its own tasks, with its adapter taken out, the subtasks of BIG-Bench Hard and every tenth intent of
-CLINC150. From so many rows the product chooses the examples; then up to 200 valid messages of each of the pack's other
+CLINC150. From so many rows the product learns its routing; then up to 200 valid messages of each of the pack's other
 tasks are routed without the new adapter and with it. `lost` are the points of the task that loses most, `own` is the
 share of the new task's own valid messages that come to it, and `why` is what the product refuses its routing for.
 """
@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from dlp_local.core.values import Message
 from dlp_local.packs.pack import Pack, open_pack
 from dlp_local.routing import MessageRouter
 from dlp_local.training.adapter.acceptance import routing_refusal
-from dlp_local.training.adapter.routing_effect import RoutingJudge
+from dlp_local.training.adapter.routing_effect import LearntRouting, RoutingJudge
 from dlp_local.training.adapter.rows import TrainingRow, split_rows
 from tools.data import read_jsonl
 from tools.measure_pack import sample
@@ -80,22 +81,22 @@ class Bench:
         """The figures of one new task."""
         pack = self._without(new.replaces)
         split = split_rows([TrainingRow((Message("user", text),), "") for text in dict.fromkeys(new.train)])
-        judge = RoutingJudge(pack, [NEW])
-        examples = judge.examples({NEW: [row.prompt for row in split.train]})
-        effect = judge.effects(examples, {NEW: [row.prompt for row in split.held_out]})[NEW]
-        before, after = self._router(pack, []), self._router(pack, examples[NEW])
+        prompts, held_out = ([row.prompt for row in rows] for rows in (split.train, split.held_out))
+        learnt = RoutingJudge(pack, [NEW]).learn({NEW: prompts}, {NEW: held_out})[NEW]
+        with TemporaryDirectory() as folder:
+            before, after = self._router(pack, None, Path(folder)), self._router(pack, learnt, Path(folder))
         lost = {}
         for task in pack.manifest.adapters:
             shares = [share(router, self.valid[task], task) for router in (before, after)]
             lost[task] = 100 * (shares[0] - shares[1])
         return {
             "task": new.name,
-            "examples": len(examples[NEW]),
+            "examples": len(learnt.examples),
             "lost": max(lost.values()),
             "by": max(lost, key=lost.__getitem__),
             "mean_lost": sum(lost.values()) / len(lost),
             "own": 100 * share(after, new.valid, NEW),
-            "why": routing_refusal(effect),
+            "why": routing_refusal(learnt.effect),
         }
 
     def _without(self, task: str) -> Pack:
@@ -104,15 +105,20 @@ class Bench:
         return Pack(self.pack.folder, manifest.model_copy(update={"adapters": left}))
 
     @staticmethod
-    def _router(pack: Pack, examples: Sequence[str]) -> MessageRouter:
+    def _router(pack: Pack, learnt: LearntRouting | None, folder: Path) -> MessageRouter:
         manifest = pack.manifest
+        detectors = {}
+        if learnt and learnt.detector:
+            detectors[NEW] = folder / "detector.onnx"
+            learnt.detector.write(detectors[NEW], "", is_half=True)
         adapters = {name: list(pack.examples(name)) for name in manifest.enabled}
         return MessageRouter(
             pack.path(manifest.encoder),
             pack.path(manifest.encoder.tokenizer),
             pack.path(manifest.router) if manifest.router else None,
             2,
-            adapters | ({NEW: list(examples)} if examples else {}),
+            adapters | ({NEW: list(learnt.examples)} if learnt else {}),
+            detectors=detectors,
             cache=embeddings_file(manifest.encoder.sha256),
         )
 

@@ -121,16 +121,17 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class RoutingEffect:
-    """What a new adapter's examples change in routing.
+    """What a new adapter changes in routing.
 
     `own`: of its held-out messages the share that comes to it. `judged`: so many messages of others were looked at, and
-    `taken` are those that it would take: owner, and text where there is one. `background`: of messages that are
-    nobody's, the share that comes to it.
+    `taken` are those that it would take: owner, and text where there is one; `most_lost` is the greatest share of one
+    other's. `background`: of messages that are nobody's, the share that comes to it.
     """
 
     own: float
     judged: int
     taken: tuple[tuple[str, str], ...]
+    most_lost: float
     background: float
 
 

@@ -12,7 +12,7 @@ from dlp_local.packs import Pack
 from dlp_local.packs.adapters import add_adapter
 from dlp_local.training.adapter.acceptance import refusal
 from dlp_local.training.adapter.events import Score, TaskResult, TrainingRequest
-from dlp_local.training.adapter.routing_effect import RoutingJudge
+from dlp_local.training.adapter.routing_effect import LearntRouting, RoutingJudge
 from dlp_local.training.adapter.tasks import Task
 
 DESCRIPTION = "trained on this machine"
@@ -31,17 +31,16 @@ def place(
     """
     judge = RoutingJudge(pack, [task.name for task in tasks])
     prompts = {task.name: [*_known(request, pack, task.name), *(row.prompt for row in task.train)] for task in tasks}
-    examples = judge.examples(prompts)
-    effects = judge.effects(examples, {task.name: [row.prompt for row in task.held_out] for task in tasks})
+    learnt = judge.learn(prompts, {task.name: [row.prompt for row in task.held_out] for task in tasks})
     results = {}
     for task in tasks:
         name = task.name
-        refused = refusal(scores[name], effects[name])
+        refused = refusal(scores[name], learnt[name].effect)
         in_place = not refused or request.force
         if in_place:
-            _put(request, pack, name, files[name], examples[name])
+            _put(request, pack, name, files[name], learnt[name])
         replaced = in_place and name in pack.manifest.adapters
-        results[name] = TaskResult(scores[name], effects[name], refused, in_place, replaced)
+        results[name] = TaskResult(scores[name], learnt[name].effect, refused, in_place, replaced)
     return results
 
 
@@ -50,17 +49,21 @@ def _known(request: TrainingRequest, pack: Pack, name: str) -> tuple[str, ...]:
     return pack.examples(name) if request.lessons and name in pack.manifest.adapters else ()
 
 
-def _put(request: TrainingRequest, pack: Pack, name: str, file: Path, examples: Sequence[str]) -> None:
+def _put(request: TrainingRequest, pack: Pack, name: str, file: Path, learnt: LearntRouting) -> None:
     known = pack.manifest.adapters.get(name)
     is_off = known is not None and not known.enabled
     with temporary_folder() as folder:
         rows = folder / f"{name}.jsonl"
-        lines = (json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in examples)
+        lines = (json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in learnt.examples)
         rows.write_text("".join(lines), "utf-8")
+        detector = folder / f"{name}.onnx"
+        if learnt.detector:
+            learnt.detector.write(detector, f"sha256 {pack.manifest.encoder.sha256[:12]}", is_half=True)
         change = AdapterChange(
             description=request.description or (known.description if known else "") or DESCRIPTION,
             scope=request.choices.scope,
             enabled=True if is_off else None,
-            examples=rows if examples else None,
+            examples=rows if learnt.examples else None,
+            detector=detector if learnt.detector else None,
         )
         add_adapter(pack.folder, file, name, change, replace=True, keep_before=True)

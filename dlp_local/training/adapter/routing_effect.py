@@ -1,14 +1,18 @@
-"""What a new adapter's examples change in a pack's routing, found before it is there: what it gets, and what it takes.
+"""How a pack's router learns a new adapter, and what that changes: what the adapter gets, and what it takes.
 
-Judged are the messages that the pack knows of its other adapters: their examples, the anchors that its router was
-trained with (centers of its training rows), and everyday messages that are nobody's.
+An adapter that the router was not trained on gets a detector (`dlp_local.training.router.detector`), fitted on its
+messages and on those that the pack knows of its other adapters: their examples, and the anchors that its router was
+trained with (centers of its training rows). What it would take is judged crosswise, each half of those messages by a
+detector that was fitted on the other; and by everyday messages that are nobody's, of which some are never trained on.
 """
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -17,199 +21,189 @@ from dlp_local.core.paths import embeddings_file
 from dlp_local.core.values import BASE
 from dlp_local.packs import Pack
 from dlp_local.routing import MessageRouter, Router
+from dlp_local.training.adapter.acceptance import MOST_LOST
 from dlp_local.training.adapter.events import RoutingEffect
 from dlp_local.training.router.background import Background
 from dlp_local.training.router.data import hash_position
+from dlp_local.training.router.detector import fit_detector, own_odds, shifted
+from dlp_local.training.router.fit import TrainedRouter
 from dlp_local.training.router.write import read_anchors
 
 MOST_EXAMPLES = 100
-"""Messages of its rows that an adapter is known by."""
+"""Messages of its rows that a pack keeps of an adapter."""
 
 FEWEST_JUDGED = 10
 """Examples of another adapter under which half of them would say too little: all of them are known, and judged."""
 
-ROUNDS = 30
-"""So often the examples that draw other adapters' messages are left out, before that is given up."""
-
-LOST = 0.005
-"""Of an owner's messages, the share that may come to a new adapter, by the mean of what it gets of each."""
-
-NEARLY = 0.05
-"""What a new adapter may get of an anchor, where it gets more than `LOST` of an owner's. They are centers of many
-messages: some of these are nearer to the new adapter than their center is."""
-
-LEAST_OWN = 0.25
-"""Of its own messages, the share that must still come to a new adapter when examples were left out; else all stay."""
+SHIFTS = (1.0, 0.0, -1.0, -2.0, -3.0, -4.0)
+"""What may be added to a detector's log odds: the first with which it takes no more of any other than it may."""
 
 EVERYDAY = 0.01
-"""Of everyday messages, the share that may come to a new adapter while its examples are chosen: to let none of them
-come, nearly all examples of an adapter for everyday commands would be left out."""
+"""Of everyday messages, the share that may come to a new adapter with such a shift."""
 
 Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
-    """Messages of one adapter: embeddings (n, dims), and a text for each, empty for an anchor.
+class LearntRouting:
+    """What a new adapter is known by: examples, and a detector where the router does not know it; and the effect."""
 
-    `to_owner`: whether each is routed to its owner today.
-    """
+    examples: tuple[str, ...]
+    detector: TrainedRouter | None
+    effect: RoutingEffect
 
-    owner: str
-    texts: tuple[str, ...]
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Messages of adapters: embeddings (n, dims), their owners, and a text for each, empty for an anchor."""
+
     embeddings: Floats
-    to_owner: npt.NDArray[np.bool_]
+    owners: tuple[str, ...]
+    texts: tuple[str, ...]
 
-    @property
-    def are_centers(self) -> bool:
-        """Whether these are anchors, which stand for many messages."""
-        return not any(self.texts)
+    def most(self, taken: Bools) -> float:
+        """Of the messages of each owner, the share that is taken: the greatest of these."""
+        owners = np.array(self.owners, dtype=object)
+        return max((_share(taken[owners == owner]) for owner in {*self.owners}), default=0.0)
+
+    def told(self, taken: Bools) -> list[tuple[str, str]]:
+        """Owner and text of what is taken."""
+        return [(self.owners[index], self.texts[index]) for index in np.flatnonzero(taken).tolist()]
 
 
 class RoutingJudge:
-    """The routing of a pack, with and without adapters that are new to it or trained anew."""
+    """The routing of a pack without some adapters, which are new to it or trained anew, and what they do to it."""
 
     def __init__(self, pack: Pack, names: Sequence[str]) -> None:
         """`names`: the adapters that are trained; those of them that the pack has already are replaced."""
         self._pack = pack
         router = pack.manifest.router
-        trained = frozenset(Router(pack.path(router), 1).labels if router else ())
+        self._trained = frozenset(Router(pack.path(router), 1).labels if router else ())
+        self._detectors = {name: file for name, file in pack.detectors().items() if name not in names}
         self._known: dict[str, list[str]] = {}
-        judged: dict[str, tuple[str, ...]] = {}
+        judged: list[tuple[str, str]] = []
         for name in pack.manifest.enabled:
             if name not in names:
                 examples = pack.examples(name)
-                halves = name not in trained and len(examples) >= FEWEST_JUDGED
+                by_examples = name not in self._trained and name not in self._detectors
+                halves = by_examples and len(examples) >= FEWEST_JUDGED
                 self._known[name] = [text for text in examples if not halves or hash_position(text) < 0.5]
-                judged[name] = tuple(text for text in examples if not halves or hash_position(text) >= 0.5)
-        replaced = [name for name in names if name in pack.manifest.adapters]
-        self._stay = {name: pack.manifest.adapters[name].examples for name in replaced}
-        self._before = self._router({name: pack.examples(name) for name in replaced if name in pack.manifest.enabled})
-        embed = self._before.example_embeddings
-        self._judged = [self._judge(name, texts, embed(texts)) for name, texts in judged.items() if texts]
-        anchors = self._anchors()
-        self._judged += [
-            self._judge(owner, ("",) * len(centers), centers)
-            for owner, centers in anchors.items()
-            if owner in self._known
-        ]
-        self._background = Background.embedded(embed, anchors.get(BASE))
+                judged += [(text, name) for text in examples if not halves or hash_position(text) >= 0.5]
+        adapters = pack.manifest.adapters
+        self._stay = {name: adapters[name].examples for name in names if name in adapters}
+        self._others = self._router({})
+        self._judged = self._messages(judged)
+        self._to_owner = _best(self._others, self._judged.embeddings) == np.array(self._judged.owners, dtype=object)
+        self._background = Background.embedded(self._others.example_embeddings, self._anchors().get(BASE))
 
-    def _judge(self, owner: str, texts: tuple[str, ...], embeddings: Floats) -> _Judged:
-        to_owner = np.array([name == owner for name in _chosen(self._before, embeddings)], bool)
-        return _Judged(owner, texts, embeddings, to_owner)
+    def _messages(self, judged: Sequence[tuple[str, str]]) -> _Known:
+        """Texts and their owners, and the anchors of all that are there."""
+        anchors = {owner: centers for owner, centers in self._anchors().items() if owner in self._known}
+        embeddings = [self._others.example_embeddings([text for text, _ in judged]), *anchors.values()]
+        owners = [owner for _, owner in judged]
+        owners += [owner for owner, centers in anchors.items() for _ in centers]
+        texts = [text for text, _ in judged]
+        return _Known(np.concatenate(embeddings), tuple(owners), (*texts, *[""] * (len(owners) - len(texts))))
 
     def _anchors(self) -> dict[str, Floats]:
         """By owner the anchors (n, dims) that the pack's router was trained with."""
         router = self._pack.manifest.router
         anchors, owners = read_anchors(self._pack.path(router)) if router else (np.zeros((0, 0), np.float32), ())
-        if not len(anchors) or anchors.shape[1] != self._before.dims:
+        if not len(anchors) or anchors.shape[1] != self._others.dims:
             return {}
         return {owner: anchors[[one == owner for one in owners]] for owner in dict.fromkeys(owners)}
 
-    def _after(self, new: Mapping[str, Sequence[str]]) -> MessageRouter:
-        """The routing with new examples, beside those that `pack.toml` itself has of an adapter."""
-        return self._router({name: (*self._stay.get(name, ()), *texts) for name, texts in new.items()})
-
-    def _router(self, others: Mapping[str, Sequence[str]]) -> MessageRouter:
+    def _router(self, new: Mapping[str, Sequence[str]]) -> MessageRouter:
+        """The routing with some new adapters that are known by examples, or that the router was trained on."""
         manifest = self._pack.manifest
         return MessageRouter(
             self._pack.path(manifest.encoder),
             self._pack.path(manifest.encoder.tokenizer),
             self._pack.path(manifest.router) if manifest.router else None,
             min(os.cpu_count() or 1, 4),
-            self._known | {name: list(texts) for name, texts in others.items()},
+            self._known | {name: list(texts) for name, texts in new.items()},
+            detectors=self._detectors,
             cache=embeddings_file(manifest.encoder.sha256),
         )
 
-    def examples(self, prompts: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-        """The messages that each new adapter is to be known by: of its prompts, those that draw no others' messages.
+    def learn(
+        self, prompts: Mapping[str, Sequence[str]], held_out: Mapping[str, Sequence[str]]
+    ) -> dict[str, LearntRouting]:
+        """What each new adapter is to be known by, from the messages of its rows; and its effect, with all of them.
 
-        Where some still do after a few rounds, or hardly any of its messages would come to it without them, they stay:
-        `effects` tells.
+        `held_out` are its own messages to judge by.
         """
-        every = {
-            name: sorted(set(texts) - {*self._stay.get(name, ())}, key=hash_position)[:MOST_EXAMPLES]
-            for name, texts in prompts.items()
-        }
-        chosen = dict(every)
-        for _ in range(ROUNDS):
-            drawn = self._drawn(chosen)
-            if not any(len(embeddings) for embeddings in drawn.values()):
-                break
-            for name, embeddings in drawn.items():
-                known = self._before.example_embeddings(chosen[name])
-                if not len(known):
-                    continue
-                nearest = set((embeddings @ known.T).argmax(axis=1).tolist())
-                if len(nearest) < len(known):
-                    chosen[name] = [text for index, text in enumerate(chosen[name]) if index not in nearest]
-        after = self._after(chosen)
-        own = {name: _share(_chosen(after, after.example_embeddings(texts)), name) for name, texts in every.items()}
-        return {name: texts if own[name] >= LEAST_OWN else every[name] for name, texts in chosen.items()}
-
-    def _drawn(self, new: Mapping[str, Sequence[str]]) -> dict[str, Floats]:
-        """The embeddings of what each new adapter would take from others, and of everyday messages if it gets many."""
-        after = self._after(new)
-        background = self._away(self._background, new).x
-        nobodys = _chosen(after, background)
-        drawn = {}
-        for name in new:
-            comes = [one == name for one in nobodys]
-            drawn[name] = [background[comes] if sum(comes) > EVERYDAY * len(comes) else background[:0]]
-            drawn[name] += [judged.embeddings[taken] for judged, taken in self._taken(after, name, nearly=True)]
-        return {name: np.concatenate(parts) for name, parts in drawn.items()}
-
-    def _taken(
-        self, after: MessageRouter, name: str, *, nearly: bool = False
-    ) -> Iterator[tuple[_Judged, npt.NDArray[np.bool_]]]:
-        """Which of the judged messages go to a new adapter, and not to their owner as they do today.
-
-        `nearly`: those anchors, too, that come near it, where their owner would lose many messages.
-        """
-        for judged in self._judged:
-            probabilities = after.probabilities(judged.embeddings)
-            taken = np.zeros(len(judged.texts), bool)
-            if name in after.labels:
-                share = probabilities[:, after.labels.index(name)]
-                taken = share >= probabilities.max(axis=1)
-                if nearly and judged.are_centers and float(share[judged.to_owner].sum()) > LOST * len(share):
-                    taken |= share > NEARLY
-            yield judged, taken & judged.to_owner
-
-    def _away(self, background: Background, new: Mapping[str, Sequence[str]]) -> Background:
-        """Everyday messages that are not of a new adapter's own kind."""
-        own = self._before.example_embeddings([text for texts in new.values() for text in texts])
-        return background.away_from(own)
-
-    def effects(
-        self, new: Mapping[str, Sequence[str]], held_out: Mapping[str, Sequence[str]]
-    ) -> dict[str, RoutingEffect]:
-        """What changes with the examples in `new`; `held_out` are each new adapter's own messages to judge by."""
-        after = self._after(new)
-        nobodys = _chosen(after, self._away(self._background, new).x_held)
-        taken: dict[str, list[tuple[str, str]]] = {name: [] for name in new}
-        for name in new:
-            for judged, is_taken in self._taken(after, name):
-                taken[name] += [(judged.owner, judged.texts[index]) for index in np.flatnonzero(is_taken).tolist()]
-        count = sum(len(judged.texts) for judged in self._judged)
-        return {
-            name: RoutingEffect(
-                own=_share(_chosen(after, after.example_embeddings(held_out[name])), name),
-                judged=count,
-                taken=tuple(taken[name]),
-                background=_share(nobodys, name),
+        embed = self._others.example_embeddings
+        own = {name: [*dict.fromkeys((*self._stay.get(name, ()), *texts))] for name, texts in prompts.items()}
+        kept = {name: sorted(texts, key=hash_position)[:MOST_EXAMPLES] for name, texts in own.items()}
+        embeddings = {name: embed(texts) for name, texts in own.items()}
+        to_detect = [name for name in own if name not in self._trained and own[name]]
+        before = self._router({name: () for name in own if name in self._trained})
+        detecting = {name: self._detecting(before, name, embeddings) for name in to_detect}
+        detectors = {name: detector for name, (detector, _) in detecting.items()}
+        background = self._background.away_from(np.concatenate([*embeddings.values()])).x_held
+        learnt = {}
+        for name in own:
+            if name in detecting:
+                taken = detecting[name][1]
+            else:
+                taken = (_best(before, self._judged.embeddings) == name) & self._to_owner
+            comes, nobodys = (_best(before, x, detectors) == name for x in (embed(held_out[name]), background))
+            effect = RoutingEffect(
+                own=_share(comes),
+                judged=len(self._judged.owners),
+                taken=tuple(self._judged.told(taken)),
+                most_lost=self._judged.most(taken),
+                background=_share(nobodys),
             )
-            for name in new
-        }
+            examples = tuple(text for text in kept[name] if text not in self._stay.get(name, ()))
+            learnt[name] = LearntRouting(examples, detectors.get(name), effect)
+        return learnt
+
+    def _detecting(self, before: MessageRouter, name: str, new: Mapping[str, Floats]) -> tuple[TrainedRouter, Bools]:
+        """The detector of one of the new adapters, whose messages are embedded in `new`; what it takes of the judged.
+
+        Judged crosswise: a detector that was fitted on a message would never take it.
+        """
+        judged, own = self._judged, new[name]
+        always = [(x, other) for other, x in new.items() if other != name]
+        always += [(before.example_embeddings(texts), other) for other, texts in self._known.items() if texts]
+        background = self._background.away_from(own)
+
+        def fit(used: Bools) -> TrainedRouter:
+            owners = [owner for owner, is_used in zip(judged.owners, used.tolist(), strict=True) if is_used]
+            owners += [other for x, other in always for _ in x]
+            others = np.concatenate([judged.embeddings[used], *(x for x, _ in always)])
+            return fit_detector(own, others, owners, background.x)
+
+        odds, is_first = np.zeros(len(judged.owners)), np.arange(len(judged.owners)) % 2 == 0
+        for half in (is_first, ~is_first):
+            odds[half] = own_odds(fit(~half), judged.embeddings[half])
+        detector = fit(np.ones(len(judged.owners), bool))
+        nobodys, of_nobodys = own_odds(detector, background.x_held), _most_probable(before, background.x_held)
+        of_others = _most_probable(before, judged.embeddings)
+        for shift in SHIFTS:
+            factor = math.exp(shift)
+            taken = (odds * factor > of_others) & self._to_owner
+            if judged.most(taken) <= MOST_LOST and _share(nobodys * factor > of_nobodys) <= EVERYDAY:
+                break
+        return shifted(detector, shift), taken
 
 
-def _chosen(router: MessageRouter, embeddings: Floats) -> list[str]:
-    """The most probable adapter of each message, or `base`."""
-    if not len(embeddings):
-        return []
-    return [router.labels[index] for index in router.probabilities(embeddings).argmax(axis=1).tolist()]
+def _most_probable(router: MessageRouter, embeddings: Floats) -> Floats:
+    """The greatest probability (n,) of each message."""
+    return np.asarray(router.probabilities(embeddings).max(axis=1, initial=0.0))
 
 
-def _share(chosen: Sequence[str], name: str) -> float:
-    return chosen.count(name) / len(chosen) if chosen else 0.0
+def _best(
+    router: MessageRouter, embeddings: Floats, detectors: Mapping[str, TrainedRouter] = MappingProxyType({})
+) -> npt.NDArray[np.object_]:
+    """The most probable adapter (n,) of each message, or `base`; `detectors` are of adapters that the router lacks."""
+    columns = [router.probabilities(embeddings), *(own_odds(one, embeddings)[:, None] for one in detectors.values())]
+    names = np.array([*router.labels, *detectors], dtype=object)
+    return np.asarray(names[np.concatenate(columns, axis=1).argmax(axis=1)])
+
+
+def _share(chosen: Bools) -> float:
+    return float(chosen.mean()) if len(chosen) else 0.0
