@@ -17,15 +17,40 @@ from pathlib import Path
 
 from dlp_local.core.errors import DlpLocalError, ExitCode, InputError
 from dlp_local.core.files import make_folder, written_aside
-from tools.experiments import composites, decode, new_adapters, policies, router
+from tools.experiments import (
+    base_safety,
+    bbh,
+    beside_trained,
+    composites,
+    conversations,
+    cuts,
+    decode,
+    long_messages,
+    new_adapters,
+    policies,
+    router,
+)
 from tools.experiments.markdown import section
 from tools.experiments.part import Part, Setup, figures, measure
 from tools.recipes import RECIPES
 
 PACK = "smollm2"
 PARTS = {
-    part.name: part for part in (router.PART, policies.PART, new_adapters.PART, composites.PART, decode.PART)
-}  # fmt: skip
+    part.name: part
+    for part in (
+        router.PART,
+        base_safety.PART,
+        long_messages.PART,
+        policies.PART,
+        new_adapters.PART,
+        beside_trained.PART,
+        composites.PART,
+        cuts.PART,
+        conversations.PART,
+        decode.PART,
+        bbh.PART,
+    )
+}
 DOCS = Path(__file__).parent.parent / "docs"
 INTRODUCTION = """\
 # Experiments
@@ -74,6 +99,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rows", type=_positive, default=40, help="valid rows of a task (40)")
     parser.add_argument("--per-class", type=_positive, default=400, help="training rows of a label (400)")
     parser.add_argument("--threads", type=int, default=0, help="of the engine; 0: as the product has it")
+    parser.add_argument("--seeds", type=_positive, default=3, help="of what is trained anew (3)")
+    parser.add_argument("--tasks-of-bbh", type=_positive, default=27, help="of the 27 of BIG-Bench Hard (27)")
+    parser.add_argument("--rows-of-bbh", type=_positive, default=150, help="training rows of a task of these (150)")
+    parser.add_argument("--epochs-of-bbh", type=_positive, default=0, help="else as `adapters train` would: six")
     parser.add_argument("--build", type=Path, default=Path("build/experiments"), help="for answers and embeddings")
     parser.add_argument("--docs", type=Path, default=DOCS, help="where the page and the figures go")
     parser.add_argument("--restart", action="store_true", help="measure again what is there; kept answers are used")
@@ -88,6 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             Setup(
                 *(RECIPES[PACK], DOCS.parent / "models" / PACK, _data(args.data)),
                 *(args.build, args.rows, args.per_class, args.threads),
+                *(args.seeds, args.tasks_of_bbh, args.rows_of_bbh, args.epochs_of_bbh),
             ),
             args.docs,
             restart=args.restart,

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dlp_local.core.errors import PackError
-from dlp_local.routing.router import NEXT_STEP, Router
+from dlp_local.routing.onnx_session import NEXT_STEP
+from dlp_local.routing.router import Router
 
 OWN = "*"
 """The label of a detector's own adapter: no adapter can have this name."""

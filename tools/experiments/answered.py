@@ -67,9 +67,9 @@ def shots(recipe: Recipe, data: Path) -> Shots:
     return Shots([as_eval_row(recipe, task, [row]) for task in adapters for row in training_rows(recipe, data, task)])
 
 
-def training_rows(recipe: Recipe, data: Path, task: str) -> list[Row]:
+def training_rows(recipe: Recipe, data: Path, task: str, seed: int = 0) -> list[Row]:
     """Rows that an adapter is trained on, of different messages: `SHOTS_OF_A_TASK`, or as many as there are."""
-    rows = islice(recipe.adapter_set.rows(data, task, 0), 4 * SHOTS_OF_A_TASK)
+    rows = islice(recipe.adapter_set.rows(data, task, seed), 4 * SHOTS_OF_A_TASK)
     by_message = {row.message: row for row in rows if task != "extract" or is_booking(row)}
     return list(by_message.values())[:SHOTS_OF_A_TASK]
 
@@ -83,14 +83,24 @@ def opened(setup: Setup) -> Iterator[Assistant]:
 
 
 def answer_all(
-    setup: Setup, assistant: Assistant, rows: Sequence[EvalRow], policies: str, examples: Shots = NO_SHOTS
+    setup: Setup,
+    assistant: Assistant,
+    rows: Sequence[EvalRow],
+    policies: str,
+    examples: Shots = NO_SHOTS,
+    *,
+    likelihood: bool = False,
 ) -> tuple[Measured, dict[str, Any]]:
-    """What the policies' answers measure, and the report; answers are kept in the build folder."""
+    """What the policies' answers measure, and the report; answers are kept in the build folder.
+
+    With `likelihood` the choices of rows that have some are scored by it, too.
+    """
     plan = Plan(
         tuple(rows),
         parse_policies(policies, assistant.adapters, assistant.settings.routing),
         OPTIONS,
         shots=examples,
+        likelihood=likelihood,
     )
     answers = Answers(assistant, read_manifest(setup.pack), setup.build / "answers.jsonl", {})
     measured = Measured()

@@ -14,7 +14,6 @@ from tools.data import Row
 from tools.experiments.answered import answer_all, as_eval_row, opened, valid_rows
 from tools.experiments.markdown import percent, section, table
 from tools.experiments.part import Figures, Part, Setup
-from tools.measure_parts import JOINTS, join
 from tools.recipes.recipe import Recipe
 from tools.scores import is_right
 
@@ -24,6 +23,8 @@ WAYS = {"top-p": "fusion", "top1": "dispatch", "parts": "parts"}
 
 ALONE = "alone"
 
+JOINTS = ("line break", "full stop", "and")
+
 
 @dataclass(frozen=True, slots=True)
 class Composite:
@@ -32,6 +33,16 @@ class Composite:
     text: str
     joint: str
     tasks: tuple[tuple[str, tuple[Row, ...]], ...]
+
+
+def join(first: str, second: str, joint: str) -> str:
+    """One message of two."""
+    first = first.rstrip()
+    if joint == "line break":
+        return f"{first}\n{second}"
+    if joint == "full stop":
+        return f"{first} {second}" if first[-1] in ".!?" else f"{first}. {second}"
+    return f"{first.rstrip('.')} and {second}"
 
 
 def composites(recipe: Recipe, rows: Mapping[str, Sequence[Sequence[Row]]], count: int, size: int) -> list[Composite]:

@@ -17,8 +17,7 @@ from tools.experiments.answered import training_rows
 from tools.experiments.classifiers import Floats
 from tools.experiments.markdown import percent, section, table
 from tools.experiments.part import Figures, Part, Setup
-from tools.experiments.router import embeddings, shipped_router
-from tools.measure_routing import rows as labelled_rows
+from tools.experiments.router import embeddings, labelled_rows, shipped_router
 
 EXAMPLES = (1, 5, 20)
 DRAWS = 3

@@ -23,8 +23,11 @@ class Setup:
     """What is measured: a pack and its recipe, the folder of the data sets, how many rows.
 
     `build` is a folder for what is kept between runs and not published: answers and embeddings. `rows` are those of a
-    task that are answered, `per_class` those of a label that classifiers are trained on. `threads` of the engine, 0:
-    as the product has it.
+    task that are answered, `per_class` those of a label that classifiers are trained on, or that are routed. `threads`
+    of the engine, 0: as the product has it.
+
+    Of what is trained anew there are so many `seeds`; of BIG-Bench Hard so many tasks, at most so many training rows of
+    each, learnt from so often (0: as often as `adapters train` would).
     """
 
     recipe: Recipe
@@ -34,6 +37,10 @@ class Setup:
     rows: int
     per_class: int
     threads: int = 0
+    seeds: int = 3
+    bbh_tasks: int = 27
+    bbh_rows: int = 150
+    bbh_epochs: int = 0
 
     def setting(self, names: Sequence[str]) -> Figures:
         """What figures depend on: some fields, and what the pack is."""

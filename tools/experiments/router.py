@@ -11,16 +11,18 @@ from typing import Any
 
 import numpy as np
 
+from dlp_local.core.settings import Routing
 from dlp_local.core.values import BASE
 from dlp_local.packs import open_pack
+from dlp_local.routing import MessageRouter
 from dlp_local.training.router.background import Background
 from dlp_local.training.router.data import Split, held_out_texts
 from dlp_local.training.router.fit import LARGE, Shape
 from dlp_local.training.router.metrics import calibration_error
+from tools.data import read_jsonl
 from tools.experiments.classifiers import OTHERS, Classifier, Floats, Rows, milliseconds, of_file, ours
 from tools.experiments.markdown import percent, section, table
 from tools.experiments.part import Figures, Part, Setup
-from tools.measure_routing import rows as labelled_rows
 from tools.train_router import Embeddings
 
 MOST_LOST = 0.03
@@ -56,6 +58,26 @@ def shipped_router(setup: Setup) -> Path:
     pack = open_pack(setup.pack, only_routing=True)
     assert pack.manifest.router is not None
     return pack.path(pack.manifest.router)
+
+
+def message_router(setup: Setup, adapters: Mapping[str, Sequence[str]] | None = None) -> MessageRouter:
+    """The pack's router as the product opens it, with other adapters (name → examples) beside the pack's own."""
+    pack = open_pack(setup.pack, only_routing=True)
+    encoder = pack.manifest.encoder
+    return MessageRouter(
+        pack.path(encoder),
+        pack.path(encoder.tokenizer),
+        shipped_router(setup),
+        Routing().encoder_threads,
+        {**dict.fromkeys(pack.manifest.enabled, ()), **(adapters or {})},
+        cache=setup.build / "embeddings" / "examples.sqlite",
+    )
+
+
+def labelled_rows(data: Path, name: str, split: str) -> list[tuple[str, str]]:
+    """(text, label) rows of a data set; what is out of scope is `base`'s."""
+    found = read_jsonl(data / name / f"{split}.jsonl.gz")
+    return [(row["prompt"], BASE if row["answer"] == "oos" else row["answer"]) for row in found]
 
 
 def capped(rows: Iterable[tuple[str, str]], per_class: int, seed: int = 0) -> dict[str, str]:
@@ -99,19 +121,23 @@ def data_trial(name: str) -> Callable[[Setup], Trial]:
     return trial
 
 
+def split_rows(train: Mapping[str, str], embed: Callable[[Sequence[str]], Floats], background: bool = True) -> Rows:
+    """Rows, text → label, as classifiers are trained on them; with the bundled background messages, or without."""
+    split = Split.of(train, held_out_texts(train), embed(list(train)))
+    nobodys = Background.embedded(embed).away_from(split.of_adapters()).x if background else split.x[:0]
+    return Rows(split.x, split.y, split.x_held, split.y_held, nobodys)
+
+
 def compare(trial: Trial, embed: Callable[[Sequence[str]], Floats], file: Path) -> Figures:
     """The figures of every classifier; `file` is where the router that is trained is put."""
-    train = trial.train
-    split = Split.of(train, held_out_texts(train), embed(list(train)))
-    background = Background.embedded(embed).away_from(split.of_adapters()).x if trial.background else split.x[:0]
-    rows = Rows(split.x, split.y, split.x_held, split.y_held, background)
+    rows = split_rows(trial.train, embed, trial.background)
     classifiers = {SHIPPED: of_file(trial.shipped)} if trial.shipped else {}
     classifiers[OURS] = ours(rows, file, trial.shape, trial.base_lift)
     classifiers |= {name: make(rows) for name, make in OTHERS.items()}
     x, truth = embed([text for text, _ in trial.valid]), [label for _, label in trial.valid]
     took = milliseconds(classifiers, x)
     return {
-        "training_rows": len(train) + len(background),
+        "training_rows": len(trial.train) + len(rows.background),
         "valid_rows": len(truth),
         "labels": len(classifiers[OURS].labels),
         "classifiers": {

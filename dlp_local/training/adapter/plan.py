@@ -51,9 +51,10 @@ def training_memory(backbone: Path, choices: Choices, tasks: Sequence[Sequence[E
     layers, hidden, feed_forward = (number(key) for key in ("block_count", "embedding_length", "feed_forward_length"))
     vocabulary = max((max(tensor.shape) for tensor in header.tensors.values()), default=0)
     longest = max(len(example.tokens) for examples in tasks for example in examples)
-    tokens = max(longest, choices.batch_tokens) * len(tasks)
+    of_task = max(longest, choices.batch_tokens)
+    tokens = of_task * len(tasks)
     learned = tokens // 2
-    of_layer = tokens * (12 * hidden + 4 * feed_forward) + 2 * tokens * tokens * number("attention.head_count")
+    of_layer = tokens * (12 * hidden + 4 * feed_forward) + 2 * tokens * of_task * number("attention.head_count")
     adapter = (
         choices.rank
         * layers

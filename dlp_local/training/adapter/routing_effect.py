@@ -13,6 +13,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +37,8 @@ FEWEST_JUDGED = 10
 """Examples of another adapter under which half of them would say too little: all of them are known, and judged."""
 
 SHIFTS = (1.0, 0.0, -1.0, -2.0, -3.0, -4.0)
-"""What may be added to a detector's log odds: the first with which it takes no more of any other than it may."""
+"""What may be added to a detector's log odds: the first with which it takes no more of any other than it may, or else
+the least too much."""
 
 EVERYDAY = 0.01
 """Of everyday messages, the share that may come to a new adapter with such a shift."""
@@ -183,11 +185,13 @@ class RoutingJudge:
         detector = fit(np.ones(len(judged.owners), bool))
         nobodys, of_nobodys = own_odds(detector, background.x_held), _most_probable(before, background.x_held)
         of_others = _most_probable(before, judged.embeddings)
+        tried = []
         for shift in SHIFTS:
             factor = math.exp(shift)
             taken = (odds * factor > of_others) & self._to_owner
-            if judged.most(taken) <= MOST_LOST and _share(nobodys * factor > of_nobodys) <= EVERYDAY:
-                break
+            too_much = max(judged.most(taken) - MOST_LOST, _share(nobodys * factor > of_nobodys) - EVERYDAY, 0.0)
+            tried.append((too_much, taken, shift))
+        _, taken, shift = min(tried, key=lambda one: one[0])
         return shifted(detector, shift), taken
 
 
@@ -200,7 +204,8 @@ def _best(
     router: MessageRouter, embeddings: Floats, detectors: Mapping[str, TrainedRouter] = MappingProxyType({})
 ) -> npt.NDArray[np.object_]:
     """The most probable adapter (n,) of each message, or `base`; `detectors` are of adapters that the router lacks."""
-    columns = [router.probabilities(embeddings), *(own_odds(one, embeddings)[:, None] for one in detectors.values())]
+    columns: list[npt.NDArray[Any]] = [router.probabilities(embeddings)]
+    columns += [own_odds(detector, embeddings)[:, None] for detector in detectors.values()]
     names = np.array([*router.labels, *detectors], dtype=object)
     return np.asarray(names[np.concatenate(columns, axis=1).argmax(axis=1)])
 

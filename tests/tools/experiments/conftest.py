@@ -1,5 +1,6 @@
 """The bundled pack with a few rows of its own, in place of the SmolLM2 pack and the data sets."""
 
+import gzip
 import json
 from dataclasses import replace
 from itertools import cycle
@@ -41,6 +42,14 @@ CORPUS = Corpus(
     shape=Shape(members=1, hidden=16, anchors=4),
     labels={"talk": BASE},
 )
+
+
+def write_data(folder, name, rows):
+    """A data set of rows whose prompts tell which half they are of."""
+    (folder / name).mkdir(parents=True)
+    for half in ("train", "valid"):
+        with gzip.open(folder / name / f"{half}.jsonl.gz", "wt", encoding="utf-8") as lines:
+            lines.writelines(json.dumps(row | {"prompt": f"{half} {row['prompt']}"}) + "\n" for row in rows)
 
 
 @pytest.fixture

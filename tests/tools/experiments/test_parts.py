@@ -7,7 +7,7 @@ import pytest
 
 from tests.tools.experiments.conftest import ROWS
 from tools.experiments import composites, decode, new_adapters, policies, router
-from tools.measure_parts import JOINTS
+from tools.experiments.composites import JOINTS
 
 
 def section(part, **found):
