@@ -44,7 +44,7 @@ class AdamW:
         ]
         self._tensors, self._clips_each = method.trained, method.trains_apart
         used = [group for group in groups if group["params"]]
-        self._adamw = torch.optim.AdamW(used, lr=choices.rate, betas=BETAS, weight_decay=choices.decay)
+        self._adamw = torch.optim.AdamW(used, lr=choices.rate, betas=BETAS, weight_decay=choices.decay, fused=True)
 
     def step(self, rate: float) -> None:
         """One step."""
