@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from dlp_local.routing.router import OUTPUTS
 from dlp_local.training.router.network import DENSITY_FLOOR, KERNEL_WIDTH, Network
 
 OPSET = 18
-_LARGE = ("w1", "anchors", "prototypes")
+_HALVED = ("w1", "prototypes")
 Floats = npt.NDArray[np.float32]
 
 
@@ -33,7 +34,7 @@ def write_router(
 ) -> None:
     """Writes float32 (n, d) → `probabilities` (n, k) and `similarities` (n, k): cosines with the labels' prototypes.
 
-    `is_half`: the large matrices are stored as float16, and computed with as float32; the file is half as large.
+    `is_half`: large matrices are stored as float16, anchors as int8 with a scale each, and computed with as float32.
     """
     by_label = [prototypes.centers[prototypes.owners == index] for index in range(len(labels))]
     most = max(map(len, by_label))
@@ -48,10 +49,14 @@ def write_router(
     }  # fmt: skip
     node, casts = helper.make_node, []
     if is_half:
-        for name in _LARGE:
+        for name in _HALVED:
             stored = f"{name}_half"
             constants[stored] = constants.pop(name).astype(np.float16)
             casts.append(node("Cast", [stored], [name], to=TensorProto.FLOAT))
+        # not DequantizeLinear, which onnxruntime leaves in the graph: it would be computed for each message
+        constants |= _as_int8(constants.pop("anchors"))
+        casts.append(node("Cast", ["anchors_int8"], ["anchors_whole"], to=TensorProto.FLOAT))
+        casts.append(node("Mul", ["anchors_whole", "anchors_scale"], ["anchors"]))
     nodes = [
         *casts,
         node("Gemm", ["embeddings", "w1", "b1"], ["inner"]),
@@ -86,6 +91,21 @@ def write_router(
         part.write_bytes(model.SerializeToString())
 
 
+def _as_int8(anchors: Floats) -> dict[str, npt.NDArray[Any]]:
+    """Anchors (m, d) as int8 (m, d) and the scale (m, 1) of each."""
+    scale = np.maximum(np.abs(anchors).max(axis=1, keepdims=True), 1e-12).astype(np.float32) / np.float32(127)
+    return {"anchors_int8": np.round(anchors / scale).astype(np.int8), "anchors_scale": scale}
+
+
+def _stored_anchors(constants: Mapping[str, onnx.TensorProto]) -> Floats | None:
+    """The anchors (m, d) among a router's constants, however they are stored; None where it has none."""
+    if "anchors_int8" in constants:
+        whole, scale = (numpy_helper.to_array(constants[name]) for name in ("anchors_int8", "anchors_scale"))
+        return np.asarray(whole * scale, np.float32)
+    stored = constants.get("anchors", constants.get("anchors_half"))
+    return None if stored is None else numpy_helper.to_array(stored).astype(np.float32)
+
+
 def read_anchors(path: Path) -> tuple[Floats, tuple[str, ...]]:
     """The anchors (m, d) of a router, and the label of each; none for a file without anchors.
 
@@ -95,10 +115,9 @@ def read_anchors(path: Path) -> tuple[Floats, tuple[str, ...]]:
         model = onnx.load(str(path), load_external_data=False)
         labels = json.loads(next(entry.value for entry in model.metadata_props if entry.key == "labels"))
         constants = {constant.name: constant for constant in model.graph.initializer}
-        stored = constants.get("anchors", constants.get("anchors_half"))
-        if stored is None or "shares" not in constants:
+        anchors = _stored_anchors(constants)
+        if anchors is None or "shares" not in constants:
             return np.zeros((0, 0), np.float32), ()
-        anchors = numpy_helper.to_array(stored).astype(np.float32)
         owners = numpy_helper.to_array(constants["shares"]).argmax(axis=1)
         return anchors, tuple(str(labels[owner]) for owner in owners)
     except Exception as error:  # protobuf's errors have no common base but this

@@ -32,7 +32,7 @@ def test_a_file_in_half_precision_is_smaller_gives_almost_the_same_and_has_the_s
     np.testing.assert_allclose(similarities, trained.prototypes.similarities(rows), atol=1e-3)
     anchors, owners = read_anchors(half)
     assert owners == read_anchors(exported)[1]
-    np.testing.assert_allclose(anchors, read_anchors(exported)[0], atol=1e-3)
+    np.testing.assert_allclose(anchors, read_anchors(exported)[0], atol=0.5 / 127)
 
 
 def test_the_file_describes_itself_and_leaves_nothing_beside_it(exported):
