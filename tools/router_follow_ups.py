@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from dlp_local.core.values import BASE
+from dlp_local.core.values import BASE, most_probable
 from dlp_local.routing.follow_up import carry_over
 from dlp_local.routing.router import Router
 
@@ -72,6 +72,6 @@ def _top1(labels: Sequence[str], turns: Sequence[Turn]) -> dict[str, float]:
     for message, before, right in turns:
         own = dict(zip(labels, message.tolist(), strict=True))
         both = carry_over(own, dict(zip(labels, before.tolist(), strict=True)))
-        alone += max(own, key=own.__getitem__) == right
-        carried += max(both, key=both.__getitem__) == right
+        alone += most_probable(own) == right
+        carried += most_probable(both) == right
     return {"alone": round(alone / len(turns), 4), "carried": round(carried / len(turns), 4)}

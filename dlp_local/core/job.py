@@ -12,11 +12,11 @@ Event = TypeVar("Event")
 Found = TypeVar("Found")
 
 
-def returned(steps: Generator[Any, None, Found]) -> Found:
-    """Runs a generator to its end; returns what it returns, without what it gives on the way."""
+def returned(steps: Generator[Any, None, Found], see: Callable[[Any], object] = lambda _: None) -> Found:
+    """Runs a generator to its end; returns what it returns. What it gives on the way is for `see` alone."""
     while True:
         try:
-            next(steps)
+            see(next(steps))
         except StopIteration as end:
             found: Found = end.value
             return found

@@ -30,6 +30,11 @@ BLANK_LINE = "\n\n"
 """Between messages that go as one."""
 
 
+def most_probable(probabilities: Mapping[str, float]) -> str:
+    """The label of the greatest probability; of equal ones the first."""
+    return max(probabilities, key=probabilities.__getitem__)
+
+
 @dataclass(frozen=True, slots=True)
 class ToolCall:
     """A call of a tool that the model asks for; `arguments` is a JSON object, as text. The client knows it by its `id`,

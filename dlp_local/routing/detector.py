@@ -9,6 +9,7 @@ Only their odds count, so no new adapter changes the order of the others:
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,12 @@ MOST_ODDS = 1e6
 Floats = npt.NDArray[np.float32]
 
 
+def odds(own: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """The odds p / (1 - p) of probabilities p (n,), at most `MOST_ODDS`."""
+    p = own.astype(np.float64)
+    return np.asarray(np.minimum(p / np.maximum(1 - p, 1 / MOST_ODDS), MOST_ODDS))
+
+
 class Detector:
     """The detector of one adapter."""
 
@@ -37,7 +44,6 @@ class Detector:
             raise PackError(f"{model}: takes {self._router.dims} numbers, and the encoder gives {dims}. {NEXT_STEP}")
         self._own = self._router.labels.index(OWN)
 
-    def odds(self, embeddings: Floats) -> Floats:
+    def odds(self, embeddings: Floats) -> npt.NDArray[np.float64]:
         """Embeddings (n, dims) → odds (n,) that each message is the adapter's, at most `MOST_ODDS`."""
-        own = self._router.probabilities(embeddings)[:, self._own].astype(np.float64)
-        return np.asarray(np.minimum(own / np.maximum(1 - own, 1 / MOST_ODDS), MOST_ODDS), np.float32)
+        return odds(self._router.probabilities(embeddings)[:, self._own])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dlp_local.core.values import BASE
+from dlp_local.core.values import BASE, most_probable
 
 STAY = 0.6
 """κ: the probability, before a message is read, that it belongs to the task of the turn before it."""
@@ -47,5 +47,5 @@ def carry_over(probabilities: Mapping[str, float], previous: Mapping[str, float]
 
 def is_clear(probabilities: Mapping[str, float]) -> bool:
     """Whether a message with these probabilities needs no turn before it to be routed."""
-    best = max(probabilities, key=probabilities.__getitem__)
+    best = most_probable(probabilities)
     return probabilities[best] >= (CLEAR_BASE if best == BASE else CLEAR)

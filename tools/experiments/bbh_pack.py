@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from dlp_local.core.files import make_folder
 from dlp_local.core.paths import packs_folder
 from dlp_local.core.settings import Routing, Settings
 from dlp_local.core.user_message import UserMessage
-from dlp_local.core.values import AdapterChange
+from dlp_local.core.values import AdapterChange, most_probable
 from dlp_local.opening import open_router
 from dlp_local.packs import open_pack
 from dlp_local.packs.adapters import add_adapter
@@ -25,6 +26,7 @@ from dlp_local.packs.router import place_router
 from dlp_local.training.router.background import Background
 from dlp_local.training.router.data import Split, held_out_texts
 from dlp_local.training.router.fit import fit_router
+from dlp_local.training.router.write import encoder_name
 from tools.experiments.bbh_rows import BbhTask
 from tools.experiments.classifiers import Floats, of_file
 from tools.experiments.data_folder import own_data
@@ -47,7 +49,7 @@ def train_router(setup: Setup, tasks: Sequence[BbhTask], seed: int, *, with_base
         background = Background.embedded(embed).away_from(split.of_adapters()).x if with_base else None
         trained = fit_router(split.x, split.y, held_out=(split.x_held, split.y_held), background=background, seed=seed)
         make_folder(file.parent)
-        trained.write(file, f"sha256 {encoder[:12]}")
+        trained.write(file, encoder_name(encoder))
     return file
 
 
@@ -76,26 +78,19 @@ def routed_right(setup: Setup, tasks: Sequence[BbhTask], pack: Path) -> Figures:
     """How many of all valid rows the product routes to their task, by task, and what is taken for what most often."""
     router = open_router(open_pack(pack, only_routing=True), Settings.model_construct())
     options = Routing(split=False)
-    wrong: dict[tuple[str, str], int] = {}
+    wrong = Counter[tuple[str, str]]()
     shares, count, right = {}, 0, 0
     for task in tasks:
-        chosen = [
-            max(probabilities, key=probabilities.__getitem__)
-            for row in task.valid
-            for probabilities in [router.route(row.text, options).probabilities]
-        ]
-        for label in chosen:
-            if label != task.name:
-                wrong[task.name, label] = wrong.get((task.name, label), 0) + 1
+        chosen = [most_probable(router.route(row.text, options).probabilities) for row in task.valid]
+        wrong.update((task.name, label) for label in chosen if label != task.name)
         hits = chosen.count(task.name)
         shares[task.name] = round(hits / len(chosen), 4)
         count, right = count + len(chosen), right + hits
-    worst = sorted(wrong.items(), key=lambda item: -item[1])[:10]
     return {
         "rows": count,
         "accuracy": round(right / count, 4),
         "tasks": shares,
-        "confused": [[task, label, times] for (task, label), times in worst],
+        "confused": [[task, label, times] for (task, label), times in wrong.most_common(10)],
     }
 
 

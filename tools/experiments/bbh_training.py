@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from dlp_local.core.files import make_folder, written_aside
-from dlp_local.core.job import Cancellation
+from dlp_local.core.job import Cancellation, returned
 from dlp_local.core.settings import Settings
 from dlp_local.core.values import Message
 from dlp_local.opening import settings_for
@@ -34,6 +34,7 @@ from tools.experiments.part import Figures, Setup
 
 if TYPE_CHECKING:
     from dlp_local.training.adapter.backbone import Backbone
+    from dlp_local.training.adapter.events import FitProgress
     from dlp_local.training.adapter.fit import Fit, Fitted
 
 LARGE = "every-task"
@@ -208,14 +209,10 @@ def _training_row(row: Row) -> TrainingRow:
 
 def _fitted(fit: Fit) -> Fitted:
     """Runs a training to its end, and says how far it is at the end of each epoch."""
-    steps: Any = fit.run(Cancellation())
     epoch = -1
-    while True:
-        try:
-            progress = next(steps)
-        except StopIteration as end:
-            fitted: Fitted = end.value
-            return fitted
+
+    def told(progress: FitProgress) -> None:
+        nonlocal epoch
         if progress.epoch != epoch:
             epoch = progress.epoch
             print(
@@ -224,3 +221,5 @@ def _fitted(fit: Fit) -> Fitted:
                 file=sys.stderr,
                 flush=True,
             )
+
+    return returned(fit.run(Cancellation()), told)

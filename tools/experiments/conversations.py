@@ -19,7 +19,7 @@ from dlp_local.core.conversation import followed_by
 from dlp_local.core.errors import EngineError
 from dlp_local.core.events import ReplyDone
 from dlp_local.core.settings import Engine, Settings
-from dlp_local.core.values import BASE, Message, Scope
+from dlp_local.core.values import BASE, Message, Scope, most_probable
 from dlp_local.evaluation.answers import whole_lines
 from tools.experiments.answered import PATIENCE
 from tools.experiments.data_folder import own_data
@@ -128,18 +128,14 @@ def play(assistant: Assistant, turns: Sequence[Turn], scope: Scope) -> list[Figu
             {
                 "kind": turn.kind,
                 "right": turn.right,
-                "routed": _most(done.route.carried),
-                "alone": _most(alone.carried),
+                "routed": most_probable(done.route.carried),
+                "alone": most_probable(alone.carried),
                 "first_token": round(done.timings.first_token, 2),
                 "prompt": done.prompt_tokens,
                 "computed": done.prompt_tokens - done.cached_tokens,
             }
         )
     return found
-
-
-def _most(probabilities: Mapping[str, float]) -> str:
-    return max(probabilities, key=probabilities.__getitem__)
 
 
 class Kept:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dlp_local.core.settings import Routing
-from dlp_local.core.values import BASE, Route
+from dlp_local.core.values import BASE, Route, most_probable
 from tools.experiments.answered import valid_rows
 from tools.experiments.composites import JOINTS, composites, join
 from tools.experiments.markdown import percent, section, table
@@ -35,11 +35,10 @@ class Joined:
 
 def two_tasks(setup: Setup) -> list[Joined]:
     """Messages of two valid rows of different adapters, `per_class` of each joint."""
-    rows = valid_rows(setup.recipe, setup.data, SINGLE_ROWS * setup.per_class)
+    rows, adapters = valid_rows(setup.recipe, setup.data, SINGLE_ROWS * setup.per_class), setup.recipe.kinds
     made = composites(setup.recipe, rows, len(JOINTS) * setup.per_class, 2)
     return [
         Joined(one.text, one.joint, (first[0].message, second[0].message), (adapters[kind], adapters[other]))
-        for adapters in [setup.recipe.kinds]
         for one in made
         for (kind, first), (other, second) in [one.tasks]
     ]
@@ -61,7 +60,7 @@ def outcome(message: Joined, route: Route) -> str:
     """Whether a message is cut where its requests meet, with each part to its own, or otherwise, or stays whole."""
     if not route.parts:
         return WHOLE
-    owners = tuple(max(part.probabilities, key=part.probabilities.__getitem__) for part in route.parts)
+    owners = tuple(most_probable(part.probabilities) for part in route.parts)
     is_right = owners == message.owners and route.parts[1].text.strip(" .") == message.requests[1].strip(" .")
     return RIGHT if is_right else OTHERWISE
 

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from dlp_local.core.settings import Routing
-from dlp_local.core.values import BASE
+from dlp_local.core.values import BASE, most_probable
 from dlp_local.routing import MessageRouter
 from dlp_local.routing.ends import LONG
 from tools.experiments.markdown import percent, section, table
@@ -55,7 +55,7 @@ class Bench:
     def routed(self, text: str) -> str:
         """The label of a message whose ends are looked at, too."""
         probabilities = self._router.route(text, self._options).probabilities
-        return max(probabilities, key=probabilities.__getitem__)
+        return most_probable(probabilities)
 
     def judged(self, messages: Iterable[tuple[str, str]]) -> Figures:
         """The figures of (text, right label)."""

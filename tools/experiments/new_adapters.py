@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from dlp_local.core.values import BASE
+from dlp_local.core.values import BASE, most_probable
 from dlp_local.routing.classifier import Classifier
 from dlp_local.routing.corrections import Corrections
 from dlp_local.routing.message_router import moved_to_base
@@ -46,7 +46,7 @@ def chosen(classifier: Classifier, x: Floats) -> list[str]:
     best = []
     for row in x:
         probabilities = moved_to_base(classifier.probabilities(row[None]), classifier.absent)
-        best.append(max(probabilities, key=probabilities.__getitem__))
+        best.append(most_probable(probabilities))
     return best
 
 

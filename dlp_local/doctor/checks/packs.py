@@ -12,7 +12,7 @@ import psutil
 from dlp_local.core.errors import DlpLocalError
 from dlp_local.core.settings import Settings
 from dlp_local.core.text import size_text
-from dlp_local.core.values import BASE
+from dlp_local.core.values import BASE, most_probable
 from dlp_local.doctor.result import CheckResult
 from dlp_local.engine.local.build_info import Build
 from dlp_local.engine.local.memory import needed_memory
@@ -140,7 +140,7 @@ def _examples(checked: CheckedPack) -> CheckResult:
         for text in texts:
             count += 1
             probabilities = router.route(text, checked.settings.routing).probabilities
-            best = max(probabilities, key=probabilities.__getitem__)
+            best = most_probable(probabilities)
             if best != adapter:
                 astray.append(f"'{text[:60]}' of {adapter} goes to {best} ({probabilities[best]:.2f})")
     details = [f"{count - len(astray)} of {count} go to their adapter", *astray[:SHOWN]]

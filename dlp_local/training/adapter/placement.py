@@ -14,6 +14,7 @@ from dlp_local.training.adapter.acceptance import refusal
 from dlp_local.training.adapter.events import Score, TaskResult, TrainingRequest
 from dlp_local.training.adapter.routing_effect import LearntRouting, RoutingJudge
 from dlp_local.training.adapter.tasks import Task
+from dlp_local.training.router.write import encoder_name
 
 DESCRIPTION = "trained on this machine"
 
@@ -58,7 +59,7 @@ def _put(request: TrainingRequest, pack: Pack, name: str, file: Path, learnt: Le
         rows.write_text("".join(lines), "utf-8")
         detector = folder / f"{name}.onnx"
         if learnt.detector:
-            learnt.detector.write(detector, f"sha256 {pack.manifest.encoder.sha256[:12]}", is_half=True)
+            learnt.detector.write(detector, encoder_name(pack.manifest.encoder.sha256), is_half=True)
         change = AdapterChange(
             description=request.description or (known.description if known else "") or DESCRIPTION,
             scope=request.choices.scope,

@@ -94,17 +94,18 @@ class RoutingJudge:
                 judged += [(text, name) for text in examples if not halves or hash_position(text) >= 0.5]
         adapters = pack.manifest.adapters
         self._stay = {name: adapters[name].examples for name in names if name in adapters}
-        self._others = self._router({})
-        self._judged = self._messages(judged)
+        self._others = self._router(())
+        anchors = self._anchors()
+        self._judged = self._messages(judged, anchors)
         self._to_owner = _best(self._others, self._judged.embeddings) == np.array(self._judged.owners, dtype=object)
-        self._background = Background.embedded(self._others.example_embeddings, self._anchors().get(BASE))
+        self._background = Background.embedded(self._others.example_embeddings, anchors.get(BASE))
 
-    def _messages(self, judged: Sequence[tuple[str, str]]) -> _Known:
+    def _messages(self, judged: Sequence[tuple[str, str]], anchors: Mapping[str, Floats]) -> _Known:
         """Texts and their owners, and the anchors of all that are there."""
-        anchors = {owner: centers for owner, centers in self._anchors().items() if owner in self._known}
-        embeddings = [self._others.example_embeddings([text for text, _ in judged]), *anchors.values()]
+        of_known = {owner: centers for owner, centers in anchors.items() if owner in self._known}
+        embeddings = [self._others.example_embeddings([text for text, _ in judged]), *of_known.values()]
         owners = [owner for _, owner in judged]
-        owners += [owner for owner, centers in anchors.items() for _ in centers]
+        owners += [owner for owner, centers in of_known.items() for _ in centers]
         texts = [text for text, _ in judged]
         return _Known(np.concatenate(embeddings), tuple(owners), (*texts, *[""] * (len(owners) - len(texts))))
 
@@ -116,15 +117,15 @@ class RoutingJudge:
             return {}
         return {owner: anchors[[one == owner for one in owners]] for owner in dict.fromkeys(owners)}
 
-    def _router(self, new: Mapping[str, Sequence[str]]) -> MessageRouter:
-        """The routing with some new adapters that are known by examples, or that the router was trained on."""
+    def _router(self, trained: Sequence[str]) -> MessageRouter:
+        """The routing of the others, and of some of the new adapters that the router was trained on."""
         manifest = self._pack.manifest
         return MessageRouter(
             self._pack.path(manifest.encoder),
             self._pack.path(manifest.encoder.tokenizer),
             self._pack.path(manifest.router) if manifest.router else None,
             min(os.cpu_count() or 1, 4),
-            self._known | {name: list(texts) for name, texts in new.items()},
+            {**self._known, **dict.fromkeys(trained, ())},
             detectors=self._detectors,
             cache=embeddings_file(manifest.encoder.sha256),
         )
@@ -141,7 +142,8 @@ class RoutingJudge:
         kept = {name: sorted(texts, key=hash_position)[:MOST_EXAMPLES] for name, texts in own.items()}
         embeddings = {name: embed(texts) for name, texts in own.items()}
         to_detect = [name for name in own if name not in self._trained and own[name]]
-        before = self._router({name: () for name in own if name in self._trained})
+        trained = [name for name in own if name in self._trained]
+        before = self._router(trained) if trained else self._others
         detecting = {name: self._detecting(before, name, embeddings) for name in to_detect}
         detectors = {name: detector for name, (detector, _) in detecting.items()}
         background = self._background.away_from(np.concatenate([*embeddings.values()])).x_held

@@ -13,16 +13,14 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from dlp_local.routing.detector import OWN
+from dlp_local.routing.detector import OWN, odds
 from dlp_local.training.router.fit import Shape, TrainedRouter, fit_router
 
 SHAPE = Shape(members=2, hidden=128, dropout=0.5, anchors=64)
 Floats = npt.NDArray[np.float32]
 
 
-def fit_detector(
-    own: Floats, others: Floats, owners: Sequence[str], background: Floats, seed: int = 0
-) -> TrainedRouter:
+def fit_detector(own: Floats, others: Floats, owners: Sequence[str], background: Floats) -> TrainedRouter:
     """A router with the label `OWN` for messages embedded as (n, d), and those of `others` (m, d), by their owners.
 
     `background` (b, d) are nobody's.
@@ -34,14 +32,12 @@ def fit_detector(
         background=background,
         rehearsed={OWN: len(own)},
         shape=SHAPE,
-        seed=seed,
     )
 
 
 def own_odds(detector: TrainedRouter, embeddings: Floats) -> npt.NDArray[np.float64]:
     """Odds (n,) that messages embedded as (n, d) are the adapter's own."""
-    own = detector.probabilities(embeddings)[:, detector.labels.index(OWN)]
-    return np.asarray(own / np.maximum(1 - own, 1e-9))
+    return odds(detector.probabilities(embeddings)[:, detector.labels.index(OWN)])
 
 
 def shifted(detector: TrainedRouter, log_odds: float) -> TrainedRouter:

@@ -33,7 +33,7 @@ from dlp_local.training.router.background import Background
 from dlp_local.training.router.data import Split, held_out_texts, pack_rows
 from dlp_local.training.router.fit import TrainedRouter, fit_router
 from dlp_local.training.router.metrics import Figures, figures
-from dlp_local.training.router.write import read_anchors
+from dlp_local.training.router.write import encoder_name, read_anchors
 
 FEWEST = 10
 """Rows of an adapter under which its prototype routes better than a network that saw so few."""
@@ -177,7 +177,7 @@ def _temporary_file(router: TrainedRouter, encoder_sha256: str) -> Iterator[Path
 def _write(router: TrainedRouter, file: Path, encoder_sha256: str) -> None:
     try:
         make_folder(file.parent)
-        router.write(file, f"sha256 {encoder_sha256[:12]}")
+        router.write(file, encoder_name(encoder_sha256))
     except OSError as error:
         reason = error.strerror or error
         raise InputError(f"{file}: cannot be written ({reason}). Free some room, or name another place.") from None

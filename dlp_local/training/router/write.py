@@ -24,6 +24,11 @@ _HALVED = ("w1", "prototypes")
 Floats = npt.NDArray[np.float32]
 
 
+def encoder_name(sha256: str) -> str:
+    """What a router's file calls the encoder that it was trained on, by the hash of the encoder's file."""
+    return f"sha256 {sha256[:12]}"
+
+
 def write_router(
     network: Network,
     labels: tuple[str, ...],
