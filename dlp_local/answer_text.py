@@ -8,6 +8,7 @@ from functools import partial
 
 from dlp_local.another_answer import draw
 from dlp_local.core.answer_format import AnswerFormat
+from dlp_local.core.earlier_answer import EarlierAnswer
 from dlp_local.core.events import (
     AnswerWasReasoning,
     Event,
@@ -32,19 +33,18 @@ def answer_text(
     scope: Scope | None,
     answer_format: AnswerFormat,
     answer_prefix: str,
-    earlier: Sequence[ReplyDone],
+    earlier: Sequence[EarlierAnswer],
     cancellation: Cancellation,
 ) -> Generator[Event, None, None]:
     """The events of an answer to the last of `messages`, the route's text, under the route's mix; `ReplyDone` at last.
 
-    `answer_prefix` is the beginning of the answer, to go on with. What `earlier` replies, or their parts, answered to
-    the same text under the same mix is not given again.
+    `answer_prefix` is the beginning of the answer, to go on with. What `earlier` has of the same text under the same
+    mix is not given again.
     """
     if answer_prefix:
         messages = [*messages, Message("assistant", answer_prefix)]
     generate = partial(engine.generate, messages, route.mix, scope=scope, answer_format=answer_format)
-    asked = [part for reply in earlier for part in reply.parts or (reply,) if part.text == route.text]
-    taken = {reply.answer for reply in asked if reply.route.mix == route.mix}
+    taken = {one.answer for one in earlier if one.is_to(route.text, route.mix)}
     answer, reasoning, calls = answer_prefix, "", list[ToolCall]()
     with closing(draw(generate, sampling, taken, cancellation)) as events:
         for event in events:

@@ -14,6 +14,7 @@ from dlp_local.answer_text import answer_text
 from dlp_local.core.answer_format import ANY_TEXT, AnswerFormat
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.conversation import followed_by
+from dlp_local.core.earlier_answer import EarlierAnswer
 from dlp_local.core.errors import InputError
 from dlp_local.core.events import Event, PromptProgress, ReplyDone, RouteChosen
 from dlp_local.core.job import Cancellation, Job
@@ -172,7 +173,7 @@ class Assistant:
         previous_route: Route | None = None,
         answer_prefix: str = "",
         begun_parts: Sequence[ReplyDone] | None = None,
-        earlier_answers: Sequence[ReplyDone] = (),
+        earlier_answers: Sequence[EarlierAnswer] = (),
         tool_messages: Sequence[Message] = (),
         answer_format: AnswerFormat = ANY_TEXT,
     ) -> Job[Event]:

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Protocol
 
 from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.earlier_answer import EarlierAnswer
 from dlp_local.core.errors import DlpLocalError
 from dlp_local.core.events import AnswerWasReasoning, Event, ReplyDone, TextDelta
 from dlp_local.core.job import Cancellation, Job
@@ -39,7 +40,7 @@ class Replying(Protocol):
         previous_route: Route | None = None,
         answer_prefix: str = "",
         begun_parts: Sequence[ReplyDone] | None = None,
-        earlier_answers: Sequence[ReplyDone] = (),
+        earlier_answers: Sequence[EarlierAnswer] = (),
     ) -> Job[Event]:
         """Answers a message after `history`; the last event is `ReplyDone`."""
 
@@ -82,7 +83,7 @@ def answer_turn(
                 previous_route=conversation.route_before(message),
                 answer_prefix=answer_prefix,
                 begun_parts=begun_parts,
-                earlier_answers=conversation.earlier_replies(message) if another else (),
+                earlier_answers=conversation.earlier_answers(message) if another else (),
             )
             with closing(reply), cancellation.forwarded(reply.cancel):
                 for event in reply:

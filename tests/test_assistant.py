@@ -11,6 +11,7 @@ from dlp_local import HistoryTrimmed, Message, Mix, ReplyDone, RouteChosen, Text
 from dlp_local.assistant import Assistant
 from dlp_local.core.answer_format import ANY_TEXT, AnswerFormat, FormatFeature, Tool
 from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.earlier_answer import earlier_answers
 from dlp_local.core.errors import InputError
 from dlp_local.core.events import AnswerWasReasoning, Generated, ToolCalled
 from dlp_local.core.job import Job
@@ -171,12 +172,12 @@ def test_base_samples_adapters_are_greedy_and_what_was_set_holds_for_both(bundle
 def test_another_answer_is_another_one_each_time_also_after_a_greedy_one(assistant, text, options):
     replies = []
     for _ in range(3):
-        replies.append(finish(assistant, text, earlier_answers=replies, options=options))
+        replies.append(finish(assistant, text, earlier_answers=earlier_answers(replies), options=options))
     assert len({reply.answer for reply in replies}) == 3
 
 
 def test_another_answer_under_another_mix_is_that_mixs_own(assistant):
-    earlier = [finish(assistant, "to ISO: 4 July 1999", mix=Mix())]
+    earlier = earlier_answers([finish(assistant, "to ISO: 4 July 1999", mix=Mix())])
     assert (
         finish(assistant, "to ISO: 4 July 1999", mix=Mix.of({"dates": 1.0}), earlier_answers=earlier).answer
         == "1999-07-04"

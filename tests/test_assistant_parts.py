@@ -7,6 +7,7 @@ import pytest
 from dlp_local import Message, Mix, ReplyDone, TextDelta
 from dlp_local.assistant import Assistant
 from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.earlier_answer import earlier_answers
 from dlp_local.core.receipt import receipt_lines
 from dlp_local.core.settings import Settings
 from dlp_local.core.values import Route
@@ -98,7 +99,7 @@ def test_a_part_that_is_not_come_to_is_in_the_reply_all_the_same(splitting):
 
 def test_another_answer_to_a_split_message_is_another_one_in_each_part(splitting):
     first = finish(splitting, TWO)
-    second = finish(splitting, TWO, earlier_answers=[first])
+    second = finish(splitting, TWO, earlier_answers=earlier_answers([first]))
     assert all(a.answer != b.answer for a, b in zip(first.parts, second.parts, strict=True))
 
 

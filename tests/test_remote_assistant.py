@@ -10,6 +10,7 @@ import pytest
 
 from dlp_local.cli.main import main
 from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.earlier_answer import earlier_answers
 from dlp_local.core.errors import EngineError, InputError
 from dlp_local.core.events import ReplyDone, RouteChosen, TextDelta
 from dlp_local.core.server_address import Server
@@ -78,17 +79,20 @@ def test_the_options_of_a_conversation_go_along(remote):
     assert not remote.reply(TASKS, options=ChatOptions(split=False, max_tokens=1)).finish().parts
 
 
-def test_an_answer_is_gone_on_with_and_another_one_is_drawn_warmer(remote):
+def test_an_answer_is_gone_on_with(remote):
     begun = remote.reply(DATE, options=ChatOptions(max_tokens=3)).finish()
     whole = remote.reply(DATE, answer_prefix=begun.answer).finish()
     assert whole.answer == "2021-02-03"
-    short = ChatOptions(max_tokens=12)
-    first = remote.reply("name a color", mix=Mix.parse("sql"), options=short).finish()
-    others = [
-        remote.reply("name a color", mix=Mix.parse("sql"), options=short, earlier_answers=[first] * count).finish()
-        for count in range(1, 4)
-    ]
-    assert {other.answer for other in others} != {first.answer}
+
+
+@pytest.mark.parametrize("options", [ChatOptions(split=False), ChatOptions(temperature=0, seed=1)])
+@pytest.mark.parametrize("text", [DATE, TASKS])
+def test_another_answer_is_another_one_each_time_in_each_part(remote, text, options):
+    replies = []
+    for _ in range(3):
+        replies.append(remote.reply(text, options=options, earlier_answers=earlier_answers(replies)).finish())
+    for of_part in zip(*(reply.parts or (reply,) for reply in replies), strict=True):
+        assert len({reply.answer for reply in of_part}) == 3
 
 
 def test_a_stop_ends_the_answer_here_and_on_the_server(remote, server):

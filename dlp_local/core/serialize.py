@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
+from dlp_local.core.earlier_answer import EarlierAnswer
 from dlp_local.core.errors import InputError
 from dlp_local.core.events import ReplyDone, Timings
 from dlp_local.core.values import FinishReason, Message, Mix, Route, RouteExplanation, ToolCall
@@ -54,6 +55,12 @@ def _route(route: Mapping[str, Any]) -> Route:
 def reply_json(reply: ReplyDone) -> dict[str, Any]:
     """A whole reply: its message, its answer and its receipt."""
     return {"text": reply.text, "answer": reply.answer, **receipt_json(reply)}
+
+
+def earlier_answer_json(earlier: EarlierAnswer) -> dict[str, Any]:
+    """An answer that a message has already, as a request for another one names it."""
+    mix = {} if earlier.mix is None else {"mix": dict(earlier.mix.weights)}
+    return {"text": earlier.text, "answer": earlier.answer, **mix}
 
 
 def receipt_json(reply: ReplyDone) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from itertools import count
 from typing import TypeVar
 
 from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.earlier_answer import EarlierAnswer, earlier_answers
 from dlp_local.core.errors import HistoryError
 from dlp_local.core.events import ReplyDone
 from dlp_local.core.values import Message, Route
@@ -79,10 +80,11 @@ class OpenConversation:
         before = path(tuple(self._turns.values()), turn.parent)
         return next((t.done.route for t in reversed(before) if t.done and t.answer and t.state == "done"), None)
 
-    def earlier_replies(self, turn: StoredTurn) -> tuple[ReplyDone, ...]:
+    def earlier_answers(self, turn: StoredTurn) -> tuple[EarlierAnswer, ...]:
         """The finished answers to the same message in the same place."""
         beside = [self._turns[other] for other in alternatives(tuple(self._turns.values()), turn)]
-        return tuple(other.done for other in beside if other.text == turn.text and other.state == "done" and other.done)
+        finished = (other.done for other in beside if other.text == turn.text and other.state == "done")
+        return earlier_answers(done for done in finished if done)
 
     def alternative_position(self, turn: int) -> tuple[int, int]:
         """Which of how many alternatives a turn is: (2, 3) of `‹ 2/3 ›`."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from dlp_local.another_answer import LEAST_TEMPERATURE
 from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.earlier_answer import EarlierAnswer
 from dlp_local.core.errors import EngineError
 from dlp_local.core.events import (
     AnswerWasReasoning,
@@ -23,7 +22,7 @@ from dlp_local.core.events import (
     Timings,
 )
 from dlp_local.core.job import Cancellation
-from dlp_local.core.serialize import messages_json, reply_from_json, route_from_json
+from dlp_local.core.serialize import earlier_answer_json, messages_json, reply_from_json, route_from_json
 from dlp_local.core.settings import Sampling
 from dlp_local.core.values import FinishReason, Message, Mix, Route
 from dlp_local.remote_assistant.connection import ConnectionLostError, ServerConnection
@@ -38,8 +37,8 @@ class Question:
     mix: Mix | None
     options: ChatOptions
     answer_prefix: str = ""
-    earlier_answers: int = 0
-    """Answers that there are already; another one is asked for."""
+    earlier_answers: Sequence[EarlierAnswer] = ()
+    """The answer is to be none of these."""
 
     @property
     def chosen_mix(self) -> Mix | None:
@@ -58,20 +57,15 @@ class Question:
         routing: dict[str, Any] = {"veto": list(options.vetoed), "split": options.split, "scope": options.scope}
         if (mix := self.chosen_mix) is not None:
             routing |= {"mix": dict(mix.weights), "veto": []}
+        if self.earlier_answers:
+            routing["earlier_answers"] = [earlier_answer_json(one) for one in self.earlier_answers]
         return {
             "model": "auto",
             "messages": messages,
             "stream": True,
             "dlp_local": {name: value for name, value in routing.items() if value is not None},
-            **self._sampling(),
+            **options.model_dump(mode="json", include=set(Sampling.model_fields), exclude_none=True),
         }
-
-    def _sampling(self) -> dict[str, Any]:
-        own = self.options.model_dump(mode="json", include=set(Sampling.model_fields), exclude_none=True)
-        if self.earlier_answers:  # greedy decoding would give the same one again
-            own["temperature"] = own.get("temperature") or LEAST_TEMPERATURE
-            own["seed"] = own.get("seed", secrets.randbelow(2**31)) + self.earlier_answers
-        return own
 
 
 def answer_events(

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.earlier_answer import EarlierAnswer
 from dlp_local.core.errors import InputError
 from dlp_local.core.events import Event, PromptProgress, ReplyDone
 from dlp_local.core.job import Cancellation, Job
@@ -140,7 +141,7 @@ class RemoteAssistant:
         previous_route: Route | None = None,
         answer_prefix: str = "",
         begun_parts: Sequence[ReplyDone] | None = None,
-        earlier_answers: Sequence[ReplyDone] = (),
+        earlier_answers: Sequence[EarlierAnswer] = (),
     ) -> Job[Event]:
         """Answers a message, as `Assistant.reply`.
 
@@ -149,7 +150,7 @@ class RemoteAssistant:
 
         def run(cancellation: Cancellation) -> Generator[Event, None, None]:
             check_message(text)
-            question = Question(text, history, mix, options, answer_prefix, len(earlier_answers))
+            question = Question(text, history, mix, options, answer_prefix, earlier_answers)
             yield from answer_events(self._connection, question, self.context_size, cancellation)
 
         return Job(run)

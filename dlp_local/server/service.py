@@ -13,6 +13,7 @@ from starlette.requests import Request
 from dlp_local.assistant import Assistant
 from dlp_local.core.answer_format import ANY_TEXT, AnswerFormat
 from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.earlier_answer import EarlierAnswer
 from dlp_local.core.errors import InputError
 from dlp_local.core.events import Event, PromptProgress, ReplyDone
 from dlp_local.core.job import Cancellation, Job
@@ -40,6 +41,7 @@ class Turn:
     answer_prefix: str = ""
     tool_messages: Sequence[Message] = ()
     answer_format: AnswerFormat = ANY_TEXT
+    earlier_answers: Sequence[EarlierAnswer] = ()
     goes_on: bool = True
     """Whether another message may follow."""
 
@@ -89,6 +91,7 @@ class Service:
                 options=turn.options,
                 previous_route=None if turn.mix else history_route(self.assistant, turn.history, turn.options),
                 answer_prefix=turn.answer_prefix,
+                earlier_answers=turn.earlier_answers,
                 tool_messages=turn.tool_messages,
                 answer_format=turn.answer_format,
             )

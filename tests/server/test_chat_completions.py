@@ -83,6 +83,13 @@ def test_a_request_sets_vetoes_and_mixes_its_adapters(client):
         ({"model": "sql", "extra_body": {"dlp_local": {"veto": ["sql"]}}}, "dlp_local.veto"),
         ({"model": "auto", "extra_body": {"dlp_local": {"veto": ["nothing"]}}}, "dlp_local.veto"),
         ({"model": "auto", "extra_body": {"dlp_local": {"wrong": 1}}}, "dlp_local.wrong"),
+        (
+            {
+                "model": "auto",
+                "extra_body": {"dlp_local": {"earlier_answers": [{"text": "x", "answer": "y", "mix": {"sql": -1}}]}},
+            },
+            "dlp_local.earlier_answers",
+        ),
         ({"model": "auto", "max_tokens": 3, "max_completion_tokens": 4}, "max_completion_tokens"),
         ({"model": "auto", "temperature": 9}, "temperature"),
         ({"model": "auto", "top_logprobs": 2}, "top_logprobs"),

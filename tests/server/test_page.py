@@ -185,7 +185,9 @@ def test_a_failed_message_is_tried_again_as_it_was_or_edited(server, open_tab):
     assert turn.get_by_role("button", name="Answer before").count() == 0
     with tab.page.expect_request("**/v1/chat/completions") as asked:
         turn.get_by_role("button", name="Another answer").click()
-    assert asked.value.post_data_json["temperature"] > 0
+    earlier = {"text": DATE, "answer": "2021-02-03", "mix": {"dates": 1.0}}
+    assert asked.value.post_data_json["dlp_local"] == {"earlier_answers": [earlier]}
+    turn.locator(".answer", has_text="2021-02-03").wait_for(state="hidden")
     tab.ended()
     too_long = "word " * 9000
     assert tab.ask(too_long).locator(".problem").inner_text()

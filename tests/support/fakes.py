@@ -11,6 +11,7 @@ from pathlib import Path
 from dlp_local.answer_parts import BREAK
 from dlp_local.core.answer_format import ANY_TEXT, AnswerFormat
 from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.earlier_answer import EarlierAnswer
 from dlp_local.core.events import (
     AnswerWasReasoning,
     Event,
@@ -97,7 +98,7 @@ class Call:
     mix: Mix | None
     options: ChatOptions
     answer_prefix: str
-    earlier_answers: tuple[ReplyDone, ...] = ()
+    earlier_answers: tuple[EarlierAnswer, ...] = ()
     begun_parts: Sequence[ReplyDone] | None = None
     tool_messages: tuple[Message, ...] = ()
     answer_format: AnswerFormat = ANY_TEXT
@@ -147,7 +148,7 @@ class FakeAssistant:
         options: ChatOptions | None = None,
         answer_prefix: str = "",
         begun_parts: Sequence[ReplyDone] | None = None,
-        earlier_answers: Sequence[ReplyDone] = (),
+        earlier_answers: Sequence[EarlierAnswer] = (),
         tool_messages: Sequence[Message] = (),
         answer_format: AnswerFormat = ANY_TEXT,
     ) -> Job[Event]:

@@ -72,7 +72,17 @@ def _turns(service: Service, body: ChatRequest) -> list[Turn]:
     options = [body.options(service.assistant, choice, **own) for choice in range(body.n)]
     answer_format = body.answer_format()
     return [
-        Turn(asked.text, asked.history, of_choice, FIELDS, mix, asked.answer_prefix, asked.tool_messages, answer_format)
+        Turn(
+            asked.text,
+            asked.history,
+            of_choice,
+            FIELDS,
+            mix,
+            asked.answer_prefix,
+            asked.tool_messages,
+            answer_format,
+            body.earlier_answers(),
+        )
         for of_choice in options
     ]
 

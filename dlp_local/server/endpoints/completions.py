@@ -48,7 +48,16 @@ def _turns(service: Service, body: CompletionRequest) -> list[Turn]:
     mix, answer_format = body.mix(service.assistant), body.answer_format()
     options = [body.options(service.assistant, choice) for choice in range(body.n)]
     return [
-        Turn(prompt, (), own, FieldNames(place), mix, answer_format=answer_format, goes_on=False)
+        Turn(
+            prompt,
+            (),
+            own,
+            FieldNames(place),
+            mix,
+            answer_format=answer_format,
+            earlier_answers=body.earlier_answers(),
+            goes_on=False,
+        )
         for place, prompt in prompts.items()
         for own in options
     ]

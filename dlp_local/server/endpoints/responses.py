@@ -94,6 +94,7 @@ def _turn(service: Service, body: ResponseRequest, said: Sequence[Message]) -> T
         asked.answer_prefix,
         asked.tool_messages,
         body.answer_format(),
+        body.earlier_answers(),
     )
 
 

@@ -7,7 +7,6 @@ import { BROWSER, names, read, TAB, write } from "./store.js";
 const CONVERSATION = "dlp-local.conversation"; // alone, a list of turns: the one conversation that older pages kept
 const OPEN = "dlp-local.open";
 const MOST = 20, MOST_CHARACTERS = 2_000_000; // together; every browser has room for that
-const ANOTHER_TEMPERATURE = 0.9; // an adapter's greedy answer would come again
 
 export const isWhole = (answer) => Boolean(answer.text) && !answer.problem;
 
@@ -54,8 +53,11 @@ export class Conversation {
       if (answer.text) messages.push({ role: "user", content: earlier.text }, { role: "assistant", content: answer.text });
     }
     messages.push({ role: "user", content: turn.text });
-    if (!turn.answers.some(isWhole)) return { messages };
-    return { messages, temperature: ANOTHER_TEMPERATURE, seed: Math.floor(Math.random() * 2 ** 31) };
+    const given = turn.answers.filter(isWhole);
+    if (!given.length) return { messages };
+    const earlier_answers = given.flatMap(({ text, receipt }) => receipt?.parts ?? [{ text: turn.text, answer: text, mix: receipt?.mix }])
+      .map(({ text, answer, mix }) => ({ text, answer, mix }));
+    return { messages, dlp_local: { earlier_answers } };
   }
 }
 

@@ -8,6 +8,7 @@ from pydantic import Field, create_model, model_validator
 
 from dlp_local.assistant import Assistant
 from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.earlier_answer import EarlierAnswer
 from dlp_local.core.settings import Sampling
 from dlp_local.core.text import unknown_name
 from dlp_local.core.values import Mix, Scope
@@ -53,12 +54,21 @@ def _sampling_fields() -> type[RequestBody]:
     return create_model("SamplingFields", __base__=RequestBody, **fields)
 
 
+class Answered(RequestBody):
+    """An answer that there is already."""
+
+    text: str = Field(description="the message, or the part of one, that it answers")
+    answer: str
+    mix: dict[str, float] | None = Field(None, description="what it was answered under; left out: whatever")
+
+
 class Extension(RequestBody):
     """The field `dlp_local` of a request: how it is routed."""
 
     mix: dict[str, float] | None = Field(None, description="adapters and weights instead of routing; {}: base")
     veto: list[str] = Field([], description="adapters that the router may not choose")
     split: bool | None = Field(None, description="whether several tasks are answered in parts")
+    earlier_answers: list[Answered] = Field([], description="the answer is to be none of these: it is drawn anew")
     scope: Scope | None = Field(None, description="'turn': adapters from the last message on; 'context': over all")
 
 
@@ -95,6 +105,14 @@ class SamplingRequest(_sampling_fields(), RequestBody):  # type: ignore[misc]
             own["seed"] = (self.seed + choice) % SEEDS
         own |= {"vetoed": tuple(extension.veto), "split": extension.split, "scope": extension.scope} | more
         return ChatOptions.checked({name: value for name, value in own.items() if value is not None})
+
+    def earlier_answers(self) -> tuple[EarlierAnswer, ...]:
+        """The answers that are not to be given again; raises `ApiError` for a mix that cannot be."""
+        with blamed_on("dlp_local.earlier_answers"):
+            return tuple(
+                EarlierAnswer(one.text, one.answer, None if one.mix is None else Mix.of(one.mix))
+                for one in self.dlp_local.earlier_answers
+            )
 
     def one_of(self, name: str, other: str) -> int | None:
         """What two fields say that are the same; raises `ApiError` where they differ."""
