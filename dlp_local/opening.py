@@ -13,12 +13,13 @@ from pydantic import BaseModel
 from dlp_local.assistant import Assistant
 from dlp_local.core.errors import HistoryError
 from dlp_local.core.option_defaults import OptionDefault, option_defaults
-from dlp_local.core.paths import embeddings_file, history_file
+from dlp_local.core.paths import history_file
 from dlp_local.core.settings import Settings, load_settings
 from dlp_local.core.values import Correction
 from dlp_local.engine.local.process.client import EngineProcess, inspect_in_process
 from dlp_local.engine.remote.engine import RemoteEngine
 from dlp_local.history import History
+from dlp_local.pack_router import pack_router
 from dlp_local.packs import Pack, bundled_pack, open_pack, pack_folder
 from dlp_local.packs.backbone_kind import context_notice
 from dlp_local.packs.default import fallback_notice
@@ -109,15 +110,13 @@ def open_router(pack: Pack, settings: Settings) -> MessageRouter:
     its share.
     """
     manifest = pack.manifest
-    return MessageRouter(
-        encoder=pack.path(manifest.encoder),
-        tokenizer=pack.path(manifest.encoder.tokenizer),
-        router=pack.path(manifest.router) if manifest.router else None,
-        threads=settings.routing.encoder_threads,
-        adapters={name: pack.examples(name) for name in manifest.enabled},
+    return pack_router(
+        pack,
+        settings.routing.encoder_threads,
+        {name: pack.examples(name) for name in manifest.enabled},
+        router=pack.router_path,
         detectors=pack.detectors(),
         corrections=[(correction.text, correction.right) for correction in stored_corrections(manifest.name)],
-        cache=embeddings_file(manifest.encoder.sha256),
     )
 
 

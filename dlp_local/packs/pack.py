@@ -81,6 +81,11 @@ class Pack:
             raise PackError(f"{path}: is not UTF-8. Mend the chat template.") from None
 
     @property
+    def router_path(self) -> Path | None:
+        """Where the router's file is; None where the pack has none."""
+        return self.path(self.manifest.router) if self.manifest.router else None
+
+    @property
     def backbone_path(self) -> Path:
         """Where the backbone's file is; raises `PackError` with the ways to get it where it is not on this machine."""
         path = find_backbone(self.folder, self.manifest.backbone)

@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 
 from dlp_local.core.files import written_aside
-from dlp_local.core.paths import embeddings_file
 from dlp_local.core.values import Message
+from dlp_local.pack_router import pack_router
 from dlp_local.packs.pack import Pack, open_pack
 from dlp_local.routing import MessageRouter
 from dlp_local.training.adapter.acceptance import routing_refusal
@@ -106,20 +106,17 @@ class Bench:
 
     @staticmethod
     def _router(pack: Pack, learnt: LearntRouting | None, folder: Path) -> MessageRouter:
-        manifest = pack.manifest
         detectors = {}
         if learnt and learnt.detector:
             detectors[NEW] = folder / "detector.onnx"
             learnt.detector.write(detectors[NEW], "", is_half=True)
-        adapters = {name: list(pack.examples(name)) for name in manifest.enabled}
-        return MessageRouter(
-            pack.path(manifest.encoder),
-            pack.path(manifest.encoder.tokenizer),
-            pack.path(manifest.router) if manifest.router else None,
+        adapters = {name: list(pack.examples(name)) for name in pack.manifest.enabled}
+        return pack_router(
+            pack,
             2,
             adapters | ({NEW: list(learnt.examples)} if learnt else {}),
+            router=pack.router_path,
             detectors=detectors,
-            cache=embeddings_file(manifest.encoder.sha256),
         )
 
 

@@ -22,6 +22,7 @@ from dlp_local.evaluation.shots import NO_SHOTS, Shots
 from dlp_local.packs.manifest import read_manifest
 from tools.booking_rows import is_booking
 from tools.data import Row
+from tools.experiments.data_folder import own_data
 from tools.experiments.part import Setup
 from tools.measure_pack import sample
 from tools.recipes.recipe import Recipe
@@ -76,9 +77,10 @@ def training_rows(recipe: Recipe, data: Path, task: str, seed: int = 0) -> list[
 
 @contextmanager
 def opened(setup: Setup) -> Iterator[Assistant]:
-    """The pack, whose engine computes many answers at once, whatever this machine's own settings are."""
+    """The pack, whose engine computes many answers at once, without this machine's settings and corrections."""
     engine = Engine(threads=setup.threads, response_timeout=PATIENCE)
-    with open_assistant(Settings.model_construct(engine=engine).for_many(), setup.pack) as assistant:
+    settings = Settings.model_construct(engine=engine).for_many()
+    with own_data(setup.build / "data"), open_assistant(settings, setup.pack) as assistant:
         yield assistant
 
 

@@ -10,8 +10,8 @@ import json
 import random
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,6 @@ from dlp_local.core.settings import Settings
 from dlp_local.core.values import Message
 from dlp_local.opening import settings_for
 from dlp_local.packs import open_pack
-from dlp_local.packs.backbone_kind import trained_context
 from dlp_local.training.adapter.batches import Example, pack
 from dlp_local.training.adapter.choices import Choices
 from dlp_local.training.adapter.encoding import RowEncoder, open_row_encoder
@@ -108,11 +107,8 @@ class Trainer:
                 runs.append(self._run(of_names, choices, encoder))
             return runs
 
-    @contextmanager
-    def _encoder(self) -> Iterator[RowEncoder]:
-        context = min(self._engine.context, trained_context(self._path) or self._engine.context)
-        with open_row_encoder(self._path, self._engine.chat_template, "turn", "", context) as encoder:
-            yield encoder
+    def _encoder(self) -> AbstractContextManager[RowEncoder]:
+        return open_row_encoder(self._path, self._engine.chat_template, "turn", "", self._engine.context)
 
     @cached_property
     def _device(self) -> str:

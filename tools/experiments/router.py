@@ -13,6 +13,7 @@ import numpy as np
 
 from dlp_local.core.settings import Routing
 from dlp_local.core.values import BASE
+from dlp_local.pack_router import pack_router
 from dlp_local.packs import open_pack
 from dlp_local.routing import MessageRouter
 from dlp_local.training.router.background import Background
@@ -56,20 +57,19 @@ def embeddings(setup: Setup) -> Embeddings:
 def shipped_router(setup: Setup) -> Path:
     """The file of the pack's router."""
     pack = open_pack(setup.pack, only_routing=True)
-    assert pack.manifest.router is not None
-    return pack.path(pack.manifest.router)
+    assert pack.router_path is not None
+    return pack.router_path
 
 
 def message_router(setup: Setup, adapters: Mapping[str, Sequence[str]] | None = None) -> MessageRouter:
     """The pack's router as the product opens it, with other adapters (name → examples) beside the pack's own."""
     pack = open_pack(setup.pack, only_routing=True)
-    encoder = pack.manifest.encoder
-    return MessageRouter(
-        pack.path(encoder),
-        pack.path(encoder.tokenizer),
-        shipped_router(setup),
+    return pack_router(
+        pack,
         Routing().encoder_threads,
         {**dict.fromkeys(pack.manifest.enabled, ()), **(adapters or {})},
+        router=pack.router_path,
+        detectors={},
         cache=setup.build / "embeddings" / "examples.sqlite",
     )
 

@@ -13,6 +13,7 @@ from dlp_local.core.errors import EngineError, InputError
 from dlp_local.core.values import Message, Scope
 from dlp_local.engine.local.model_file import open_vocabulary
 from dlp_local.engine.prompt import PromptBuilder, Tokens, Vocabulary
+from dlp_local.packs.backbone_kind import trained_context
 from dlp_local.training.adapter.batches import Example
 from dlp_local.training.adapter.rows import TrainingRow
 
@@ -30,13 +31,14 @@ SHOWN = 50
 def open_row_encoder(
     backbone: Path, chat_template: str, scope: Scope, system: str, context: int = LONGEST
 ) -> Iterator[RowEncoder]:
-    """The encoder of rows for a backbone, none longer than the `context` it runs with.
+    """The encoder of rows for a backbone, none longer than the `context` it runs with, or was trained with.
 
     Raises `PackError` for a file that has no vocabulary or no template.
     """
+    longest = min(context, trained_context(backbone) or context, LONGEST)
     with open_vocabulary(backbone) as vocabulary:
         prompts = PromptBuilder(vocabulary, vocabulary.template(chat_template))
-        yield RowEncoder(prompts, vocabulary, sorted(vocabulary.ends), scope, system, min(context, LONGEST))
+        yield RowEncoder(prompts, vocabulary, sorted(vocabulary.ends), scope, system, longest)
 
 
 class RowEncoder:

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dlp_local.core.paths import embeddings_file
 from dlp_local.core.values import BASE
+from dlp_local.pack_router import pack_router
 from dlp_local.packs import Pack
 from dlp_local.routing import MessageRouter, Router
 from dlp_local.training.adapter.acceptance import MOST_LOST
@@ -80,8 +80,7 @@ class RoutingJudge:
     def __init__(self, pack: Pack, names: Sequence[str]) -> None:
         """`names`: the adapters that are trained; those of them that the pack has already are replaced."""
         self._pack = pack
-        router = pack.manifest.router
-        self._trained = frozenset(Router(pack.path(router), 1).labels if router else ())
+        self._trained = frozenset(Router(pack.router_path, 1).labels if pack.router_path else ())
         self._detectors = {name: file for name, file in pack.detectors().items() if name not in names}
         self._known: dict[str, list[str]] = {}
         judged: list[tuple[str, str]] = []
@@ -111,23 +110,20 @@ class RoutingJudge:
 
     def _anchors(self) -> dict[str, Floats]:
         """By owner the anchors (n, dims) that the pack's router was trained with."""
-        router = self._pack.manifest.router
-        anchors, owners = read_anchors(self._pack.path(router)) if router else (np.zeros((0, 0), np.float32), ())
+        router = self._pack.router_path
+        anchors, owners = read_anchors(router) if router else (np.zeros((0, 0), np.float32), ())
         if not len(anchors) or anchors.shape[1] != self._others.dims:
             return {}
         return {owner: anchors[[one == owner for one in owners]] for owner in dict.fromkeys(owners)}
 
     def _router(self, trained: Sequence[str]) -> MessageRouter:
         """The routing of the others, and of some of the new adapters that the router was trained on."""
-        manifest = self._pack.manifest
-        return MessageRouter(
-            self._pack.path(manifest.encoder),
-            self._pack.path(manifest.encoder.tokenizer),
-            self._pack.path(manifest.router) if manifest.router else None,
+        return pack_router(
+            self._pack,
             min(os.cpu_count() or 1, 4),
             {**self._known, **dict.fromkeys(trained, ())},
+            router=self._pack.router_path,
             detectors=self._detectors,
-            cache=embeddings_file(manifest.encoder.sha256),
         )
 
     def learn(

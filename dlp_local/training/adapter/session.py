@@ -21,7 +21,6 @@ from dlp_local.core.settings import Settings
 from dlp_local.formats.gguf import read_header
 from dlp_local.opening import open_assistant, settings_for
 from dlp_local.packs import open_pack
-from dlp_local.packs.backbone_kind import trained_context
 from dlp_local.packs.transaction import check_changeable, disk_errors_told
 from dlp_local.training.adapter.choices import Choices
 from dlp_local.training.adapter.comparison import Comparison
@@ -138,9 +137,8 @@ class _Session:
 
     def _open_encoder(self) -> AbstractContextManager[RowEncoder]:
         engine = self._settings.engine
-        context = min(engine.context, trained_context(self._backbone) or engine.context)
         return open_row_encoder(
-            self._backbone, engine.chat_template, self._request.choices.scope, self._system, context
+            self._backbone, engine.chat_template, self._request.choices.scope, self._system, engine.context
         )
 
     def _prepare(self, tasks: Sequence[Task], choices: Choices) -> Prepared:

@@ -23,11 +23,12 @@ from dlp_local.core.files import make_folder, temporary_folder
 from dlp_local.core.paths import embeddings_file
 from dlp_local.core.user_message import UserMessage
 from dlp_local.core.values import BASE
+from dlp_local.pack_router import pack_router
 from dlp_local.packs import Pack, open_pack
 from dlp_local.packs.example_rows import read_labelled_rows
 from dlp_local.packs.router import place_router
 from dlp_local.packs.transaction import check_changeable
-from dlp_local.routing import Encoder, MessageRouter, Router
+from dlp_local.routing import Encoder, Router
 from dlp_local.routing.embedding_cache import EmbeddingCache
 from dlp_local.training.router.background import Background
 from dlp_local.training.router.data import Split, held_out_texts, pack_rows
@@ -104,7 +105,7 @@ def train_pack(folder: Path, files: Sequence[Path], *, force: bool, progress: Pr
     held_out = held_out_texts(rows)
     embed = partial(_embed, pack, encoder, progress)
     split = Split.of(rows, held_out, embed(list(rows)))
-    old = pack.path(manifest.router) if manifest.router else None
+    old = pack.router_path
     labels = {*manifest.adapters, BASE}
     anchors, anchor_labels = _rehearsal(old, labels, encoder.dims)
     counts = Counter(rows.values())
@@ -245,14 +246,6 @@ def _judge(
     """A router's figures on the held-out rows and background messages; None where no row is held out."""
     if not split.y_held:
         return None
-    manifest = pack.manifest
-    judged = MessageRouter(
-        pack.path(manifest.encoder),
-        pack.path(manifest.encoder.tokenizer),
-        router,
-        1,
-        examples,
-        cache=embeddings_file(manifest.encoder.sha256),
-    )
+    judged = pack_router(pack, 1, examples, router=router, detectors={})
     nobodys = judged.probabilities(background.x_held)
     return figures(judged.probabilities(split.x_held), judged.labels, split.y_held, nobodys)
