@@ -13,6 +13,7 @@ from dlp_local.training.router.fit import Shape
 from tools import (
     everyday,
     generated,
+    long_texts,
     near_requests,
     proofreading,
     requests,
@@ -55,10 +56,10 @@ AS_PARTS, COMPOSITES, REQUEST_COMPOSITES = 0.07, 50, 150
 task and a request to base."""
 
 INTENT_ROWS, REASONING_ROWS, REQUESTS, NEAR_REQUESTS, QUESTIONS, OTHER_ROWS = 100, 20, 1400, 7500, 900, 400
-SMALL_REQUESTS, REQUEST_PARTS, PROGRAM_QUESTIONS = 4000, 1500, 300
+SMALL_REQUESTS, REQUEST_PARTS, PROGRAM_QUESTIONS, LONG_TEXTS = 4000, 1500, 300, 800
 """Messages of `base`: of each intent, of each task of reasoning, requests, those that use an adapter's words, questions
 about facts (those of `sql`, without columns), of each task without an adapter; small ones; requests that are there as
-parts of a message, too; about the program itself."""
+parts of a message, too; about the program itself; texts that ask nothing."""
 
 TALK_REPEATS, TASK_FOLLOW_UP_REPEATS, ANY_FOLLOW_UP_REPEATS = 15, 12, 10
 """How often small talk is in the training rows, and each follow-up under each of its labels: few of them, many rows."""
@@ -194,6 +195,7 @@ def _of_base(data: Path, rng: random.Random) -> list[str]:
         *near_requests.make_requests(NEAR_REQUESTS, rng),
         *(message for message, _ in others),
         *near_requests.about_the_program(PROGRAM_QUESTIONS, rng),
+        *long_texts.make_texts(LONG_TEXTS, rng),
     ]
 
 

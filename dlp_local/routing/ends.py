@@ -4,14 +4,8 @@ An embedding is the mean of a text's tokens, so a letter or a log around a reque
 a long message, or its outer lines where these are long, too, have probabilities of their own; where the router is sure
 whose one of them is, and surer than of the whole, this one decides.
 
-Of two requests of each kind before or after 300, 600, 1,100 and 2,000 characters of letters, articles, a story, a log
-and code (9 texts; `tools.reproduce long-messages` has others), those that are routed rightly, in percent:
-
-                   before a text                       after it
-    bundled   by the whole  61, 48, 44, 71             50, 37, 38, 54
-              with its ends 99, 98, 95, 100            100, 100, 95, 100
-    smollm2   by the whole  64, 44, 43, 71             49, 36, 27, 51
-              with its ends 100, 100, 88, 100          99, 99, 98, 99
+Of 22 requests before or after 300 to 2,000 characters of a letter, a story, an article, a log, a license and code, all
+are routed rightly so in the SmolLM2 pack, and 27 to 80 % by the whole (docs/experiments.md, `long-messages`).
 
 Long valid rows of one task stay as they are, and so do long tasks that a router was trained on (`bbh`).
 """

@@ -3,7 +3,7 @@
 import random
 
 from dlp_local.core.values import BASE
-from tools import near_requests, router_parts
+from tools import long_texts, near_requests, router_parts
 from tools.booking_rows import is_booking, is_talk
 from tools.data import Row
 
@@ -63,3 +63,14 @@ def test_a_row_with_a_slot_or_a_word_of_a_booking_is_about_one_and_talk_is_talk_
     assert not is_booking(Row("Goodbye then!", "{}"))
     assert all(map(is_talk, ("Goodbye then!", "Thanks. Bye now!", "No, that's wrong.", "Yes please")))
     assert not any(map(is_talk, ("", "5 please", "What's the postcode?", "I want to inquire about Coya.")))
+
+
+def test_long_texts_are_seeded_of_the_lengths_that_are_asked_for_and_ask_nothing():
+    made = long_texts.make_texts(200, random.Random(3))
+    assert made == long_texts.make_texts(200, random.Random(3))
+    assert made != long_texts.make_texts(200, random.Random(4))
+    texts, pieces = made[:200], made[200:]
+    assert all(long_texts.SHORTEST * 0.8 < len(text) < long_texts.LONGEST * 1.5 for text in texts)
+    assert all(any(piece in text for text in texts) for piece in pieces)
+    assert not [text for text in made if "{" in text and "}" not in text]
+    assert all(len(piece) >= long_texts.SHORTEST_PIECE for piece in pieces)
