@@ -31,7 +31,7 @@ from tests.support.command import out, refused
 ROWS = TaskRows(train=48, held_out=12, tokens=1429, duplicates=2, leaked=0, ambiguous=1, too_long=0)
 CLEAN = TaskRows(train=48, held_out=12, tokens=1429, duplicates=0, leaked=0, ambiguous=0, too_long=0)
 SCORES = {"base": Score(12, 0.0, 0.05), "pack today": Score(12, 0.25, 0.5), "new adapter": Score(12, 0.75, 0.9)}
-ROUTING = RoutingEffect(0.9, 120, (), 0.0, 0.01)
+ROUTING = RoutingEffect(0.9, 120, (), 0, 0.01)
 
 
 def plan(rows=ROWS, **more):

@@ -30,7 +30,7 @@ from tests.support.fakes import PATIENCE, FakeAssistant, Gate
 from tests.support.http_server import running_server
 
 BETTER = {"base": Score(5, 0.0, 0.2), "pack today": Score(5, 0.2, 0.4), "new adapter": Score(5, 0.8, 0.9)}
-GOOD = TaskResult(BETTER, RoutingEffect(0.9, 200, (), 0.0, 0.01), refused="", replaced=False, in_place=True)
+GOOD = TaskResult(BETTER, RoutingEffect(0.9, 200, (), 0, 0.01), refused="", replaced=False, in_place=True)
 
 
 class ScriptedTrainer:
@@ -89,7 +89,7 @@ class Trainable(FakeAssistant):
 
 def refused_result(reason_text: str = "a private message") -> TaskResult:
     """What comes of an adapter that takes a message of another one, and is not put in place."""
-    effect = RoutingEffect(0.9, 200, (("sql", reason_text),), 0.02, 0.0)
+    effect = RoutingEffect(0.9, 200, (("sql", reason_text),), 1, 0.0)
     return replace(GOOD, routing=effect, refused=f"it would take 1 message ({reason_text!r})", in_place=False)
 
 

@@ -31,7 +31,7 @@ HALF = FitProgress(10, 20, 1, 2, 0.5, 0.4, 0.4, 400.0, 200.0)
 
 def trained(refused=""):
     scores = {"base": Score(8, 0.0, 0.1), "pack today": Score(8, 0.5, 0.6), "new adapter": Score(8, 1.0, 1.0)}
-    result = TaskResult(scores, RoutingEffect(1.0, 9, (), 0.0, 0.0), refused, not refused, False)
+    result = TaskResult(scores, RoutingEffect(1.0, 9, (), 0, 0.0), refused, not refused, False)
     return Trained({"sql": result}, (0.4,), 20, 30.0, 400.0, 90.0, "whole")
 
 

@@ -11,9 +11,6 @@ from dlp_local.training.adapter.events import RoutingEffect, Score
 BASE_NAME, PRESENT, NEW = "base", "pack today", "new adapter"
 """What answers held-out rows: the bare backbone, whatever the pack routes them to, and the adapter that was trained."""
 
-MOST_LOST = 0.005
-"""Of another adapter's messages, the share that a new one may get."""
-
 MOST_BACKGROUND = 0.02
 """Of messages that are nobody's, the share that a new adapter may get."""
 
@@ -41,7 +38,7 @@ def routing_refusal(routing: RoutingEffect) -> str:
 
 
 def _of_routing(routing: RoutingEffect) -> Iterator[str]:
-    if routing.most_lost > MOST_LOST:
+    if routing.too_many:
         owners = Counter(owner for owner, _ in routing.taken)
         of = ", ".join(f"{count} of {owner}" for owner, count in owners.most_common())
         some = "".join(f", {text!r}" for _, text in [one for one in routing.taken if one[1]][:SHOWN])

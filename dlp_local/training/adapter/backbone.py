@@ -41,11 +41,39 @@ class AdaptedLinear(nn.Module):  # type: ignore[misc]
 
     def forward(self, x: Tensor) -> Tensor:
         """(rows, tokens, inputs) → (rows, tokens, outputs)."""
-        whole = functional.linear(x, self.weight, self.bias)
         if self.factors is None:
-            return whole
+            return functional.linear(x, self.weight, self.bias)
         a, b = (factor.to(x.dtype) for factor in self.factors)
-        return whole + (x @ a.mT) @ b.mT
+        if a.dim() == 2:
+            return _AdaptedProduct.apply(x, self.weight, self.bias, a, b)
+        return functional.linear(x, self.weight, self.bias) + (x @ a.mT) @ b.mT
+
+
+class _AdaptedProduct(torch.autograd.Function):  # type: ignore[misc]
+    """x·Wᵀ + (x·Aᵀ)·Bᵀ with W frozen, A and B the same for all rows.
+
+    The second product is added in place, there and in the gradient of x, where autograd keeps both and adds them.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor) -> Tensor:
+        """X (…, inputs), W (outputs, inputs), A (rank, inputs), B (outputs, rank) → (…, outputs)."""
+        flat = x.reshape(-1, x.shape[-1])
+        low = flat @ a.mT
+        ctx.save_for_backward(flat, low, weight, a, b)
+        return functional.linear(flat, weight, bias).addmm_(low, b.mT).view(*x.shape[:-1], -1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradients of x, A and B."""
+        flat, low, weight, a, b = ctx.saved_tensors
+        (outer,) = gradients
+        grad = outer.reshape(-1, outer.shape[-1])
+        of_low = grad @ b
+        of_x = None
+        if ctx.needs_input_grad[0]:
+            of_x = (grad @ weight).addmm_(of_low, a).view(*outer.shape[:-1], -1)
+        return of_x, None, None, of_low.mT @ flat, grad.mT @ low
 
 
 def best_device() -> str:
@@ -115,7 +143,10 @@ class Backbone:
             )
         finally:
             self._set(None)
-        logits = given.logits[self._moved(rows), self._moved(inverse)].float()
+        logits = given.logits.flatten(0, 1)
+        if len(batch.ids) > 1:  # of a single row every token that is kept is learnt
+            logits = logits[self._moved(rows * len(kept) + inverse)]
+        logits = logits.float()
         return logits, self._moved(batch.targets[rows, columns]), self._moved(batch.weights[rows, columns])
 
     def _set(self, factors: Callable[[str], Factors | None] | None) -> None:

@@ -124,14 +124,14 @@ class RoutingEffect:
     """What a new adapter changes in routing.
 
     `own`: of its held-out messages the share that comes to it. `judged`: so many messages of others were looked at, and
-    `taken` are those that it would take: owner, and text where there is one; `most_lost` is the greatest share of one
-    other's. `background`: of messages that are nobody's, the share that comes to it.
+    `taken` are those that it would take: owner, and text where there is one; `too_many` of them are more than it may.
+    `background`: of messages that are nobody's, the share that comes to it.
     """
 
     own: float
     judged: int
     taken: tuple[tuple[str, str], ...]
-    most_lost: float
+    too_many: int
     background: float
 
 

@@ -22,7 +22,7 @@ MIXES = 3
 STARTS = 15.0
 """Seconds in which model and weights are opened, and the routing is looked at."""
 
-TRAINING_SHARE, ANSWERING_SHARE = 0.5, 0.07
+TRAINING_SHARE, ANSWERING_SHARE = 0.42, 0.1
 """Of the speed of plain products: what a step reaches, and what llama.cpp does, answering a few at once."""
 
 READ_SHARE = 0.1

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -22,7 +23,6 @@ from dlp_local.core.values import BASE
 from dlp_local.pack_router import pack_router
 from dlp_local.packs import Pack
 from dlp_local.routing import MessageRouter, Router
-from dlp_local.training.adapter.acceptance import MOST_LOST
 from dlp_local.training.adapter.events import RoutingEffect
 from dlp_local.training.router.background import Background
 from dlp_local.training.router.data import hash_position
@@ -39,6 +39,9 @@ FEWEST_JUDGED = 10
 SHIFTS = (1.0, 0.0, -1.0, -2.0, -3.0, -4.0)
 """What may be added to a detector's log odds: the first with which it takes no more of any other than it may, or else
 the least too much."""
+
+MOST_LOST = 0.005
+"""Of another adapter's messages, the share that a new one may get, to the nearest whole message."""
 
 EVERYDAY = 0.01
 """Of everyday messages, the share that may come to a new adapter with such a shift."""
@@ -64,10 +67,10 @@ class _Known:
     owners: tuple[str, ...]
     texts: tuple[str, ...]
 
-    def most(self, taken: Bools) -> float:
-        """Of the messages of each owner, the share that is taken: the greatest of these."""
-        owners = np.array(self.owners, dtype=object)
-        return max((_share(taken[owners == owner]) for owner in {*self.owners}), default=0.0)
+    def too_many(self, taken: Bools) -> int:
+        """How many more messages are taken than may be of each owner's."""
+        of_all, lost = Counter(self.owners), Counter(owner for owner, _ in self.told(taken))
+        return sum(max(count - round(MOST_LOST * of_all[owner]), 0) for owner, count in lost.items())
 
     def told(self, taken: Bools) -> list[tuple[str, str]]:
         """Owner and text of what is taken."""
@@ -154,7 +157,7 @@ class RoutingJudge:
                 own=_share(comes),
                 judged=len(self._judged.owners),
                 taken=tuple(self._judged.told(taken)),
-                most_lost=self._judged.most(taken),
+                too_many=self._judged.too_many(taken),
                 background=_share(nobodys),
             )
             examples = tuple(text for text in kept[name] if text not in self._stay.get(name, ()))
@@ -187,7 +190,8 @@ class RoutingJudge:
         for shift in SHIFTS:
             factor = math.exp(shift)
             taken = (odds * factor > of_others) & self._to_owner
-            too_much = max(judged.most(taken) - MOST_LOST, _share(nobodys * factor > of_nobodys) - EVERYDAY, 0.0)
+            of_everyday = max(_share(nobodys * factor > of_nobodys) - EVERYDAY, 0.0)
+            too_much = judged.too_many(taken) / max(len(taken), 1) + of_everyday
             tried.append((too_much, taken, shift))
         _, taken, shift = min(tried, key=lambda one: one[0])
         return shifted(detector, shift), taken

@@ -6,9 +6,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
 
-from dlp_local.training.adapter.backbone import Backbone  # noqa: E402
+from dlp_local.training.adapter.backbone import AdaptedLinear, Backbone  # noqa: E402
 from dlp_local.training.adapter.batches import Example, batch  # noqa: E402
 from dlp_local.training.adapter.gguf_config import FAMILIES  # noqa: E402
+from dlp_local.training.adapter.methods.method import Factors  # noqa: E402
 from tests.support.adapter_training import (  # noqa: E402
     TOKENS,
     drawn_method,
@@ -149,3 +150,25 @@ def test_the_weights_are_every_matrix_of_the_layers(backbone):
     attention, feed_forward = ("q_proj", "k_proj", "v_proj", "o_proj"), ("gate_proj", "up_proj", "down_proj")
     assert kinds == {*(f"self_attn.{one}" for one in attention), *(f"mlp.{one}" for one in feed_forward)}
     assert backbone.weights["model.layers.0.mlp.down_proj"] == (32, 48)
+
+
+@pytest.mark.parametrize("has_bias", [False, True])
+def test_the_gradients_of_an_adapted_product_are_those_of_its_definition(has_bias):
+    draw = torch.Generator().manual_seed(1)
+    x, weight, a, b, outer = (
+        torch.randn(shape, generator=draw) for shape in ((2, 5, 7), (4, 7), (3, 7), (4, 3), (2, 5, 4))
+    )
+    linear = torch.nn.Linear(7, 4, bias=has_bias).requires_grad_(False)
+    linear.weight.copy_(weight)
+    ours = AdaptedLinear(linear)
+    given = [tensor.clone().requires_grad_() for tensor in (x, a, b)]
+    wanted = [tensor.clone().requires_grad_() for tensor in (x, a, b)]
+    ours.factors = Factors(*given[1:])
+    mine = ours(given[0])
+    theirs = linear(wanted[0]) + wanted[0] @ wanted[1].mT @ wanted[2].mT
+    torch.testing.assert_close(mine, theirs)
+    mine.backward(outer)
+    theirs.backward(outer)
+    for one, other in zip(given, wanted, strict=True):
+        torch.testing.assert_close(one.grad, other.grad)
+    assert linear.weight.grad is None

@@ -2,10 +2,10 @@
 
 import pytest
 
-from dlp_local.training.adapter.acceptance import BASE_NAME, MOST_LOST, NEW, PRESENT, refusal
+from dlp_local.training.adapter.acceptance import BASE_NAME, NEW, PRESENT, refusal
 from dlp_local.training.adapter.events import RoutingEffect, Score
 
-GOOD = RoutingEffect(own=0.9, judged=50, taken=(), most_lost=0.0, background=0.0)
+GOOD = RoutingEffect(own=0.9, judged=50, taken=(), too_many=0, background=0.0)
 
 
 def scores(base, present, new):
@@ -32,15 +32,15 @@ def test_wording_counts_as_much_as_an_answer_that_is_exactly_right():
 
 def test_messages_that_it_would_take_are_counted_by_their_owner_and_the_first_are_shown():
     taken = (("sql", "count the cats"), ("sql", ""), ("dates", "4 July"))
-    reason = refusal(scores(0, 0, 1), RoutingEffect(0.9, 50, taken, 0.04, 0.0))
+    reason = refusal(scores(0, 0, 1), RoutingEffect(0.9, 50, taken, 2, 0.0))
     assert reason == "it would take 3 messages from others (2 of sql, 1 of dates, 'count the cats', '4 July')"
 
 
 def test_a_few_messages_in_a_thousand_of_another_may_come_to_it():
-    assert refusal(scores(0, 0, 1), RoutingEffect(0.9, 1000, (("sql", ""),), MOST_LOST, 0.0)) == ""
+    assert refusal(scores(0, 0, 1), RoutingEffect(0.9, 1000, (("sql", ""),), 0, 0.0)) == ""
 
 
 def test_one_that_its_own_messages_do_not_come_to_is_refused_and_so_is_one_that_everyday_messages_do():
-    reason = refusal(scores(0, 0, 1), RoutingEffect(0.4, 50, (), 0.0, 0.05))
+    reason = refusal(scores(0, 0, 1), RoutingEffect(0.4, 50, (), 0, 0.05))
     assert "only 40% of its own held-out messages would come to it" in reason
     assert "5% of everyday messages that are nobody's would come to it" in reason

@@ -1,12 +1,13 @@
 """How a pack's routing learns a new adapter, and what that changes, found before it is there."""
 
+import numpy as np
 import pytest
 
 from dlp_local.core.values import AdapterChange
 from dlp_local.packs import open_pack
 from dlp_local.packs.adapters import add_adapter
 from dlp_local.training.adapter import routing_effect
-from dlp_local.training.adapter.acceptance import MOST_BACKGROUND, MOST_LOST, routing_refusal
+from dlp_local.training.adapter.acceptance import MOST_BACKGROUND, routing_refusal
 from dlp_local.training.adapter.routing_effect import EVERYDAY, MOST_EXAMPLES, RoutingJudge
 
 pytestmark = pytest.mark.usefixtures("in_shared_data")
@@ -51,16 +52,16 @@ def test_messages_that_it_would_take_from_another_are_told_with_their_owner(judg
     assert effect.taken
     assert {owner for owner, _ in effect.taken} == {"poems"}
     assert {text for _, text in effect.taken} <= {*POEMS}
-    assert effect.most_lost > MOST_LOST
+    assert effect.too_many > 0
     assert "of poems" in routing_refusal(effect)
 
 
 def test_it_is_held_back_until_it_takes_no_more_than_it_may(judge, monkeypatch):
     monkeypatch.setattr(routing_effect, "SHIFTS", (1.0,))
-    assert learn(judge, POEMS[:9], POEMS[9:]).effect.most_lost > MOST_LOST
+    assert learn(judge, POEMS[:9], POEMS[9:]).effect.too_many > 0
     monkeypatch.setattr(routing_effect, "SHIFTS", (1.0, -30.0))
     held_back = learn(judge, POEMS[:9], POEMS[9:]).effect
-    assert (held_back.most_lost, held_back.own) == (0.0, 0.0)
+    assert (held_back.too_many, held_back.own) == (0, 0.0)
     assert "only 0% of its own held-out messages would come to it" in routing_refusal(held_back)
 
 
@@ -108,3 +109,17 @@ def test_anchors_of_a_router_are_judged_as_messages_of_their_adapters_and_those_
     assert effect.judged > examples
     sql = learn(judge, SQL[:4], SQL).effect
     assert {owner for owner, _ in sql.taken} <= {"sql"}
+
+
+def test_of_another_it_may_take_half_a_percent_to_the_nearest_whole_message():
+    known = routing_effect._Known(np.zeros((488, 1), np.float32), ("a",) * 388 + ("b",) * 100, ("",) * 488)
+
+    def too_many(*taken):
+        chosen = np.zeros(488, bool)
+        chosen[list(taken)] = True
+        return known.too_many(chosen)
+
+    assert too_many() == too_many(0, 1) == 0  # 0.5 % of 388 are 1.94
+    assert too_many(0, 1, 2) == 1
+    assert too_many(400) == 1
+    assert too_many(0, 1, 2, 400, 401) == 3
