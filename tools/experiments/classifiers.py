@@ -30,8 +30,8 @@ ROWS_TO_STOP_BY = 60
 STRENGTHS = (3.0, 30.0)
 """C of the logistic regression; that with which the held-out rows are likelier counts."""
 
-FLOATS = (1, 10)
-"""ONNX's numbers for float32 and float16."""
+NUMBERS = (1, 3, 10)
+"""ONNX's types float32, int8 and float16: what was trained is one of these."""
 
 TIMED = 100
 ROUNDS = 3
@@ -89,7 +89,7 @@ def of_file(file: Path) -> Classifier:
 
     router = Router(file, threads=1)
     constants = onnx.load(str(file)).graph.initializer
-    counted = [c for c in constants if not c.name.startswith("prototypes") and c.data_type in FLOATS]
+    counted = [c for c in constants if not c.name.startswith("prototypes") and c.data_type in NUMBERS]
     sizes = [int(np.prod(constant.dims)) for constant in counted if constant.dims]
     return Classifier(router.labels, router.probabilities, sum(sizes))
 
