@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from dlp_local.core.paths import embeddings_file
 from dlp_local.packs import Pack
@@ -16,7 +17,7 @@ def pack_router(
     adapters: Mapping[str, Sequence[str]],
     *,
     router: Path | None,
-    detectors: Mapping[str, Path],
+    detectors: Mapping[str, Path] = MappingProxyType({}),
     corrections: Sequence[tuple[str, str]] = (),
     cache: Path | None = None,
 ) -> MessageRouter:

@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "engine_command": {"core", "formats", "engine", "packs", "opening"},
     "conversation_turn": {"core", "history", "assistant"},
     "connect": {"core"},
-    "remote_assistant": {"core", "another_answer"},
+    "remote_assistant": {"core"},
     "training": {"core", "formats", "packs", "routing", "history", "engine", "assistant", "opening", "pack_router"},
     "evaluation": {"core", "packs", "routing", "assistant", "history_route", "training"},
     "doctor": {"core", "formats", "engine", "packs", "routing", "assistant", "opening"},

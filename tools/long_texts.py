@@ -124,9 +124,9 @@ _CODE: Sequence[Sequence[str]] = (
 
 
 def _filled(template: str, rng: random.Random) -> str:
-    """A template with its slots drawn; a text begins with a capital letter where the template does."""
+    """A template with its slots drawn; one that begins with a slot begins with a capital letter."""
     text = re.sub(r"\{(\w+)\}", lambda slot: _slot(slot[1], rng), template)
-    return text[:1].upper() + text[1:] if template[:1] in "{“" or template[:1].isupper() else text
+    return text[:1].upper() + text[1:] if template.startswith("{") else text
 
 
 def _slot(name: str, rng: random.Random) -> str:
@@ -168,7 +168,7 @@ def _letter(length: int, rng: random.Random) -> str:
 
 def _article(length: int, rng: random.Random) -> str:
     title = _filled(rng.choice(("{field} and {place}\n\n", "The end of {field}\n\n", "", "")), rng)
-    return title[:1].upper() + title[1:] + _paragraphs(_sentences(_ARTICLES, length, rng), rng)
+    return title + _paragraphs(_sentences(_ARTICLES, length, rng), rng)
 
 
 def _story(length: int, rng: random.Random) -> str:

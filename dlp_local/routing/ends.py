@@ -26,8 +26,8 @@ LONGEST_END = 250
 SURE = 0.9
 """Probability of an adapter from which on an end decides.
 
-With 0.95 it is 84 to 97 % on smollm2. Of 54 puzzles and of 15 long everyday messages four and one go to an adapter
-that did not by the whole; with 0.95 none and one.
+With 0.95, 84 to 97 % of requests beside a text were routed rightly in the SmolLM2 pack. Of 54 puzzles and of 15 long
+everyday messages four and one go to an adapter that did not by the whole; with 0.95 none and one.
 """
 
 _JOINTS = re.compile(r"\s*\n[ \t]*\n\s*"), re.compile(r"\s*\n\s*")

@@ -69,7 +69,6 @@ def message_router(setup: Setup, adapters: Mapping[str, Sequence[str]] | None = 
         Routing().encoder_threads,
         {**dict.fromkeys(pack.manifest.enabled, ()), **(adapters or {})},
         router=pack.router_path,
-        detectors={},
         cache=setup.build / "embeddings" / "examples.sqlite",
     )
 

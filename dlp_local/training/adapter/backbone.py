@@ -57,7 +57,7 @@ class _AdaptedProduct(torch.autograd.Function):  # type: ignore[misc]
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor) -> Tensor:
-        """X (…, inputs), W (outputs, inputs), A (rank, inputs), B (outputs, rank) → (…, outputs)."""
+        """Of x (…, inputs), W (outputs, inputs), A (rank, inputs) and B (outputs, rank): (…, outputs)."""
         flat = x.reshape(-1, x.shape[-1])
         low = flat @ a.mT
         ctx.save_for_backward(flat, low, weight, a, b)

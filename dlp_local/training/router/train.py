@@ -246,6 +246,6 @@ def _judge(
     """A router's figures on the held-out rows and background messages; None where no row is held out."""
     if not split.y_held:
         return None
-    judged = pack_router(pack, 1, examples, router=router, detectors={})
+    judged = pack_router(pack, 1, examples, router=router)
     nobodys = judged.probabilities(background.x_held)
     return figures(judged.probabilities(split.x_held), judged.labels, split.y_held, nobodys)
