@@ -102,6 +102,25 @@ def test_while_an_answer_is_written_the_focus_and_what_is_selected_stay(server, 
     assert turn.get_by_text("The mix was given by hand.").is_visible()
 
 
+def test_what_is_selected_stays_where_what_follows_makes_the_answer_markdown(server, open_tab):
+    selected = open_tab(server).page.evaluate("""async () => {
+      const { TurnView } = await import("/page/turn.js");
+      const view = new TurnView(1, {}), answer = { text: "I do two things:\\n", isWriting: true };
+      document.body.append(view.node);
+      const show = () => view.show({ text: "what?", answers: [answer], shown: 0 }, true);
+      show();
+      const text = view.node.querySelector(".answer p").firstChild;
+      getSelection().setBaseAndExtent(text, 2, text, 8);
+      const after = ["one\\n\\nand the **oth", "one\\n\\nand the **other** one"].map((more) => {
+        answer.text = `I do two things:\\n${more}`;
+        show();
+        return String(getSelection());
+      });
+      return [...after, view.node.querySelectorAll(".answer p + p strong").length];
+    }""")
+    assert selected == ["do two", "do two", 1]
+
+
 def test_what_was_pressed_keeps_the_focus(server, open_tab):
     tab = open_tab(server)
     answering(tab, "one")

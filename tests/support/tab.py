@@ -75,7 +75,7 @@ def without_end(tab):
     """Lets answers of the server go on until they are stopped."""
 
     def ask(route):
-        body = route.request.post_data_json | {"temperature": 2, "logit_bias": NEVER_ENDS}
+        body = route.request.post_data_json | {"temperature": 2, "seed": 1, "logit_bias": NEVER_ENDS}
         route.continue_(post_data=json.dumps(body))
 
     tab.page.route("**/v1/chat/completions", ask)

@@ -96,15 +96,23 @@ export class TurnView {
 
 const setText = (node, text) => { if (node.textContent !== text) node.textContent = text; };
 
-/** Gives a node these children: those that are alike stay, and a text that goes on is added to. */
+/** Gives a node these children: those that are alike stay, and so does what the texts begin with alike. */
 function become(node, children) {
   const old = [...node.childNodes];
   children.forEach((child, index) => {
     const here = old[index];
     if (!here) node.append(child);
-    else if (here instanceof Text && child instanceof Text && child.data.startsWith(here.data)) here.appendData(child.data.slice(here.length));
+    else if (here instanceof Text && child instanceof Text) goOn(here, child.data);
     else if (here.cloneNode(false).isEqualNode(child.cloneNode(false))) become(here, [...child.childNodes]);
     else here.replaceWith(child);
   });
   old.slice(children.length).forEach((left) => left.remove());
+}
+
+/** Gives a text node another text from where they differ: what is selected before that stays selected. */
+function goOn(node, text) {
+  if (node.data === text) return;
+  let same = 0;
+  while (same < node.length && node.data[same] === text[same]) same++;
+  node.replaceData(same, node.length - same, text.slice(same));
 }
