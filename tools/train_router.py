@@ -52,8 +52,13 @@ class Embeddings:
             with np.load(self._file) as kept:
                 self._known = dict(zip(kept["keys"].tolist(), kept["vectors"], strict=True))
 
+    @property
+    def embedding_dims(self) -> int:
+        """How many of their numbers are the sentence embedding's: the first ones."""
+        return self._encoder.embedding_dims
+
     def of(self, messages: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Embeddings (n, dims), float32."""
+        """What messages are routed by (n, dims), float32."""
         keys = [hashlib.sha256(message.encode()).hexdigest() for message in messages]
         new = {key: message for key, message in zip(keys, messages, strict=True) if key not in self._known}
         for number, (key, message) in enumerate(new.items(), start=1):
@@ -135,7 +140,7 @@ def train(corpus: Corpus, data: Path, embeddings: Embeddings, out: Path, seed: i
     )
     lift = np.array([corpus.base_lift * (label == BASE) for label in trained.labels])
     trained = replace(trained, network=trained.network.calibrated(1.0, lift))
-    trained.write(out / "router.onnx", ENCODER_NAME, corpus.is_half)
+    trained.write(out / "router.onnx", ENCODER_NAME, corpus.is_small)
     figures: dict[str, Any] = {
         "parameters": trained.network.parameters,
         "bytes": (out / "router.onnx").stat().st_size,

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from dlp_local.core.files import make_folder
 
-LIMIT = 150_000
-"""Embeddings that are kept of one encoder; those of 150,000 texts take some 250 MB on the disk."""
+LIMIT = 110_000
+"""Embeddings that are kept of one encoder; those of 110,000 texts take some 250 MB on the disk."""
 
 BUSY_SECONDS = 0.2
 """How long another program's lock is waited for: a correction must not keep the window waiting."""

@@ -33,14 +33,19 @@ MAX_WHOLE = 8192
 BATCH_TOKENS = 2048
 """Tokens of one batch, padding included: bounds the memory that attention takes."""
 
+EMBEDDING, FEATURES = "embedding", "features"
+"""The ONNX file's outputs."""
+
 Vectors = npt.NDArray[np.float32]
 
 
 class Encoder:
     """A sentence-transformers model exported by `tools/export_encoder.py`.
 
-    The ONNX file takes `input_ids` and `attention_mask`, int64 (batch, sequence), and gives `embedding`, float32
-    (batch, dims) of unit length. `dims` is the length of an embedding.
+    The ONNX file takes `input_ids` and `attention_mask`, int64 (batch, sequence), and gives float32 vectors of unit
+    length: `embedding`, what sentence-transformers gives, and `features`, which messages are routed by: the embedding
+    and what earlier layers know besides. A file without `features` is routed by its embeddings. `dims` is the length of
+    what messages are routed by, `embedding_dims` that of an embedding.
     """
 
     def __init__(self, model: Path, tokenizer: Path, threads: int) -> None:
@@ -50,31 +55,35 @@ class Encoder:
         if not {"input_ids", "attention_mask"} <= inputs <= {"input_ids", "attention_mask", "token_type_ids"}:
             raise PackError(f"{model}: not a sentence encoder, its inputs are {sorted(inputs)}. {NEXT_STEP}")
         shapes = {value.name: value.shape for value in self._session.get_outputs()}
-        shape = shapes.get("embedding", [])
-        if len(shape) != 2 or not isinstance(shape[1], int):
+        vectors = [shapes[name] for name in (EMBEDDING, FEATURES) if name in shapes]
+        if EMBEDDING not in shapes or not all(len(shape) == 2 and isinstance(shape[1], int) for shape in vectors):
             raise PackError(f"{model}: not a sentence encoder, its outputs are {shapes}. {NEXT_STEP}")
-        self.dims: int = shape[1]
+        self._routed_by = FEATURES if FEATURES in shapes else EMBEDDING
+        self.dims: int = shapes[self._routed_by][1]
+        self.embedding_dims: int = shapes[EMBEDDING][1]
         self._typed = "token_type_ids" in inputs
         self._tokenizer = _open_tokenizer(tokenizer)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """Embeddings of `texts`, float32 (n, dims), each of unit length, in the order of the texts.
+        """What `texts` are routed by, float32 (n, dims), each of unit length, in the order of the texts.
 
-        Of a text of more than `MAX_TOKENS` tokens `END_TOKENS` at each end count; the empty text has an embedding like
-        any other. Batches hold texts of similar length; a text's embedding in a batch and alone have a cosine of 0.998
-        or more.
+        Of a text of more than `MAX_TOKENS` tokens `END_TOKENS` at each end count; the empty text has a vector like any
+        other. Batches hold texts of similar length; a text's vector in a batch and alone have a cosine of 0.998 or
+        more.
         """
-        return self._run_all([_ends(self._tokenizer.encode(_clean(text)).ids) or [0] for text in texts])
+        ids = [_ends(self._tokenizer.encode(_clean(text)).ids) or [0] for text in texts]
+        return self._run_all(ids, self._routed_by, self.dims)
 
     def encode_whole(self, texts: Sequence[str]) -> tuple[Vectors, int]:
-        """Embeddings of `texts`, as `encode` gives them but of every token, and how many tokens that are.
+        """The model's own embeddings of `texts`, of every token, float32 (n, d), and how many tokens that are.
 
         That of a text of more than `MAX_TOKENS` is the mean of those of its windows, each by its tokens, at unit
         length. Raises `InputError` for a text of more than `MAX_WHOLE`.
         """
         windows = [self._windows(text) for text in texts]
         flat = [window for of_text in windows for window in of_text]
-        of_windows = self._run_all(flat) * np.array([len(window) for window in flat], np.float32)[:, None]
+        vectors = self._run_all(flat, EMBEDDING, self.embedding_dims)
+        of_windows = vectors * np.array([len(window) for window in flat], np.float32)[:, None]
         starts = np.cumsum([0, *map(len, windows)])[:-1]
         sums = np.add.reduceat(of_windows, starts, axis=0) if flat else of_windows
         return sums / np.linalg.norm(sums, axis=1, keepdims=True), sum(map(len, flat))
@@ -98,14 +107,14 @@ class Encoder:
         start = next(at for at in range(len(whole)) if whole[at : at + len(bare)] == bare)
         return whole[:start], whole[start + len(bare) :]
 
-    def _run_all(self, ids: Sequence[list[int]]) -> Vectors:
-        """Embeddings (n, dims) of texts' tokens, in batches of similar length."""
-        embeddings = np.zeros((len(ids), self.dims), np.float32)
+    def _run_all(self, ids: Sequence[list[int]], output: str, dims: int) -> Vectors:
+        """An output (n, dims) for texts' tokens, in batches of similar length."""
+        vectors = np.zeros((len(ids), dims), np.float32)
         for rows in _batches([len(row) for row in ids]):
-            embeddings[rows] = self._run([ids[row] for row in rows])
-        return embeddings
+            vectors[rows] = self._run([ids[row] for row in rows], output)
+        return vectors
 
-    def _run(self, ids: list[list[int]]) -> Vectors:
+    def _run(self, ids: list[list[int]], output: str) -> Vectors:
         """One batch, padded to its longest text."""
         longest = max(map(len, ids))
         input_ids = np.zeros((len(ids), longest), np.int64)
@@ -116,7 +125,7 @@ class Encoder:
         feed = {"input_ids": input_ids, "attention_mask": mask}
         if self._typed:
             feed["token_type_ids"] = np.zeros_like(input_ids)
-        return np.asarray(self._session.run(["embedding"], feed)[0], np.float32)
+        return np.asarray(self._session.run([output], feed)[0], np.float32)
 
 
 def _open_tokenizer(path: Path) -> Tokenizer:

@@ -31,7 +31,7 @@ def fitted():
 @pytest.fixture(scope="module")
 def file(fitted, tmp_path_factory):
     path = tmp_path_factory.mktemp("detector") / "detector.onnx"
-    fitted.write(path, "an encoder", is_half=True)
+    fitted.write(path, "an encoder", is_small=True)
     return path
 
 
@@ -72,9 +72,9 @@ def test_its_odds_stand_beside_the_other_labels_which_keep_their_order_and_all_s
 
 def test_a_router_is_no_detector_and_one_of_another_encoder_is_none_here(bundled, file):
     with pytest.raises(PackError, match="no detector of one adapter"):
-        Detector(bundled / "router.onnx", 384, 1)
-    with pytest.raises(PackError, match="takes 8 numbers, and the encoder gives 384"):
-        Detector(file, 384, 1)
+        Detector(bundled / "router.onnx", 512, 1)
+    with pytest.raises(PackError, match="takes 8 numbers, and the encoder gives 512"):
+        Detector(file, 512, 1)
 
 
 def test_no_adapter_can_be_called_as_a_detector_calls_its_own():

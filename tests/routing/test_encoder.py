@@ -1,6 +1,7 @@
 import time
 
 import numpy as np
+import onnx
 import pytest
 
 from dlp_local.core.errors import InputError, PackError
@@ -24,9 +25,15 @@ def encoder(bundled):
     return Encoder(bundled / "encoder.onnx", bundled / "encoder_tokenizer.json", threads=1)
 
 
-def test_embeddings_are_unit_vectors_in_the_order_of_the_texts(encoder):
+def embeddings_in(vectors, encoder):
+    """The sentence embeddings that the vectors of texts begin with, at unit length."""
+    embeddings = vectors[:, : encoder.embedding_dims]
+    return embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+
+
+def test_texts_are_routed_by_unit_vectors_in_their_order(encoder):
     embeddings = encoder.encode(MESSAGES)
-    assert embeddings.shape == (len(MESSAGES), encoder.dims) == (len(MESSAGES), 384)
+    assert embeddings.shape == (len(MESSAGES), encoder.dims) == (len(MESSAGES), 512)
     assert embeddings.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)
     alone = np.concatenate([encoder.encode([message]) for message in MESSAGES])
@@ -75,8 +82,17 @@ def test_100_kb_take_no_longer_than_their_ends(encoder, text):
 
 def test_short_texts_have_the_same_embedding_whole(encoder):
     embeddings, tokens = encoder.encode_whole([*MESSAGES, ""])
-    np.testing.assert_allclose(embeddings, encoder.encode([*MESSAGES, ""]), atol=1e-6)
+    np.testing.assert_allclose(embeddings, embeddings_in(encoder.encode([*MESSAGES, ""]), encoder), atol=1e-6)
     assert tokens == sum(len(encoder._tokenizer.encode(message).ids) for message in [*MESSAGES, ""])
+
+
+def test_an_encoder_without_features_is_routed_by_its_embeddings(bundled, encoder, tmp_path):
+    model = onnx.load(bundled / "encoder.onnx")
+    del model.graph.output[1]
+    onnx.save(model, tmp_path / "encoder.onnx")
+    plain = Encoder(tmp_path / "encoder.onnx", bundled / "encoder_tokenizer.json", threads=1)
+    assert plain.dims == plain.embedding_dims == 384
+    np.testing.assert_allclose(plain.encode(MESSAGES), embeddings_in(encoder.encode(MESSAGES), encoder), atol=1e-6)
 
 
 def test_of_a_whole_text_every_part_counts_and_each_as_much_as_it_is_long(encoder):
@@ -85,7 +101,7 @@ def test_of_a_whole_text_every_part_counts_and_each_as_much_as_it_is_long(encode
         [around + cats + around, around + rows + around, cats * 2]
     )
     assert tokens > 6 * 256
-    about_cats = encoder.encode(["Cats purr at night."])[0]
+    about_cats = encoder.encode_whole(["Cats purr at night."])[0][0]
     assert of_cats @ about_cats > of_rows @ about_cats + 0.1
     assert doubled @ encoder.encode_whole([cats])[0][0] > 0.99
     np.testing.assert_allclose(np.linalg.norm([of_cats, of_rows, doubled], axis=1), 1, atol=1e-5)
@@ -134,6 +150,6 @@ def test_embeddings_are_those_of_sentence_transformers(encoder):
     model.max_seq_length = 256
     messages = [*MESSAGES, "", "many words in a row " * 50]
     theirs = model.encode(messages, normalize_embeddings=True, show_progress_bar=False)
-    cosines = (np.concatenate([encoder.encode([message]) for message in messages]) * theirs).sum(axis=1)
+    cosines = (np.concatenate([encoder.encode_whole([message])[0] for message in messages]) * theirs).sum(axis=1)
     assert cosines.min() > 0.98
     assert cosines.mean() > 0.995

@@ -43,18 +43,18 @@ def damaged(bundled, tmp_path, old, new):
 def test_the_file_names_its_labels_and_its_encoder(router):
     assert router.labels == tuple(sorted((*TASKS, BASE)))
     assert "MiniLM" in router.encoder
-    assert router.dims == 384
+    assert router.dims == 512
 
 
 def test_probabilities_are_one_distribution_for_each_embedding(router):
-    embeddings = np.random.default_rng(0).normal(size=(5, 384)).astype(np.float32)
+    embeddings = np.random.default_rng(0).normal(size=(5, 512)).astype(np.float32)
     probabilities = router.probabilities(embeddings)
     assert probabilities.shape == (5, len(router.labels))
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
     assert router.probabilities(embeddings[:0]).shape == (0, len(router.labels))
 
 
-@pytest.mark.parametrize("shape", [(1, 10), (384,), (1, 385)])
+@pytest.mark.parametrize("shape", [(1, 10), (512,), (1, 513)])
 def test_embeddings_of_another_length_are_refused(router, shape):
     with pytest.raises(PackError, match=r"trained on another encoder .*Train the router again"):
         router.probabilities(np.zeros(shape, np.float32))
@@ -122,5 +122,5 @@ def test_an_encoder_of_another_size_does_not_fit(bundled, tmp_path):
 
     vectors = np.random.default_rng(0).normal(size=(60, 10)).astype(np.float32)
     fit_router(vectors, ["a", "b"] * 30, held_out=(vectors[:0], [])).write(tmp_path / "small.onnx", "another encoder")
-    with pytest.raises(PackError, match=r"small\.onnx: takes 10 numbers, but .*encoder\.onnx gives 384"):
+    with pytest.raises(PackError, match=r"small\.onnx: takes 10 numbers, but .*encoder\.onnx gives 512"):
         open_message_router(bundled, tmp_path / "small.onnx")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 
-def write_plain_router(path: Path, labels: Sequence[str], dims: int = 384) -> Path:
+def write_plain_router(path: Path, labels: Sequence[str], dims: int = 512) -> Path:
     """One matrix of random numbers and a softmax, as ONNX."""
     from onnx import TensorProto, helper, numpy_helper
 

@@ -109,7 +109,7 @@ class Bench:
         detectors = {}
         if learnt and learnt.detector:
             detectors[NEW] = folder / "detector.onnx"
-            learnt.detector.write(detectors[NEW], "", is_half=True)
+            learnt.detector.write(detectors[NEW], "", is_small=True)
         adapters = {name: list(pack.examples(name)) for name in pack.manifest.enabled}
         return pack_router(
             pack,

@@ -1,4 +1,4 @@
-"""Classifiers on the same embeddings: the router's, and those that scikit-learn has for anyone."""
+"""Classifiers on the same features: the router's, and those that scikit-learn has for anyone."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ ROUNDS = 3
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Embeddings (n, d) of unit length with their labels, to train on and held out of that.
+    """Features (n, d) of unit length with their labels, to train on and held out of that.
 
     `background` (b, d) are rows of `base` to train on besides, in none of the others.
     """
@@ -65,11 +65,24 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Classifier:
-    """A trained one: embeddings (n, d) → probabilities (n, labels); `parameters` are the numbers that it keeps."""
+    """A trained one: features (n, d) → probabilities (n, labels); `parameters` are the numbers that it keeps."""
 
     labels: tuple[str, ...]
     probabilities: Callable[[Floats], Probabilities]
     parameters: int
+
+
+def embedding_of(x: Floats, dims: int) -> Floats:
+    """Of features (n, d) the sentence embeddings that they begin with, (n, `dims`) of unit length."""
+    embeddings = x[:, :dims]
+    return np.asarray(embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True))
+
+
+def without_earlier_layers(rows: Rows, dims: int, file: Path, shape: Shape, base_lift: float) -> Classifier:
+    """The recipe on the sentence embeddings alone, the first `dims` numbers of the features."""
+    x, x_held, background = (embedding_of(x, dims) for x in (rows.x, rows.x_held, rows.background))
+    trained = ours(replace(rows, x=x, x_held=x_held, background=background), file, shape, base_lift)
+    return replace(trained, probabilities=lambda x: trained.probabilities(embedding_of(x, dims)))
 
 
 def ours(rows: Rows, file: Path, shape: Shape, base_lift: float = 0.0) -> Classifier:

@@ -59,7 +59,7 @@ def _put(request: TrainingRequest, pack: Pack, name: str, file: Path, learnt: Le
         rows.write_text("".join(lines), "utf-8")
         detector = folder / f"{name}.onnx"
         if learnt.detector:
-            learnt.detector.write(detector, encoder_name(pack.manifest.encoder.sha256), is_half=True)
+            learnt.detector.write(detector, encoder_name(pack.manifest.encoder.sha256), is_small=True)
         change = AdapterChange(
             description=request.description or (known.description if known else "") or DESCRIPTION,
             scope=request.choices.scope,

@@ -92,10 +92,10 @@ class TrainedRouter:
         """Embeddings (n, d) → probabilities (n, labels), as the file gives them."""
         return softmax(self.network.logits(embeddings))
 
-    def write(self, path: Path, encoder_name: str, is_half: bool = False) -> None:
-        """Writes the router as ONNX, with its large matrices as float16 where `is_half`."""
+    def write(self, path: Path, encoder_name: str, is_small: bool = False) -> None:
+        """Writes the router as ONNX, with its large matrices as int8 where `is_small`."""
         metadata = {"encoder": encoder_name, "rows": str(self.rows)}
-        write_router(self.network, self.labels, self.prototypes, path, metadata, is_half)
+        write_router(self.network, self.labels, self.prototypes, path, metadata, is_small)
 
 
 def fit_router(

@@ -20,7 +20,9 @@ from dlp_local.routing.router import OUTPUTS
 from dlp_local.training.router.network import DENSITY_FLOOR, KERNEL_WIDTH, Network
 
 OPSET = 18
-_HALVED = ("w1", "prototypes")
+_AXES = {"w1": 0, "anchors": 1}
+"""The matrices that a small file has as int8, and along which axis their numbers share a scale."""
+
 Floats = npt.NDArray[np.float32]
 
 
@@ -35,11 +37,12 @@ def write_router(
     prototypes: Prototypes,
     path: Path,
     metadata: dict[str, str],
-    is_half: bool = False,
+    is_small: bool = False,
 ) -> None:
     """Writes float32 (n, d) → `probabilities` (n, k) and `similarities` (n, k): cosines with the labels' prototypes.
 
-    `is_half`: large matrices are stored as float16, anchors as int8 with a scale each, and computed with as float32.
+    `is_small`: large matrices are stored as int8 with a scale for each hidden number and each anchor, prototypes as
+    float16, and computed with as float32.
     """
     by_label = [prototypes.centers[prototypes.owners == index] for index in range(len(labels))]
     most = max(map(len, by_label))
@@ -53,15 +56,14 @@ def write_router(
         "last_axis": np.array([2], np.int64),
     }  # fmt: skip
     node, casts = helper.make_node, []
-    if is_half:
-        for name in _HALVED:
-            stored = f"{name}_half"
-            constants[stored] = constants.pop(name).astype(np.float16)
-            casts.append(node("Cast", [stored], [name], to=TensorProto.FLOAT))
-        # not DequantizeLinear, which onnxruntime leaves in the graph: it would be computed for each message
-        constants |= _as_int8(constants.pop("anchors"))
-        casts.append(node("Cast", ["anchors_int8"], ["anchors_whole"], to=TensorProto.FLOAT))
-        casts.append(node("Mul", ["anchors_whole", "anchors_scale"], ["anchors"]))
+    if is_small:
+        constants["prototypes_half"] = constants.pop("prototypes").astype(np.float16)
+        casts.append(node("Cast", ["prototypes_half"], ["prototypes"], to=TensorProto.FLOAT))
+        for name, axis in _AXES.items():
+            constants |= _as_int8(name, constants.pop(name), axis)
+            # not DequantizeLinear, which onnxruntime leaves in the graph: it would be computed for each message
+            casts.append(node("Cast", [f"{name}_int8"], [f"{name}_whole"], to=TensorProto.FLOAT))
+            casts.append(node("Mul", [f"{name}_whole", f"{name}_scale"], [name]))
     nodes = [
         *casts,
         node("Gemm", ["embeddings", "w1", "b1"], ["inner"]),
@@ -96,10 +98,10 @@ def write_router(
         part.write_bytes(model.SerializeToString())
 
 
-def _as_int8(anchors: Floats) -> dict[str, npt.NDArray[Any]]:
-    """Anchors (m, d) as int8 (m, d) and the scale (m, 1) of each."""
-    scale = np.maximum(np.abs(anchors).max(axis=1, keepdims=True), 1e-12).astype(np.float32) / np.float32(127)
-    return {"anchors_int8": np.round(anchors / scale).astype(np.int8), "anchors_scale": scale}
+def _as_int8(name: str, matrix: Floats, axis: int) -> dict[str, npt.NDArray[Any]]:
+    """The constants of a matrix as int8, whose numbers along an axis share a scale."""
+    scale = np.maximum(np.abs(matrix).max(axis=axis, keepdims=True), 1e-12).astype(np.float32) / np.float32(127)
+    return {f"{name}_int8": np.round(matrix / scale).astype(np.int8), f"{name}_scale": scale}
 
 
 def _stored_anchors(constants: Mapping[str, onnx.TensorProto]) -> Floats | None:

@@ -20,17 +20,15 @@ def test_the_onnx_file_gives_the_probabilities_and_prototypes_of_the_training(tr
     np.testing.assert_allclose(similarities, trained.prototypes.similarities(rows), atol=1e-5)
 
 
-def test_a_file_in_half_precision_is_smaller_gives_almost_the_same_and_has_the_same_anchors(
-    trained, exported, tmp_path
-):
+def test_a_small_file_is_smaller_gives_almost_the_same_and_has_the_same_anchors(trained, exported, tmp_path):
     rows, _ = clusters(200, 2)
-    half = tmp_path / "half.onnx"
-    trained.write(half, "a test encoder", is_half=True)
-    assert half.stat().st_size < 0.7 * exported.stat().st_size
-    probabilities, similarities = Router(half, threads=1).with_similarities(rows)
+    small = tmp_path / "small.onnx"
+    trained.write(small, "a test encoder", is_small=True)
+    assert small.stat().st_size < 0.7 * exported.stat().st_size
+    probabilities, similarities = Router(small, threads=1).with_similarities(rows)
     np.testing.assert_allclose(probabilities, trained.probabilities(rows), atol=0.01)
     np.testing.assert_allclose(similarities, trained.prototypes.similarities(rows), atol=1e-3)
-    anchors, owners = read_anchors(half)
+    anchors, owners = read_anchors(small)
     assert owners == read_anchors(exported)[1]
     np.testing.assert_allclose(anchors, read_anchors(exported)[0], atol=0.5 / 127)
 
