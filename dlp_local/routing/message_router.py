@@ -34,9 +34,9 @@ class MessageRouter:
     """The encoder and the router of a pack, and what is known of its adapters by examples and corrections alone.
 
     Messages go to `adapters` (name → examples) and to `base` alone. An adapter that the router was not trained on is
-    known by its detector, or else by the prototypes of its examples; one with neither gets no message. `dims` is the
-    length of an embedding; `trained_on` is what the router's file says of the encoder it was trained on. All methods
-    may be called from any thread.
+    known by its detector, or else by the prototypes of its examples; one with neither gets no message. An embedding is
+    what `Encoder.encode` gives, `dims` its length; `trained_on` is what the router's file says of the encoder it was
+    trained on. All methods may be called from any thread.
     """
 
     def __init__(
@@ -172,7 +172,7 @@ class MessageRouter:
         return np.concatenate([np.zeros((0, self.dims), np.float32), *(self._embed(text) for text in texts)])
 
     def encode(self, texts: Sequence[str]) -> tuple[Floats, int]:
-        """Embeddings (n, dims) of any texts, each of the whole text, and how many tokens they have together.
+        """The encoder's sentence embeddings (n, d) of any texts, each of the whole text, and how many tokens they have.
 
         Raises `InputError` for a text that is too long.
         """

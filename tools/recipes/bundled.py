@@ -62,7 +62,7 @@ ABOUT = {
 def prepare(folder: Path, build: Path) -> Path:
     """Exports the encoder, trains the backbone and writes it as GGUF."""
     if not (build / "encoder" / "encoder.onnx").exists():
-        export_encoder.export(export_encoder.DEFAULT_MODEL, data, build / "encoder")
+        export_encoder.export(export_encoder.DEFAULT_MODEL, folder, build / "encoder")
     if not (build / "backbone" / "model.safetensors").exists():
         train_backbone.train(folder, build / "backbone", train_backbone.Plan())
     path = build / "backbone.gguf"
