@@ -27,6 +27,7 @@ KINDS: Mapping[str, str] = {
     TOP_1: "the most probable adapter",
     "top-p": "as the pack's settings mix; top-p:0.7 and top-p:0.9:softmax at will",
     "uniform": "what top-p keeps, all of the same weight",
+    "held-out": "as the settings mix where the row's own adapter is not there",
     "all": "every adapter, all of the same weight, whatever the message",
     "merged": "the mean of all adapters, as one adapter; the same numbers as all",
     "few-shot:K": "the backbone alone after K rows of --shots as earlier turns",
@@ -142,6 +143,15 @@ def _uniform(name: str, adapters: Sequence[str], routing: Routing) -> Policy:
     return Policy(name, mixes, is_routed=True)
 
 
+def _held_out(name: str, adapters: Sequence[str], routing: Routing) -> Policy:
+    def mixes(row: EvalRow, probabilities: Probabilities) -> Sequence[Mix]:
+        others = {label: p for label, p in probabilities.items() if label != row.adapter}
+        total = sum(others.values())
+        return (select({label: p / total for label, p in others.items()}, routing) if total else Mix(),)
+
+    return Policy(name, mixes, needs_adapter=True, is_routed=True)
+
+
 def _all(name: str, adapters: Sequence[str], routing: Routing) -> Policy:
     if not 0 < len(adapters) <= WEIGHT_STEPS:
         raise InputError(
@@ -163,6 +173,7 @@ _SIMPLE: Mapping[str, Callable[[str, Sequence[str], Routing], Policy]] = {
     "per-query-oracle": _per_query_oracle,
     TOP_1: _top_1,
     "uniform": _uniform,
+    "held-out": _held_out,
     "all": _all,
     "merged": _all,
     "parts": lambda name, adapters, routing: _selected(name, routing, in_parts=True),

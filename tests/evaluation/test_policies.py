@@ -36,6 +36,7 @@ def mixes(name, probabilities=SPREAD, row=ROW, routing=ROUTING):
         ("top-p:softmax:0.8", "sql 0.59 · shell 0.41"),
         ("top-p:softmax", "sql 0.44 · shell 0.31 · base 0.25"),
         ("uniform", "base 0.34 · shell 0.33 · sql 0.33"),
+        ("held-out", "shell 0.62 · base 0.25 · dates 0.12"),
         ("all", "dates 0.34 · shell 0.33 · sql 0.33"),
         ("few-shot:4", "base 1.00"),
     ],
@@ -55,6 +56,10 @@ def test_a_row_of_nobody_has_the_bare_backbone_from_the_oracle():
     assert mixes("oracle", row=EvalRow("x", ("y",), "exact", BASE)) == ["base 1.00"]
 
 
+def test_where_only_its_own_adapter_fits_a_row_has_the_bare_backbone_without_it():
+    assert mixes("held-out", {"sql": 1.0}) == ["base 1.00"]
+
+
 probabilities = st.dictionaries(st.sampled_from([*ADAPTERS, BASE]), st.floats(0.01, 1), min_size=1).map(
     lambda found: {name: p / sum(found.values()) for name, p in found.items()}
 )
@@ -62,7 +67,7 @@ probabilities = st.dictionaries(st.sampled_from([*ADAPTERS, BASE]), st.floats(0.
 
 @given(probabilities, st.floats(0.05, 1))
 def test_every_routed_mix_is_one_that_the_product_could_make(found, p):
-    for name in ("top1", "top-p", "uniform", "all", "merged", "parts", f"top-p:{p}", f"top-p:{p}:softmax"):
+    for name in ("top1", "top-p", "uniform", "held-out", "all", "merged", "parts", f"top-p:{p}", f"top-p:{p}:softmax"):
         (mix,) = parse_policy(name, ADAPTERS, ROUTING).mixes(ROW, found)
         assert mix == Mix.of(dict(mix.weights))
         assert set(dict(mix.weights)) <= set(ADAPTERS)

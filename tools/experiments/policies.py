@@ -1,4 +1,4 @@
-"""Every task of the pack under every policy, and top-p from 0.5 to 1.0."""
+"""Every task of the pack under every policy, top-p from 0.5 to 1.0, and the messages that lie between tasks."""
 
 from __future__ import annotations
 
@@ -11,9 +11,21 @@ from tools.experiments.markdown import interval, percent, section, table
 from tools.experiments.part import Figures, Part, Setup
 
 POLICIES = (
-    "base", "few-shot:5", "oracle", "per-query-oracle", "top1", "top-p", "top-p:0.9:softmax", "uniform", "all", "parts",
+    "base", "few-shot:5", "oracle", "per-query-oracle", "top1", "top-p", "top-p:0.9:softmax", "uniform", "held-out",
+    "all", "parts",
 )  # fmt: skip
 SUMS = ("0.5", "0.6", "0.7", "0.8", "0.9", "0.95", "0.99", "1.0")
+
+SURE = 0.9
+"""Probability under which a message lies between tasks."""
+
+BETWEEN_ROWS = 2000
+"""Of each task, those that such messages are looked for among; most are surely one task's."""
+
+BETWEEN = (
+    "base", "oracle", "per-query-oracle", "top1", "top-p:0.5", "top-p:0.7", "top-p:0.9", "top-p:1.0",
+    "top-p:0.9:softmax", "uniform",
+)  # fmt: skip
 
 
 def every_policy(setup: Setup) -> Figures:
@@ -30,6 +42,15 @@ def sweep(setup: Setup) -> Figures:
     with opened(setup) as assistant:
         _, report = answer_all(setup, assistant, rows, ",".join(["oracle", "top1", *(f"top-p:{p}" for p in SUMS)]))
     return condensed(report)
+
+
+def between(setup: Setup) -> Figures:
+    """The valid rows whose most probable label has less than `SURE`, under policies that mix differently."""
+    rows = eval_rows(setup.recipe, valid_rows(setup.recipe, setup.data, BETWEEN_ROWS))
+    with opened(setup) as assistant:
+        unsure = [row for row in rows if max(assistant.route(row.text).probabilities.values()) < SURE]
+        _, report = answer_all(setup, assistant, unsure, ",".join(BETWEEN))
+    return condensed(report) | {"among": len(rows)}
 
 
 def condensed(report: Mapping[str, Any]) -> Figures:
@@ -102,14 +123,22 @@ def page(found: Mapping[str, Figures]) -> str:
         blocks += [_about(every), _scores(every), _tasks(every)]
     if sums := found.get("sweep"):
         blocks += ["### The sum p that top-p reaches", _scores(sums)]
+    if unsure := found.get("between"):
+        blocks += [
+            "### Messages between tasks",
+            f"Of {unsure['among']:,} valid rows those {unsure['rows']} whose most probable label has less than {SURE}: "
+            "the score is the mean of the tasks that they are of, each with few rows.",
+            _scores(unsure),
+            _tasks(unsure),
+        ]
     blocks.append(
         "**The paper beside ours.** It reports one router, and neither an oracle, nor top-1, nor other sums than "
         "one: there is nothing to put beside these columns. Its public code takes a softmax of the kept "
         "probabilities, which makes mixes nearly uniform; that is `top-p:0.9:softmax` here. LORAUTER (arXiv "
         "2601.21795) reports 101.2 % of the task's own adapter with it in the pool, and 88.4 % held out; `of "
-        "oracle` is the ratio in the pool, of other tasks."
+        "oracle` is the ratio in the pool and, of `held-out`, without the row's own adapter, of other tasks."
     )
     return section(*blocks)
 
 
-PART = Part("policies", ("rows",), {"policies": every_policy, "sweep": sweep}, page)
+PART = Part("policies", ("rows",), {"policies": every_policy, "sweep": sweep, "between": between}, page)

@@ -19,7 +19,7 @@ def section(part, **found):
 
 def test_the_router_is_compared_on_the_same_rows(setup):
     found = router.PART.steps["pack"](setup)
-    names = {router.SHIPPED, router.OURS, *router.OTHERS}
+    names = {router.SHIPPED, router.OURS, router.EMBEDDING_ALONE, *router.OTHERS}
     assert set(found["classifiers"]) == names
     assert (found["training_rows"], found["valid_rows"], found["labels"]) == (6 * 4 + 2, 6 * 4 + 2, 7)
     assert all(0 <= figures["accuracy"] <= 1 for figures in found["classifiers"].values())
@@ -28,7 +28,7 @@ def test_the_router_is_compared_on_the_same_rows(setup):
     assert all(name in text for name in names)
 
 
-def test_every_policy_answers_the_same_rows_and_the_sweep_uses_what_was_answered(setup):
+def test_every_policy_answers_the_same_rows_and_the_sweep_uses_what_was_answered(setup, monkeypatch):
     pytest.importorskip("sacrebleu", reason="needs the eval extra")
     found = policies.every_policy(setup)
     assert list(found["policies"]) == list(policies.POLICIES)
@@ -41,7 +41,12 @@ def test_every_policy_answers_the_same_rows_and_the_sweep_uses_what_was_answered
     assert sums["policies"]["top-p:0.9"]["score"] == found["policies"]["top-p"]["score"]
     asked = [json.loads(line)["mix"] for line in (setup.build / "answers.jsonl").read_text("utf-8").splitlines()]
     assert len(asked) - len(answers) < len(policies.SUMS)
-    text = section(policies.PART, policies=found, sweep=sums)
+    monkeypatch.setattr(policies, "SURE", 1.01)
+    monkeypatch.setattr(policies, "BETWEEN_ROWS", 1)
+    unsure = policies.between(setup)
+    assert unsure["rows"] == unsure["among"] == len(ROWS)
+    assert unsure["policies"]["top1"]["score"] == found["policies"]["top1"]["score"]
+    text = section(policies.PART, policies=found, sweep=sums, between=unsure)
     assert all(f"| {name} |" in text for name in (*policies.POLICIES, "top-p:0.5", *ROWS))
 
 
