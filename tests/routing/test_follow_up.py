@@ -56,7 +56,7 @@ def test_a_turn_before_speaks_for_its_own_task(own, task):
 @pytest.mark.parametrize(
     ("before", "text", "label"),
     [
-        (BOOKING, "How many players are from Norway?", "sql"),
+        (BOOKING, "How many players are from Norway?\ncolumns: player, country, team", "sql"),
         (BOOKING, "how do I list all branches with git?", "shell"),
         ("tar: extract archive.tar.gz into /tmp", "to ISO: 3 May 1999", "dates"),
         ("tar: extract archive.tar.gz into /tmp", "tell me a joke", BASE),
