@@ -17,7 +17,7 @@ import os
 import random
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,25 +30,17 @@ from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQua
 from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
 
-from dlp_local.routing.encoder import MAX_TOKENS, Encoder
+from dlp_local.routing.encoder import EMBEDDING, FEATURES, MAX_TOKENS, Encoder
 from tools import dates, small_talk
-from tools.data import TASKS, load, read_jsonl
+from tools.data import TASKS, load
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 OPSET = 18
 BLOCK = 128
 """Inputs of an output channel that share a scale in the linear layers."""
 
-MORE_SETS = ("actions", "bash", "intents")
-"""Data sets beside those of the bundled pack's tasks, of rows with `prompt`."""
-
-BATCH = 64
-MOST_TOKENS = 512
-OUTPUTS = ("embedding", "features")
-
 INT8_ACTIVATIONS = 4
 """onnxruntime's `accuracy_level` for activations that are quantized to int8 as they come, each row by itself."""
-
 
 LAYERS = (0, 3)
 """Whose means of a text's tokens are features beside its embedding: the words themselves, and half of the layers."""
@@ -64,8 +56,11 @@ On CLINC150 and BANKING77, trained on the embedding alone and with these feature
 and the others lose 0.55 and 0.45 points; with a weight of 0.7 it is 87.7 % and 0.63.
 """
 
-MESSAGES = 2000
-"""Of each data set, those that the axes are found on."""
+SETS, MESSAGES = (*TASKS, "actions", "bash", "intents"), 2000
+"""The data sets whose training messages the axes are found on, and at most how many of each."""
+
+BATCH = 64
+"""Of these messages, those that are encoded at once."""
 
 
 class Basis(NamedTuple):
@@ -78,18 +73,18 @@ class Basis(NamedTuple):
 class Embedder(torch.nn.Module):  # type: ignore[misc]  # torch is not followed
     """A sentence-transformers model with its layers' means: token ids → embedding and features, of unit length."""
 
-    def __init__(self, model: SentenceTransformer, bases: Mapping[int, Basis]) -> None:
+    def __init__(self, model: SentenceTransformer, bases: Sequence[Basis] = ()) -> None:
+        """`bases` are those of `LAYERS`, in their order."""
         super().__init__()
         model[0].model.config.output_hidden_states = True
-        self.stages, self.bases = torch.nn.ModuleList(model), dict(bases)
+        self.stages, self.bases = torch.nn.ModuleList(model), tuple(bases)
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Token ids and mask, int64 (batch, sequence) → embeddings (batch, dims), features (batch, numbers)."""
         embedding, layers = self.layers(input_ids, attention_mask)
-        parts = [embedding]
-        for layer, basis in self.bases.items():
-            parts.append(WEIGHT * torch.nn.functional.normalize((layers[layer] - basis.mean) @ basis.axes, dim=-1))
-        return embedding, torch.cat(parts, dim=-1) / (1 + len(self.bases) * WEIGHT**2) ** 0.5
+        seen = [(layer - basis.mean) @ basis.axes for layer, basis in zip(layers, self.bases, strict=True)]
+        parts = [embedding, *(WEIGHT * torch.nn.functional.normalize(part, dim=-1) for part in seen)]
+        return embedding, torch.cat(parts, dim=-1) / (1 + len(seen) * WEIGHT**2) ** 0.5
 
     def layers(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """Embeddings (batch, dims), and for each of `LAYERS` the mean (batch, dims) of a text's tokens in it."""
@@ -103,27 +98,26 @@ class Embedder(torch.nn.Module):  # type: ignore[misc]  # torch is not followed
         return normalize(found["sentence_embedding"], dim=-1), [normalize(mean, dim=-1) for mean in means]
 
 
-def find_bases(model: SentenceTransformer, messages: Sequence[str]) -> dict[int, Basis]:
-    """Of each of `LAYERS` (by its index there) the axes of the greatest variance over messages."""
-    embedder, means = Embedder(model, {}).eval(), list[list[torch.Tensor]]()
-    tokenizer = model.tokenizer
+def find_bases(model: SentenceTransformer, messages: Sequence[str]) -> list[Basis]:
+    """Of each of `LAYERS` the axes of the greatest variance over messages."""
+    embedder, means = Embedder(model).eval(), list[list[torch.Tensor]]()
     for start in range(0, len(messages), BATCH):
         batch = list(messages[start : start + BATCH])
-        read = tokenizer(batch, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
+        read = model.tokenizer(batch, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
         with torch.inference_mode():
             means.append(embedder.layers(read["input_ids"], read["attention_mask"])[1])
-    bases = {}
-    for layer, of_layer in enumerate(zip(*means, strict=True)):
-        x = torch.cat(of_layer).double()
-        _, axes = torch.linalg.eigh(torch.cov(x.T))
-        bases[layer] = Basis(x.mean(dim=0).float(), axes.flip(1)[:, :AXES].float().contiguous())
-    return bases
+    return [_basis(torch.cat(of_layer).double()) for of_layer in zip(*means, strict=True)]
+
+
+def _basis(x: torch.Tensor) -> Basis:
+    """The mean and the axes of the greatest variance of rows (n, dims)."""
+    _, axes = torch.linalg.eigh(torch.cov(x.T))
+    return Basis(x.mean(dim=0).float(), axes.flip(1)[:, :AXES].float().contiguous())
 
 
 def basis_messages(data: Path) -> list[str]:
     """Training messages of every data set, evenly, the same each time; sorted by length."""
-    sets = {task: [row.message for row in load(data, task, "train")] for task in TASKS}
-    sets |= {name: [row["prompt"] for row in read_jsonl(data / name / "train.jsonl.gz")] for name in MORE_SETS}
+    sets = {name: [row.message for row in load(data, name, "train")] for name in SETS}
     drawn = {
         message
         for name, messages in sets.items()
@@ -166,7 +160,7 @@ def export(name: str, data: Path, out: Path) -> SentenceTransformer:
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out) as folder:
         aside = Path(folder)
-        _export_onnx(Embedder(model, find_bases(model, basis_messages(data))), aside / "float.onnx")
+        _export_onnx(model, find_bases(model, basis_messages(data)), aside / "float.onnx")
         _quantize(aside / "float.onnx", aside / "encoder.onnx")
         tokenizer = Tokenizer.from_str(model.tokenizer.backend_tokenizer.to_str())
         tokenizer.no_padding()
@@ -177,14 +171,14 @@ def export(name: str, data: Path, out: Path) -> SentenceTransformer:
     return model
 
 
-def _export_onnx(embedder: Embedder, path: Path) -> None:
+def _export_onnx(model: SentenceTransformer, bases: Sequence[Basis], path: Path) -> None:
     """The float32 model with free batch and sequence axes, in one file."""
     ids = torch.ones((2, 8), dtype=torch.int64)
-    axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("sequence", max=MOST_TOKENS)}
+    axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("sequence", max=model.max_seq_length or 512)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            embedder.eval(),
+            Embedder(model, bases).eval(),
             (ids, torch.ones_like(ids)),
             input_names=["input_ids", "attention_mask"],
             dynamic_shapes={"input_ids": axes, "attention_mask": axes},
@@ -197,7 +191,7 @@ def _export_onnx(embedder: Embedder, path: Path) -> None:
     for node in program.model.graph:
         for value in node.outputs:
             value.name = f"{value.name}_"  # torch calls the token table's lookup `embedding` too
-    for value, name in zip(program.model.graph.outputs, OUTPUTS, strict=True):
+    for value, name in zip(program.model.graph.outputs, (EMBEDDING, FEATURES), strict=True):
         value.name = name
     program.save(str(path), external_data=False)
 

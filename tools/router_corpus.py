@@ -29,6 +29,3 @@ class Corpus:
     labels: Mapping[str, str] = field(default_factory=dict)
     base_lift: float = 0.0
     """Added to the log odds of `base`: a message for an adapter that base answers is put right more easily."""
-
-    is_small: bool = False
-    """Whether the router's large matrices are stored as float16."""

@@ -256,6 +256,5 @@ CORPUS = Corpus(
     any_follow_ups=HELD_OUT_ANY_FOLLOW_UPS,
     new_follow_ups=NEW_TASK_FOLLOW_UPS,
     shape=Shape(members=4, hidden=400, dropout=0.5, anchors=400),
-    is_small=True,
     base_lift=-0.2,
 )

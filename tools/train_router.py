@@ -140,7 +140,7 @@ def train(corpus: Corpus, data: Path, embeddings: Embeddings, out: Path, seed: i
     )
     lift = np.array([corpus.base_lift * (label == BASE) for label in trained.labels])
     trained = replace(trained, network=trained.network.calibrated(1.0, lift))
-    trained.write(out / "router.onnx", ENCODER_NAME, corpus.is_small)
+    trained.write(out / "router.onnx", ENCODER_NAME, is_small=True)
     figures: dict[str, Any] = {
         "parameters": trained.network.parameters,
         "bytes": (out / "router.onnx").stat().st_size,

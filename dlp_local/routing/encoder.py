@@ -55,12 +55,13 @@ class Encoder:
         if not {"input_ids", "attention_mask"} <= inputs <= {"input_ids", "attention_mask", "token_type_ids"}:
             raise PackError(f"{model}: not a sentence encoder, its inputs are {sorted(inputs)}. {NEXT_STEP}")
         shapes = {value.name: value.shape for value in self._session.get_outputs()}
-        vectors = [shapes[name] for name in (EMBEDDING, FEATURES) if name in shapes]
-        if EMBEDDING not in shapes or not all(len(shape) == 2 and isinstance(shape[1], int) for shape in vectors):
+        vectors = {name: shapes[name] for name in (EMBEDDING, FEATURES) if name in shapes}
+        if EMBEDDING not in vectors or not all(len(of) == 2 and isinstance(of[1], int) for of in vectors.values()):
             raise PackError(f"{model}: not a sentence encoder, its outputs are {shapes}. {NEXT_STEP}")
-        self._routed_by = FEATURES if FEATURES in shapes else EMBEDDING
-        self.dims: int = shapes[self._routed_by][1]
-        self.embedding_dims: int = shapes[EMBEDDING][1]
+        self._lengths: dict[str, int] = {name: shape[1] for name, shape in vectors.items()}
+        self._routed_by = FEATURES if FEATURES in vectors else EMBEDDING
+        self.dims = self._lengths[self._routed_by]
+        self.embedding_dims = self._lengths[EMBEDDING]
         self._typed = "token_type_ids" in inputs
         self._tokenizer = _open_tokenizer(tokenizer)
 
@@ -72,7 +73,7 @@ class Encoder:
         more.
         """
         ids = [_ends(self._tokenizer.encode(_clean(text)).ids) or [0] for text in texts]
-        return self._run_all(ids, self._routed_by, self.dims)
+        return self._run_all(ids, self._routed_by)
 
     def encode_whole(self, texts: Sequence[str]) -> tuple[Vectors, int]:
         """The model's own embeddings of `texts`, of every token, float32 (n, d), and how many tokens that are.
@@ -82,8 +83,7 @@ class Encoder:
         """
         windows = [self._windows(text) for text in texts]
         flat = [window for of_text in windows for window in of_text]
-        vectors = self._run_all(flat, EMBEDDING, self.embedding_dims)
-        of_windows = vectors * np.array([len(window) for window in flat], np.float32)[:, None]
+        of_windows = self._run_all(flat, EMBEDDING) * np.array([len(window) for window in flat], np.float32)[:, None]
         starts = np.cumsum([0, *map(len, windows)])[:-1]
         sums = np.add.reduceat(of_windows, starts, axis=0) if flat else of_windows
         return sums / np.linalg.norm(sums, axis=1, keepdims=True), sum(map(len, flat))
@@ -107,9 +107,9 @@ class Encoder:
         start = next(at for at in range(len(whole)) if whole[at : at + len(bare)] == bare)
         return whole[:start], whole[start + len(bare) :]
 
-    def _run_all(self, ids: Sequence[list[int]], output: str, dims: int) -> Vectors:
-        """An output (n, dims) for texts' tokens, in batches of similar length."""
-        vectors = np.zeros((len(ids), dims), np.float32)
+    def _run_all(self, ids: Sequence[list[int]], output: str) -> Vectors:
+        """An output (n, its length) for texts' tokens, in batches of similar length."""
+        vectors = np.zeros((len(ids), self._lengths[output]), np.float32)
         for rows in _batches([len(row) for row in ids]):
             vectors[rows] = self._run([ids[row] for row in rows], output)
         return vectors
