@@ -20,8 +20,15 @@ def out(*args, **env):
     return process.stdout.decode()
 
 
+def failed(process, code, *words):
+    """The process failed with `code` and one clear message, which has these words; returns it."""
+    error = process.stderr.decode()
+    assert process.returncode == code, error
+    assert "Traceback" not in error
+    for word in words:
+        assert word in error
+    return error
+
+
 def refused(code, *args, **env):
-    process = run(*args, **env)
-    assert process.returncode == code, process.stderr.decode()
-    assert b"Traceback" not in process.stderr
-    return process.stderr.decode()
+    return failed(run(*args, **env), code)

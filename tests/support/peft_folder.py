@@ -71,6 +71,13 @@ def write_backbone(path: Path, *, arch: str = "llama", untied: bool = True, **va
     return path
 
 
+def write_config(folder: Path, config: Mapping[str, Any]) -> Path:
+    """The configuration of an adapter alone."""
+    folder.mkdir(exist_ok=True)
+    (folder / "adapter_config.json").write_text(json.dumps(config), "utf-8")
+    return folder
+
+
 def refused(tmp_path: Path, backbone: Path, reason: str, **folder: Any) -> None:
     """A folder (`weights` and configuration as for `write_folder`) is refused with a reason, and no file is left."""
     with pytest.raises(PackError, match=reason):

@@ -30,11 +30,6 @@ from tests.support.peft_folder import (
 A, B = f"{PREFIX}.self_attn.q_proj.lora_A.weight", f"{PREFIX}.self_attn.q_proj.lora_B.weight"
 
 
-@pytest.fixture
-def backbone(tmp_path):
-    return write_backbone(tmp_path / "b.gguf")
-
-
 def test_the_header_says_what_it_is_for_and_whose_it_is(tmp_path, backbone):
     metadata = {"name": "greetings", "license": "MIT", "description": "says hello"}
     convert_lora(write_folder(tmp_path / "peft"), backbone, tmp_path / "a.gguf", metadata=metadata)

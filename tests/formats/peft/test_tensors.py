@@ -20,16 +20,10 @@ from tests.support.peft_folder import (
     pair,
     refused,
     safetensors,
-    write_backbone,
     write_folder,
 )
 
 A, B = f"{PREFIX}.self_attn.q_proj.lora_A.weight", f"{PREFIX}.self_attn.q_proj.lora_B.weight"
-
-
-@pytest.fixture
-def backbone(tmp_path):
-    return write_backbone(tmp_path / "b.gguf")
 
 
 def other(*names):

@@ -16,20 +16,11 @@ import pytest
 
 import dlp_local
 from dlp_local.core.errors import EngineError
-from dlp_local.core.settings import Sampling
 from dlp_local.engine.local.process import subprocess as engine_subprocess
 from dlp_local.engine.local.process.client import EngineProcess
 from dlp_local.engine.local.process.protocol import ProtocolError, receive
+from tests.support.engine_process import MESSAGE
 from tests.support.engines import ask, open_engine
-
-MESSAGE = "hello, what can you do?"
-ENDLESS = Sampling(temperature=5, top_k=0, top_p=1, min_p=0, seed=1, max_tokens=900)
-"""Tokens at random, for about a second."""
-
-KILLS = 12
-"""Each starts another process, which takes a second."""
-
-POSIX = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
 
 
 def test_a_script_without_a_main_guard_can_use_the_assistant(bundled, tmp_path):
