@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -201,5 +202,6 @@ def _number(bound: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    """A value as a person wrote it, who has no Python's `True` and `None` in TOML or JSON."""
+    text = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"

@@ -68,6 +68,8 @@ def test_help_is_a_sentence_with_the_range():
         ({"either": [1]}, "either: [1] cannot be used (give true or false or text)"),
         ({"level": "nan"}, "level: 'nan' cannot be used (give a whole number, -1 to 9)"),
         ({"large": 1e300}, "large: 1e+300 cannot be used (give a number, -1000000 to 1000000)"),
+        ({"how": True}, "how: true cannot be used (give 'soft' or 'hard')"),
+        ({"words": None}, "words: null cannot be used (give a list of text)"),
         ({"zzz": 1}, "zzz: there is nothing of that name"),
     ],
 )

@@ -76,7 +76,7 @@ def test_a_variable_that_is_no_json_where_a_list_or_table_is_wanted_is_named(mon
 @pytest.mark.parametrize("line", ["[sampling]\nmax_tokens = true", "[engine]\nthreads = false"])
 def test_true_is_no_number(config, line):
     config.write_text(line, "utf-8")
-    with pytest.raises(InputError, match=r"(True|False) cannot be used \(give a whole number, "):
+    with pytest.raises(InputError, match=r"(true|false) cannot be used \(give a whole number, "):
         load_settings()
 
 

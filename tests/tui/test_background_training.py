@@ -29,9 +29,9 @@ from tui.views.plain import PlainView
 HALF = FitProgress(10, 20, 1, 2, 0.5, 0.4, 0.4, 400.0, 200.0)
 
 
-def trained(refused=""):
+def trained(refused="", replaced=True):
     scores = {"base": Score(8, 0.0, 0.1), "pack today": Score(8, 0.5, 0.6), "new adapter": Score(8, 1.0, 1.0)}
-    result = TaskResult(scores, RoutingEffect(1.0, 9, (), 0, 0.0), refused, not refused, False)
+    result = TaskResult(scores, RoutingEffect(1.0, 9, (), 0, 0.0), refused, not refused, replaced)
     return Trained({"sql": result}, (0.4,), 20, 30.0, 400.0, 90.0, "whole")
 
 
@@ -89,6 +89,15 @@ async def test_one_goes_on_while_an_adapter_is_trained_and_its_end_stands_in_the
         assert w.text().index("Trained sql") < w.text().index("next")
         await w.press("ctrl+n")
         await w.until(lambda: "Trained sql" not in w.text())
+
+
+@pytest.mark.asyncio
+async def test_an_adapter_that_replaced_none_offers_no_way_back():
+    training = FakeTraining(trained(replaced=False))
+    async with window(FakeAssistant(), history=taught("sql"), size=(120, 40), start_training=training) as w:
+        await w.say("/train")
+        await w.sees("sql is in place, for the next message.")
+        assert "rollback" not in w.text()
 
 
 @pytest.mark.asyncio

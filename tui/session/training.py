@@ -127,8 +127,9 @@ def result_text(adapter: str, event: Any) -> str:
 def _trained_text(adapter: str, trained: Trained, result: TaskResult) -> str:
     rows = next(iter(result.scores.values())).rows
     scores = ", ".join(f"{who} {score.exact:.0%}" for who, score in result.scores.items())
+    back = f" `dlp-local adapters rollback {adapter}` takes it back." if result.replaced else ""
     end = (
-        f"{adapter} is in place, for the next message. `dlp-local adapters rollback {adapter}` takes it back."
+        f"{adapter} is in place, for the next message.{back}"
         if result.in_place
         else f"{adapter} is as it was, for {result.refused}. Teach it some more (F8), and train again."
     )

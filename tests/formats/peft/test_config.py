@@ -18,7 +18,7 @@ from tests.support.peft_folder import refused, write_backbone, write_config, wri
 CONFIGS = {
     "no rank": ({"r": 0}, r"r: 0 cannot be used \(give a whole number, 1 to 65536\)"),
     "a rank as text": ({"r": "8"}, "r: '8' cannot be used"),
-    "a rank that is true": ({"r": True}, "r: True cannot be used"),
+    "a rank that is true": ({"r": True}, "r: true cannot be used"),
     "half a rank": ({"r": 8.5}, r"r: 8\.5 cannot be used"),
     "alpha as text": (
         {"lora_alpha": "much"},
@@ -30,7 +30,7 @@ CONFIGS = {
     ),
     "a negative rank of a module": ({"rank_pattern": {"q_proj": -4}}, r"rank_pattern\.q_proj: -4 cannot be used"),
     "a rank of a module as text": ({"rank_pattern": {"q_proj": "4"}}, r"rank_pattern\.q_proj: '4' cannot be used"),
-    "a rank of a module that is true": ({"rank_pattern": {"q": True}}, r"rank_pattern\.q: True cannot be used"),
+    "a rank of a module that is true": ({"rank_pattern": {"q": True}}, r"rank_pattern\.q: true cannot be used"),
     "an alpha of a module as text": (
         {"alpha_pattern": {"q": "x"}},
         r"alpha_pattern\.q: 'x' cannot be used \(give a num",
