@@ -19,6 +19,12 @@ NEXT_STEP = "Fetch or build the pack again."
 
 _ERRORS_ONLY = 3
 
+_LEFT_OUT = ["SkipLayerNormFusion"]
+"""What onnxruntime does not rewrite: its kernel for a sum and the normalization after it is slower than one for each.
+
+Without it the encoder takes 10 % less for 6 to 32 tokens (on one core of a Xeon, in turns).
+"""
+
 ort.disable_telemetry_events()  # Windows builds with another collector look at this alone
 
 
@@ -36,7 +42,9 @@ def open_session(path: Path, threads: int) -> ort.InferenceSession:
     options.log_severity_level = _ERRORS_ONLY
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=_LEFT_OUT
+        )
     except Exception as error:  # onnxruntime's errors have no common base but this
         reason = first_line(error).rpartition(" failed:")[2]  # before it: numbers of errors, and the path once more
         raise PackError(f"{path}: not a usable ONNX file: {reason}. {NEXT_STEP}") from None

@@ -33,6 +33,22 @@ def test_a_small_file_is_smaller_gives_almost_the_same_and_has_the_same_anchors(
     np.testing.assert_allclose(anchors, read_anchors(exported)[0], atol=0.5 / 127)
 
 
+@pytest.mark.parametrize("dims", [3, 16, 40, 384, 512])
+def test_a_small_file_of_any_length_of_embeddings_gives_almost_the_same(tmp_path, dims):
+    rng = np.random.default_rng(dims)
+    rows = rng.normal(size=(60, dims)).astype(np.float32) + 2 * np.repeat(np.eye(3, dims, dtype=np.float32), 20, axis=0)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    trained = fit_router(rows, [name for name in LABELS[:3] for _ in range(20)], held_out=(rows[:0], []))
+    trained.write(tmp_path / "router.onnx", "an encoder")
+    trained.write(tmp_path / "small.onnx", "an encoder", is_small=True)
+    whole, small = (Router(tmp_path / name, threads=1) for name in ("router.onnx", "small.onnx"))
+    np.testing.assert_allclose(small.probabilities(rows), whole.probabilities(rows), atol=0.05)
+    np.testing.assert_allclose(
+        read_anchors(tmp_path / "small.onnx")[0], read_anchors(tmp_path / "router.onnx")[0], atol=0.5 / 127
+    )
+    assert small.probabilities(rows[:0]).shape == (0, 3)
+
+
 def test_the_file_describes_itself_and_leaves_nothing_beside_it(exported):
     router = Router(exported, threads=1)
     assert router.labels == LABELS
