@@ -31,6 +31,7 @@ from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
 
 from dlp_local.routing.encoder import EMBEDDING, FEATURES, MAX_TOKENS, Encoder
+from dlp_local.training.router.write import INT8_ACTIVATIONS
 from tools import dates, small_talk
 from tools.data import TASKS, load
 
@@ -38,9 +39,6 @@ DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 OPSET = 18
 BLOCK = 128
 """Inputs of an output channel that share a scale in the linear layers."""
-
-INT8_ACTIVATIONS = 4
-"""onnxruntime's `accuracy_level` for activations that are quantized to int8 as they come, each row by itself."""
 
 LAYERS = (0, 3)
 """Whose means of a text's tokens are features beside its embedding: the words themselves, and half of the layers."""

@@ -44,7 +44,7 @@ def test_messages_of_its_own_have_high_odds_and_those_of_others_and_nobodys_have
 def test_the_file_gives_the_odds_that_were_fitted(fitted, file):
     x = np.concatenate([messages(direction, 9, 20 + direction) for direction in range(5)])
     ours, files = own_odds(fitted, x), Detector(file, DIMS, 1).odds(x)
-    assert np.allclose(np.log(np.clip(ours, 1e-6, MOST_ODDS)), np.log(np.clip(files, 1e-6, MOST_ODDS)), atol=0.3)
+    assert np.allclose(np.log(np.clip(ours, 1e-6, MOST_ODDS)), np.log(np.clip(files, 1e-6, MOST_ODDS)), atol=0.2)
 
 
 @given(st.floats(-4, 4))

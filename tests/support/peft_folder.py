@@ -46,10 +46,16 @@ def with_header(header: bytes, data: bytes = b"") -> bytes:
     return struct.pack("<Q", len(header)) + header + data
 
 
+def write_config(folder: Path, config: Mapping[str, Any]) -> Path:
+    """The configuration of an adapter alone."""
+    folder.mkdir(exist_ok=True)
+    (folder / "adapter_config.json").write_text(json.dumps(config), "utf-8")
+    return folder
+
+
 def write_folder(folder: Path, weights: bytes | None = None, **config: Any) -> Path:
     """A PEFT folder; `config` goes over a plain LoRA's."""
-    folder.mkdir(exist_ok=True)
-    (folder / "adapter_config.json").write_text(json.dumps(CONFIG | config), "utf-8")
+    write_config(folder, CONFIG | config)
     (folder / "adapter_model.safetensors").write_bytes(safetensors(pair()) if weights is None else weights)
     return folder
 
@@ -69,13 +75,6 @@ def write_backbone(path: Path, *, arch: str = "llama", untied: bool = True, **va
     writer.write_tensors_to_file()
     writer.close()
     return path
-
-
-def write_config(folder: Path, config: Mapping[str, Any]) -> Path:
-    """The configuration of an adapter alone."""
-    folder.mkdir(exist_ok=True)
-    (folder / "adapter_config.json").write_text(json.dumps(config), "utf-8")
-    return folder
 
 
 def refused(tmp_path: Path, backbone: Path, reason: str, **folder: Any) -> None:

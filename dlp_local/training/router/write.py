@@ -27,7 +27,7 @@ LARGEST_BLOCK, SMALLEST_BLOCK = 128, 16
 """Numbers of a row that `MatMulNBits` takes together: a power of two."""
 
 INT8_ACTIVATIONS = 4
-"""Its `accuracy_level` for embeddings that are quantized to int8 as they come, each block by itself."""
+"""Its `accuracy_level` for activations that are quantized to int8 as they come, each block by itself."""
 
 ZERO = 128
 """The stored byte that stands for 0."""

@@ -1,4 +1,4 @@
-"""What the configuration of an adapter's folder says: followed as PEFT and MLX do, or refused with the reason."""
+"""What the configuration of an adapter's folder says: followed as PEFT does, or refused with the reason."""
 
 import contextlib
 import re

@@ -1,4 +1,4 @@
-"""The engine's process: whatever ends it, the part that came is kept, and the next message is answered."""
+"""The engine's process answers as the engine itself, also where answers are cancelled, abandoned or at once."""
 
 import random
 import threading
@@ -15,8 +15,6 @@ from dlp_local.engine.local.process.client import EngineProcess
 from tests.support.engine_process import ENDLESS, MESSAGE, text_of
 from tests.support.engines import ask, open_engine
 from tests.support.prompts import PROMPTS
-
-"""Each starts another process, which takes a second."""
 
 
 def test_the_process_answers_as_the_engine_itself(engine, bundled):

@@ -29,6 +29,7 @@ from tests.support.prompts import PROMPTS
 from tests.support.terminal import wait_until
 
 KILLS = 8
+"""Each starts another process, which takes a second."""
 
 
 def test_an_answer_left_open_in_a_dead_process_does_not_touch_the_next_one(engine):
