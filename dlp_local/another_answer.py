@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from dlp_local.core.events import AnswerWasReasoning, Generated, ReasoningDelta, TextDelta
 from dlp_local.core.job import Cancellation
-from dlp_local.core.settings import Sampling
+from dlp_local.core.settings import SEEDS, Sampling
 from dlp_local.engine.base import EngineEvent, Reply
 
 LEAST_TEMPERATURE = 0.7
@@ -67,7 +67,7 @@ def _draws(sampling: Sampling, earlier: int) -> Iterator[Sampling]:
     """The options of each draw, every one with a seed of its own, warmer and wider than the one before."""
     temperature = sampling.temperature or LEAST_TEMPERATURE
     for count in range(MOST_DRAWS):
-        seed = ((sampling.seed or 0) + earlier + count) % 2**32
+        seed = ((sampling.seed or 0) + earlier + count) % SEEDS
         change = {"temperature": min(temperature + WARMER * count, 5.0), "seed": seed}
         wider = {"min_p": sampling.min_p * WIDER**count, "top_p": 1.0} if count else {}
         yield sampling.model_copy(update=change | wider)

@@ -3,13 +3,13 @@
 from functools import partial
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dlp_local.another_answer import MOST_DRAWS, draw
 from dlp_local.core.events import AnswerWasReasoning, Generated, ReasoningDelta, TextDelta
 from dlp_local.core.job import Cancellation, Job
-from dlp_local.core.settings import Sampling
+from dlp_local.core.settings import SEEDS, Sampling
 
 GREEDY = Sampling(seed=7)
 
@@ -52,6 +52,15 @@ def test_what_was_there_before_is_drawn_again_warmer_and_with_another_seed():
     assert 0 < temperatures[0] < temperatures[1] < temperatures[2]
     assert len({GREEDY.seed, *(options.seed for options in engine.options)}) == 4
     assert done.total_ms > 20
+
+
+@given(st.integers(0, SEEDS - 1), st.integers(1, 20))
+@example(SEEDS - 1, 1)
+def test_every_draw_has_a_seed_that_may_be_set_so_that_its_answer_can_be_had_again(seed, earlier):
+    engine = Scripted(["0"])
+    run(engine, {str(number) for number in range(earlier)}, Sampling(seed=seed))
+    seeds = [Sampling(seed=options.seed).seed for options in engine.options]
+    assert len({seed, *seeds}) == len(seeds) + 1 == MOST_DRAWS + 1
 
 
 def test_a_temperature_of_ones_own_is_where_it_begins():

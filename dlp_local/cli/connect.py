@@ -11,7 +11,7 @@ import typer
 
 from dlp_local.cli import terminal
 from dlp_local.core.errors import InputError
-from dlp_local.core.server_address import Server, read_key, server_url
+from dlp_local.core.server_address import Server, read_key, server_url, url_here
 from dlp_local.core.settings import load_settings
 from dlp_local.core.text import unknown_name, visible
 
@@ -87,9 +87,9 @@ def connect(
 
 
 def _own_address() -> str:
-    """Where `serve` listens by the settings."""
+    """Where `serve` is reached from this machine, by the settings."""
     server = load_settings().server
-    return f"http://{f'[{server.host}]' if ':' in server.host else server.host}:{server.port}"
+    return url_here(server.host, server.port)
 
 
 def _context_size(server: Server, model: str) -> int:

@@ -1,13 +1,18 @@
-"""Where a server of `dlp-local serve` is, and the key that it wants."""
+"""Where a server is, and the key that one of `dlp-local serve` wants."""
 
 from __future__ import annotations
 
+import ipaddress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from dlp_local.core.errors import InputError
 from dlp_local.core.files import read_text
+
+NO_TLS = "WRONG_VERSION_NUMBER"
+"""How OpenSSL says that what came in reply is not TLS: the server speaks http alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,14 @@ def server_url(text: str) -> str:
     if not has_host or parts.scheme not in ("http", "https") or parts.query or parts.fragment or not url.isprintable():
         raise InputError(f"'{text}' is no address of a server. Give one like http://127.0.0.1:11500.")
     return url
+
+
+def url_here(host: str, port: int) -> str:
+    """Where what listens at a host is reached from this machine: 0.0.0.0 and :: are no addresses to connect to."""
+    with suppress(ValueError):  # a name
+        if ipaddress.ip_address(host.partition("%")[0]).is_unspecified:
+            host = "::1" if ":" in host else "127.0.0.1"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def read_key(file: Path) -> ApiKey:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from dlp_local.core.errors import DlpLocalError, EngineError, InputError
 from dlp_local.core.job import Cancellation
-from dlp_local.core.server_address import Server
+from dlp_local.core.server_address import NO_TLS, Server
 
 CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 60.0
@@ -26,9 +26,6 @@ _FAILURES = (OSError, http.client.HTTPException, ValueError)
 """What a connection raises that fails, or was cut by another thread."""
 
 _NO_JSON = (ValueError, RecursionError)
-
-NO_TLS = "WRONG_VERSION_NUMBER"
-"""How OpenSSL says that what came in reply is not TLS."""
 
 
 class ConnectionLostError(EngineError):

@@ -16,6 +16,7 @@ import uvicorn
 
 from dlp_local.assistant import Assistant
 from dlp_local.core.errors import InputError
+from dlp_local.core.server_address import url_here
 from dlp_local.core.settings import Server, Settings
 from dlp_local.server.app import create_app
 from dlp_local.server.guard import MOST_HEADER_BYTES
@@ -31,7 +32,7 @@ LAST_WORDS = 5
 
 
 def listen(server: Server) -> socket.socket:
-    """The socket that the settings name, not yet listening.
+    """The socket that the settings name, listening: clients that connect wait until uvicorn takes them.
 
     Raises `InputError` for an address that is not this machine's, a port that is taken, and for any address but
     loopback without a file of keys.
@@ -84,17 +85,14 @@ def listens_everywhere(listening: socket.socket) -> bool:
 
 def url_of(listening: socket.socket) -> str:
     """Where a socket can be reached from this machine, also one that listens on all addresses."""
-    host, port = listening.getsockname()[:2]
-    if listens_everywhere(listening):
-        host = "::1" if ":" in host else "127.0.0.1"
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    return url_here(*listening.getsockname()[:2])
 
 
 class HttpServer(uvicorn.Server):
     """uvicorn over the assistant.
 
     The first Ctrl+C (or SIGTERM) refuses what is new and what waits, and lets running answers come to their end; after
-    `shutdown_timeout` they are cut off. A second one cuts them off at once.
+    `shutdown_timeout` they are cut off. A second Ctrl+C cuts them off at once; a second SIGTERM does nothing more.
     """
 
     def __init__(
@@ -134,7 +132,7 @@ class HttpServer(uvicorn.Server):
         )
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Ends, gently the first time."""
+        """Ends, gently the first time, and at a second Ctrl+C at once."""
         if not self.should_exit:
             self._stopping(self._runner.queue.running)
         elif sig == signal.SIGINT:

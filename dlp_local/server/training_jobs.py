@@ -21,7 +21,15 @@ from dlp_local.server.file_store import FileStore, StoredFile
 from dlp_local.server.log import log_unexpected
 from dlp_local.server.requests.fine_tuning import FineTuningRequest
 from dlp_local.server.training_notices import failure_of, failure_of_error, losses_csv, notices_of
-from dlp_local.server.training_records import INTERRUPTED, UNFINISHED, Failure, Notice, TrainingRecord, TrainingRecords
+from dlp_local.server.training_records import (
+    INTERRUPTED,
+    UNFINISHED,
+    Failure,
+    Notice,
+    Status,
+    TrainingRecord,
+    TrainingRecords,
+)
 from dlp_local.training.adapter.events import FitProgress, Prepared, Stopped, Trained, TrainingEvent, TrainingRequest
 from dlp_local.training.adapter.process import train_in_process
 from dlp_local.training.adapter.rows import TrainingRow, read_training_rows, split_rows
@@ -136,7 +144,8 @@ class TrainingJobs:
         if self._worker:
             self._waiting.put(None)
             self._worker.join(LAST_SECONDS)
-            self._records.interrupt_all()
+            with self._lock:
+                self._records.interrupt_all()
 
     def _work(self) -> None:
         while (number := self._waiting.get()) is not None:
@@ -210,7 +219,8 @@ class TrainingJobs:
             self._follow(record, job)
         finally:
             job.close()
-            self._running = self._expected_end = None
+            with self._lock:
+                self._running = self._expected_end = None
 
     def _request(self, record: TrainingRecord) -> TrainingRequest:
         asked, extension = record.asked, record.asked.dlp_local
@@ -240,9 +250,9 @@ class TrainingJobs:
                     progress.append(event)
                     self._expected_end = record.id, time.time() + event.seconds_left
                 case Stopped() if self._is_closed:
-                    self._records.end(record, "failed", INTERRUPTED)
+                    self._end(record, "failed", INTERRUPTED)
                 case Stopped():
-                    self._records.end(record, "cancelled")
+                    self._end(record, "cancelled")
                 case Trained():
                     self._finish(record, event, progress)
 
@@ -260,4 +270,9 @@ class TrainingJobs:
         if result.in_place:
             self._assistant.refresh()
         failure = failure_of(result)
-        self._records.end(record, "failed" if failure else "succeeded", failure)
+        self._end(record, "failed" if failure else "succeeded", failure)
+
+    def _end(self, record: TrainingRecord, status: Status, failure: Failure | None = None) -> None:
+        """Keeps how a training ended that ran, not while `cancel` looks at it."""
+        with self._lock:
+            self._records.end(record, status, failure)

@@ -240,6 +240,22 @@ def test_a_new_file_with_a_key_is_its_owners_alone(cli, key, home):
     assert stat.S_IMODE((home / ".aider.conf.yml").stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize(
+    ("host", "told"),
+    [
+        ("0.0.0.0", "127.0.0.1"),
+        ("::", "[::1]"),
+        ("::1", "[::1]"),
+        ("127.0.0.2", "127.0.0.2"),
+        ("box.local", "box.local"),
+    ],
+)
+def test_a_client_is_pointed_at_an_address_that_can_be_connected_to(cli, monkeypatch, host, told):
+    monkeypatch.setenv("DLP_LOCAL_SERVER__HOST", host)
+    monkeypatch.setenv("DLP_LOCAL_SERVER__PORT", "9")
+    assert f'"http://{told}:9/v1"' in cli("connect", "zed", "--context", "8192").stdout
+
+
 def test_wrong_names_addresses_and_keys_are_refused(cli, tmp_path):
     assert "Did you mean 'zed'" in cli("connect", "zedd", code=2).stderr
     assert "has no settings file" in cli("connect", "openai-js", "--url", URL, "--write", code=2).stderr

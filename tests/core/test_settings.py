@@ -3,7 +3,8 @@
 import pytest
 
 from dlp_local.core.errors import InputError
-from dlp_local.core.settings import Settings, load_settings
+from dlp_local.core.server_address import server_url
+from dlp_local.core.settings import Engine, Settings, load_settings
 
 
 @pytest.fixture
@@ -42,6 +43,11 @@ def test_all_wrong_values_are_reported_together_with_where_they_stand(config, mo
         f"routing.normalize ({config}): 'max' cannot be used (give 'proportional' or 'softmax'); "
         "sampling.max_tokens (--max-tokens): 0 cannot be used (give a whole number, 1 or more)."
     )
+
+
+@pytest.mark.parametrize("end", ["", "/", "/v1", "/v1/", "//v1", "//v1//", " \n"])
+def test_an_address_of_an_engine_is_read_as_that_of_a_server(end):
+    assert Engine(url=f"http://box:8080{end}").url == server_url(f"http://box:8080{end}") == "http://box:8080"
 
 
 def test_a_chat_template_is_jinja_or_the_path_of_a_file_with_it(tmp_path, monkeypatch):

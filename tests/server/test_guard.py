@@ -155,7 +155,6 @@ def test_an_address_that_others_reach_needs_a_key(host):
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 def test_the_address_that_is_told_of_all_addresses_is_one_that_works(host, tmp_path):
     with listen(Server(host=host, port=0, api_key_file="keys")) as listening:
-        listening.listen()
         url = httpx.URL(url_of(listening))
         assert url.host in ("127.0.0.1", "::1")
         with socket.create_connection((url.host, url.port), timeout=30):

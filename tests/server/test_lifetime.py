@@ -96,6 +96,15 @@ def test_a_second_ctrl_c_ends_at_once():
     assert isinstance(first[0], httpx.HTTPError) or first[0].json()["choices"][0]["finish_reason"] == "length"
 
 
+def test_a_sigterm_after_the_first_one_leaves_running_answers_to_come_to_their_end():
+    with one_running_and_one_waiting() as (running, gate, first, second):
+        running.server.handle_exit(signal.SIGTERM, None)
+        running.server.handle_exit(signal.SIGTERM, None)
+        wait_until(lambda: second)
+        gate.open()
+    assert first[0].json()["choices"][0]["message"]["content"] == "a fine answer"
+
+
 def test_an_answer_that_takes_too_long_is_cut_off():
     with running_server(FakeAssistant(Answer(gate=Gate(), before_gate=2)), answer_timeout=1) as running:
         answer = httpx.post(f"{running.url}/v1/chat/completions", json=QUESTION, timeout=PATIENCE).json()

@@ -61,6 +61,9 @@ class FakeVLLM:
     loaded: dict[str, str] = field(default_factory=dict)
     seen: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     faults: dict[str, list[Fault]] = field(default_factory=lambda: defaultdict(list))
+    before: Callable[[str, dict[str, Any]], object] = lambda path, body: None
+    """Is told of each request before it is answered, which waits for that."""
+
     gone: threading.Event = field(default_factory=threading.Event)
     """Set when a client left in the middle of a stream."""
 
@@ -96,6 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.fake.before(self.path, body)
         if self._is_faulty(body):
             return
         match self.path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from pydantic import AfterValidator, Field
 from dlp_local.core.errors import InputError
 from dlp_local.core.files import read_text
 from dlp_local.core.paths import user_path
+from dlp_local.core.server_address import server_url
 from dlp_local.core.settings.group import Group
 
 _PATH = re.compile(r"[^\n<>|]*[/\\][^\n<>|]*|[^\s<>|]+\.\w{1,8}")
@@ -30,17 +32,14 @@ def _template(value: str) -> str:
 
 
 def _url(value: str) -> str:
-    """An address with scheme and host, without a slash at its end."""
+    """An address as `server_url` makes it, without a user's name and password; nothing stays nothing."""
     if not value:
         return value
-    try:
-        parts = urlsplit(value)
-        is_one = parts.scheme in ("http", "https") and parts.hostname and not (parts.username or parts.password)
-        if not is_one or parts.query or parts.fragment or (parts.port or 1) < 1:
-            raise ValueError
-    except ValueError:
-        raise ValueError("is no address of a server. Write it as http://127.0.0.1:8080") from None
-    return value.rstrip("/").removesuffix("/v1")
+    with suppress(InputError):
+        url = server_url(value)
+        if "@" not in urlsplit(url).netloc:
+            return url
+    raise ValueError("is no address of a server. Write it as http://127.0.0.1:8080")
 
 
 class Engine(Group):

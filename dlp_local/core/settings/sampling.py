@@ -20,6 +20,9 @@ An adapter has one right answer, a command or a date, and greedy decoding finds 
 round in circles then: docs/benchmarks.md has how often.
 """
 
+SEEDS = 0xFFFFFFFF
+"""Seeds are 0 to one less: this number itself has llama.cpp draw one, so that the answer could not be had again."""
+
 
 class Sampling(Group):
     """How the next token is chosen from the backbone's logits; the defaults are those of a mix of adapters.
@@ -49,7 +52,7 @@ class Sampling(Group):
         title="Penalty's reach",
         description="tokens that the repeat penalty looks back on; -1: the whole context",
     )
-    seed: int | None = Field(None, ge=0, le=0xFFFFFFFE, title="Seed", description="the same seed gives the same answer")
+    seed: int | None = Field(None, ge=0, le=SEEDS - 1, title="Seed", description="the same seed gives the same answer")
     max_tokens: int | None = Field(
         None, ge=1, title="Longest answer", description="most tokens; none: until the context is full"
     )
@@ -64,4 +67,4 @@ class Sampling(Group):
 
     def seeded(self) -> Sampling:
         """The same options with a seed drawn where none is set."""
-        return self if self.seed is not None else self.model_copy(update={"seed": secrets.randbelow(2**32 - 1)})
+        return self if self.seed is not None else self.model_copy(update={"seed": secrets.randbelow(SEEDS)})

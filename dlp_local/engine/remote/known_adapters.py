@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from dlp_local.core.errors import InputError, PackError
@@ -35,12 +36,25 @@ class KnownAdapters:
         with self._lock:
             return tuple(self._files[name] for name in sorted(self._files))
 
-    def add(self, file: AdapterFile) -> None:
-        """Takes an adapter in, in place of another one of its name; raises `PackError` for a bad file."""
+    @contextmanager
+    def added(self, file: AdapterFile) -> Iterator[None]:
+        """Takes an adapter in, in place of another one of its name; raises `PackError` for a bad file.
+
+        Where the block, which has a server load it, raises, what was known before is known again.
+        """
         read_lora(file.path)
         with self._lock:
+            before, digest = self._files.get(file.name), self._hashes.pop(file.path, None)
             self._files[file.name] = file
-            self._hashes.pop(file.path, None)
+        try:
+            yield
+        except BaseException:
+            with self._lock:
+                self._files.pop(file.name, None)
+                self._hashes.pop(file.path, None)
+                self._files |= {before.name: before} if before else {}
+                self._hashes |= {file.path: digest} if digest else {}
+            raise
 
     def remove(self, name: str) -> None:
         """Forgets an adapter; raises `InputError` for an unknown one."""

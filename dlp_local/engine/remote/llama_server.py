@@ -164,8 +164,9 @@ class LlamaServer:
 
     def add_adapter(self, adapter: AdapterFile) -> None:
         """See `RemoteServer`; raises `EngineError` with the right command line where it is not loaded there."""
-        self._adapters.add(adapter)
-        self._ids(self._loaded(), [adapter])
+        loaded = self._loaded()
+        with self._adapters.added(adapter):
+            self._ids(loaded, [adapter])
 
     def remove_adapter(self, name: str) -> None:
         """See `RemoteServer`; the server keeps it, at a scale of 0."""

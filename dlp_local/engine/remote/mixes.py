@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import threading
-from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 from dlp_local.core.errors import InputError
@@ -63,14 +63,23 @@ class MixStore:
             if not (folder / CONFIG).is_file():
                 parts = self._parts(mix)
                 export_lora(parts, self.backbone, folder, filled_rank(stacked_rank(parts)))
-            os.utime(folder)
+            self.note_use(folder.name)
         return folder
 
-    def least_used(self, in_use: Collection[str]) -> list[str]:
-        """The names of mixes that may go, the least recently used first, so that `KEPT` stay."""
-        folders = [folder for folder in self.folder.glob(f"{PREFIX}*") if folder.is_dir()]
-        folders.sort(key=lambda folder: folder.stat().st_mtime)
-        return [folder.name for folder in folders[: max(len(folders) - KEPT, 0)] if folder.name not in in_use]
+    def note_use(self, name: str) -> None:
+        """Notes that a mix is used now, on its folder, for every process that shares it."""
+        with suppress(OSError):  # another process deletes it, or it is another user's
+            os.utime(self.folder / name)
+
+    def least_used(self) -> list[str]:
+        """The names of all mixes but the `KEPT` that were used last, the least recently used first."""
+        used = list[tuple[int, str]]()
+        for folder in self.folder.glob(f"{PREFIX}*"):
+            with suppress(OSError):  # it is deleted at this moment
+                if folder.is_dir():
+                    used.append((folder.stat().st_mtime_ns, folder.name))
+        used.sort()
+        return [name for _, name in used[: max(len(used) - KEPT, 0)]]
 
     def remove(self, name: str) -> None:
         """Deletes the folder of a mix."""

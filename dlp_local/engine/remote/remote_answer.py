@@ -47,9 +47,9 @@ class RemoteAnswer:
                 "grammar. Leave that out, or use the local engine."
             )
         self.finish_reason: FinishReason = "cancelled"
-        self.cached_tokens = 0
         """What it is where the pieces end by themselves: the server says how any other answer ended."""
 
+        self.cached_tokens = 0
         self.error = ""
         self.tokens = 0
         self.first_token_at = 0.0

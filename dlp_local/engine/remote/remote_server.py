@@ -91,7 +91,11 @@ class RemoteServer(Protocol):
         """Says that a mix is no longer used by the one who prepared it."""
 
     def add_adapter(self, adapter: AdapterFile) -> None:
-        """Makes an adapter known, in place of another one of its name; raises `PackError` where it cannot be used."""
+        """Makes an adapter known, in place of another one of its name.
+
+        Raises `PackError` where it cannot be used, `EngineError` where the server does not have it and cannot load it;
+        what was known before then stays.
+        """
 
     def remove_adapter(self, name: str) -> None:
         """Forgets an adapter; raises `InputError` for an unknown one."""

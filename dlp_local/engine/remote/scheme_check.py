@@ -7,14 +7,13 @@ import ssl
 from contextlib import closing
 from urllib.parse import urlsplit
 
+from dlp_local.core.server_address import NO_TLS
+
 HANDSHAKE = 1.0
 """Seconds after which a server that has not taken the handshake of https is asked by http."""
 
 REPLY = 2.0
 """Seconds for a reply by http."""
-
-NO_TLS = "WRONG_VERSION_NUMBER"
-"""How OpenSSL says that what came in reply is not TLS."""
 
 _BAD_REQUEST = b"400"
 """What servers of https reply to http, where they reply."""

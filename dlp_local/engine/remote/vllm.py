@@ -44,7 +44,8 @@ class VLLM:
         self._base = ""
         self._known: dict[str, Mix] = {}
         self._in_use: Counter[str] = Counter()
-        self._lock = threading.Lock()
+        self._leaving: set[str] = set()
+        self._changed = threading.Condition()
 
     def describe(self) -> Description:
         """See `RemoteServer`; raises `EngineError` where the server is not in a private network, too."""
@@ -83,11 +84,15 @@ class VLLM:
         if not self._adapters.files:
             return self._base
         name = self._mixes.name(mix)
-        with self._lock:
+        with self._changed:
             self._in_use[name] += 1
-            is_loaded = name in self._known
         try:
-            if not is_loaded:
+            with self._changed:
+                self._changed.wait_for(lambda: name not in self._leaving)
+                is_loaded = name in self._known
+            if is_loaded:
+                self._mixes.note_use(name)
+            else:
                 self._load(name, mix)
                 self._make_room()
         except BaseException:
@@ -97,7 +102,7 @@ class VLLM:
 
     def release(self, handle: str) -> None:
         """See `RemoteServer`."""
-        with self._lock:
+        with self._changed:
             self._in_use[handle] -= 1
             if self._in_use[handle] <= 0:
                 del self._in_use[handle]
@@ -159,8 +164,8 @@ class VLLM:
 
     def add_adapter(self, adapter: AdapterFile) -> None:
         """See `RemoteServer`; it is loaded there, alone, so that what does not fit is told now."""
-        self._adapters.add(adapter)
-        self.release(self.prepare(Mix(((adapter.name, 1.0),))))
+        with self._adapters.added(adapter):
+            self.release(self.prepare(Mix(((adapter.name, 1.0),))))
 
     def remove_adapter(self, name: str) -> None:
         """See `RemoteServer`; mixes with it leave as others are used."""
@@ -175,7 +180,7 @@ class VLLM:
         except RefusedError as error:
             if not (error.status == 400 and "already" in error.message):
                 raise EngineError(self._why_not_loaded(error, path)) from None
-        with self._lock:
+        with self._changed:
             self._known[name] = mix
 
     def _why_not_loaded(self, error: RefusedError, path: str) -> str:
@@ -194,14 +199,24 @@ class VLLM:
 
     def _make_room(self) -> None:
         """Unloads the least recently used mixes, and then deletes their folders."""
-        with self._lock:
-            in_use = set(self._in_use)
-        for name in self._mixes.least_used(in_use):
+        for name in self._mixes.least_used():
+            self._unload(name)
+
+    def _unload(self, name: str) -> None:
+        """Unloads a mix that nobody uses; whoever wants it meanwhile waits, and loads it anew."""
+        with self._changed:
+            if name in self._in_use or name in self._leaving:
+                return
+            self._known.pop(name, None)
+            self._leaving.add(name)
+        try:
             with suppress(RefusedError):  # it does not know it, from an earlier start
                 self._connection.post("/v1/unload_lora_adapter", {"lora_name": name})
-            with self._lock:
-                self._known.pop(name, None)
             self._mixes.remove(name)
+        finally:
+            with self._changed:
+                self._leaving.discard(name)
+                self._changed.notify_all()
 
 
 def check_private(url: str) -> None:

@@ -9,7 +9,7 @@ from pydantic import Field, create_model, model_validator
 from dlp_local.assistant import Assistant
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.earlier_answer import EarlierAnswer
-from dlp_local.core.settings import Sampling
+from dlp_local.core.settings import SEEDS, Sampling
 from dlp_local.core.text import unknown_name
 from dlp_local.core.values import Mix, Scope
 from dlp_local.server.bodies import RequestBody
@@ -25,8 +25,6 @@ THOUGHT = frozenset(
 """Fields that ask for more or less of what cannot be asked for here."""
 
 MOST_STOPS, LONGEST_STOP = 64, 1000
-SEEDS = 0xFFFFFFFF
-"""A seed of another size is folded into this range."""
 
 ALIASES = {"repetition_penalty": "repeat_penalty", "repeat_last_n": "repeat_last"}
 """What other servers call an option."""
@@ -102,7 +100,7 @@ class SamplingRequest(_sampling_fields(), RequestBody):  # type: ignore[misc]
         if self.stop is not None:
             own["stop"] = (*assistant.settings.sampling.stop, *self._stops())
         if self.seed is not None:
-            own["seed"] = (self.seed + choice) % SEEDS
+            own["seed"] = (self.seed + choice) % SEEDS  # one of another size is folded into this range
         own |= {"vetoed": tuple(extension.veto), "split": extension.split, "scope": extension.scope} | more
         return ChatOptions.checked({name: value for name, value in own.items() if value is not None})
 

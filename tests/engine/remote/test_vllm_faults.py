@@ -131,7 +131,10 @@ def test_a_key_is_read_from_its_file_and_asked_for(fake, bundled, tmp_path):
         assert ask(engine, "hello", MIX)[0] == "a fine answer"
 
 
-@pytest.mark.parametrize("url", ["ftp://box", "box:8080", "http://", "http://a:b@box", "http://box?x=1", "http://x:y"])
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://box", "box:8080", "http://", "http://a:b@box", "http://@box", "http://box?x=1", "http://x:y", "http://x:0"],
+)
 def test_what_is_no_address_is_refused(url):
     with pytest.raises(ValueError, match="no address of a server"):
         settings.Engine(url=url)
