@@ -2,57 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from dlp_local.core.values import Message
+from dlp_local.training.adapter.choices import Choices
 from tools.data import Row
-from tools.side_by_side.data import ChatFrame, Tokenize
-from tools.side_by_side.trainer import Plan
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
-    """One training of a task; a task may have several, of which valid rows choose."""
+class AdapterPlan:
+    """What one adapter learns: so many `rows` of its task, each worded anew, as `choices` say."""
 
-    task: str
-    plan: Plan
-    rank: int = 8
-    brevity: float = 0.0
-    """A token weighs its answer's length to minus this power: 0 counts tokens alike, 1 answers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Which weights an adapter is: of one variant, or the mean of several that began alike."""
-
-    variants: tuple[str, ...]
-    weights: Literal["last", "mean"] = "mean"
+    rows: int
+    choices: Choices
 
 
 @dataclass(frozen=True, slots=True)
 class AdapterSet:
-    """What the adapters of a pack learn from.
+    """What the adapters of a pack learn, by their tasks' names.
 
-    `before` is the text that stands before a message where nothing was said yet; `prefixes(data, tokenize)` gives what
-    stands before each step's rows. `rows(data, task, seed)` is endless. A batch of a slot has `batch_rows` rows of
-    `length` tokens.
+    `rows(data, task, seed)` is endless, and so is `histories(data)`: what stands before each row, mostly nothing.
     """
 
-    frame: ChatFrame
-    before: str
-    variants: Mapping[str, Variant]
-    chosen: Mapping[str, Choice]
+    plans: Mapping[str, AdapterPlan]
     rows: Callable[[Path, str, int], Iterator[Row]]
-    valid_rows: Callable[[Path, str], list[Row]]
-    prefixes: Callable[[Path, Tokenize], Iterator[Sequence[int]]]
-    batch_rows: int
-    length: int
-    seconds: float
-    """How long all of them are trained, for the pack that is in the repository on the machine that its card names."""
-
-    @property
-    def rank(self) -> int:
-        """The largest of all ranks."""
-        return max(variant.rank for variant in self.variants.values())
+    histories: Callable[[Path], Iterator[tuple[Message, ...]]]

@@ -24,7 +24,6 @@ from dlp_local.packs.manifest import Adapter, Backbone, Encoder, EncoderFile, Ma
 from tools import measure_pack, model_card, train_adapters, train_router
 from tools.recipes import RECIPES
 from tools.recipes.recipe import Recipe
-from tools.side_by_side.trainer import Budget
 
 ENCODER_ATTRIBUTION = (
     "sentence-transformers/all-MiniLM-L6-v2, Apache-2.0, exported and quantized by tools/export_encoder.py"
@@ -84,19 +83,10 @@ def assemble(recipe: Recipe, build: Path, backbone: Path, pack: Path) -> None:
     (pack / "pack.toml").write_text(f"# Written by tools/build_pack.py.\n{tomlkit.dumps(values)}", "utf-8")
 
 
-def train_missing_adapters(recipe: Recipe, data: Path, build: Path, backbone: Path) -> None:
-    """Makes a PEFT folder `build/adapters/NAME` for each adapter, unless all are there."""
-    trained, out = build / "training", build / "adapters"
-    if all((out / name / "adapter_model.safetensors").exists() for name in recipe.adapters):
-        return
-    train_adapters.train(recipe.adapter_set, data, backbone, trained, Budget(seconds=recipe.adapter_set.seconds))
-    train_adapters.choose(recipe.adapter_set, backbone, trained, out)
-
-
 def build_pack(recipe: Recipe, data: Path, build: Path, pack: Path) -> None:
     """Runs every step that is not done yet."""
     backbone = recipe.prepare(data, build)
-    train_missing_adapters(recipe, data, build, backbone)
+    train_adapters.train(recipe.adapter_set, data, backbone, build / "adapters")
     if not (build / "router" / "router.onnx").exists():
         encoder = (build / "encoder" / "encoder.onnx", build / "encoder" / "tokenizer.json")
         if recipe.backbone is not None:

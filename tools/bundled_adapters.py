@@ -6,22 +6,29 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
+from dlp_local.core.values import Message
+from dlp_local.training.adapter.choices import Choices
 from tools import data, small_talk
-from tools.adapter_set import AdapterSet, Choice, Variant
+from tools.adapter_set import AdapterPlan, AdapterSet
 from tools.data import Row
-from tools.frame import ASSISTANT, END, USER, render
-from tools.side_by_side.data import ChatFrame, Tokenize
-from tools.side_by_side.trainer import Plan
 
 HISTORY_SHARE = 0.07
+EARLIER_ROWS = 4000
+"""Of each task, that conversations are made of."""
 
-VARIANTS = {
-    "shell": Variant("shell", Plan(3e-3, dropout=0.1, slots=4), 16, 0.7),
-    "sql": Variant("sql", Plan(3e-3, slots=2), 16),
-    "describe": Variant("describe", Plan(3e-3, dropout=0.05, end=0.3), 16),
-    "extract": Variant("extract", Plan(3e-3, dropout=0.1), 16),
-    "banking": Variant("banking", Plan(3e-3, decay=0.1, dropout=0.2), 16),
-    "dates": Variant("dates", Plan(3e-3, begin=0.3), 16),
+
+def plan(rows: int, *, dropout: float = 0.0, decay: float = 0.01) -> AdapterPlan:
+    """Three epochs of rows, in batches of 1,024 tokens."""
+    return AdapterPlan(rows, Choices(rank=16, rate=3e-3, dropout=dropout, decay=decay, epochs=3, batch_tokens=1024))
+
+
+PLANS = {
+    "shell": plan(150_000, dropout=0.1),
+    "sql": plan(100_000),
+    "describe": plan(15_000, dropout=0.05),
+    "extract": plan(40_000, dropout=0.1),
+    "banking": plan(50_000, dropout=0.2, decay=0.1),
+    "dates": plan(60_000),
 }
 
 
@@ -32,34 +39,23 @@ def rows(folder: Path, task: str, seed: int) -> Iterator[Row]:
         yield from data.training_rows(folder, task, rng)
 
 
-def prefixes(folder: Path, tokenize: Tokenize) -> Iterator[list[int]]:
+def histories(folder: Path) -> Iterator[tuple[Message, ...]]:
     """Nothing, or earlier turns."""
-    rng = random.Random("prefixes")
-    earlier = [row for task in data.TASKS for row in data.training_rows(folder, task, rng)[:4000]]
+    rng = random.Random("histories")
+    earlier = [row for task in data.TASKS for row in data.training_rows(folder, task, rng)[:EARLIER_ROWS]]
     while True:
-        yield tokenize(_history(earlier, rng)) if rng.random() < HISTORY_SHARE else []
+        yield _history(earlier, rng) if rng.random() < HISTORY_SHARE else ()
 
 
-def _history(earlier: list[Row], rng: random.Random) -> str:
-    turns: list[tuple[str, str]] = []
+def _history(earlier: list[Row], rng: random.Random) -> tuple[Message, ...]:
+    turns: list[Message] = []
     if rng.random() < 0.2:
-        turns.append(("system", small_talk.system_prompt(rng)))
+        turns.append(Message("system", small_talk.system_prompt(rng)))
     for _ in range(rng.choice([0, 1, 1, 2])):
         row = rng.choice(earlier)
         message, answer = small_talk.own_pair(rng) if rng.random() < 0.3 else (row.message, row.answer)
-        turns += [("user", message), ("assistant", answer)]
-    return render(turns)
+        turns += [Message("user", message), Message("assistant", answer)]
+    return tuple(turns)
 
 
-ADAPTERS = AdapterSet(
-    frame=ChatFrame(USER, f"{END}{ASSISTANT}", END),
-    before="",
-    variants=VARIANTS,
-    chosen={task: Choice((task,)) for task in VARIANTS},
-    rows=rows,
-    valid_rows=lambda folder, task: data.load(folder, task, "valid"),
-    prefixes=prefixes,
-    batch_rows=8,
-    length=128,
-    seconds=3600,
-)
+ADAPTERS = AdapterSet(PLANS, rows, histories)

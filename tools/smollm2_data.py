@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from dlp_local.core.values import Message
 from tools import augment, cron, data, everyday, generated, json_repair, proofreading, regexes, small_talk, units
 from tools.data import Row
 
@@ -201,13 +202,13 @@ def endless(folder: Path, task: str, seed: int) -> Iterator[Row]:
         yield from training_rows(folder, task, rng)
 
 
-def conversation(earlier: Sequence[Row], rng: random.Random) -> list[tuple[str, str]]:
-    """A system prompt, at times, and earlier turns: (role, text)."""
-    turns: list[tuple[str, str]] = []
+def conversation(earlier: Sequence[Row], rng: random.Random) -> tuple[Message, ...]:
+    """A system prompt, at times, and earlier turns."""
+    turns: list[Message] = []
     if rng.random() < 0.25:
-        turns.append(("system", small_talk.system_prompt(rng)))
+        turns.append(Message("system", small_talk.system_prompt(rng)))
     for _ in range(rng.choice([1, 1, 1, 2, 2, 3])):
         row = rng.choice(earlier)
         message, answer = small_talk.own_pair(rng) if rng.random() < 0.25 else (row.message, row.answer)
-        turns += [("user", message), ("assistant", answer)]
-    return turns
+        turns += [Message("user", message), Message("assistant", answer)]
+    return tuple(turns)

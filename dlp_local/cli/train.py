@@ -69,6 +69,9 @@ def train(
     rank: Annotated[int, _choice("The rank of what is trained at once.")] = DEFAULTS.rank,
     alpha: Annotated[float, _choice("Strength: alpha / rank.", show_default="twice the rank")] = DEFAULTS.alpha,
     rate: Annotated[float, _choice("The highest learning rate.")] = DEFAULTS.rate,
+    dropout: Annotated[
+        float, _choice("The share of what A sees that is left out at random, against learning rows by heart.")
+    ] = DEFAULTS.dropout,
     epochs: Annotated[
         int, _choice("How often each row is learnt from.", show_default="by the number of rows")
     ] = DEFAULTS.epochs,
@@ -95,9 +98,9 @@ def train(
     """
     settings = load_settings(pack=pack)
     choices = Choices(
-        method=method, optimizer=optimizer, rank=rank, alpha=alpha, rate=rate, epochs=epochs, batch_tokens=batch_tokens,
-        scope=scope, seed=seed, links=links, booster_steps=booster_steps, booster_layers=booster_layers, start=start,
-        teacher=teacher,
+        method=method, optimizer=optimizer, rank=rank, alpha=alpha, rate=rate, dropout=dropout, epochs=epochs,
+        batch_tokens=batch_tokens, scope=scope, seed=seed, links=links, booster_steps=booster_steps,
+        booster_layers=booster_layers, start=start, teacher=teacher,
     )  # fmt: skip
     with _asked_for(pack_folder(settings.pack), names_and_rows, choices, lessons=lessons) as asked:
         request = replace(

@@ -98,7 +98,7 @@ class Bench:
         """The share of valid rows, in percent, that are answered exactly right."""
         from tools.measure_pack import sample
 
-        wanted: Mapping[str, Sequence[Row]] = sample(RECIPE.adapter_set.valid_rows(self.data, task), self.valid)
+        wanted: Mapping[str, Sequence[Row]] = sample(RECIPE.valid_rows(self.data, task), self.valid)
         turns = [message for shot in shots for message in (*shot.messages, Message("assistant", shot.answer))]
         rows = [TrainingRow((*turns, Message("user", message)), "") for message in wanted]
         longest = max(len(row.answer) for rows_of in wanted.values() for row in rows_of)

@@ -68,7 +68,7 @@ class Bench:
         self.backbones = {name: Backbone(path, best_device()) for name, path in self.paths.items()}
         self.template = settings_for(opened, Settings.model_construct()).engine.chat_template
         with self._encoder() as encoder:
-            wanted = sample(self.recipe.adapter_set.valid_rows(data, task), valid)
+            wanted = sample(self.recipe.valid_rows(data, task), valid)
             self.valid = [
                 encoder.encode(TrainingRow((Message("user", message),), of[0].answer)) for message, of in wanted.items()
             ]

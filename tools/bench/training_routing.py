@@ -27,7 +27,7 @@ from dlp_local.core.values import Message
 from dlp_local.pack_router import pack_router
 from dlp_local.packs.pack import Pack, open_pack
 from dlp_local.routing import MessageRouter
-from dlp_local.training.adapter.acceptance import routing_refusal
+from dlp_local.training.adapter.acceptance import against_routing
 from dlp_local.training.adapter.routing_effect import LearntRouting, RoutingJudge
 from dlp_local.training.adapter.rows import TrainingRow, split_rows
 from tools.data import read_jsonl
@@ -66,7 +66,7 @@ def new_tasks(data: Path, tasks: Sequence[str], rows: int, most: int, seed: int)
 
 def valid_messages(data: Path, task: str, most: int) -> tuple[str, ...]:
     """Up to so many valid messages of a task of the pack, the same each time."""
-    return tuple(sample(RECIPE.adapter_set.valid_rows(data, task), most))
+    return tuple(sample(RECIPE.valid_rows(data, task), most))
 
 
 class Bench:
@@ -96,7 +96,7 @@ class Bench:
             "by": max(lost, key=lost.__getitem__),
             "mean_lost": sum(lost.values()) / len(lost),
             "own": 100 * share(after, new.valid, NEW),
-            "why": routing_refusal(learnt.effect),
+            "why": "; ".join(against_routing(learnt.effect)),
         }
 
     def _without(self, task: str) -> Pack:

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from tools.experiments.answered import training_rows, valid_rows
 from tools.experiments.markdown import percent, section, table
 from tools.experiments.new_adapters import Embed
 from tools.experiments.nobodys import EVERYDAY
-from tools.experiments.part import Figures, Part, Setup
+from tools.experiments.part import Figures, Part, Setup, summarized
 from tools.experiments.router import embeddings
 
 DRAWS, LONG_DRAWS = 8, 2
@@ -129,15 +130,8 @@ def measured(draw: Callable[[Setup, random.Random], Draw], count: int) -> Callab
 
 def summary(draws: Sequence[Mapping[str, float]]) -> Figures:
     """How many draws there are; mean and worst of each figure, which is the least of accuracies."""
-    names = dict.fromkeys(name for draw in draws for name in draw)
-    columns = {name: [draw[name] for draw in draws if name in draw] for name in names}
-    return {"draws": len(draws)} | {
-        name: {
-            "mean": round(float(np.mean(values)), 4),
-            "worst": round(min(values) if name == "accuracy" else max(values), 4),
-        }
-        for name, values in columns.items()
-    }
+    of_each = summarized(draws, lambda name: {"mean": mean, "worst": min if name == "accuracy" else max})
+    return {"draws": len(draws)} | of_each
 
 
 TITLES = {

@@ -26,12 +26,13 @@ from dlp_local.evaluation.metrics.words import EXACT
 from dlp_local.evaluation.row import EvalRow
 from dlp_local.evaluation.runner import Measured
 from dlp_local.evaluation.shots import Shots
+from tools.adapter_runs import Run
 from tools.experiments.answered import answer_all, opened
 from tools.experiments.bbh_composites import SIZES, answered, composites
 from tools.experiments.bbh_pack import judged_alone, made_pack, routed_right, train_router
 from tools.experiments.bbh_page import page
 from tools.experiments.bbh_rows import BbhTask, read_tasks
-from tools.experiments.bbh_training import LARGE, Run, Trainer
+from tools.experiments.bbh_training import LARGE, Trainer
 from tools.experiments.part import Figures, Part, Setup
 
 POLICIES = (
@@ -58,7 +59,7 @@ def router(setup: Setup) -> Figures:
     for seed in range(setup.seeds):
         tasks = read_tasks(setup, seed)
         with_base, alone = (train_router(setup, tasks, seed, with_base=flag) for flag in (True, False))
-        with made_pack(setup, _files(Trainer(setup), setup, seed), with_base) as pack:
+        with made_pack(setup, _folders(Trainer(setup), setup, seed), with_base) as pack:
             through = routed_right(setup, tasks, pack)
         found[str(seed)] = through | {
             "training_rows": sum(len(task.train) for task in tasks),
@@ -155,16 +156,16 @@ def _runs(trainer: Trainer, setup: Setup, seed: int) -> list[Run]:
     return trainer.of_tasks(read_tasks(setup, seed), seed)
 
 
-def _files(trainer: Trainer, setup: Setup, seed: int) -> dict[str, Path]:
-    """The file of every adapter of a seed, trained where it is not there."""
-    return {name: file for run in _runs(trainer, setup, seed) for name, file in run.files.items()}
+def _folders(trainer: Trainer, setup: Setup, seed: int) -> dict[str, Path]:
+    """The PEFT folder of every adapter of a seed, trained where it is not there."""
+    return {name: folder for run in _runs(trainer, setup, seed) for name, folder in run.folders.items()}
 
 
 @contextmanager
 def _opened(trainer: Trainer, setup: Setup, tasks: Sequence[BbhTask], seed: int) -> Iterator[tuple[Setup, Assistant]]:
     """A seed's adapters and router as a pack that is open, and the setup of that pack."""
-    files = _files(trainer, setup, seed)
-    with made_pack(setup, files, train_router(setup, tasks, seed)) as pack:
+    folders = _folders(trainer, setup, seed)
+    with made_pack(setup, folders, train_router(setup, tasks, seed)) as pack:
         of_pack = replace(setup, pack=pack)
         with opened(of_pack) as assistant:
             yield of_pack, assistant

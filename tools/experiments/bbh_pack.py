@@ -66,8 +66,8 @@ def made_pack(setup: Setup, adapters: Mapping[str, Path], router: Path, name: st
         said = {key: value for key, value in about.items() if value}
         folder = start_pack(name, source.backbone_path, said, in_place=True)
         try:
-            for adapter, file in adapters.items():
-                add_adapter(folder, file, adapter, AdapterChange(scope="turn"))
+            for adapter, trained in adapters.items():
+                add_adapter(folder, trained, adapter, AdapterChange(scope="turn"))
             place_router(folder, router, read_manifest(folder), "trained on BIG-Bench Hard (MIT)")
             yield folder
         finally:

@@ -1,40 +1,25 @@
-"""LoRAs of BIG-Bench Hard as `adapters train` fits them: several in one run (FLoRA), and one large one on all rows.
-
-Each run is kept in a folder with what it was made of in its name; one that was cut goes on where it was.
-"""
+"""LoRAs of BIG-Bench Hard as `adapters train` fits them: several in one run (FLoRA), and one large one on all rows."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import random
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from dlp_local.core.files import make_folder, written_aside
-from dlp_local.core.job import Cancellation, returned
 from dlp_local.core.settings import Settings
 from dlp_local.core.values import Message
 from dlp_local.opening import settings_for
 from dlp_local.packs import open_pack
-from dlp_local.training.adapter.batches import Example, pack
+from dlp_local.training.adapter.batches import pack
 from dlp_local.training.adapter.choices import Choices
 from dlp_local.training.adapter.encoding import RowEncoder, open_row_encoder
 from dlp_local.training.adapter.rows import TrainingRow, split_rows
+from tools.adapter_runs import AdapterRuns, Rows, Run
 from tools.data import Row
 from tools.experiments.bbh_rows import BbhTask
-from tools.experiments.part import Figures, Setup
-
-if TYPE_CHECKING:
-    from dlp_local.training.adapter.backbone import Backbone
-    from dlp_local.training.adapter.events import FitProgress
-    from dlp_local.training.adapter.fit import Fit, Fitted
+from tools.experiments.part import Setup
 
 LARGE = "every-task"
 """What the one LoRA on the rows of all tasks is called."""
@@ -50,14 +35,6 @@ MORE_BATCHES, LONGER = 1.25, 2.0
 """How many times as many batches an adapter may have as another one in the same run, and how much longer rows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """The rows of one adapter in tokens: to train on, and held out."""
-
-    train: list[Example]
-    held_out: list[Example]
-
-
 class Size(NamedTuple):
     """The batches of an epoch of an adapter, and the tokens of its row in the largest."""
 
@@ -71,21 +48,13 @@ class Size(NamedTuple):
         return cls(len(pack(rows.train, batch_tokens)), longest)
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What a run trained: the file of each adapter, and the run's figures."""
-
-    files: Mapping[str, Path]
-    figures: Figures
-
-
 class Trainer:
-    """Trains LoRAs of a pack's backbone, which is loaded only where there is something to train."""
+    """Trains LoRAs of a pack's backbone, those that are not there."""
 
     def __init__(self, setup: Setup) -> None:
-        self._setup, self._folder = setup, setup.build / "bbh" / "adapters"
         pack = open_pack(setup.pack)
-        self._path, self._sha256 = pack.backbone_path, pack.manifest.backbone.sha256
+        self._setup, self._path = setup, pack.backbone_path
+        self._runs = AdapterRuns(self._path, setup.build / "bbh" / "adapters")
         self._engine = settings_for(pack, Settings.model_construct()).engine
 
     def of_tasks(self, tasks: Sequence[BbhTask], seed: int) -> list[Run]:
@@ -104,72 +73,15 @@ class Trainer:
             runs = []
             for number, (names, of_names, choices) in enumerate(plans, start=1):
                 print(f"  seed {seed}, run {number} of {len(plans)}: {', '.join(names)}", file=sys.stderr, flush=True)
-                runs.append(self._run(of_names, choices, encoder))
+                runs.append(self._runs.run(of_names, choices, encoder))
             return runs
 
     def _encoder(self) -> AbstractContextManager[RowEncoder]:
         return open_row_encoder(self._path, self._engine.chat_template, "turn", "", self._engine.context)
 
-    @cached_property
-    def _device(self) -> str:
-        from dlp_local.training.adapter.backbone import best_device
-
-        return best_device()
-
     @property
     def _most_tokens(self) -> int:
-        return MOST_TOKENS.get(self._device, MOST_TOKENS_ELSEWHERE)
-
-    @cached_property
-    def _backbone(self) -> Backbone:
-        from dlp_local.training.adapter.backbone import Backbone
-
-        return Backbone(self._path, self._device)
-
-    def _run(self, rows: Mapping[str, Rows], choices: Choices, encoder: RowEncoder) -> Run:
-        """A run, or what is kept of it."""
-        tokens = [(name, of_name.train, of_name.held_out) for name, of_name in rows.items()]
-        made_of = json.dumps([self._sha256, choices.as_dict(), hashlib.sha256(repr(tokens).encode()).hexdigest()])
-        folder = self._folder / hashlib.sha256(made_of.encode()).hexdigest()[:16]
-        files = {name: folder / f"{name}.gguf" for name in rows}
-        kept = folder / "run.json"
-        if not kept.exists():
-            make_folder(folder)
-            figures = self._trained(rows, choices, encoder, files, folder / "begun")
-            with written_aside(kept) as aside:
-                aside.write_text(json.dumps(figures, indent=1) + "\n", "utf-8", newline="\n")
-            shutil.rmtree(folder / "begun", ignore_errors=True)
-        return Run(files, json.loads(kept.read_text("utf-8")))
-
-    def _trained(
-        self, rows: Mapping[str, Rows], choices: Choices, encoder: RowEncoder, files: Mapping[str, Path], begun: Path
-    ) -> Figures:
-        """Trains and writes the adapters; gives the figures of that."""
-        from dlp_local.training.adapter.export import write_adapter
-        from dlp_local.training.adapter.fit import Fit
-        from dlp_local.training.adapter.methods import make_method
-
-        backbone, names = self._backbone, list(rows)
-        method = make_method(choices, backbone.weights, names, backbone.device)
-        train, held_out = ([getattr(of_name, side) for of_name in rows.values()] for side in ("train", "held_out"))
-        fitted = _fitted(Fit(backbone, method, train, held_out, choices, begun))
-        for index, name in enumerate(names):
-            write_adapter(method, index, self._path, files[name], invocation=encoder.invocation)
-        return {
-            "adapters": names,
-            "rank": choices.rank,
-            "rows": {name: len(examples) for name, examples in zip(names, train, strict=True)},
-            "epochs": choices.epochs,
-            "steps": fitted.steps,
-            "ended": fitted.ended,
-            "held_out_loss": {
-                "base": round(fitted.held_out_losses[0], 4),
-                "least": round(min(fitted.held_out_losses[1:], default=fitted.held_out_losses[0]), 4),
-            },
-            "seconds": round(fitted.seconds, 1),
-            "tokens_per_second": round(fitted.tokens_per_second, 1),
-            "device": backbone.device,
-        }
+        return MOST_TOKENS.get(self._runs.device, MOST_TOKENS_ELSEWHERE)
 
 
 def groups(sizes: Mapping[str, Size], most: int) -> list[tuple[str, ...]]:
@@ -201,21 +113,3 @@ def _encoded(encoder: RowEncoder, tasks: Sequence[BbhTask], seed: int) -> Rows:
 
 def _training_row(row: Row) -> TrainingRow:
     return TrainingRow((Message("user", row.message.strip()),), row.answer.strip())
-
-
-def _fitted(fit: Fit) -> Fitted:
-    """Runs a training to its end, and says how far it is at the end of each epoch."""
-    epoch = -1
-
-    def told(progress: FitProgress) -> None:
-        nonlocal epoch
-        if progress.epoch != epoch:
-            epoch = progress.epoch
-            print(
-                f"    epoch {epoch} of {progress.of_epochs}, held-out loss {progress.held_out_loss:.3f}, "
-                f"{progress.tokens_per_second:.0f} tokens a second",
-                file=sys.stderr,
-                flush=True,
-            )
-
-    return returned(fit.run(Cancellation()), told)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from statistics import mean
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from dlp_local.training.router.fit import LARGE
 from tools.experiments.classifiers import Floats, ours
 from tools.experiments.markdown import percent, section, table
 from tools.experiments.new_adapters import COUNTS, EXAMPLES, Embed, chosen, known_by_examples
-from tools.experiments.part import Figures, Part, Setup
+from tools.experiments.part import Figures, Part, Setup, summarized
 from tools.experiments.router import capped, embeddings, labelled_rows, message_router, split_rows
 
 NEW = 10
@@ -79,13 +80,9 @@ def _shares(
     return {group: float(right[groups == group].mean()) for group in ("new", "others", "base")}
 
 
-def summary(draws: Sequence[Figures]) -> Figures:
+def summary(draws: Sequence[Mapping[str, float]]) -> Figures:
     """Mean, least and greatest of each figure."""
-    return {
-        name: {kind: round(float(of([draw[name] for draw in draws])), 4)
-               for kind, of in (("mean", np.mean), ("least", min), ("greatest", max))}
-        for name in draws[0]
-    }  # fmt: skip
+    return summarized(draws, lambda _: {"mean": mean, "least": min, "greatest": max})
 
 
 def times(setup: Setup) -> Figures:

@@ -100,3 +100,13 @@ def read(file: Path) -> dict[str, Figures]:
     except (ValueError, AttributeError):
         raise InputError(f"{file}: is damaged. Remove it, and its part is measured again.") from None
     return dict(kept)
+
+
+Ways = Callable[[str], Mapping[str, Callable[..., float]]]
+
+
+def summarized(draws: Sequence[Mapping[str, float]], ways: Ways) -> Figures:
+    """Each figure of several draws, by its name, in the `ways` that sum it up (`mean`, `min`); a draw may lack some."""
+    names = dict.fromkeys(name for draw in draws for name in draw)
+    values = {name: [draw[name] for draw in draws if name in draw] for name in names}
+    return {name: {way: round(float(of(values[name])), 4) for way, of in ways(name).items()} for name in names}

@@ -28,16 +28,11 @@ def refusal(scores: Mapping[str, Score], routing: RoutingEffect) -> str:
             reasons.append(
                 f"on held-out rows it is no better than {'base' if name == BASE_NAME else 'the pack is today'}"
             )
-    reasons += _of_routing(routing)
-    return "; ".join(reasons)
+    return "; ".join((*reasons, *against_routing(routing)))
 
 
-def routing_refusal(routing: RoutingEffect) -> str:
-    """What is against an adapter's routing alone; empty where nothing is."""
-    return "; ".join(_of_routing(routing))
-
-
-def _of_routing(routing: RoutingEffect) -> Iterator[str]:
+def against_routing(routing: RoutingEffect) -> Iterator[str]:
+    """What is against an adapter's routing alone, a sentence each."""
     if routing.too_many:
         owners = Counter(owner for owner, _ in routing.taken)
         of = ", ".join(f"{count} of {owner}" for owner, count in owners.most_common())

@@ -27,26 +27,31 @@ Tensor = Any
 KeyValues = tuple[tuple[Tensor, Tensor], ...]
 """Keys and values of each layer, (1, key-value heads, tokens, head size)."""
 
+Thin = Callable[[Tensor], Tensor]
+"""Leaves some numbers of a tensor out."""
+
 MOST_KEPT = 16_384
 """Tokens of prefixes whose keys and values are kept."""
 
 
 class AdaptedLinear(nn.Module):  # type: ignore[misc]
-    """A frozen product W·x, and B·(A·x) beside it while there are `factors`."""
+    """A frozen product W·x, and B·(A·x) beside it while there are `factors`; `thin`, where it is set, of A's x."""
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
         self.weight, self.bias = linear.weight, linear.bias
         self.factors: Factors | None = None
+        self.thin: Thin | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """(rows, tokens, inputs) → (rows, tokens, outputs)."""
         if self.factors is None:
             return functional.linear(x, self.weight, self.bias)
         a, b = (factor.to(x.dtype) for factor in self.factors)
-        if a.dim() == 2:
+        if a.dim() == 2 and self.thin is None and not torch.is_autocast_enabled(x.device.type):
             return _AdaptedProduct.apply(x, self.weight, self.bias, a, b)
-        return functional.linear(x, self.weight, self.bias) + (x @ a.mT) @ b.mT
+        seen = self.thin(x) if self.thin else x
+        return functional.linear(x, self.weight, self.bias) + (seen @ a.mT) @ b.mT
 
 
 class _AdaptedProduct(torch.autograd.Function):  # type: ignore[misc]
@@ -121,17 +126,24 @@ class Backbone:
         """How many tokens it knows."""
         return int(self._model.get_input_embeddings().num_embeddings)
 
+    def mixed_precision(self) -> torch.autocast:
+        """Within it products are computed in bfloat16, on a GPU that has it; everywhere else nothing changes."""
+        kind = torch.device(self.device).type
+        has_bfloat16 = kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.autocast(kind, torch.bfloat16, enabled=has_bfloat16)
+
     def learned_logits(
-        self, batch: Batch, factors: Callable[[str], Factors | None] | None = None
+        self, batch: Batch, factors: Callable[[str], Factors | None] | None = None, thin: Thin | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The logits (n, vocabulary) where a token is learned, the n tokens, and their weights, in the order of rows.
 
-        `factors`: A and B of a weight, None where it is not changed; none at all: the bare backbone.
+        `factors`: A and B of a weight, None where it is not changed; none at all: the bare backbone. `thin`: what is
+        done to the numbers that A sees.
         """
         rows, columns = batch.weights.nonzero()
         kept, inverse = np.unique(columns, return_inverse=True)
         cache = self._cache(batch)
-        self._set(factors)
+        self._set(factors, thin)
         try:
             given = self._model(
                 input_ids=self._moved(batch.ids),
@@ -149,9 +161,9 @@ class Backbone:
         logits = logits.float()
         return logits, self._moved(batch.targets[rows, columns]), self._moved(batch.weights[rows, columns])
 
-    def _set(self, factors: Callable[[str], Factors | None] | None) -> None:
+    def _set(self, factors: Callable[[str], Factors | None] | None, thin: Thin | None = None) -> None:
         for name, layer in self._layers.items():
-            layer.factors = factors(name) if factors else None
+            layer.factors, layer.thin = factors(name) if factors else None, thin
 
     def _moved(self, array: Any) -> Tensor:
         return torch.from_numpy(array).to(self.device)

@@ -7,10 +7,11 @@ turns) is its prefix, computed once by the bare backbone; examples of different 
 from __future__ import annotations
 
 import random
+from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from itertools import islice
-from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,34 +57,30 @@ class Batch:
         return int((self.segments != NOBODY).sum())
 
 
-class Tokenized(Protocol):
-    """What is packed by how many tokens it has."""
-
-    @property
-    def tokens(self) -> Tokens:
-        """Its tokens."""
-
-
-AnyExample = TypeVar("AnyExample", bound=Tokenized)
-
-
-def pack(examples: Sequence[AnyExample], length: int) -> list[list[AnyExample]]:
+def pack(examples: Sequence[Example], length: int) -> list[list[Example]]:
     """Examples in rows of about `length` tokens: the longest first, each into the fullest row that has room.
 
     One that is longer has a row of its own.
     """
-    rows: list[list[AnyExample]] = []
-    room: list[int] = []
+    rows: list[list[Example]] = []
+    numbers: dict[int, list[int]] = {}  # of rows, by the room that they have: a heap each
+    rooms: list[int] = []  # those that there are, in order
     for example in sorted(examples, key=lambda one: -len(one.tokens)):
         need = len(example.tokens)
-        fitting = [i for i, free in enumerate(room) if free >= need]
-        if fitting:
-            fullest = min(fitting, key=room.__getitem__)
-            rows[fullest].append(example)
-            room[fullest] -= need
+        at = bisect_left(rooms, need)
+        if at < len(rooms):
+            room = rooms[at]
+            number = heappop(numbers[room])
+            if not numbers[room]:
+                del rooms[at]
         else:
-            rows.append([example])
-            room.append(length - need)
+            room, number = length, len(rows)
+            rows.append([])
+        rows[number].append(example)
+        left = room - need
+        if not numbers.setdefault(left, []):
+            insort(rooms, left)
+        heappush(numbers[left], number)
     return rows
 
 

@@ -34,6 +34,9 @@ CONTINUED = frozenset({"lora", "rslora", "lora+", "ca"})
 OF_METHODS = {"links": ("cola", "multilora", "mtl"), "booster_steps": ("xgb",), "booster_layers": ("xgb",)}
 """The choices that count for some methods alone."""
 
+UNTOLD_ZEROS = frozenset({"batch_rows", "dropout"})
+"""The choices of which nothing is told where they are 0."""
+
 OPTIMIZERS = ("adamw", "rite")
 PRESETS = ((60, 6, 64), (150, 6, 96), (600, 3, 128), (2000, 3, 256))
 """(rows, epochs, tokens of a batch): up to so many rows, each is learnt from so often, in batches of so many tokens.
@@ -53,10 +56,11 @@ class Choices:
     """How an adapter is trained; 0 leaves `epochs`, `batch_tokens` and `alpha` to the preset.
 
     `batch_rows`: a batch told in rows of their mean length, which then counts in place of `batch_tokens`. `rate`: the
-    learning rate, which rises over 5 % of the steps and falls along a cosine. `links`: the links of a chain, the parts
-    of MultiLoRA, the B's of MTL-LoRA. `booster_steps` and `booster_layers`: how long a booster of
-    XGBLoRA is trained, and on what share of the layers. `start`: the adapter to begin with. `teacher`: a less
-    compressed GGUF of the same model to learn from, too, under that adapter.
+    learning rate, which rises over 5 % of the steps and falls along a cosine. `dropout`: the share of the numbers that
+    A sees which is left out at random, others in each step (PEFT's `lora_dropout`). `links`: the links of a chain, the
+    parts of MultiLoRA, the B's of MTL-LoRA. `booster_steps` and `booster_layers`: how long a booster of XGBLoRA is
+    trained, and on what share of the layers. `start`: the adapter to begin with. `teacher`: a less compressed GGUF of
+    the same model to learn from, too, under that adapter.
     """
 
     method: str = "lora"
@@ -65,6 +69,7 @@ class Choices:
     alpha: float = 0.0
     rate: float = 2e-3
     decay: float = 0.01
+    dropout: float = 0.0
     epochs: int = 0
     batch_tokens: int = 0
     batch_rows: int = 0
@@ -85,6 +90,7 @@ class Choices:
             "alpha": (0, 1e6),
             "rate": (1e-9, 1.0),
             "decay": (0.0, 1.0),
+            "dropout": (0.0, 0.9),
             "epochs": (0, MOST_EPOCHS),
             "batch_tokens": (0, MOST_BATCH_TOKENS),
             "batch_rows": (0, MOST_BATCH_ROWS),
@@ -129,7 +135,7 @@ class Choices:
         """Those that count for the method, and are set, for people to read."""
         of_others = {key for key, methods in OF_METHODS.items() if self.method not in methods}
         values = {key: value for key, value in self.as_dict().items() if key not in of_others}
-        return {key: value for key, value in values.items() if value is not None and (key != "batch_rows" or value)}
+        return {key: value for key, value in values.items() if value is not None and (value or key not in UNTOLD_ZEROS)}
 
     def as_dict(self) -> dict[str, Any]:
         """The choices as JSON has them."""

@@ -112,9 +112,9 @@ class RowEncoder:
             after_another = len(row.messages) == 1 == len(other.messages) and draw.random() < IN_A_CONVERSATION
             earlier = (*other.messages, Message("assistant", other.answer)) if after_another else ()
             example = self.encode(replace(row, messages=(*earlier, *row.messages)))
-            if earlier and not self._fits(example):
+            if earlier and not self.fits(example):
                 example = self.encode(row)
-            if self._fits(example):
+            if self.fits(example):
                 encoded.append(example)
                 kept.append(row)
         self._check_some(kept)
@@ -123,11 +123,12 @@ class RowEncoder:
     def encode_held_out(self, rows: Sequence[TrainingRow]) -> tuple[list[Example], list[TrainingRow]]:
         """The tokens of rows each on its own, and the rows that they are of; else as `encode_all`."""
         encoded = [(self.encode(row), row) for row in rows]
-        kept = [(example, row) for example, row in encoded if self._fits(example)]
+        kept = [(example, row) for example, row in encoded if self.fits(example)]
         self._check_some(kept)
         return [example for example, _ in kept], [row for _, row in kept]
 
-    def _fits(self, example: Example) -> bool:
+    def fits(self, example: Example) -> bool:
+        """Whether a row, with what stands before it, is short enough."""
         return len(example.prefix) + len(example.tokens) <= self._longest
 
     def _check_some(self, kept: Sequence[object]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -19,7 +20,7 @@ from torch.nn import functional
 from dlp_local.core.errors import InputError
 from dlp_local.core.files import make_folder, written_aside
 from dlp_local.core.job import Cancellation
-from dlp_local.training.adapter.backbone import Backbone
+from dlp_local.training.adapter.backbone import Backbone, Thin
 from dlp_local.training.adapter.batches import Batch, Example, Feed, all_once, training_tokens
 from dlp_local.training.adapter.choices import Choices
 from dlp_local.training.adapter.events import FitProgress
@@ -177,13 +178,23 @@ class Fit:
 
     def _learn(self, batch: Batch) -> float:
         """Gradients of a batch: of each task's mean loss a token, summed. Returns their mean."""
-        logits, targets, weights = self._backbone.learned_logits(batch, self._factors(batch))
+        with self._backbone.mixed_precision():
+            logits, targets, weights = self._backbone.learned_logits(batch, self._factors(batch), self._thin())
         losses = functional.cross_entropy(logits, targets, reduction="none")
         loss = (losses * weights).sum()
         if self._teacher is not None:
             loss = (loss + (divergence(self._teacher.logits(batch), logits) * weights).sum()) / 2
         loss.backward()
         return float((losses.detach() * weights).sum()) / len(batch.ids)
+
+    def _thin(self) -> Thin | None:
+        """Dropout of what A sees, drawn by the seed and the step; none where nothing is left out."""
+        kept = 1 - self._choices.dropout
+        if kept == 1:
+            return None
+        draw = torch.Generator(self._backbone.device)
+        draw.manual_seed(random.Random(f"{self._choices.seed} {self._step}").getrandbits(63))
+        return lambda x: x * (torch.rand(x.shape, generator=draw, device=x.device) < kept) / kept
 
     def _factors(self, batch: Batch) -> Callable[[str], Factors]:
         owners = torch.arange(len(batch.ids), device=self._backbone.device)

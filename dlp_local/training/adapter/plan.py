@@ -54,7 +54,8 @@ def training_memory(backbone: Path, choices: Choices, tasks: Sequence[Sequence[E
     of_task = max(longest, choices.batch_tokens)
     tokens = of_task * len(tasks)
     learned = tokens // 2
-    of_layer = tokens * (12 * hidden + 4 * feed_forward) + 2 * tokens * of_task * number("attention.head_count")
+    of_token = (20 * hidden + 6 * feed_forward) if choices.dropout else (12 * hidden + 4 * feed_forward)
+    of_layer = tokens * (of_token + 2 * of_task * number("attention.head_count"))
     adapter = (
         choices.rank
         * layers

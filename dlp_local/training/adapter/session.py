@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from dlp_local.assistant import Assistant
 from dlp_local.core.errors import InputError, PackError
-from dlp_local.core.files import temporary_folder
+from dlp_local.core.files import file_sha256, temporary_folder
 from dlp_local.core.job import Cancellation, Job, returned
 from dlp_local.core.names import check_adapter_name
 from dlp_local.core.settings import Settings
@@ -167,6 +167,10 @@ class _Session:
     def _fingerprint(self, tasks: Sequence[Task], choices: Choices) -> str:
         rows = hashlib.sha256(repr([(task.name, task.train_tokens, task.held_out_tokens) for task in tasks]).encode())
         made_of = {"rows": rows.hexdigest(), "backbone": self._pack.manifest.backbone.sha256}
+        for name in ("start", "teacher"):
+            path = getattr(choices, name)
+            if path is not None and path.is_file():
+                made_of[name] = file_sha256(path)
         return json.dumps(made_of | {"choices": choices.as_dict()}, indent=1)
 
     def _has_changed(self) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dlp_local.core.errors import HistoryError, InputError
+from dlp_local.core.errors import InputError
 from dlp_local.core.paths import history_file
 from dlp_local.core.values import BASE
 from dlp_local.history import History
@@ -63,16 +63,17 @@ class Split:
 
 
 def pack_rows(pack: Pack, files: Sequence[Path]) -> dict[str, str]:
-    """Every row that is known for a pack: text → adapter or `base`; raises `InputError` for an adapter it has not.
+    """Every row that is known for a pack: text → adapter or `base`.
 
     From the adapters' examples, the routes that the user accepted, files, and corrections; of two rows of one text the
-    later kind holds.
+    later kind holds. Raises `InputError` for an adapter that the pack has not, `HistoryError` for a history that cannot
+    be read: a router without the user's corrections would be another one.
     """
     known = {*pack.manifest.adapters, BASE}
     rows = {text: name for name in sorted(pack.manifest.adapters) for text in pack.examples(name)}
     corrections: list[tuple[str, str]] = []
     if history_file().exists():
-        with contextlib.suppress(HistoryError), contextlib.closing(History(history_file())) as history:
+        with contextlib.closing(History(history_file())) as history:
             rows |= {text: label for text, label in accepted_routes(history, pack.name).items() if label in known}
             corrections = [(correction.text, correction.right) for correction in history.corrections(pack.name)]
     for file in files:

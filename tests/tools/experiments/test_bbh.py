@@ -8,8 +8,9 @@ import pytest
 
 from dlp_local.core.paths import packs_folder
 from tools import reproduce
+from tools.adapter_runs import AdapterRuns
 from tools.experiments import bbh
-from tools.experiments.bbh_training import LARGE, RANK, TIMES, Trainer
+from tools.experiments.bbh_training import LARGE, RANK, TIMES
 from tools.experiments.part import measure
 
 COLORS = ("red", "blue", "green", "white")
@@ -50,7 +51,7 @@ def without_the_clock(figures):
 
 def test_a_training_that_was_cut_goes_on_and_gives_the_same(small, tmp_path, monkeypatch):
     two = replace(small, seeds=2)
-    trained = Trainer._trained
+    trained = AdapterRuns._trained
     begun = []
 
     def cut_at_the_third(self, rows, *more):
@@ -59,7 +60,7 @@ def test_a_training_that_was_cut_goes_on_and_gives_the_same(small, tmp_path, mon
             raise KeyboardInterrupt
         return trained(self, rows, *more)
 
-    monkeypatch.setattr(Trainer, "_trained", cut_at_the_third)
+    monkeypatch.setattr(AdapterRuns, "_trained", cut_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         bbh.training(two)
     found = bbh.training(two)
@@ -70,7 +71,7 @@ def test_a_training_that_was_cut_goes_on_and_gives_the_same(small, tmp_path, mon
     monkeypatch.undo()
     whole = replace(two, build=tmp_path / "another")
     assert without_the_clock(bbh.training(whole)) == without_the_clock(found)
-    files = [sorted(setup.build.rglob("*.gguf")) for setup in (two, whole)]
+    files = [sorted(setup.build.rglob("*.safetensors")) for setup in (two, whole)]
     assert [[path.relative_to(two.build) for path in files[0]], [path.read_bytes() for path in files[0]]] == [
         [path.relative_to(whole.build) for path in files[1]],
         [path.read_bytes() for path in files[1]],

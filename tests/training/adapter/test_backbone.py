@@ -172,3 +172,41 @@ def test_the_gradients_of_an_adapted_product_are_those_of_its_definition(has_bia
     for one, other in zip(given, wanted, strict=True):
         torch.testing.assert_close(one.grad, other.grad)
     assert linear.weight.grad is None
+
+
+@pytest.mark.parametrize("factors_are_of_rows", [False, True])
+def test_in_bfloat16_logits_and_gradients_stay_near_and_weights_in_float32(backbone, factors_are_of_rows):
+    several = {"method": "flora"} if factors_are_of_rows else {}
+    method, rows = drawn_method(backbone, some_choices(**several)), batch([examples(3, 1, LONG[:4])])
+
+    def learned():
+        given, _, _ = backbone.learned_logits(rows, factors_of(method))
+        given.square().mean().backward()
+        gradients = torch.cat([tensor.grad.flatten() for tensor in method.trained])
+        for tensor in method.trained:
+            tensor.grad = None
+        return given.detach(), gradients
+
+    wanted = learned()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = learned()
+    assert found[0].dtype == found[1].dtype == torch.float32
+    for one, other in zip(found, wanted, strict=True):
+        assert 0 < float((one - other).norm() / other.norm()) < 0.1
+
+
+def test_on_the_cpu_products_stay_as_they_are(backbone):
+    with backbone.mixed_precision():
+        assert not torch.is_autocast_enabled("cpu")
+
+
+def test_what_a_sees_is_thinned_and_nothing_else(backbone):
+    method, rows = drawn_method(backbone, some_choices()), batch([examples(3)])
+    with torch.no_grad():
+        bare, _, _ = backbone.learned_logits(rows)
+        none, _, _ = backbone.learned_logits(rows, factors_of(method), torch.zeros_like)
+        all_of_it, _, _ = backbone.learned_logits(rows, factors_of(method), lambda x: x)
+        usual, _, _ = backbone.learned_logits(rows, factors_of(method))
+    torch.testing.assert_close(none, bare)
+    torch.testing.assert_close(all_of_it, usual)
+    assert not torch.allclose(usual, bare)

@@ -53,6 +53,20 @@ def test_packing_loses_nothing_and_keeps_to_the_length(given, length):
 
 
 @settings(max_examples=40)
+@given(st.lists(example(), min_size=1, max_size=40), lengths)
+def test_each_goes_into_the_fullest_row_that_has_room_the_longest_first(given, length):
+    wanted = []
+    for one in sorted(given, key=lambda one: -len(one.tokens)):
+        room = [length - sum(len(other.tokens) for other in row) for row in wanted]
+        fitting = [number for number, left in enumerate(room) if left >= len(one.tokens)]
+        if fitting:
+            wanted[min(fitting, key=room.__getitem__)].append(one)
+        else:
+            wanted.append([one])
+    assert pack(given, length) == wanted
+
+
+@settings(max_examples=40)
 @given(examples, lengths)
 def test_no_two_packed_rows_would_fit_into_one(given, length):
     room = sorted(sum(len(one.tokens) for one in row) for row in pack(given, length))

@@ -20,6 +20,7 @@ from tests.support.adapter_training import (  # noqa: E402
 
 WAYS = {
     "lora": {},
+    "dropout": {"method": "lora", "dropout": 0.3},
     "rite": {"method": "lora", "optimizer": "rite"},
     "cola": {"links": 3},
     "xgb": {"booster_steps": 3},
@@ -142,3 +143,17 @@ def test_the_schedule_rises_to_the_whole_rate_and_falls_to_little_of_it():
     assert shares[:top] == sorted(shares[:top])
     assert shares[top:] == sorted(shares[top:], reverse=True)
     assert (shares[0], max(shares), shares[-1]) == (0.1, 1.0, pytest.approx(0.02, abs=1e-3))
+
+
+def test_dropout_leaves_a_share_out_keeps_the_mean_and_differs_from_step_to_step(backbone, tmp_path):
+    choices = some_choices(dropout=0.25)
+    fit = new_fit(backbone, new_method(backbone, choices), choices, tmp_path)
+    ones = torch.ones(200, 200)
+    first = fit._thin()(ones)
+    assert abs(float((first == 0).float().mean()) - 0.25) < 0.01
+    assert abs(float(first.mean()) - 1) < 0.02
+    assert torch.equal(first, fit._thin()(ones))
+    fit._step += 1
+    assert not torch.equal(first, fit._thin()(ones))
+    plain = some_choices()
+    assert new_fit(backbone, new_method(backbone, plain), plain, tmp_path)._thin() is None

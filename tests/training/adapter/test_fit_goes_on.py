@@ -19,7 +19,13 @@ from tests.support.adapter_training import (  # noqa: E402
     trained,
 )
 
-WAYS = {"lora": {}, "rite": {"method": "lora", "optimizer": "rite"}, "cola": {}, "xgb": {"booster_steps": 3}}
+WAYS = {
+    "lora": {},
+    "dropout": {"method": "lora", "dropout": 0.3},
+    "rite": {"method": "lora", "optimizer": "rite"},
+    "cola": {},
+    "xgb": {"booster_steps": 3},
+}
 STEPS = 12
 """Of the trainings here: three epochs of four batches. A link of the chain has four, too."""
 

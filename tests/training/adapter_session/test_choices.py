@@ -35,6 +35,7 @@ def test_what_was_chosen_stays():
         ({"rank": 0}, "rank: 0 is none. Give a number from 1 to 256"),
         ({"rate": float("nan")}, "rate: nan is none"),
         ({"rate": 0.0}, "rate: 0 is none"),
+        ({"dropout": 1.0}, "dropout: 1 is none. Give a number from 0 to 0.9"),
         ({"epochs": -1}, "epochs: -1 is none"),
         ({"booster_layers": 2.0}, "booster_layers: 2 is none"),
         ({"method": "ca", "teacher": Path("better.gguf")}, "Name their GGUFs with --teacher and --start"),
@@ -53,6 +54,8 @@ def test_those_that_count_for_the_method_are_told_and_all_are_kept():
     assert not {"links", "booster_steps", "booster_layers", "start", "teacher", "batch_rows"} & lora.told().keys()
     assert cola.told()["links"] == cola.links
     assert {"booster_steps", "booster_layers"} <= Choices(method="xgb").told().keys()
+    assert "dropout" not in lora.told()
+    assert Choices(dropout=0.1).told()["dropout"] == 0.1
     assert lora.told().items() <= lora.as_dict().items()
 
 

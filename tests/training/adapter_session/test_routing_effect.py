@@ -7,7 +7,7 @@ from dlp_local.core.values import AdapterChange
 from dlp_local.packs import open_pack
 from dlp_local.packs.adapters import add_adapter
 from dlp_local.training.adapter import routing_effect
-from dlp_local.training.adapter.acceptance import MOST_BACKGROUND, routing_refusal
+from dlp_local.training.adapter.acceptance import MOST_BACKGROUND, against_routing
 from dlp_local.training.adapter.routing_effect import EVERYDAY, MOST_EXAMPLES, RoutingJudge
 
 pytestmark = pytest.mark.usefixtures("in_shared_data")
@@ -53,7 +53,7 @@ def test_messages_that_it_would_take_from_another_are_told_with_their_owner(judg
     assert {owner for owner, _ in effect.taken} == {"poems"}
     assert {text for _, text in effect.taken} <= {*POEMS}
     assert effect.too_many > 0
-    assert "of poems" in routing_refusal(effect)
+    assert "of poems" in "; ".join(against_routing(effect))
 
 
 def test_it_is_held_back_until_it_takes_no_more_than_it_may(judge, monkeypatch):
@@ -62,7 +62,7 @@ def test_it_is_held_back_until_it_takes_no_more_than_it_may(judge, monkeypatch):
     monkeypatch.setattr(routing_effect, "SHIFTS", (1.0, -30.0))
     held_back = learn(judge, POEMS[:9], POEMS[9:]).effect
     assert (held_back.too_many, held_back.own) == (0, 0.0)
-    assert "only 0% of its own held-out messages would come to it" in routing_refusal(held_back)
+    assert "only 0% of its own held-out messages would come to it" in "; ".join(against_routing(held_back))
 
 
 def test_everyday_messages_stay_nobodys_although_it_is_for_some_that_are_like_them(judge):

@@ -4,6 +4,7 @@ import contextlib
 
 import pytest
 
+from dlp_local.core.errors import HistoryError
 from dlp_local.core.paths import history_file
 from dlp_local.core.values import Correction, Mix
 from dlp_local.history import History
@@ -11,6 +12,14 @@ from dlp_local.packs import open_pack
 from dlp_local.training.router.data import held_out_texts, pack_rows
 from tests.support.prompts import PROMPTS
 from tests.support.router_rows import rows_of, write_rows
+
+
+def test_a_history_that_cannot_be_read_is_told_for_a_router_without_its_corrections_would_be_another(mine):
+    with contextlib.closing(History(history_file())):
+        pass
+    history_file().write_bytes(b"no database" * 1000)
+    with pytest.raises(HistoryError):
+        pack_rows(open_pack(mine), [])
 
 
 def test_corrections_go_before_everything_else_that_is_said_of_a_text(mine, tmp_path):
