@@ -6,13 +6,12 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 
 from dlp_local.core.events import AnswerWasReasoning, Event, HistoryTrimmed, ReplyDone, TextDelta, Timings
-from dlp_local.core.values import FinishReason, Route
+from dlp_local.core.values import BLANK_LINE, FinishReason, Route
 
 AnswerPart = Callable[[Route, str, int | None], Generator[Event, None, None]]
 """Answers the text of a route, going on with the beginning of an answer, in at most so many tokens where there is a
 number; the last event is `ReplyDone`."""
 
-BREAK = "\n\n"
 """Between the answers to two parts."""
 
 _WORST: tuple[FinishReason, ...] = ("error", "cancelled", "length", "loop", "stop")
@@ -32,7 +31,7 @@ def answer_parts(
     shown, trimmed = _first_cut(begun), 0
     for index, part in enumerate(route.parts):
         before, answered = begun[index] if begun else None, _joined(replies)
-        prefix, break_ = before.answer if before else "", BREAK if answered else ""
+        prefix, break_ = before.answer if before else "", BLANK_LINE if answered else ""
         if prefix and index > shown:
             yield TextDelta(f"{break_}{prefix}")
         if before and (index < shown or _is_whole(before)):
@@ -56,7 +55,7 @@ def answer_parts(
                         event, break_ = TextDelta(f"{break_}{text}"), ""
                     case AnswerWasReasoning() if answered:
                         yield event
-                        event, break_ = TextDelta(answered), BREAK
+                        event, break_ = TextDelta(answered), BLANK_LINE
                 yield event
         if replies[-1].finish_reason in ("error", "cancelled"):
             break
@@ -66,7 +65,7 @@ def answer_parts(
 
 def begun_by(route: Route, text: str) -> tuple[ReplyDone, ...]:
     """The replies to the parts of an answer of which the text alone is known; the last one with some of it was cut."""
-    answers = text.split(BREAK, len(route.parts) - 1) if text and route.parts else []
+    answers = text.split(BLANK_LINE, len(route.parts) - 1) if text and route.parts else []
     return tuple(
         _unanswered(part, "stop" if index < len(answers) - 1 else "cancelled", "".join(answers[index : index + 1]))
         for index, part in enumerate(route.parts if answers else ())
@@ -84,7 +83,7 @@ def _unanswered(route: Route, finish_reason: FinishReason, answer: str = "") -> 
 
 
 def _joined(parts: Sequence[ReplyDone]) -> str:
-    return BREAK.join(part.answer for part in parts if part.answer)
+    return BLANK_LINE.join(part.answer for part in parts if part.answer)
 
 
 def _first_cut(begun: Sequence[ReplyDone]) -> int:
@@ -118,7 +117,7 @@ def joined_reply(route: Route, parts: Sequence[ReplyDone]) -> ReplyDone:
             route.total_ms + sum(part.timings.total for part in parts),
         ),
         error=next((part.error for part in parts if part.error), ""),
-        reasoning=BREAK.join(part.reasoning for part in parts if part.reasoning),
+        reasoning=BLANK_LINE.join(part.reasoning for part in parts if part.reasoning),
         parts=parts,
         engine=parts[0].engine,
         cached_tokens=sum(part.cached_tokens for part in parts),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from dlp_local.core.settings import Settings
 from dlp_local.core.text import counted
@@ -21,8 +20,6 @@ from dlp_local.engine.remote.mixes import MixStore
 from dlp_local.formats.gguf import read_leading_values
 from dlp_local.opening import settings_for
 from dlp_local.packs import Pack, open_pack, pack_folder
-
-EngineKind = Literal["llama-server", "vllm"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from dlp_local.answer_parts import BREAK, answer_parts, begun_answer, joined_reply
+from dlp_local.answer_parts import answer_parts, begun_answer, joined_reply
 from dlp_local.core.events import AnswerWasReasoning, HistoryTrimmed, ReasoningDelta, ReplyDone, TextDelta, Timings
-from dlp_local.core.values import Mix, Route
+from dlp_local.core.values import BLANK_LINE, Mix, Route
 
 PARTS = tuple(Route(text, {name: 0.99}, Mix.of({name: 1.0})) for name, text in [("shell", "one"), ("sql", "two")])
 ROUTE = Route("one\ntwo", {"shell": 0.5, "sql": 0.5}, Mix.of({"shell": 0.5, "sql": 0.5}), 3.0, 1.0, PARTS)
@@ -39,7 +39,7 @@ def run(script, begun=(), most=None):
 
 def test_the_parts_are_answered_in_order_as_one_answer():
     text, done, events = run(Script())
-    assert text == done.answer == f"one-a one-b {BREAK}two-a two-b "
+    assert text == done.answer == f"one-a one-b {BLANK_LINE}two-a two-b "
     assert [part.answer for part in done.parts] == ["one-a one-b ", "two-a two-b "]
     assert [event for event in events if isinstance(event, HistoryTrimmed)] == [HistoryTrimmed(2)]
     assert (done.text, done.route, done.finish_reason) == (ROUTE.text, ROUTE, "stop")
@@ -57,7 +57,7 @@ def test_what_ends_a_part_ends_the_answer_and_the_rest_is_unanswered(ends, asked
     assert len(script.asked) == asked
     assert done.finish_reason in ends.values()
     assert [bool(part.answer) for part in done.parts] == [True, asked == 2]
-    assert done.answer == BREAK.join(part.answer for part in done.parts if part.answer)
+    assert done.answer == BLANK_LINE.join(part.answer for part in done.parts if part.answer)
 
 
 def test_a_part_that_was_cut_at_its_limit_does_not_keep_the_next_from_its_answer():
@@ -115,7 +115,7 @@ def test_text_of_a_part_that_was_reasoning_takes_the_parts_before_it_not_along()
 
     *events, done = answer_parts(ROUTE, answer)
     last = max(index for index, event in enumerate(events) if isinstance(event, AnswerWasReasoning))
-    assert "".join(event.text for event in events[last + 1 :]) == done.answer == f"one{BREAK}two"
+    assert "".join(event.text for event in events[last + 1 :]) == done.answer == f"one{BLANK_LINE}two"
 
 
 def test_an_answer_that_is_given_up_closes_the_answer_to_its_part():

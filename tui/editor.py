@@ -16,8 +16,25 @@ DEFAULT_EDITOR = "notepad" if os.name == "nt" else "vi"
 
 
 def editor_command() -> list[str]:
-    """`$VISUAL`, else `$EDITOR`, else the system's own, with its arguments."""
-    return shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or DEFAULT_EDITOR)
+    """`$VISUAL`, else `$EDITOR`, else the system's own, with its arguments.
+
+    Raises `InputError` for one whose quotes do not close.
+    """
+    text = (os.environ.get("VISUAL", "").strip() or os.environ.get("EDITOR", "").strip()) or DEFAULT_EDITOR
+    try:
+        return split_command(text, posix=os.name != "nt")
+    except ValueError:
+        raise InputError(f"{text}: a quote is not closed. Set EDITOR to another command.") from None
+
+
+def split_command(text: str, *, posix: bool) -> list[str]:
+    r"""A command line as a list: with `posix` as a shell splits it, else as Windows does, where `\` is part of a path.
+
+    Raises `ValueError` where a quote is not closed.
+    """
+    if posix:
+        return shlex.split(text)
+    return [word.strip('"') for word in shlex.split(text, posix=False)]
 
 
 async def write_in_editor(app: App[None], text: str) -> str:

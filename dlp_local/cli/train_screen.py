@@ -12,14 +12,12 @@ from rich.table import Table
 
 from dlp_local.cli import terminal
 from dlp_local.cli.flags import pack_flag
-from dlp_local.core.text import about_time, counted, size_text, visible
+from dlp_local.core.text import about_time, counted, size_text, time_text, visible
 
 if TYPE_CHECKING:
     from dlp_local.training.adapter.events import FitProgress, Prepared, Stopped, TaskResult, Trained, TrainingEvent
 
 BAR_WIDTH = 16
-MINUTES_FROM = 90
-"""Seconds from which on minutes are told."""
 
 
 class Screen:
@@ -92,7 +90,7 @@ class Screen:
             _print("what an earlier training with other rows or choices had reached is given up")
 
     def _show_fit(self, event: FitProgress) -> None:
-        left = _time_text(event.seconds_left)
+        left = time_text(event.seconds_left)
         if event.loss is None:
             _print(f"{counted(event.of_steps - event.step, 'step')}, about {left}")
         loss = f"loss {event.loss:.2f}, " if event.loss is not None else ""
@@ -114,7 +112,7 @@ class Screen:
             self._print_place(name, result)
         _print(
             f"{counted(trained.steps, 'step')} at {trained.tokens_per_second:.0f} tokens/s, "
-            f"{_time_text(trained.seconds)} in all"
+            f"{time_text(trained.seconds)} in all"
         )
 
     def _print_place(self, name: str, result: TaskResult) -> None:
@@ -168,7 +166,3 @@ def _print_scores(name: str, result: TaskResult) -> None:
     for policy, score in result.scores.items():
         table.add_row(policy, f"{score.exact:.0%}", f"{100 * score.chrf:.1f}")
     terminal.text_console().print(table)
-
-
-def _time_text(seconds: float) -> str:
-    return f"{seconds / 60:.1f} min" if seconds > MINUTES_FROM else f"{seconds:.0f} s"

@@ -7,10 +7,13 @@ import re
 from dlp_local.core.errors import InputError
 from dlp_local.core.values import BASE
 
-NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
-"""What a pack or an adapter may be called."""
+NAME_PATTERN = r"^(?!(con|prn|aux|nul|com\d|lpt\d)(\.|$))[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9_-])?$"
+"""What a pack or an adapter may be called: what every system takes as the name of a file and of a folder."""
 
-NAME_RULE = "lower-case letters, digits, '.', '_' and '-', 64 of them at most, and begin with a letter or a digit"
+NAME_RULE = (
+    "lower-case letters, digits, '.', '_' and '-', 64 of them at most, begin with a letter or a digit and end with no "
+    "dot; con, prn, aux, nul, com1 and lpt1 are devices of Windows"
+)
 
 
 def check_name(name: str, what: str) -> str:

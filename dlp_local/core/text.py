@@ -35,6 +35,11 @@ def about_time(seconds: float) -> str:
     return f"about {'a' if unit == 'minute' else 'an'} {unit}" if whole == 1 else f"about {whole} {unit}s"
 
 
+def time_text(seconds: float) -> str:
+    """A time for people: `45 s`, `2.5 min`."""
+    return f"{seconds:.0f} s" if seconds <= 90 else f"{seconds / 60:.1f} min"
+
+
 def visible(text: str) -> str:
     """`text` with nothing in it that a terminal would obey: escapes and their like become a visible sign.
 

@@ -17,7 +17,7 @@ from dlp_local.core.text import unknown_name
 from dlp_local.core.values import UNCHANGED, AdapterChange
 from dlp_local.formats.gguf import Header, read_header
 from dlp_local.formats.lora import check_fits, left_out, problems_of_fit, read_lora, reasons
-from dlp_local.packs.example_rows import read_rows
+from dlp_local.packs.example_rows import is_jsonl, read_rows
 from dlp_local.packs.manifest import MAX_SCALE, Manifest, read_manifest
 from dlp_local.packs.pack import Pack
 from dlp_local.packs.resolve import Conversion, resolve_adapter
@@ -235,7 +235,7 @@ def _fields(folder: Path, name: str, change: AdapterChange) -> dict[str, Any]:
     fields: dict[str, Any] = {key: getattr(change, key) for key in AdapterChange.__slots__ if key not in files}
     fields = {key: value for key, value in fields.items() if value is not None}
     if change.examples:
-        suffix = "jsonl" if change.examples.suffix == ".jsonl" else "txt"
+        suffix = "jsonl" if is_jsonl(change.examples) else "txt"
         fields["examples_file"] = toml_inline_table(store_file(folder, change.examples, f"{name}-examples", suffix))
     if change.detector:
         fields["detector"] = toml_inline_table(store_file(folder, change.detector, f"{name}-detector", "onnx"))

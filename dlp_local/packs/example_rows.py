@@ -12,12 +12,17 @@ from dlp_local.core.json_text import parse_json
 MAX_BYTES = 64 << 20
 
 
+def is_jsonl(path: Path) -> bool:
+    """Whether a file's rows are JSON objects, by its name."""
+    return path.suffix.lower() == ".jsonl"
+
+
 def read_rows(path: Path) -> tuple[str, ...]:
     """The texts of a `.jsonl` file with `{"text": …}` a line, or of any other file, one a line; blank lines are none.
 
     Raises `InputError` that names the file, the line and what is wrong with it.
     """
-    read = _jsonl_text if path.suffix == ".jsonl" else _plain
+    read = _jsonl_text if is_jsonl(path) else _plain
     return tuple(read(line, place) for line, place in _lines(path))
 
 

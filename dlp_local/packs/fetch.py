@@ -47,16 +47,16 @@ class Silent:
         """Ignores a note."""
 
 
-def fetch(reference: Reference, *, offline: bool = False, progress: Progress | None = None) -> Fetched:
+def fetch(reference: Reference, progress: Progress | None = None) -> Fetched:
     """Fetches what a reference names, or finds it where it was fetched before; a pack is installed in the packs folder.
 
-    With `offline`, or `HF_HUB_OFFLINE` set, no request is made. Raises `HubError` where the hub cannot be reached,
+    With `HF_HUB_OFFLINE` set no request is made. Raises `HubError` where the hub cannot be reached,
     refuses, or sends other bytes than it promised, and `PackError` where what it has cannot be used.
     """
     downloads = downloads_folder()
     try:
         with _only_pull(downloads):
-            if offline or client.is_offline():
+            if client.is_offline():
                 return read_record(reference, downloads)
             fetched = _fetch(reference, downloads, progress or Silent())
             write_record(fetched, downloads)

@@ -29,8 +29,9 @@ from tests.support.peft_folder import safetensors, write_folder
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="uses POSIX signals or limits")
 
 
-def test_an_added_adapter_is_copied_with_its_hash_its_license_and_its_examples(mine, bundled, tmp_path):
-    rows = tmp_path / "rows.jsonl"
+@pytest.mark.parametrize("name", ["rows.jsonl", "ROWS.JSONL"])
+def test_an_added_adapter_is_copied_with_its_hash_its_license_and_its_examples(mine, bundled, tmp_path, name):
+    rows = tmp_path / name
     rows.write_text('{"text": "count the players"}\n\n{"text": "which teams won?"}\n', "utf-8")
     given = AdapterChange(description="questions → SQL", scale=0.5, scope="context", license="MIT", examples=rows)
     add_adapter(mine, bundled / "sql.gguf", "more", given)

@@ -82,23 +82,25 @@ def test_offline_gives_what_was_fetched_and_asks_nobody(hub, model, monkeypatch)
     assert len(hub.seen) == asked
 
 
-def test_offline_a_damaged_or_missing_file_is_not_given(hub, model):
+def test_offline_a_damaged_or_missing_file_is_not_given(hub, model, monkeypatch):
     path = fetch(MODEL).path
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     path.write_bytes(b"x" * len(model))
     with pytest.raises(HubError, match="is not on this machine"):
-        fetch(MODEL, offline=True)
+        fetch(MODEL)
     path.unlink()
     with pytest.raises(HubError, match="is not on this machine"):
-        fetch(MODEL, offline=True)
+        fetch(MODEL)
 
 
 @pytest.mark.parametrize("record", [b"", b"[]", b'{"files": 1}', b"\xff", b'{"files": []}'])
-def test_offline_a_damaged_record_is_as_none(hub, model, record):
+def test_offline_a_damaged_record_is_as_none(hub, model, record, monkeypatch):
     fetch(MODEL)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     (path,) = downloads_folder().rglob("*.json")
     path.write_bytes(record)
     with pytest.raises(HubError, match="is not on this machine"):
-        fetch(MODEL, offline=True)
+        fetch(MODEL)
 
 
 @pytest.mark.parametrize("name", ["../escape.gguf", "/etc/passwd", "a/../../b.gguf", "C:\\b.gguf"])

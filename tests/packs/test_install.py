@@ -85,14 +85,15 @@ def test_a_pack_cannot_be_called_as_the_bundled_one(hub, pack):
         fetch(pack)
 
 
-def test_offline_a_pack_that_was_fetched_is_given_as_long_as_it_is_whole(hub, pack):
+def test_offline_a_pack_that_was_fetched_is_given_as_long_as_it_is_whole(hub, pack, monkeypatch):
     first = fetch(pack)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     asked = len(hub.seen)
-    assert fetch(pack, offline=True) == first
+    assert fetch(pack) == first
     assert len(hub.seen) == asked
     (first.path / "sql.gguf").write_bytes(b"damaged")
     with pytest.raises(HubError, match="hf:ana/pack: is not on this machine"):
-        fetch(pack, offline=True)
+        fetch(pack)
 
 
 def test_a_pack_is_the_files_that_its_manifest_names(bundled):

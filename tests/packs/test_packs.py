@@ -110,6 +110,8 @@ def test_a_missing_field_is_told_at_its_table(pack_copy):
         ("format = 1", "format = 1\nwarranty = 'none'", r"line \d+: warranty: there is nothing of that name"),
         ("[adapters.sql]", "[adapters.SQL]", r"line \d+: adapters\.SQL: is no name\. Use lower-case"),
         ("[adapters.sql]", '[adapters."../sql"]', "is no name"),
+        ("[adapters.sql]", '[adapters."sql."]', "is no name.* end with no dot"),
+        ("[adapters.sql]", "[adapters.nul]", "is no name.* devices of Windows"),
         ("[backbone]", "[backbone]\nsize = 99999999999999999999999", r"pack\.toml says 99999999999999999999999"),
         ("[backbone]", "[backbone]\nsize = 123", r"has 8084320 bytes, and pack\.toml says 123"),
         ("[backbone]", "[backbone]\nsize = -1", r"backbone\.size"),

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from dlp_local.answer_parts import BREAK
 from dlp_local.core.answer_format import ANY_TEXT, AnswerFormat
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.earlier_answer import EarlierAnswer
@@ -26,7 +25,7 @@ from dlp_local.core.events import (
 from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.option_defaults import option_defaults
 from dlp_local.core.settings import Sampling, Settings
-from dlp_local.core.values import UNCHANGED, AdapterChange, AdapterInfo, FinishReason, Message, Mix, Route
+from dlp_local.core.values import BLANK_LINE, UNCHANGED, AdapterChange, AdapterInfo, FinishReason, Message, Mix, Route
 
 PATIENCE = 60.0
 """Seconds after which a gate that nobody opens fails its test instead of hanging it."""
@@ -175,7 +174,7 @@ class FakeAssistant:
             yield AnswerWasReasoning()
         given = call.answer_prefix
         reason = answer.finish_reason
-        pieces = BREAK.join(part.answer for part in parts).splitlines(keepends=True) or answer.pieces
+        pieces = BLANK_LINE.join(part.answer for part in parts).splitlines(keepends=True) or answer.pieces
         for index, piece in enumerate([*pieces, None]):
             if answer.gate and index == answer.before_gate:
                 with cancellation.forwarded(answer.gate.break_off):

@@ -6,6 +6,7 @@ import pytest
 
 from dlp_local.core.errors import InputError, PackError
 from dlp_local.core.job import Job
+from dlp_local.core.paths import packs_folder
 from dlp_local.core.values import AdapterInfo, Lesson, Message
 from dlp_local.history import History
 from dlp_local.training.adapter.choices import Choices
@@ -23,7 +24,7 @@ from tests.support.fakes import FakeAssistant, Gate
 from tests.tui.window import READY, window
 from tui.messages import StatusChanged, TrainingEnded
 from tui.session import Session
-from tui.session.training import progress_text
+from tui.session.training import progress_text, result_text
 from tui.views.plain import PlainView
 
 HALF = FitProgress(10, 20, 1, 2, 0.5, 0.4, 0.4, 400.0, 200.0)
@@ -74,14 +75,14 @@ async def test_one_goes_on_while_an_adapter_is_trained_and_its_end_stands_in_the
     training = FakeTraining(Stage("opening the model", 0.5), HALF, trained(), gate=gate)
     async with window(fake, size=(120, 40), history=taught("sql"), start_training=training) as w:
         await w.say("/train sql")
-        await w.sees("sql is being trained from 1 lesson", "training sql 50%, 3 min left")
+        await w.sees("sql is being trained from 1 lesson", "training sql 50%, 3.3 min left")
         await w.say_and_wait("question", "a fine answer")
         await w.sees("training sql 50%")
         gate.open()
         await w.sees(
-            "Trained sql in 1.5 minutes, 20 steps.",
+            "Trained sql in 90 s, 20 steps.",
             "Exactly right of 8 answers to judge by: base 0%, pack today 50%, new adapter 100%.",
-            "sql is in place, for the next message. `dlp-local adapters rollback sql` takes it back.",
+            "sql is in place, for the next message. `dlp-local adapters rollback sql --pack",
         )
         assert "training sql" not in w.text()
         assert training.asked == [(fake.pack_folder, "sql", ("for sql",))]
@@ -217,3 +218,10 @@ def test_the_plain_chat_says_how_a_training_ended(capsys):
     view.post(TrainingEnded("Trained sql."))
     view.post(TrainingEnded("", "it failed"))
     assert capsys.readouterr().out == "Trained sql.\nError: it failed\n"
+
+
+def test_the_way_back_names_the_pack_and_one_that_was_stopped_early_names_no_step(tmp_path):
+    assert "`dlp-local adapters rollback sql --pack mine`" in result_text("sql", trained(), packs_folder() / "mine")
+    elsewhere = tmp_path / "my pack"
+    assert f"rollback sql --pack '{elsewhere}'`" in result_text("sql", trained(), elsewhere)
+    assert "stopped before it began" in result_text("sql", Stopped(0, 0), elsewhere)

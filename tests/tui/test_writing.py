@@ -276,3 +276,14 @@ async def test_an_editor_that_cannot_be_run_is_told_and_the_message_stays(monkey
         await w.press("ctrl+x", "ctrl+e")
         await w.sees("no-such-editor: cannot be run")
         assert w.prompt.text == "some"
+
+
+async def test_an_editor_whose_quotes_do_not_close_is_told_and_the_message_stays(monkeypatch):
+    monkeypatch.setenv("EDITOR", "it's")
+    monkeypatch.delenv("VISUAL", raising=False)
+    async with window(FakeAssistant()) as w:
+        monkeypatch.setattr(w.app, "suspend", nullcontext)
+        await w.type("some")
+        await w.press("ctrl+x", "ctrl+e")
+        await w.sees("a quote is not closed")
+        assert w.prompt.text == "some"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from dlp_local.conversation_turn import error_text
 from dlp_local.core.errors import InputError
 from dlp_local.core.job import Job
-from dlp_local.core.text import about_time, counted
+from dlp_local.core.paths import packs_folder
+from dlp_local.core.text import about_time, counted, time_text
 from dlp_local.core.values import Lesson
 from tui.messages import TrainingEnded
 from tui.session.shared_state import SharedState
@@ -54,7 +56,9 @@ class BackgroundTraining:
                 raise InputError(f"'{self._adapter}' is being trained. /train stop ends that.")
             self._adapter, self._job = adapter, self._start_training(pack, adapter, lessons)
             self._state.update(training=f"{adapter} …")
-            self._thread = threading.Thread(target=self._run, args=(self._job, adapter), name="training", daemon=True)
+            self._thread = threading.Thread(
+                target=self._run, args=(self._job, adapter, pack), name="training", daemon=True
+            )
             self._thread.start()
 
     def stop(self) -> None:
@@ -72,12 +76,12 @@ class BackgroundTraining:
             job.cancel()
             thread.join(CLOSE_SECONDS)
 
-    def _run(self, job: Job[Any], adapter: str) -> None:
+    def _run(self, job: Job[Any], adapter: str, pack: Path) -> None:
         note = problem = ""
         try:
             for event in job:
                 if is_last(event):
-                    note = result_text(adapter, event)
+                    note = result_text(adapter, event, pack)
                 elif text := progress_text(event):
                     self._state.update(training=f"{adapter} {text}")
         except Exception as error:
@@ -104,36 +108,34 @@ def progress_text(event: Any) -> str:
         case Prepared() if event.seconds:
             return f"({about_time(event.seconds)})"
         case FitProgress():
-            left = event.seconds_left
-            time_left = f"{left / 60:.0f} min" if left > 90 else f"{left:.0f} s"
-            return f"{event.step / max(event.of_steps, 1):.0%}, {time_left} left"
+            return f"{event.step / max(event.of_steps, 1):.0%}, {time_text(event.seconds_left)} left"
         case Stage():
             return f"({event.name})"
     return ""
 
 
-def result_text(adapter: str, event: Any) -> str:
+def result_text(adapter: str, event: Any, pack: Path) -> str:
     """How a training ended, in a few lines."""
     from dlp_local.training.adapter.events import Stopped
 
     if isinstance(event, Stopped):
-        return (
-            f"The training of {adapter} was stopped at step {event.step} of {event.of_steps}. "
-            f"/train {adapter} goes on from there."
-        )
-    return _trained_text(adapter, event, event.results[adapter])
+        where = f" at step {event.step} of {event.of_steps}" if event.of_steps else " before it began"
+        return f"The training of {adapter} was stopped{where}. /train {adapter} goes on from there."
+    return _trained_text(adapter, event, event.results[adapter], pack)
 
 
-def _trained_text(adapter: str, trained: Trained, result: TaskResult) -> str:
+def _trained_text(adapter: str, trained: Trained, result: TaskResult, pack: Path) -> str:
     rows = next(iter(result.scores.values())).rows
     scores = ", ".join(f"{who} {score.exact:.0%}" for who, score in result.scores.items())
-    back = f" `dlp-local adapters rollback {adapter}` takes it back." if result.replaced else ""
+    name = pack.name if pack.parent == packs_folder() else str(pack)
+    command = f"dlp-local adapters rollback {adapter} --pack {shlex.quote(name)}"
+    back = f" `{command}` takes it back." if result.replaced else ""
     end = (
         f"{adapter} is in place, for the next message.{back}"
         if result.in_place
         else f"{adapter} is as it was, for {result.refused}. Teach it some more (F8), and train again."
     )
     return (
-        f"Trained {adapter} in {trained.seconds / 60:.1f} minutes, {counted(trained.steps, 'step')}.\n"
+        f"Trained {adapter} in {time_text(trained.seconds)}, {counted(trained.steps, 'step')}.\n"
         f"Exactly right of {counted(rows, 'answer')} to judge by: {scores}.\n{end}"
     )

@@ -76,7 +76,7 @@ class Bank:
     def _build(self, needed: frozenset[str]) -> Generator[None, None, None]:
         try:
             yield from self._load(needed)
-        except (NotStackableError, DlpLocalError):  # who asks for a bad adapter is told when it is set alone
+        except (NotStackableError, DlpLocalError, OSError):  # who asks for a bad adapter is told when it is set alone
             if len(self._impossible) >= MOST_KEPT:
                 self._impossible.clear()
             self._impossible.add(needed)

@@ -201,12 +201,17 @@ class Stepper:
         return [LAST_ROW if self._backbone.decode(piece.tokens, piece.position, piece.sequence, cancellation) else None]
 
     def _compute_tokens(self, group: list[Running]) -> None:
+        group = self._not_paused(group)
         while group and not self._cache.reserve(len(group)):
             self._pause_youngest()
-            group = [running for running in group if running in self._running]
+            group = self._not_paused(group)
         works = [running.work for running in group if isinstance(running.work, NextToken)]
         if works:
             self._resume(group, lambda: self._decode_tokens(works))
+
+    def _not_paused(self, group: Sequence[Running]) -> list[Running]:
+        """Those that run still: one of another mix may have needed their cells."""
+        return [running for running in group if running in self._running]
 
     def _decode_tokens(self, works: Sequence[NextToken]) -> Sequence[int | None]:
         self._set([work.weights for work in works], outputs=len(works))

@@ -135,16 +135,18 @@ def test_a_beginning_that_conversations_share_is_computed_once(bundled):
     engine.close()
 
 
-def test_where_cells_run_out_what_began_last_waits_and_is_still_whole(bundled, monkeypatch):
+@pytest.mark.parametrize("mixes", [(None,), (Mix.of({"sql": 0.3}), Mix.of({"shell": 0.3}))], ids=["one", "two"])
+def test_where_cells_run_out_what_began_last_waits_and_is_still_whole(bundled, monkeypatch, mixes):
     paused = []
     pause = Stepper._pause_youngest
     monkeypatch.setattr(Stepper, "_pause_youngest", lambda stepper: (paused.append(stepper), pause(stepper))[1])
     options = {"context": 128, "parallel": 8}
     engine, alone = (open_engine(bundled, **options) for _ in range(2))
+    engine._stepper._bank = None  # each mix in batches of its own
     # 8 replies of 60 tokens and more share the cells of four contexts of 128.
     wild = [Sampling(temperature=1, top_k=1, min_p=0, repeat_penalty=1.3, max_tokens=60) for _ in range(8)]
     asked = [
-        Asked(engine, "hello, what can you do? " * 2, history=[Message("system", f"{n} " * 20)], sampling=wild[n])
+        Asked(engine, "hello, what can you do? " * 2, mixes[n * len(mixes) // 8], [Message("system", f"{n} " * 20)], wild[n])
         for n in range(8)
     ]
     finish(engine)
