@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +23,7 @@ from dlp_local.packs.manifest import Manifest, read_manifest
 
 if TYPE_CHECKING:
     from dlp_local.assistant import Assistant
+    from dlp_local.evaluation.report import Setting
     from dlp_local.evaluation.runner import Event, Measured, Plan
 
 MAX_TOKENS = 512
@@ -85,7 +86,7 @@ def eval(
         raise InputError("--resume, --restart and --plots are about the folder of --out. Name one.")
     settings = load_settings(pack=pack)
     from dlp_local.evaluation.plots import can_draw
-    from dlp_local.evaluation.report import Setting, build_report
+    from dlp_local.evaluation.report import build_report
     from dlp_local.evaluation.results import open_folder, write_results
     from dlp_local.evaluation.runner import check_plan
     from dlp_local.opening import open_assistant
@@ -106,13 +107,13 @@ def eval(
             if out is not None:
                 terminal.print_warning(f"stopped. The answers so far are in {out}; the same command goes on from there")
             raise typer.Exit(ExitCode.INTERRUPTED)
-        report = build_report(measured, plan, Setting(assistant.name, assistant.concurrent_replies), problems)
+        report = build_report(measured, plan, _setting(assistant), problems)
     draws = can_draw() if plots is None else plots
     files = write_results(out, report, measured.outcomes, plots=draws) if out is not None else []
     if as_json:
         terminal.write_json(report)
     else:
-        print_report(report)
+        print_report(report, out)
     if out is not None:
         terminal.print_note(f"in {out}: {', '.join(files)}")
         if plots is None and not draws:
@@ -139,11 +140,15 @@ def _options(temperature: float, max_tokens: int, system: str | None) -> ChatOpt
 
 def _read(source: str, manifest: Manifest) -> tuple[tuple[EvalRow, ...], tuple[RowProblem, ...]]:
     """The rows of a file, and the lines that are none; raises `InputError` where there is no row at all."""
-    own, problems = read_rows(terminal.numbered_lines(source), tuple(manifest.enabled))
+    own, problems = read_rows(terminal.numbered_lines(source), tuple(manifest.enabled), _switched_off(manifest))
     if not own:
         first = f" Line {problems[0].line}: {problems[0].reason}" if problems else ""
         raise InputError(f"{source}: holds no row that can be measured.{first}")
     return own, problems
+
+
+def _switched_off(manifest: Manifest) -> tuple[str, ...]:
+    return tuple(name for name, adapter in manifest.adapters.items() if not adapter.enabled)
 
 
 def _plan(
@@ -162,7 +167,9 @@ def _plan(
     if policies is None:
         has_adapters = all(row.adapter for row in rows)
         policies = ",".join(name for name in DEFAULT if has_adapters or name != ORACLE)
-    parsed = parse_policies(policies, tuple(manifest.enabled), settings.routing)
+    parsed = parse_policies(policies, tuple(manifest.enabled), settings.routing, _switched_off(manifest))
+    if shots is not None and not any(policy.shots for policy in parsed):
+        raise InputError("--shots: no policy draws examples from it. Add few-shot:5 to --policies, or leave it out.")
     examples: tuple[EvalRow, ...] = ()
     if shots is not None:
         examples, problems = _read(shots, manifest)
@@ -171,18 +178,26 @@ def _plan(
     return Plan(rows, parsed, options, limit, seeds, Shots(examples))
 
 
+def _setting(assistant: Assistant) -> Setting:
+    from dlp_local.evaluation.report import Setting
+
+    return Setting(assistant.name, assistant.concurrent_replies, remote=bool(assistant.settings.engine.url))
+
+
 def _measure(assistant: Assistant, plan: Plan, manifest: Manifest, file: Path | None) -> Measured:
     """Runs the plan, shown on stderr; Ctrl+C ends it, with what was answered kept in the file."""
     from dlp_local.evaluation.answers import Answers
     from dlp_local.evaluation.runner import Measured, evaluate
 
     settings = assistant.settings
-    context = {
+    context: dict[str, Any] = {
         "sampling": settings.sampling.model_dump(mode="json"),
         "system": settings.system,
         "context": assistant.context_size,
         "engine": settings.engine.url or "",
     }
+    if assistant.concurrent_replies == 1:
+        context["alone"] = True  # an answer that was computed beside others is not to the letter what it is alone
     answers = Answers(assistant, manifest, file, context)
     last: Event = Measured(interrupted=True)
     job = evaluate(assistant, plan, answers)

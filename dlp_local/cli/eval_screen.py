@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -12,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dlp_local.cli import terminal
-from dlp_local.core.text import visible
+from dlp_local.core.text import counted, visible
 
 if TYPE_CHECKING:
     from dlp_local.evaluation.report import Report
@@ -57,9 +58,13 @@ class Screen:
             self._bars.console.print("stopping, when the answers that are being computed are; Ctrl+C ends it at once")
 
 
-def print_report(report: Report) -> None:
-    """The report as tables, with how its numbers came about, and what could not be measured."""
-    from dlp_local.evaluation.tables import notes, problem_lines, tables
+def print_report(report: Report, folder: Path | None) -> None:
+    """The report as tables, with how its numbers came about, and what could not be measured.
+
+    Of many rows that could not be, the first are named here, and all in the `folder`.
+    """
+    from dlp_local.evaluation.results import PAGE
+    from dlp_local.evaluation.tables import SHOWN, notes, problem_lines, tables
 
     console = terminal.text_console()
     for table in tables(report):
@@ -69,8 +74,11 @@ def print_report(report: Report) -> None:
             console.print()
     for note in notes(report):
         console.print(Text(visible(note), style="dim"))
-    for problem in problem_lines(report):
+    for problem in problem_lines(report, SHOWN):
         terminal.print_error(problem)
+    if (more := len(report["problems"]) - SHOWN) > 0:
+        where = f"{folder / PAGE} names them all" if folder else f"--json and the {PAGE} of --out name them all"
+        terminal.print_error(f"and {counted(more, 'line')} more; {where}")
 
 
 def _fitting(table: ReportTable, width: int) -> list[list[int]]:

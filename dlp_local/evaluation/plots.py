@@ -22,6 +22,13 @@ def can_draw() -> bool:
     return find_spec("matplotlib") is not None
 
 
+def remove_plots(folder: Path) -> None:
+    """Removes the pictures of an earlier report from a folder. Raises `OSError`."""
+    for name in _PLOTS:
+        for form in FORMATS:
+            (folder / f"{name}.{form}").unlink(missing_ok=True)
+
+
 def draw_plots(report: Report, folder: Path) -> list[str]:
     """Draws every picture that the report has numbers for; returns the names of the files. Raises `OSError`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -57,14 +57,23 @@ class Policy:
     is_routed: bool = False
 
 
-def parse_policies(text: str, adapters: Sequence[str], routing: Routing) -> tuple[Policy, ...]:
+def parse_policies(
+    text: str, adapters: Sequence[str], routing: Routing, switched_off: Collection[str] = ()
+) -> tuple[Policy, ...]:
     """The policies of `base,top1,top-p:0.7`, each once, for a pack with these adapters and these settings.
 
-    Raises `InputError` for a policy that there is not, with those that there are.
+    `switched_off` are others of the pack's adapters. Raises `InputError` for a policy that there is not, with those
+    that there are.
     """
     names = dict.fromkeys(name.strip() for name in text.split(",") if name.strip())
     if not names:
         raise InputError(f"--policies: names none. There are {', '.join(KINDS)}.")
+    for name in names:
+        kind, _, adapter = name.partition(":")
+        if kind == "single" and adapter in switched_off:
+            raise InputError(
+                f"policy '{name}': '{adapter}' is switched off. Switch it on: dlp-local adapters enable {adapter}."
+            )
     return tuple(parse_policy(name, adapters, routing) for name in names)
 
 

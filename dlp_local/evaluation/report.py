@@ -24,25 +24,33 @@ Report = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Of what a report came about, beside the plan: the pack, and how many answers were computed at once."""
+    """Of what a report came about, beside the plan: the pack, and how many answers were computed at once.
+
+    `remote`: another program computed them.
+    """
 
     pack: str
     at_once: int
+    remote: bool = False
 
 
 def build_report(measured: Measured, plan: Plan, setting: Setting, problems: Sequence[RowProblem] = ()) -> Report:
     """The report of what was measured; `problems` are the lines that were no rows.
 
     Scores are shares from 0 to 1. `policies` has nothing in it that another run of the same rows and seeds would
-    measure otherwise; what the clock says is in `seconds` and `by_adapters`.
+    measure otherwise; what the clock says is in `seconds` and `by_adapters`. `repeated` rows were there before;
+    `joined` ones ask what another one does, whose answers then are both theirs.
     """
     outcomes = measured.outcomes
     names = [policy.name for policy in plan.policies]
     rows = list({outcome.row.identity: outcome.row for outcome in outcomes}.values())
+    different = len({row.identity for row in plan.rows})
     every = sorted((*problems, *measured.problems), key=lambda problem: problem.line)
     return {
         "pack": setting.pack,
         "rows": len(rows),
+        "repeated": len(plan.rows) - different,
+        "joined": different - len(plan.each),
         "seeds": plan.seeds,
         "temperature": plan.options.temperature,
         "max_tokens": plan.options.max_tokens,
@@ -51,6 +59,7 @@ def build_report(measured: Measured, plan: Plan, setting: Setting, problems: Seq
         "policies": _policies(outcomes, names, plan.seeds),
         "routing": routing_figures(rows, measured.probabilities or {}),
         "at_once": setting.at_once,
+        "remote": setting.remote,
         "seconds": {name: _times(outcome for outcome in outcomes if outcome.policy == name) for name in names},
         "by_adapters": _by_adapters(outcomes, [policy.name for policy in plan.policies if policy.is_routed]),
         "signatures": _signatures(rows),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dlp_local.core.errors import InputError
 from dlp_local.core.files import make_folder, written_aside
-from dlp_local.evaluation.plots import draw_plots
+from dlp_local.evaluation.plots import draw_plots, remove_plots
 from dlp_local.evaluation.report import Report, outcome_json
 from dlp_local.evaluation.runner import Outcome
 from dlp_local.evaluation.tables import markdown
@@ -33,8 +33,12 @@ def open_folder(folder: Path, *, restart: bool = False) -> Path:
 
 
 def write_results(folder: Path, report: Report, outcomes: Iterable[Outcome], *, plots: bool) -> list[str]:
-    """Writes all but the answers; returns the names of the files. Raises `InputError` where one cannot be written."""
+    """Writes all but the answers; returns the names of the files. Raises `InputError` where one cannot be written.
+
+    Pictures of an earlier report do not stay beside it.
+    """
     try:
+        remove_plots(folder)
         pictures = draw_plots(report, folder) if plots else []
         _write(folder / REPORT, json.dumps(report, ensure_ascii=False, indent=1) + "\n")
         _write(folder / PAGE, markdown(report, [name for name in pictures if name.endswith(".svg")]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from dlp_local.core.serialize import messages_json
@@ -39,6 +39,11 @@ class EvalRow:
         """A hash of what the row says, wherever it stands: rows are put in order and drawn by it."""
         said = [self.text, messages_json(self.history), self.answers, self.metric, self.adapter, self.choices]
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+
+    @cached_property
+    def question(self) -> str:
+        """A hash of all that the row says but for its answers."""
+        return replace(self, answers=()).identity
 
     def is_asked_by(self, other: EvalRow) -> bool:
         """Whether another row has the same message in the same conversation."""

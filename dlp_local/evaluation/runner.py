@@ -18,7 +18,7 @@ from dlp_local.evaluation.metrics.choices import LIKELIHOOD, most_likely
 from dlp_local.evaluation.metrics.metric import Measures
 from dlp_local.evaluation.policies import Policy
 from dlp_local.evaluation.row import EvalRow
-from dlp_local.evaluation.rows import RowProblem, draw
+from dlp_local.evaluation.rows import RowProblem, draw, each_once, named_lines
 from dlp_local.evaluation.shots import NO_SHOTS, Shots
 from dlp_local.history_route import history_route
 from dlp_local.routing.message_router import moved_to_base
@@ -39,6 +39,11 @@ class Plan:
     seeds: int = 1
     shots: Shots = NO_SHOTS
     likelihood: bool = False
+
+    @cached_property
+    def each(self) -> tuple[EvalRow, ...]:
+        """The rows, those that ask the same as one."""
+        return each_once(self.rows)
 
     @cached_property
     def reported(self) -> Mapping[str, tuple[str, ...]]:
@@ -133,21 +138,21 @@ def check_plan(plan: Plan) -> None:
     for policy in plan.policies:
         without = [row.line for row in plan.rows if row.adapter is None]
         if policy.needs_adapter and without:
-            more = f" and {len(without) - 1} more" if len(without) > 1 else ""
             raise InputError(
-                f"policy '{policy.name}' needs rows that say whose they are, and line {without[0]}{more} does not. "
+                f"policy '{policy.name}' needs rows that say whose they are, and {named_lines(without)} "
+                f"{'does' if len(without) == 1 else 'do'} not. "
                 'Add "adapter" to them, or leave the policy out.'
             )
         if policy.shots and not plan.shots:
             raise InputError(f"policy '{policy.name}' draws its examples from rows. Give them with --shots FILE.")
-        for row in plan.rows if policy.shots else ():
+        for row in plan.each if policy.shots else ():
             plan.shots.before(row, policy.shots, seed=0)
 
 
 def _run(
     assistant: Assistant, plan: Plan, answers: Answers, cancellation: Cancellation
 ) -> Generator[Event, None, None]:
-    drawn = {seed: draw(plan.rows, plan.limit, seed) for seed in range(plan.seeds)}
+    drawn = {seed: draw(plan.each, plan.limit, seed) for seed in range(plan.seeds)}
     rows = list({row.identity: row for of_seed in drawn.values() for row in of_seed}.values())
     routes, failed = dict[str, _Routed](), dict[str, str]()
     for index, row in enumerate(rows):
@@ -260,6 +265,7 @@ def _outcome(case: _Case, plan: Plan, given: Mapping[str, Answer]) -> Outcome:
         measures = {
             name: METRICS[name].measure(most_likely(likelihoods) if name == LIKELIHOOD.name else answer.text, row)
             for name in plan.reported[row.metric]
+            if name == row.metric or not METRICS[name].misfit(row.answers)
         }
         value = METRICS[row.metric].value(measures[row.metric])
         adapters = len({name for mix in asked.question.mixes for name, _ in mix.weights})

@@ -8,16 +8,17 @@ from itertools import islice
 
 from dlp_local.core.conversation import followed_by
 from dlp_local.core.errors import InputError
+from dlp_local.core.text import counted
 from dlp_local.core.values import Message
 from dlp_local.evaluation.row import EvalRow
-from dlp_local.evaluation.rows import by_seed
+from dlp_local.evaluation.rows import by_seed, each_once
 
 
 class Shots:
     """The rows that examples are drawn from."""
 
     def __init__(self, rows: Sequence[EvalRow]) -> None:
-        self._rows = tuple(rows)
+        self._rows = each_once(rows)
         self._of = lru_cache(maxsize=None)(self._in_order)
 
     def __bool__(self) -> bool:
@@ -33,8 +34,8 @@ class Shots:
         drawn = list(islice(others, count))
         if len(drawn) < count:
             raise InputError(
-                f"few-shot: {count} rows of '{row.task}' are to stand before one, and the shots have {len(drawn)} "
-                "others. Give more of them in --shots, or ask for fewer."
+                f"few-shot: {counted(count, 'row')} of '{row.task}' must stand before one, and the shots have "
+                f"{counted(len(drawn), 'other')}. Give more of them in --shots, or ask for fewer."
             )
         turns = [
             message

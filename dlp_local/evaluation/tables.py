@@ -11,7 +11,7 @@ from dlp_local.evaluation.policies import TOP_1
 from dlp_local.evaluation.report import Report
 
 SHOWN = 10
-"""Problems and confusions that are told one by one."""
+"""Confusions that are told one by one, and on the screen problems."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +46,28 @@ def notes(report: Report) -> list[str]:
             f"to base"
             f"{'' if recall is None else f', {recall:.1%} of those of base sent there'}."
         )
+    told += [f"{what}." for what in _same_rows(report)]
+    if not report["remote"]:
+        told.append(
+            "Another run gives the same answers: one was computed at a time."
+            if report["at_once"] == 1
+            else "How answers that are computed at once are rounded depends on which of them meet, and some may read "
+            "otherwise in another run. With DLP_LOCAL_ENGINE__PARALLEL=1 they do not."
+        )
     return told + [f"{name}: {signature}" for name, signature in report["signatures"].items()]
 
 
-def problem_lines(report: Report) -> list[str]:
-    """The rows that could not be measured, each with its line and the reason; of many the first ones."""
-    problems = report["problems"]
-    told = [f"line {problem['line']}: {problem['error']}" for problem in problems[:SHOWN]]
-    more = len(problems) - SHOWN
-    return told + ([f"and {more} more"] if more > 0 else [])
+def _same_rows(report: Report) -> list[str]:
+    told = (
+        (report["repeated"], "written twice, counted once"),
+        (report["joined"], "with the question of another row, counted as that one: the answers of both are right"),
+    )
+    return [f"{counted(count, 'row')} {what}" for count, what in told if count]
+
+
+def problem_lines(report: Report, most: int | None = None) -> list[str]:
+    """The rows that could not be measured, each with its line and the reason; at most so many of them."""
+    return [f"line {problem['line']}: {problem['error']}" for problem in report["problems"][:most]]
 
 
 def markdown(report: Report, plots: Sequence[str] = ()) -> str:

@@ -76,6 +76,17 @@ def test_a_run_that_was_killed_gives_the_same_table_afterwards(rows, tmp_path):
     assert killed["policies"] == whole["policies"]
 
 
+def test_answers_that_were_computed_beside_others_are_asked_anew_one_at_a_time(rows, tmp_path, monkeypatch):
+    asked = (rows, "--policies", "oracle", *SHORT, "--no-plots", "--out", tmp_path)
+    kept = tmp_path / "answers.jsonl"
+    lines = []
+    for parallel in ("4", "2", "1", "1"):
+        monkeypatch.setenv("DLP_LOCAL_ENGINE__PARALLEL", parallel)
+        assert called(*asked).exit_code == 0
+        lines.append(len(kept.read_text("utf-8").splitlines()))
+    assert lines == [8, 8, 16, 16]
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -85,7 +96,8 @@ def test_a_run_that_was_killed_gives_the_same_table_afterwards(rows, tmp_path):
         (["--server", "http://127.0.0.1:1"], "eval measures a pack on this machine"),
         (["--resume"], "about the folder of --out"),
         (["--plots"], "about the folder of --out"),
-        (["--shots", "missing.jsonl"], "missing.jsonl: cannot be read"),
+        (["--policies", "few-shot:2", "--shots", "missing.jsonl"], "missing.jsonl: cannot be read"),
+        (["--shots", "missing.jsonl"], "--shots: no policy draws examples from it. Add few-shot:5 to --policies"),
     ],
 )
 def test_what_cannot_be_is_refused_with_what_there_is_before_the_model_is_opened(rows, arguments, told, monkeypatch):
@@ -93,6 +105,27 @@ def test_what_cannot_be_is_refused_with_what_there_is_before_the_model_is_opened
     result = called(rows, *arguments)
     assert isinstance(result.exception, InputError)
     assert told in str(result.exception)
+
+
+def test_of_many_bad_rows_ten_are_named_here_and_all_in_the_folder(rows, tmp_path):
+    given = rows.read_bytes() + b'{"text": "x", "answer": "y", "metric": ["exact"]}\n' * 12
+    for arguments, where in (
+        (["--out", tmp_path / "out"], f"{tmp_path / 'out' / 'report.md'} names them all"),
+        ([], "--json and the report.md of --out name them all"),
+    ):
+        process = run("eval", "-", "--policies", "base", *SHORT, "--no-plots", *arguments, stdin=given)
+        assert process.returncode == 1
+        told = process.stderr.decode()
+        assert [line in told for line in ("line 9: metric: is no text", "line 18: metric", "line 19: metric")] == [
+            *(True, True, False)
+        ]
+        assert f"dlp-local: and 2 lines more; {where}" in told
+    page = (tmp_path / "out" / "report.md").read_text("utf-8")
+    assert all(f"- line {line}: metric: is no text" in page for line in range(9, 21))
+    shots = tmp_path / "shots.jsonl"
+    shots.write_bytes(given)
+    refused_by = called(rows, "--policies", "few-shot:1", "--shots", shots).exception
+    assert f"--shots: {shots}, line 9: metric: is no text" in str(refused_by)
 
 
 def test_files_that_cannot_be_used_are_told(rows, tmp_path):

@@ -40,6 +40,11 @@ def total(metric, pairs):
         ("object", '{"b": [1, 2], "a": 1}', ['{"a": 1, "b": [1, 2]}'], 1),
         ("object", '{"b": [2, 1], "a": 1}', ['{"a": 1, "b": [1, 2]}'], 0),
         ("object", '{"a": 1', ['{"a": 1}'], 0),
+        ("object", '{"a": true}', ['{"a": 1}'], 0),
+        ("object", '{"a": [0]}', ['{"a": [false]}'], 0),
+        ("object", '{"a": {"b": 1.0}}', ['{"a": {"b": 1}}'], 1),
+        ("object", "[1, 2]", ["[1, 2]"], 1),
+        ("object", "[1]", ["[1, 2]"], 0),
         ("object", '{"a": 2}', ['{"a": 1}', '{"a": 2}'], 1),
         ("command", "$ grep  -r 'a b' .", ['grep -r "a b" .'], 1),
         ("command", "```sh\ngrep a b\n```", ["grep a b"], 1),
@@ -61,6 +66,9 @@ def test_slots_are_counted_over_all_rows():
     assert slot_counts("{}", "{}") == (0, 0, 0)
     assert value("slot-f1", "{}", "{}") == 1
     assert value("slot-f1", "no object", "{}") == 0
+    assert value("slot-f1", '{"a": 1.0, "b": true}', '{"a": 1, "b": 1}') == 0.5
+    assert value("slot-f1", "[1, 2]", "[2, 3]") == 0.5
+    assert value("slot-f1", "[" * 960 + "]" * 960, wanted) == 0
     assert value("slot-f1", given_, "{}", wanted) == pytest.approx(4 / 9)
     assert total("slot-f1", [(given_, [wanted]), ('{"a": 1}', ['{"a": 1}'])]) == pytest.approx(2 * 3 / (5 + 6))
 
@@ -124,9 +132,11 @@ RIGHT = "SELECT SUM(lane) FROM t WHERE nationality = 'Brazil' AND time < 21.15"
     ],
 )
 def test_queries_are_compared_by_the_rows_that_they_give(query, in_many, in_one, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
     assert (same_rows(query, RIGHT, QUESTION), same_lone_row(query, RIGHT, QUESTION)) == (in_many, in_one)
-    assert not list(tmp_path.iterdir())
+    assert not list(folder.iterdir())
 
 
 def test_where_no_columns_are_named_the_right_query_has_them():

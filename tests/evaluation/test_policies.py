@@ -48,6 +48,11 @@ def test_a_policy_gives_its_mix(name, mix):
     assert set(given_.as_dict()) == set(wanted) | ({BASE} if given_.base else set())
 
 
+def test_an_adapter_that_is_switched_off_is_told_as_that():
+    with pytest.raises(InputError, match=r"'cron' is switched off\. Switch it on: dlp-local adapters enable cron\."):
+        parse_policies("base,single:cron", ADAPTERS, ROUTING, ("cron",))
+
+
 def test_the_best_of_all_adapters_is_asked_of_each():
     assert mixes("per-query-oracle") == ["dates 1.00", "shell 1.00", "sql 1.00"]
 
@@ -152,5 +157,5 @@ def test_rows_that_are_no_shots_have_the_same_ones_before_them():
 
 
 def test_too_few_shots_are_told():
-    with pytest.raises(InputError, match="9 rows of 'sql' are to stand before one, and the shots have 8 others"):
+    with pytest.raises(InputError, match="9 rows of 'sql' must stand before one, and the shots have 8 others"):
         SHOTS.before(EvalRow("sql 3", ("?",), "exact", "sql"), 9, 0)

@@ -14,7 +14,7 @@ from dlp_local.evaluation.results import open_folder, write_results
 from dlp_local.evaluation.row import EvalRow
 from dlp_local.evaluation.rows import RowProblem
 from dlp_local.evaluation.runner import Measured, Outcome, Plan
-from dlp_local.evaluation.tables import markdown, tables
+from dlp_local.evaluation.tables import markdown, notes, tables
 
 NAMES = "base,oracle,top1,top-p:0.5,top-p:0.9"
 RIGHT = {"base": [0, 0, 0, 1], "oracle": [1, 1, 1, 1], "top1": [1, 1, 0, 1], "top-p:0.5": [1, 1, 0, 1],
@@ -98,8 +98,9 @@ def test_the_tables_have_every_policy_and_task(report):
 def test_what_is_written_is_the_report_its_page_every_outcome_and_pictures(report, tmp_path):
     pytest.importorskip("matplotlib", reason="needs the eval extra")
     outcomes = [outcome(ROWS[0], "base", right=False)]
+    tmp_path = open_folder(tmp_path / "out").parent
     files = write_results(tmp_path, report, outcomes, plots=True)
-    assert sorted(files) == sorted(path.name for path in tmp_path.iterdir())
+    assert sorted([*files, "answers.jsonl"]) == sorted(path.name for path in tmp_path.iterdir())
     assert {name.partition(".")[0] for name in files if name.endswith((".png", ".svg"))} == {
         *("policies", "tasks", "top-p", "adapters", "calibration", "confusion")
     }
@@ -122,6 +123,40 @@ def test_without_pictures_matplotlib_is_not_asked_for(report, tmp_path, monkeypa
     monkeypatch.setattr(plots, "draw_plots", SimpleNamespace())
     files = write_results(tmp_path, report, [], plots=False)
     assert files == ["report.json", "report.md", "outcomes.jsonl"]
+
+
+@pytest.mark.parametrize("draws", [True, False])
+def test_pictures_of_an_earlier_report_do_not_stay_beside_a_new_one(report, tmp_path, draws):
+    if draws:
+        pytest.importorskip("matplotlib", reason="needs the eval extra")
+    for name in ("calibration.png", "confusion.svg", "top-p.svg", "mine.png"):
+        (tmp_path / name).write_text("old")
+    few = report | {"routing": None, "by_adapters": {}, "policies": {"base": report["policies"]["base"]}}
+    files = write_results(tmp_path, few, [], plots=draws)
+    left = {path.name for path in tmp_path.iterdir() if path.suffix in (".png", ".svg")}
+    assert left == {name for name in files if name.endswith((".png", ".svg"))} | {"mine.png"}
+    assert len(left) == (5 if draws else 1)
+
+
+def test_every_row_that_could_not_be_measured_is_named_on_the_page(report):
+    many = report | {"problems": [{"line": line, "error": "has no answer."} for line in range(1, 31)]}
+    page = markdown(many)
+    assert "Rows that could not be measured: 30" in page
+    assert all(f"- line {line}: has no answer." in page for line in range(1, 31))
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        (Setting("mine", 4), "some may read otherwise in another run. With DLP_LOCAL_ENGINE__PARALLEL=1 they do not."),
+        (Setting("mine", 1), "Another run gives the same answers: one was computed at a time."),
+        (Setting("mine", 4, remote=True), ""),
+    ],
+)
+def test_whether_another_run_repeats_the_answers_is_told(report, setting, told):
+    said = " ".join(notes(report | {"at_once": setting.at_once, "remote": setting.remote}))
+    assert told in said
+    assert ("another run" in said.lower()) == bool(told)
 
 
 def test_a_restart_forgets_the_answers(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from dlp_local import open_assistant
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import EngineError, InputError
-from dlp_local.core.settings import Settings
+from dlp_local.core.settings import Engine, Settings
 from dlp_local.core.values import Mix
 from dlp_local.evaluation.answers import Answers
 from dlp_local.evaluation.policies import parse_policies
@@ -13,6 +13,7 @@ from dlp_local.evaluation.report import Setting, build_report
 from dlp_local.evaluation.rows import read_rows
 from dlp_local.evaluation.runner import Measured, Plan, Progress, evaluate
 from dlp_local.evaluation.shots import Shots
+from dlp_local.evaluation.tables import notes
 from dlp_local.packs.locations import bundled_pack
 from dlp_local.packs.manifest import read_manifest
 from tests.evaluation.example_rows import example_rows, numbered
@@ -104,6 +105,17 @@ def test_the_same_rows_and_seed_give_the_same_scores_in_whatever_order_they_stan
     assert report_of(for_many, manifest, plan)["policies"] == first["policies"]
 
 
+def test_one_answer_at_a_time_is_the_same_to_the_letter_in_another_run(bundled, manifest):
+    answers = []
+    for _ in range(2):
+        with open_assistant(Settings(engine=Engine(parallel=1)), bundled) as alone:
+            plan = plan_of(alone, [*example_rows("describe"), *example_rows("sql")[:2]], "base,oracle")
+            outcomes = measure(alone, manifest, plan).outcomes
+            answers.append([(outcome.policy, outcome.row.text, outcome.answer) for outcome in outcomes])
+    assert answers[0] == answers[1]
+    assert len(answers[0]) == 20
+
+
 def test_a_run_that_was_cut_gives_the_same_table_afterwards(for_many, manifest, tmp_path):
     plan = plan_of(for_many, example_rows("dates", "sql"), "base,oracle,top1")
     whole = report_of(for_many, manifest, plan, tmp_path / "whole.jsonl")
@@ -184,6 +196,37 @@ def test_a_row_that_cannot_be_answered_is_told_and_left_out_of_every_policy():
     assert report["policies"]["base"]["score"] == 1
 
 
+def test_rows_that_are_there_twice_count_once_and_another_answer_to_the_same_is_right_too():
+    fake = FakeAssistant()
+    same = {"text": "x", "answer": "a fine answer", "adapter": "sql"}
+    rows = [same, same, same, same | {"answer": "another one"}, {"text": "z", "answer": "wrong", "adapter": "sql"}]
+    plan = plan_of(fake, rows, "base,top1", shots=Shots(plan_of(fake, rows, "base").rows))
+    measured = measure(fake, read_manifest(bundled_pack()), plan)
+    report = build_report(measured, plan, Setting("bundled", 1))
+    assert (report["rows"], report["repeated"], report["joined"]) == (2, 2, 1)
+    top = report["policies"]["top1"]
+    assert (top["score"], top["rows"], top["tasks"]["sql"]["rows"]) == (0.5, 2, 2)
+    assert [(one["answers"], one["score"]) for one in report["by_adapters"]["top1"].values()] == [(2, 0.5)]
+    assert report["routing"]["rows"] == 2
+    assert {outcome.row.answers for outcome in measured.outcomes} == {("a fine answer", "another one"), ("wrong",)}
+    told = " ".join(notes(report))
+    assert "2 rows written twice, counted once." in told
+    assert "1 row with the question of another row, counted as that one: the answers of both are right." in told
+    with pytest.raises(InputError, match="the shots have 1 other"):
+        plan.shots.before(plan.each[0], 2, seed=0)
+
+
+def test_a_row_of_another_script_has_no_score_by_a_metric_that_sees_nothing_of_it():
+    pytest.importorskip("rouge_score", reason="needs the eval extra")
+    pytest.importorskip("sacrebleu", reason="needs the eval extra")
+    fake = FakeAssistant()
+    rows = [{"text": text, "answer": text, "metric": "bleu"} for text in ("a fine answer it is", "это хороший ответ")]
+    outcomes = measure(fake, read_manifest(bundled_pack()), plan_of(fake, rows, "base")).outcomes
+    assert {outcome.row.text: set(outcome.measures) for outcome in outcomes} == {
+        "a fine answer it is": {"bleu", "rouge1", "rougeL"}, "это хороший ответ": {"bleu"},
+    }  # fmt: skip
+
+
 def test_where_no_row_can_be_answered_that_is_told():
     fake = FakeAssistant(*(Answer(error=EngineError("the engine ended.")) for _ in range(2)))
     plan = plan_of(fake, [{"text": "x", "answer": "y"}], "base,top-p")
@@ -194,12 +237,14 @@ def test_where_no_row_can_be_answered_that_is_told():
 def test_policies_that_the_rows_cannot_have_are_refused_before_anything_is_asked():
     fake = FakeAssistant()
     rows = [{"text": "x", "answer": "y", "adapter": "sql"}, {"text": "z", "answer": "y"}, {"text": "v", "answer": "y"}]
-    with pytest.raises(InputError, match="policy 'oracle' needs rows that say whose they are, and line 2 and 1 more"):
+    with pytest.raises(
+        InputError, match="policy 'oracle' needs rows that say whose they are, and lines 2 and 3 do not"
+    ):
         evaluate(fake, plan_of(fake, rows, "oracle"), Answers(fake, read_manifest(bundled_pack()), None, {}))
     with pytest.raises(InputError, match="Give them with --shots"):
         evaluate(fake, plan_of(fake, rows, "few-shot:2"), Answers(fake, read_manifest(bundled_pack()), None, {}))
     shots = Shots(plan_of(fake, rows, "base").rows)
-    with pytest.raises(InputError, match="1 rows of 'sql' are to stand before one, and the shots have 0 others"):
+    with pytest.raises(InputError, match="1 row of 'sql' must stand before one, and the shots have 0 others"):
         evaluate(
             fake, plan_of(fake, rows, "few-shot:1", shots=shots), Answers(fake, read_manifest(bundled_pack()), None, {})
         )

@@ -19,6 +19,9 @@ METRICS: dict[str, Metric] = {
 }
 """Every metric by its name."""
 
+OF_JSON = frozenset({OBJECT.name, SLOT_F1.name})
+"""Metrics of JSON objects and lists."""
+
 
 def missing_package(name: str) -> str:
     """The package that a metric needs and that is not installed; nothing where all is there."""

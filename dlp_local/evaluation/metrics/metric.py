@@ -6,7 +6,7 @@ BLEU, which is no mean of its rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +24,8 @@ class Metric:
 
     `measure` gives numbers for an answer to a row. `total` maps sums of them, shape (…, k), to scores, shape (…).
     `value` is the score of one row alone, by which answers to it are ranked. `package` is what it needs of the `eval`
-    extra. `also` names the metrics that are reported beside it, where they can be had.
+    extra. `also` names the metrics that are reported beside it, where they can be had. `misfit` says why a row with
+    some right answers cannot be scored by it, and what to do; nothing where it can.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Metric:
     package: str = ""
     also: tuple[str, ...] = ()
     of_choices: bool = False
+    misfit: Callable[[Sequence[str]], str] = lambda answers: ""
 
 
 def mean_of(sums: Floats) -> Floats:
@@ -50,9 +52,10 @@ def mean_metric(
     also: tuple[str, ...] = (),
     *,
     of_choices: bool = False,
+    misfit: Callable[[Sequence[str]], str] = lambda answers: "",
 ) -> Metric:
     """A metric that is the mean of its rows' scores."""
     return Metric(
         name, title, lambda answer, row: (float(score(answer, row)), 1.0), mean_of, lambda measures: measures[0],
-        package, also, of_choices,
+        package, also, of_choices, misfit,
     )  # fmt: skip

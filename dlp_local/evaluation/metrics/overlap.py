@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -69,6 +70,17 @@ def bleu_signature(references: int) -> str:
     return f"nrefs:{count}|case:mixed|eff:no|tok:13a|smooth:exp|version:{sacrebleu.__version__}"
 
 
+def _no_rouge_words(answers: Sequence[str]) -> str:
+    from rouge_score.tokenize import tokenize
+
+    if all(tokenize(answer, None) for answer in answers):
+        return ""
+    return (
+        "knows words of the letters a to z and digits alone, and an answer has none of them: every score would be 0. "
+        'Name "exact", or "bleu" where spaces stand between words.'
+    )
+
+
 def _rouge_score(kind: str, answer: str, row: EvalRow) -> float:
     """The greatest F₁ with any of the references."""
     return float(_rouge().score_multi(list(row.answers), answer)[kind].fmeasure)
@@ -83,9 +95,14 @@ BLEU = Metric(
     "sacrebleu",
     also=("rouge1", "rougeL"),
 )
-ROUGE_1 = mean_metric(
-    "rouge1", "ROUGE-1, F₁", lambda a, row: _rouge_score("rouge1", a, row), "rouge_score", ("rougeL", "bleu")
-)
-ROUGE_L = mean_metric(
-    "rougeL", "ROUGE-L, F₁", lambda a, row: _rouge_score("rougeL", a, row), "rouge_score", ("rouge1", "bleu")
-)
+
+
+def _rouge_metric(kind: str, title: str, *also: str) -> Metric:
+    def score(answer: str, row: EvalRow) -> float:
+        return _rouge_score(kind, answer, row)
+
+    return mean_metric(kind, title, score, "rouge_score", also, misfit=_no_rouge_words)
+
+
+ROUGE_1 = _rouge_metric("rouge1", "ROUGE-1, F₁", "rougeL", "bleu")
+ROUGE_L = _rouge_metric("rougeL", "ROUGE-L, F₁", "rouge1", "bleu")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -32,15 +33,29 @@ def slots(value: Any, path: tuple[str, ...] = ()) -> Slots:
         for inner in value:
             found += slots(inner, (*path, "[]"))
     elif path:
-        found[path, json.dumps(value, sort_keys=True)] += 1
+        found[path, _leaf(value)] += 1
     return found
+
+
+def _leaf(value: Any) -> str:
+    """A leaf as text: 1 and 1.0 are one number, and true is none."""
+    return json.dumps(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def slot_counts(answer: str, wanted: str) -> Measures:
     """How many slots are the same, the answer has, and were wanted; an answer that is no JSON has a wrong one."""
-    value, right = json_value(answer), slots(json_value(wanted))
-    given: Slots = slots(value) if value is not None else Counter({((), ""): 1})
+    given, right = _slots_of(answer), _slots_of(wanted) or Counter()
+    if given is None:
+        given = Counter({((), ""): 1})
     return float((given & right).total()), float(given.total()), float(right.total())
+
+
+def _slots_of(text: str) -> Slots | None:
+    """The slots of a JSON object or list; None where a text is none, or is nested too deeply."""
+    try:
+        return None if (value := json_value(text)) is None else slots(value)
+    except RecursionError:
+        return None
 
 
 def f1(sums: Floats) -> Floats:
@@ -51,6 +66,11 @@ def f1(sums: Floats) -> Floats:
 
 def _value(measures: Measures) -> float:
     return float(f1(np.array(measures)))
+
+
+def _no_json(answers: Sequence[str]) -> str:
+    is_json = all(_slots_of(answer) is not None for answer in answers)
+    return "" if is_json else "is of JSON objects and lists, and an answer is none. Give it as one."
 
 
 def _best_slots(answer: str, row: EvalRow) -> Measures:
@@ -81,12 +101,19 @@ EXACT = mean_metric(
 )
 OBJECT = mean_metric(
     "object",
-    "the same JSON object",
+    "the same JSON object or list",
     lambda answer, row: any(is_same_json(answer, wanted) for wanted in row.answers),
     also=("slot-f1", "exact"),
+    misfit=_no_json,
 )
 SLOT_F1 = Metric(
-    "slot-f1", "F₁ of the slots of a JSON object, over all rows", _best_slots, f1, _value, also=("object", "exact")
+    "slot-f1",
+    "F₁ of the slots of a JSON object or list, over all rows",
+    _best_slots,
+    f1,
+    _value,
+    also=("object", "exact"),
+    misfit=_no_json,
 )
 COMMAND = mean_metric(
     "command",
