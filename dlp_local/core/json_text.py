@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import math
+from typing import Any, NoReturn
 
 from dlp_local.core.errors import DlpLocalError, InputError
 
 
-def parse_json(text: str, name: str, otherwise: str, error: type[DlpLocalError] = InputError) -> Any:
-    """What a text says, called by `name`; raises `error` where it is no JSON, with what to do `otherwise`."""
+class _NotFiniteError(ValueError):
+    """Python's reader of JSON takes numbers that JSON has not."""
+
+
+def parse_json(
+    text: str, name: str, otherwise: str, error: type[DlpLocalError] = InputError, *, only_finite: bool = True
+) -> Any:
+    """What a text says, called by `name`; raises `error` where it is no JSON, with what to do `otherwise`.
+
+    `only_finite`: NaN, Infinity and 1e999 are refused, which no JSON can say again. Without that they may stand in what
+    is passed over, of a file that another program wrote.
+    """
     try:
-        return json.loads(text)
+        return _value(text) if only_finite else json.loads(text)
     except json.JSONDecodeError as problem:
         at = f"line {problem.lineno}, column {problem.colno}" if problem.lineno > 1 else f"column {problem.colno}"
         where = f"from {at} on" if text.strip() else "it is empty"
+    except _NotFiniteError as problem:
+        where = f"it holds {problem}, which is no finite number; write one, or null"
     except RecursionError:
         where = "it is nested too deeply"
     except ValueError:  # Python reads no whole number of more than 4300 digits
@@ -25,13 +38,42 @@ def parse_json(text: str, name: str, otherwise: str, error: type[DlpLocalError] 
 def json_value(text: str) -> dict[str, Any] | list[Any] | None:
     """The JSON object or list that a text is; None where it is none."""
     try:
-        value = json.loads(text)
+        value = _value(text)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict | list) else None
 
 
 def is_same_json(answer: str, wanted: str) -> bool:
-    """Whether two texts are the same JSON object or list; the order of keys does not count."""
+    """Whether two texts are the same JSON object or list.
+
+    The order of keys does not count; 1 and 1.0 are one number, and true is none.
+    """
     value = json_value(wanted)
-    return value is not None and json_value(answer) == value
+    return value is not None and _is_same(json_value(answer), value)
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    pairs = [(one, other)]
+    while pairs:
+        one, other = pairs.pop()
+        if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+            pairs += [(value, other[key]) for key, value in one.items()]
+        elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+            pairs += zip(one, other, strict=True)
+        elif isinstance(one, bool) is not isinstance(other, bool) or one != other:
+            return False
+    return True
+
+
+def _value(text: str) -> Any:
+    return json.loads(text, parse_constant=_refused, parse_float=_finite)
+
+
+def _refused(number: str) -> NoReturn:
+    raise _NotFiniteError(number if len(number) <= 40 else f"{number[:40]}…")
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    return value if math.isfinite(value) else _refused(number)

@@ -127,13 +127,22 @@ def read_lora(path: Path) -> LoraFile:
         if key.startswith("general.") and entry.kind == gguf.STRING and not entry.is_array
     }
     tokens = tuple(invocation.value) if isinstance(invocation.value, tuple) else ()
-    with path.open("rb") as file:
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    mapped = _mapped(path)
     norms = tuple(name for name in header.tensors if name.endswith(_NORM))
     lora = LoraFile(path, str(architecture.value), tokens, strength, metadata, pairs, norms, mapped)
     _check_finite(lora)
     lora.forget_pages()
     return lora
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    try:
+        with path.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError as error:
+        raise PackError(f"{path}: cannot be read ({error.strerror}). Check the pack and the file's rights.") from None
+    except ValueError:
+        raise PackError(f"{path}: became empty while it was read. Get the adapter again.") from None
 
 
 def left_out(norms: Sequence[str]) -> str:

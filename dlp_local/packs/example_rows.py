@@ -59,7 +59,7 @@ def _jsonl_text(line: str, place: str) -> str:
 
 
 def _value(line: str, place: str, key: str) -> str:
-    row = parse_json(line, place, "Write one object a line.")
+    row = parse_json(line, place, "Write one object a line.", only_finite=False)
     value = row.get(key) if isinstance(row, dict) else None
     if not isinstance(value, str) or not value.strip():
         others = ', "adapter": "…"' if key == "adapter" else ""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
 from dlp_local.core.errors import InputError
 from dlp_local.core.files import written_aside
@@ -38,9 +38,14 @@ class Failure:
     param: str | None = None
 
 
+@with_config(ConfigDict(ser_json_inf_nan="constants"))
 @dataclass(frozen=True, slots=True)
 class TrainingRecord:
-    """One training, as far as it is."""
+    """One training, as far as it is.
+
+    In its file the losses of one that diverged are Python's `Infinity` and `NaN`, which are read back; no client is
+    sent them.
+    """
 
     id: str
     owner: str

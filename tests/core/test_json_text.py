@@ -3,7 +3,7 @@
 import pytest
 
 from dlp_local.core.errors import InputError, PackError
-from dlp_local.core.json_text import parse_json
+from dlp_local.core.json_text import is_same_json, json_value, parse_json
 
 
 def test_what_a_text_says_is_given():
@@ -30,3 +30,28 @@ def test_where_it_is_none_the_place_is_told_in_plain_words(text, told):
 def test_the_kind_of_error_is_the_callers():
     with pytest.raises(PackError):
         parse_json("{", "x", "Mend it.", PackError)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
+@pytest.mark.parametrize("text", ["%s", '{"a": [1, {"b": %s}]}'])
+def test_a_number_that_is_not_finite_is_refused_by_name(text, number):
+    with pytest.raises(InputError) as error:
+        parse_json(text % number, "x", "Mend it.")
+    told = f"it holds {number}, which is no finite number; write one, or null"
+    assert str(error.value) == f"x: is not JSON ({told}). Mend it."
+    assert json_value(text % number) is None
+    assert not is_same_json(text % number, text % number)
+
+
+def test_a_long_number_is_not_told_in_full():
+    with pytest.raises(InputError) as error:
+        parse_json("9" * 4000 + ".0", "x", "Mend it.")
+    assert len(str(error.value)) < 200
+
+
+def test_finite_numbers_are_read_as_they_are():
+    assert parse_json("[1.5, -2e3, 1e-999, 1e308, 0.0]", "x", "Mend it.") == [1.5, -2000.0, 0.0, 1e308, 0.0]
+
+
+def test_a_file_of_another_program_may_hold_them_where_they_are_passed_over():
+    assert parse_json('{"score": Infinity, "text": "a"}', "x", "Mend it.", only_finite=False)["text"] == "a"

@@ -1,6 +1,7 @@
 """Files that are no adapter, or a broken one, are refused by name and cause before llama.cpp reads them."""
 
 import contextlib
+import errno
 import os
 import struct
 
@@ -153,3 +154,22 @@ def test_random_damage_to_the_header_never_ends_in_anything_but_a_clear_error(tm
         path.write_bytes(damaged)
         with contextlib.suppress(PackError):
             read_lora(path)
+
+
+def test_a_file_that_can_no_longer_be_read_after_its_header_is_refused_with_the_reason(tmp_path, monkeypatch):
+    def fails(*_, **__):
+        raise OSError(errno.ENODEV, "No such device")
+
+    path = write_lora(tmp_path / "gone.gguf", pair())
+    monkeypatch.setattr("dlp_local.formats.lora.mmap.mmap", fails)
+    with pytest.raises(PackError, match=r"gone\.gguf: cannot be read \(No such device\)\. Check"):
+        read_lora(path)
+
+
+def test_a_file_that_has_become_empty_after_its_header_was_read_is_refused(tmp_path, monkeypatch):
+    path = write_lora(tmp_path / "emptied.gguf", pair())
+    header = gguf.read_header(path)
+    path.write_bytes(b"")
+    monkeypatch.setattr("dlp_local.formats.gguf.read_header", lambda _: header)
+    with pytest.raises(PackError, match=r"emptied\.gguf: became empty"):
+        read_lora(path)

@@ -56,6 +56,46 @@ def test_what_is_no_plain_text_is_read_as_what_it_is():
     ]
 
 
+def test_messages_that_only_say_whom_they_follow_are_read():
+    without = json.loads(json.dumps(TRIP))
+    for node in without["mapping"].values():
+        del node["children"]
+    (with_children,), (conversation,) = (conversations_from_json(json.dumps([trip])) for trip in (TRIP, without))
+    assert talk(conversation) == talk(with_children)
+    assert len(conversation.turns) == len(with_children.turns)
+
+
+def test_a_text_that_is_in_no_parts_is_read():
+    (conversation,) = conversations_from_json(
+        said_in_turn(
+            ("user", "all", {"content_type": "text", "text": "Hi"}),
+            ("assistant", "all", {"content_type": "text", "text": "Hello!"}),
+        )
+    )
+    assert talk(conversation) == [("Hi", "Hello!")]
+
+
+def test_files_that_came_with_a_message_are_named_each_once():
+    image = {"content_type": "image_asset_pointer", "asset_pointer": "file-service://file-1"}
+    names = [{"id": "file-1", "name": "sea.png"}, {"id": "file-2", "name": "two\npages.pdf"}, {"id": "file-3"}]
+    asked = message("user", image, "What is it?", metadata={"attachments": names})
+    (conversation,) = conversations_from_json(json.dumps([chatgpt("u", u=(None, asked))]))
+    assert [turn.text for turn in conversation.turns] == [
+        "[image: not in the export]\n\nWhat is it?\n\n[two pages.pdf: not in the export]\n\n[a file: not in the export]"
+    ]
+
+
+def test_a_system_prompt_is_the_conversations():
+    told = message("system", "Be a pirate. \ud83d")
+    later = message("system", "Never mind.")
+    exported = chatgpt("z", s=(None, told), u=("s", message("user", "Hi")), z=("u", later))
+    (conversation,) = conversations_from_json(json.dumps([exported]))
+    assert talk(conversation) == [("Hi", "")]
+    assert conversation.info.options.system == "Be a pirate. \ufffd"
+    (conversation,) = conversations_from_json(json.dumps([TRIP]))
+    assert conversation.info.options.system is None
+
+
 def test_all_conversations_of_a_file_are_stored_and_those_without_a_word_are_left_out(tmp_path):
     file = tmp_path / "conversations.json"
     empty = chatgpt("root", root=(None, None))
@@ -167,3 +207,8 @@ def test_whatever_stands_in_an_export_is_read_or_told(data):
     except InputError:
         pass
     history.close()
+
+
+def test_a_number_that_json_has_not_is_no_matter_in_what_is_not_read():
+    (conversation,) = conversations_from_json(json.dumps([TRIP | {"score": float("nan")}]))
+    assert conversation.info.title == "Trip"

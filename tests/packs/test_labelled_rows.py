@@ -26,3 +26,9 @@ def test_rows_that_cannot_be_used_are_named_with_their_line(tmp_path, content, r
         read_labelled_rows(file)
     with pytest.raises(InputError, match=r"none\.jsonl: cannot be read"):
         read_labelled_rows(tmp_path / "none.jsonl")
+
+
+def test_what_python_writes_for_a_missing_number_is_no_matter_in_a_field_that_is_not_read(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    file.write_bytes(b'{"text": "a", "adapter": "sql", "score": NaN}')
+    assert len(read_labelled_rows(file)) == 1

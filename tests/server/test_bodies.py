@@ -157,3 +157,23 @@ def test_a_whole_character_in_two_halves_is_read():
 def test_a_flood_of_values_is_refused_before_each_is_checked():
     assert "values" in refusal({"messages": [{"role": 1}] * MOST_VALUES}).message
     assert "values" in refusal(ASKED | {"logit_bias": {str(number): 1 for number in range(MOST_VALUES)}}).message
+
+
+FUNCTION = {"name": "now", "parameters": {"properties": {"a": {"default": "HERE"}}}}
+FORM = {"type": "json_schema", "json_schema": {"schema": {"enum": ["HERE"]}}}
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+@pytest.mark.parametrize(
+    ("fields", "model", "unused"),
+    [
+        ({"input": "a", "tools": [{"type": "function", **FUNCTION}]}, ResponseRequest, RESPONSES_UNUSED),
+        (ASKED | {"tools": [{"type": "function", "function": FUNCTION}]}, ChatRequest, UNUSED),
+        (ASKED | {"response_format": FORM}, ChatRequest, UNUSED),
+        (ASKED | {"metadata": {"a": "HERE"}}, ChatRequest, UNUSED),
+    ],
+)
+def test_a_number_that_json_has_not_is_refused_by_name_wherever_it_stands(fields, model, unused, number):
+    refused = refusal(json.dumps(fields).replace('"HERE"', number).encode(), model, unused)
+    assert refused.code == "invalid_body"
+    assert f"it holds {number}, which is no finite number" in refused.message

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Iterator
 
 from dlp_local.core.events import AnswerWasReasoning, TextDelta, ToolCalled
+from dlp_local.core.json_text import json_value
 from dlp_local.core.values import ToolCall
 from dlp_local.engine.answer import Delta
 from dlp_local.engine.calls.syntax import PLAIN_SYNTAX, CallSyntax, call_object
@@ -134,9 +134,8 @@ class ToolCallReader:
 
     def _calls(self, end: int) -> list[ToolCalled] | None:
         """The calls in the JSON that was read; None where it is anything else."""
-        try:
-            value = json.loads(self._held[len(self._marker or "") : end])
-        except (ValueError, RecursionError):
+        value = json_value(self._held[len(self._marker or "") : end])
+        if value is None:
             return None
         calls = [call_object(one, self._syntax) for one in (value if isinstance(value, list) else [value])]
         made = [ToolCall(*call) for call in calls if call is not None and call[0] in self._names]

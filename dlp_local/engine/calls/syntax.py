@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dlp_local.core.json_text import json_value
+
 PROBE_NAME, PROBE_ARGUMENTS = "one_tool", {"one_argument": "one value"}
 """The call by which a template is asked how it writes one."""
 
@@ -68,10 +70,7 @@ def call_object(value: Any, syntax: CallSyntax = PLAIN_SYNTAX) -> tuple[str, str
     keys = (syntax.arguments_key, "arguments", "parameters")
     arguments = next((value[key] for key in keys if key in value), None)
     if isinstance(arguments, str):  # some models write the object as a text
-        try:
-            arguments = json.loads(arguments)
-        except (ValueError, RecursionError):
-            return None
+        arguments = json_value(arguments)
     if not isinstance(name, str) or not isinstance(arguments, dict):
         return None
     return name, json.dumps(arguments, ensure_ascii=False)

@@ -18,7 +18,7 @@ _SPACE_AND_LINES = re.compile(r"(?:\s|#[^\n]*)*")
 _DEFINED = re.compile(r"::=")
 _LITERAL = re.compile(r'"((?:[^"\\\n]|\\[\s\S])*)"')
 _SET = re.compile(r"\[(\^?)((?:[^\]\\]|\\[\s\S])*)\]")
-_TIMES = re.compile(r"\{\s*(\d{1,6})\s*(?:(,)\s*(\d{0,6})\s*)?\}")
+_TIMES = re.compile(r"\{\s*(\d{1,6})\s*(?:(,)\s*(?:(\d{1,6})\s*)?)?\}")
 _MARKS: dict[str, tuple[int, int | None]] = {"*": (0, None), "+": (1, None), "?": (0, 1)}
 
 

@@ -119,20 +119,27 @@ class Grammar:
     """The rules of a grammar, which begins with `root`."""
 
     rules: dict[str, Node] = field(default_factory=dict)
+    _lines: list[str] = field(default_factory=list)
+    _length: int = 0
 
     def add(self, name: str, node: Node) -> Rule:
-        """A rule of this name, whose characters are letters, digits and hyphens; raises `InputError` for too many."""
+        """A rule of a new name, whose characters are letters, digits and hyphens.
+
+        Raises `InputError` for too many, and as soon as they are too long in all.
+        """
         if len(self.rules) >= MOST_RULES:
             raise InputError(f"it needs more than {MOST_RULES} rules")
+        line = f"{name} ::= {_written(node)}"
+        self._length += len(line) + 1
+        if self._length > LONGEST_TEXT:
+            raise InputError(f"its grammar is longer than {LONGEST_TEXT} characters")
         self.rules[name] = node
+        self._lines.append(line)
         return Rule(name)
 
     def text(self) -> str:
-        """The grammar in GBNF; raises `InputError` for one that is too long."""
-        text = "\n".join(f"{name} ::= {_written(node)}" for name, node in self.rules.items())
-        if len(text) > LONGEST_TEXT:
-            raise InputError(f"its grammar is longer than {LONGEST_TEXT} characters")
-        return text
+        """The grammar in GBNF."""
+        return "\n".join(self._lines)
 
 
 def _written(node: Node) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from itertools import groupby
 
@@ -27,26 +28,28 @@ Rules = Mapping[str, Node]
 def check_rules(rules: Rules) -> None:
     """Raises `InputError` for rules that refer to others that there are not, to themselves without anything in between,
     or to what never ends, for repetitions of what may be empty, and where too many ways go on at one place.
+
+    How long that takes grows with the rules' length alone: they are a stranger's, and stand in any order.
     """
     if unknown := {name for node in rules.values() for name in _names(node)} - rules.keys():
         raise InputError(f"it refers to a rule that there is not: {min(unknown)}")
-    ending = _settled(rules, _ends)
-    if endless := sorted(rules.keys() - ending):
+    ending = settled(rules, lambda _: True)
+    if endless := sorted(name for name, node in rules.items() if id(node) not in ending):
         raise InputError(f"nothing finite follows it: {endless[0]} always holds itself")
-    empty = _settled(rules, _may_be_empty)
+    empty = settled(rules, lambda leaf: leaf == Text(""))
     try:
-        beginnings = {name: set(_beginnings(node, empty)) for name, node in rules.items()}
+        beginnings = {name: _beginnings(node, empty) for name, node in rules.items()}
         innermost_first = list(TopologicalSorter(beginnings).static_order())
     except CycleError as error:
         raise InputError(f"it refers to itself without anything in between: {error.args[1][0]}") from None
-    starts: dict[str, int] = {}
+    starts = _Starts(rules, empty)
     for name in innermost_first:
-        starts[name] = _starts(rules[name], starts, empty)
+        starts.of(Rule(name))
     for node in rules.values():
         for part in _parts(node):
-            if isinstance(part, Choice) and _starts(part, starts, empty) > MOST_STARTS:
+            if isinstance(part, Choice) and starts.of(part) > MOST_STARTS:
                 raise InputError(f"it has more than {MOST_STARTS} alternatives at one place")
-            if isinstance(part, Repeat) and part.most != 1 and _may_be_empty(part.node, empty):
+            if isinstance(part, Repeat) and part.most != 1 and id(part.node) in empty:
                 raise InputError("it repeats what may be empty")
 
 
@@ -59,8 +62,8 @@ def check_times(rules: Rules) -> None:
         for part in _parts(node):
             if isinstance(part, Sequence) and _longest_run(part) > MOST_IN_A_ROW:
                 raise InputError(f"it has more than {MOST_IN_A_ROW} repetitions one directly after another")
-            if _open_depth(part) > MOST_NESTED:
-                raise InputError(f"it has more than {MOST_NESTED} repetitions within one another")
+        if _open_depth(node) > MOST_NESTED:
+            raise InputError(f"it has more than {MOST_NESTED} repetitions within one another")
 
 
 def _is_open(node: Node) -> bool:
@@ -77,15 +80,42 @@ def _open_depth(node: Node) -> int:
     return int(_is_open(node)) + max(map(_open_depth, _inner(node)), default=0)
 
 
-def _settled(rules: Rules, holds: Callable[[Node, set[str]], bool]) -> set[str]:
-    """The rules of which something holds, given those of which it holds."""
-    names, before = set[str](), -1
-    while len(names) > before:
-        before = len(names)
-        for name, node in rules.items():
-            if name not in names and holds(node, names):
-                names.add(name)
-    return names
+@dataclass(slots=True, eq=False)
+class _Unsettled:
+    """A node of which something holds as soon as it holds of so many more of its parts."""
+
+    node: Node
+    users: list[_Unsettled]
+    """That of which it is a part; of a rule's node, all that refers to the rule."""
+
+    missing: int
+
+
+def settled(rules: Rules, holds: Callable[[Node], bool]) -> set[int]:
+    """The nodes, by their `id`, through which a way leads on which it `holds` of all texts and characters.
+
+    From these it goes on to what holds them, so that each node is looked at once for each of its parts.
+    """
+    users: dict[str, list[_Unsettled]] = {name: [] for name in rules}
+    nodes = [_Unsettled(node, users[name], 1) for name, node in rules.items()]
+    for one in nodes:  # which grows meanwhile
+        match one.node:
+            case Rule(name):
+                users[name].append(one)
+            case Sequence(parts):
+                one.missing = len(parts)
+            case Text() | Chars():
+                one.missing = 0 if holds(one.node) else 1
+            case Repeat(_, 0, _):
+                one.missing = 0
+        nodes += [_Unsettled(part, [one], 1) for part in _inner(one.node)]
+    found = [one for one in nodes if not one.missing]
+    for one in found:  # which grows, too
+        for user in one.users:
+            user.missing -= 1
+            if not user.missing:
+                found.append(user)
+    return {id(one.node) for one in found}
 
 
 def _inner(node: Node) -> tuple[Node, ...]:
@@ -101,9 +131,10 @@ def _inner(node: Node) -> tuple[Node, ...]:
 
 def _parts(node: Node) -> Iterator[Node]:
     """A node and all that is within it."""
-    yield node
-    for part in _inner(node):
-        yield from _parts(part)
+    waiting = [node]
+    while waiting:
+        yield (part := waiting.pop())
+        waiting += reversed(_inner(part))
 
 
 def _names(node: Node) -> set[str]:
@@ -124,55 +155,51 @@ def _times(node: Node, rules: Rules, known: dict[str, int]) -> int:
     return max((_times(part, rules, known) for part in _inner(node)), default=1)
 
 
-def _ends(node: Node, ending: set[str]) -> bool:
-    return _comes_to(node, ending, lambda _: True)
+class _Starts:
+    """With how many texts or characters nodes may begin; those of a rule after those of the rules that it begins with.
+
+    More than `MOST_STARTS` are one more than that.
+    """
+
+    def __init__(self, rules: Rules, empty: set[int]) -> None:
+        self._rules, self._empty = rules, empty
+        self._known: dict[str | int, int] = {}
+
+    def of(self, node: Node) -> int:
+        """Those of a node, which are counted once."""
+        key = node.name if isinstance(node, Rule) else id(node)
+        if key not in self._known:
+            self._known[key] = min(self._counted(node), MOST_STARTS + 1)
+        return self._known[key]
+
+    def _counted(self, node: Node) -> int:
+        match node:
+            case Rule(name):
+                return self.of(self._rules[name])
+            case Sequence(parts):
+                return sum(map(self.of, _foremost(parts, self._empty)))
+            case Text() | Chars():
+                return 1
+        return sum(map(self.of, _inner(node)))
 
 
-def _may_be_empty(node: Node, empty: set[str]) -> bool:
-    return _comes_to(node, empty, lambda leaf: leaf == Text(""))
+def _foremost(parts: Iterable[Node], empty: set[int]) -> Iterator[Node]:
+    """The parts of a sequence with one of which a text of it may begin."""
+    for part in parts:
+        yield part
+        if id(part) not in empty:
+            return
 
 
-def _comes_to(node: Node, rules: set[str], holds: Callable[[Node], bool]) -> bool:
-    """Whether a way leads through a node on which all its texts and characters hold, and so all of its rules do."""
-    match node:
-        case Rule(name):
-            return name in rules
-        case Sequence(parts):
-            return all(_comes_to(part, rules, holds) for part in parts)
-        case Choice(options):
-            return any(_comes_to(option, rules, holds) for option in options)
-        case Repeat(repeated, least, _):
-            return least == 0 or _comes_to(repeated, rules, holds)
-    return holds(node)
-
-
-def _starts(node: Node, of_rules: Mapping[str, int], empty: set[str]) -> int:
-    """With how many texts or characters a node may begin."""
-    match node:
-        case Rule(name):
-            return of_rules[name]
-        case Sequence(parts):
-            starts = 0
-            for part in parts:
-                starts += _starts(part, of_rules, empty)
-                if not _may_be_empty(part, empty):
-                    break
-            return starts
-        case Text() | Chars():
-            return 1
-    return sum(_starts(part, of_rules, empty) for part in _inner(node))
-
-
-def _beginnings(node: Node, empty: set[str]) -> Iterator[str]:
+def _beginnings(node: Node, empty: set[int]) -> set[str]:
     """The rules with which a node may begin."""
-    match node:
-        case Rule(name):
-            yield name
-        case Sequence(parts):
-            for part in parts:
-                yield from _beginnings(part, empty)
-                if not _may_be_empty(part, empty):
-                    return
-        case _:
-            for part in _inner(node):
-                yield from _beginnings(part, empty)
+    names, waiting = set[str](), [node]
+    while waiting:
+        match waiting.pop():
+            case Rule(name):
+                names.add(name)
+            case Sequence(parts):
+                waiting += _foremost(parts, empty)
+            case other:
+                waiting += _inner(other)
+    return names

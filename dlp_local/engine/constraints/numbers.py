@@ -50,7 +50,7 @@ def number(bounds: Bounds) -> Node:
 
 def _signed(bounds: Bounds, unsigned: Callable[[Bounds], Iterator[Node]]) -> Node:
     """The numbers of both signs; `unsigned` gives those within bounds of 0 and more."""
-    if any(bound is not None and len(str(abs(bound))) > MOST_DIGITS for bound in (bounds.least, bounds.most)):
+    if any(bound is not None and abs(bound) >= 10**MOST_DIGITS for bound in (bounds.least, bounds.most)):
         raise InputError(f"a bound has more than {MOST_DIGITS} digits")
     options = list(unsigned(_not_negative(bounds)))
     options += [sequence("-", node) for node in unsigned(_not_negative(bounds.mirrored()))]

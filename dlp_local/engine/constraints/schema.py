@@ -20,7 +20,14 @@ from dlp_local.engine.constraints.grammar import Grammar, Node, Rule, choice, on
 from dlp_local.engine.constraints.grammar_checks import check_rules
 from dlp_local.engine.constraints.numbers import ANY_INTEGER, ANY_NUMBER, Bounds, integer, number
 from dlp_local.engine.constraints.objects import object_node
-from dlp_local.engine.constraints.schema_document import SchemaDocument, SchemaError, kinds_of
+from dlp_local.engine.constraints.pattern import pattern
+from dlp_local.engine.constraints.schema_document import (
+    SchemaDocument,
+    SchemaError,
+    kinds_of,
+    whole_number,
+    with_values,
+)
 from dlp_local.engine.constraints.text_rules import CHARACTER, SPACE, quoted
 
 DEEPEST = 64
@@ -28,6 +35,8 @@ DEEPEST = 64
 
 MOST_VISITS = 5000
 """Schemas that are looked at, each as often as it is used in another way."""
+
+TOO_DEEP = "it is nested too deeply"
 
 
 def schema_grammar(source: str) -> str:
@@ -47,7 +56,11 @@ def parse_schema(source: str) -> Any:
     schema = parse_json(source, "JSON schema", "Send a JSON schema.")
     if not isinstance(schema, dict | bool):
         raise InputError("JSON schema: it is neither an object nor true or false. Send a JSON schema.")
-    if not is_unicode(json.dumps(schema, ensure_ascii=False)):
+    try:
+        text = json.dumps(schema, ensure_ascii=False)
+    except RecursionError:
+        raise refused(TOO_DEEP) from None
+    if not is_unicode(text):
         raise InputError("JSON schema: it has half of a character in it. Send whole ones.")
     return schema
 
@@ -62,6 +75,8 @@ def add_schema(grammar: Grammar, schema: Any, name: str) -> Rule:
         return grammar.add(name, converter.value(schema, "#", 0))
     except SchemaError as error:
         raise refused(str(error)) from None
+    except RecursionError:  # values may be nested more deeply than schemas
+        raise refused(TOO_DEEP) from None
 
 
 def written(grammar: Grammar) -> str:
@@ -85,6 +100,7 @@ class _Converter:
         self._grammar, self._document, self._name = grammar, document, name
         self._visits = 0
         self._referred: dict[str, Rule] = {}
+        self._patterns: dict[str, Rule] = {}
         self._space = self.shared("space", SPACE)
 
     def shared(self, name: str, node: Node) -> Rule:
@@ -125,16 +141,16 @@ class _Converter:
 
     def _plain(self, schema: dict[str, Any], path: str, depth: int) -> Node:
         """A schema without references and alternatives."""
+        schema = with_values(schema, path)
         kinds = kinds_of(schema, path)
         nullable = [self._constant(None)] if schema.get("nullable") is True and "null" not in kinds else []
-        if "const" in schema or "enum" in schema:
-            values = [schema["const"]] if "const" in schema else schema["enum"]
-            return choice([self._constants(values, kinds, path), *nullable])
+        if "enum" in schema:
+            return choice([self._constants(schema["enum"], kinds, path), *nullable])
         return choice([*(self._kind(kind, schema, path, depth) for kind in kinds), *nullable])
 
-    def _constants(self, values: Any, kinds: Iterable[str], path: str) -> Node:
-        if not isinstance(values, list):
-            raise SchemaError(path, "its enum is no list")
+    def _constants(self, values: list[Any], kinds: Iterable[str], path: str) -> Node:
+        if not values:
+            raise SchemaError(path, "it names no value that it may be")
         fitting = [value for value in values if any(_is_of(value, kind) for kind in kinds)]
         if not fitting:
             raise SchemaError(path, "none of its values is of its type")
@@ -146,7 +162,7 @@ class _Converter:
     def _kind(self, kind: str, schema: dict[str, Any], path: str, depth: int) -> Node:
         match kind:
             case "string":
-                return quoted(strings.content(schema), self._space)
+                return quoted(strings.content(schema, self._pattern), self._space)
             case "integer" | "number":
                 return self._number(kind, schema, path)
             case "boolean":
@@ -156,6 +172,12 @@ class _Converter:
             case "array":
                 return self._array(schema, path, depth)
         return self._object(schema, path, depth)
+
+    def _pattern(self, source: str) -> Rule:
+        """What a pattern finds something in, in one rule however often it is used."""
+        if source not in self._patterns:
+            self._patterns[source] = self.own(pattern(source))
+        return self._patterns[source]
 
     def _number(self, kind: str, schema: dict[str, Any], path: str) -> Node:
         bounds = _bounds(schema, path, is_whole=kind == "integer")
@@ -167,7 +189,7 @@ class _Converter:
         first, others = schema.get("prefixItems", []), schema.get("items", True)
         if isinstance(others, list):  # as it was written before 2020
             first, others = others, schema.get("additionalItems", True)
-        least, most = _count(schema, "minItems", path), _count(schema, "maxItems", path)
+        least, most = whole_number(schema, "minItems"), whole_number(schema, "maxItems")
         if not isinstance(first, list):
             raise SchemaError(path, "its prefixItems is no list")
         heads = [self.own(self.value(one, f"{path}/prefixItems/{at}", depth + 1)) for at, one in enumerate(first)]
@@ -200,15 +222,17 @@ class _Converter:
         if not isinstance(properties, dict) or not isinstance(required, list):
             raise SchemaError(path, "its properties are no object, or those that are required no list")
         if unknown := [name for name in required if not isinstance(name, str)]:
-            raise SchemaError(path, f"a property that is required is called {unknown[0]!a}")
-        if (missing := [name for name in required if name not in properties]) and others is False:
-            raise SchemaError(path, f"the property {missing[0]!a} is required and not allowed")
-        all_of_them = properties | dict.fromkeys(missing, True if others is False else others)
+            raise SchemaError(path, f"a property that is required is called {str(unknown[0])[:100]!a}")
+        never = frozenset(name for name, one in properties.items() if one is False)
+        if unmet := [name for name in required if name in never or (others is False and name not in properties)]:
+            raise SchemaError(path, f"the property {unmet[0]!a} is required and not allowed")
         values = {
-            name: self.own(self.value(one, f"{path}/properties/{name}", depth + 1)) for name, one in all_of_them.items()
+            name: self.own(self.value(one, f"{path}/properties/{name}", depth + 1))
+            for name, one in (properties | {name: others for name in required if name not in properties}).items()
+            if name not in never
         }
         extra = None if others is False else self.own(self.value(others, f"{path}/additionalProperties", depth + 1))
-        return object_node(values, frozenset(required), extra, self._space, self.own)
+        return object_node(values, frozenset(required), extra, self._space, self.own, never)
 
     def _any_value(self) -> Rule:
         """Any JSON at all."""
@@ -241,13 +265,6 @@ def _is_of(value: Any, kind: str) -> bool:
     return isinstance(value, {"string": str, "array": list, "object": dict}[kind])
 
 
-def _count(schema: dict[str, Any], key: str, path: str) -> int | None:
-    count = schema.get(key)
-    if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 0):
-        raise SchemaError(path, f"its {key} is no number of items")
-    return count
-
-
 def _bounds(schema: dict[str, Any], path: str, is_whole: bool) -> Bounds:
     """The bounds of a schema's numbers; those of whole numbers may be fractions."""
     limits: dict[str, tuple[int | None, bool]] = {}
@@ -259,8 +276,8 @@ def _bounds(schema: dict[str, Any], path: str, is_whole: bool) -> Bounds:
         if isinstance(schema.get(exclusive), bool):  # as it was written before 2016
             given = [(schema[inclusive], schema[exclusive])] if inclusive in schema else []
         for bound, _ in given:
-            if isinstance(bound, bool) or not isinstance(bound, int | float) or abs(bound) == float("inf"):
-                raise SchemaError(path, f"its bound {bound!a} is no number")
+            if isinstance(bound, bool) or not isinstance(bound, int | float):
+                raise SchemaError(path, f"its bound {str(bound)[:100]!a} is no number")
         if not given:
             limits[inclusive] = None, False
             continue

@@ -53,9 +53,13 @@ def complement(ranges: Ranges) -> Ranges:
     return tuple((first, last) for first, last in gaps if first <= last)
 
 
+_AS_IT_IS = complement(_NEVER_AS_IT_IS)
+
+
 def unescaped(ranges: Ranges) -> Ranges:
     """Those of some characters that stand in a string of JSON as they are."""
-    return complement(merged((*complement(ranges), *_NEVER_AS_IT_IS)))
+    shared = ((max(first, a), min(last, b)) for first, last in ranges for a, b in _AS_IT_IS)
+    return tuple((first, last) for first, last in shared if first <= last)
 
 
 def in_string(ranges: Ranges) -> Node | None:

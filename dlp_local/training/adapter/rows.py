@@ -153,7 +153,7 @@ def _of_jsonl(text: str, path: Path) -> Found:
 
 
 def _of_line(line: str, place: str) -> TrainingRow:
-    values = parse_json(line, place, "Write one object a line.")
+    values = parse_json(line, place, "Write one object a line.", only_finite=False)
     if not isinstance(values, dict):
         raise InputError(f"{place}: is no object. {ROW}")
     return _of_messages(values["messages"], place) if "messages" in values else _of_pair(values, place)

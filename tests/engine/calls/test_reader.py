@@ -68,6 +68,8 @@ def test_a_call_is_told_from_the_text_around_it(text, syntax, shown, calls, size
         '<tool_call>{"name": "rockets", "arguments": {}}</tool_call>',
         '<tool_call>{"name": "clock", "arguments": [1]}</tool_call>',
         '<tool_call>{"name": "clock", "arguments": {</tool_call>',
+        '<tool_call>{"name": "clock", "arguments": {"at": NaN}}</tool_call>',
+        '<tool_call>{"name": "clock", "arguments": "{\\"at\\": 1e999}"}</tool_call>',
         "<tool_call>clock()</tool_call>",
         "<tool_call>",
         "[1, 2, 3]",

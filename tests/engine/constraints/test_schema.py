@@ -15,7 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dlp_local.core.answer_format import AnswerFormat, Tool
 from dlp_local.core.errors import InputError
+from dlp_local.engine.answer_grammar import answer_grammar
+from dlp_local.engine.calls.syntax import PLAIN_SYNTAX
 from dlp_local.engine.constraints.grammar import Grammar
 from dlp_local.engine.constraints.grammar_checks import check_rules
 from dlp_local.engine.constraints.schema import add_schema, schema_grammar
@@ -143,11 +146,43 @@ def test_an_empty_schema_is_any_object():
         ({"allOf": [{"type": "string"}, {"type": "integer"}]}, "types are"),
         ({"allOf": [{"anyOf": [{"minLength": n} for n in range(9)]} for _ in range(9)]}, "alternatives"),
         ({"type": "array", "minItems": 3, "maxItems": 2}, "no array"),
+        ({"type": "string", "maxLength": -1}, "its maxLength is no whole number from 0 on"),
+        ({"type": "string", "minLength": -5}, "its minLength is no whole number from 0 on"),
+        ({"type": "string", "minLength": True}, "its minLength is no whole number from 0 on"),
+        ({"type": "array", "maxItems": -1}, "its maxItems is no whole number from 0 on"),
+        ({"type": "array", "minItems": -1}, "its minItems is no whole number from 0 on"),
+        ({"type": "string", "format": []}, "its format is no text"),
+        ({"type": "string", "format": {"a": 1}}, "its format is no text"),
+        ({"allOf": [{"format": []}, {"type": "string"}]}, "its format is no text"),
+        ({"type": "integer", "exclusiveMinimum": 10**4300 - 1}, "more than 40 digits"),
+        ({"type": "integer", "minimum": [1]}, "no number"),
+        ({"type": [[]]}, "types are"),
+        ({"type": "object", "required": [[]]}, "is called"),
+        ({"$ref": []}, "not fetched"),
     ],
 )
 def test_what_a_grammar_cannot_keep_to_is_refused_with_the_reason(schema, said):
     with pytest.raises(InputError, match=f"JSON schema: .*{said}"):
         schema_grammar(json.dumps(schema))
+
+
+@pytest.mark.parametrize("value", [{"format": []}, {"format": {}}, {"maxLength": -1}, {"type": [{}]}])
+def test_a_tool_of_such_a_schema_takes_any_object_unless_it_is_strict(value):
+    parameters = json.dumps({"properties": {"a": {"type": "string"} | value}})
+
+    def grammar(parameters, strict):
+        tools = (Tool("f", "", parameters, strict),)
+        return answer_grammar(AnswerFormat(tools=tools, tool_choice="required"), PLAIN_SYNTAX)
+
+    assert "tool-0-any" in grammar(parameters, strict=False)
+    with pytest.raises(InputError, match="'f' is strict"):
+        grammar(parameters, strict=True)
+
+
+@pytest.mark.parametrize("schema", ['{"minimum": NaN}', '{"type": "integer", "enum": [1e999]}', '{"const": -Infinity}'])
+def test_a_schema_with_a_number_that_json_has_not_is_refused(schema):
+    with pytest.raises(InputError, match=r"JSON schema: is not JSON \(it holds (NaN|1e999|-Infinity)"):
+        schema_grammar(schema)
 
 
 def test_a_schema_of_many_levels_is_refused_and_not_followed():
@@ -182,6 +217,12 @@ KEYS = [
     "pattern",
     "$ref",
     "additionalProperties",
+    "const",
+    "format",
+    "minLength",
+    "maxLength",
+    "exclusiveMaximum",
+    "nullable",
 ]
 JUNK = st.recursive(
     st.none()

@@ -247,3 +247,8 @@ def test_rows_are_kept_under_the_name_of_their_adapter(tmp_path):
     write_rows(file, rows(3))
     assert read_training_rows(file).rows == tuple(rows(3))
     assert [path.name for path in tmp_path.iterdir()] == ["sql.jsonl"]
+
+
+def test_what_python_writes_for_a_missing_number_is_no_matter_in_a_field_that_is_not_read(tmp_path):
+    given = jsonl(*({"prompt": f"question {n}", "answer": "yes", "score": float("nan")} for n in range(FEWEST)))
+    assert read(tmp_path, given) == tuple(rows(FEWEST))
