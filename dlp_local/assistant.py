@@ -206,12 +206,10 @@ class Assistant:
             conversation = [*self._instructions(options), *history]
 
             def answer_part(part: Route, prefix: str, max_tokens: int | None) -> Generator[Event, None, None]:
-                messages = followed_by(conversation, part.text, tool_messages)
+                asked = followed_by(conversation, part.text, tool_messages)
                 sampling = self._sampling(options, part.mix, max_tokens)
-                return answer_text(
-                    self._engine, messages, part, sampling, options.scope, answer_format, prefix, earlier_answers,
-                    cancellation,
-                )  # fmt: skip
+                asked_for = options.scope, answer_format, prefix, earlier_answers
+                return answer_text(self._engine, asked, part, sampling, *asked_for, cancellation)
 
             if route.parts:
                 begun = begun_parts or begun_by(route, answer_prefix)
@@ -226,6 +224,7 @@ class Assistant:
             split = False if is_one else options.split
             return self.route(text, previous_route=previous, without=options.vetoed, split=split)
         check_message(text)
+        self._pack.check_enabled(name for name, _ in mix.weights)
         return Route(text, {}, mix)
 
     def _sampling(self, options: ChatOptions, mix: Mix, max_tokens: int | None) -> Sampling:
@@ -235,12 +234,12 @@ class Assistant:
 
     def warm(self, history: Sequence[Message], *, options: ChatOptions = DEFAULTS) -> Job[PromptProgress]:
         """Prepares for the next message in idle time."""
-        sampling = options.sampling(self.settings.sampling)
-        return self._engine.warm([*self._instructions(options), *history], sampling.max_tokens)
+        most = options.sampling(self.settings.sampling).max_tokens
+        return self._engine.warm([*self._instructions(options), *history], most)
 
     def _instructions(self, options: ChatOptions) -> list[Message]:
-        instructions = self.settings.system if options.system is None else options.system
-        return [Message("system", instructions)] if instructions.strip() else []
+        text = self.settings.system if options.system is None else options.system
+        return [Message("system", text)] if text.strip() else []
 
     def add_adapter(self, source: str | Path, name: str, change: AdapterChange = UNCHANGED) -> str:
         """Adds an adapter to the pack, as `packs.adapters.add_adapter`, and to the running engine and router.

@@ -140,14 +140,14 @@ def _options(temperature: float, max_tokens: int, system: str | None) -> ChatOpt
 
 def _read(source: str, manifest: Manifest) -> tuple[tuple[EvalRow, ...], tuple[RowProblem, ...]]:
     """The rows of a file, and the lines that are none; raises `InputError` where there is no row at all."""
-    own, problems = read_rows(terminal.numbered_lines(source), tuple(manifest.enabled), _switched_off(manifest))
+    own, problems = read_rows(terminal.numbered_lines(source), tuple(manifest.enabled), _disabled(manifest))
     if not own:
         first = f" Line {problems[0].line}: {problems[0].reason}" if problems else ""
         raise InputError(f"{source}: holds no row that can be measured.{first}")
     return own, problems
 
 
-def _switched_off(manifest: Manifest) -> tuple[str, ...]:
+def _disabled(manifest: Manifest) -> tuple[str, ...]:
     return tuple(name for name, adapter in manifest.adapters.items() if not adapter.enabled)
 
 
@@ -167,7 +167,7 @@ def _plan(
     if policies is None:
         has_adapters = all(row.adapter for row in rows)
         policies = ",".join(name for name in DEFAULT if has_adapters or name != ORACLE)
-    parsed = parse_policies(policies, tuple(manifest.enabled), settings.routing, _switched_off(manifest))
+    parsed = parse_policies(policies, tuple(manifest.enabled), settings.routing, _disabled(manifest))
     if shots is not None and not any(policy.shots for policy in parsed):
         raise InputError("--shots: no policy draws examples from it. Add few-shot:5 to --policies, or leave it out.")
     examples: tuple[EvalRow, ...] = ()

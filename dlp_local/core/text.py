@@ -99,6 +99,11 @@ def unknown_name(thing: str, name: str, known: Iterable[str]) -> str:
     return f"there is no {thing} '{name}'.{did_you_mean(name, known)} There are: {', '.join(known) or 'none yet'}."
 
 
+def switched_off(name: str) -> str:
+    """What is said where an adapter is named that is switched off."""
+    return f"'{name}' is switched off. Switch it on: dlp-local adapters enable {name}."
+
+
 def check_message(text: str) -> None:
     """Raises `InputError` for a message that cannot be answered."""
     if not text.strip():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dlp_local.core.errors import InputError
 from dlp_local.core.settings import Routing
-from dlp_local.core.text import did_you_mean
+from dlp_local.core.text import did_you_mean, switched_off
 from dlp_local.core.values import BASE, WEIGHT_STEPS, Mix
 from dlp_local.evaluation.row import EvalRow
 from dlp_local.routing.selection import head, select
@@ -58,11 +58,11 @@ class Policy:
 
 
 def parse_policies(
-    text: str, adapters: Sequence[str], routing: Routing, switched_off: Collection[str] = ()
+    text: str, adapters: Sequence[str], routing: Routing, disabled: Collection[str] = ()
 ) -> tuple[Policy, ...]:
     """The policies of `base,top1,top-p:0.7`, each once, for a pack with these adapters and these settings.
 
-    `switched_off` are others of the pack's adapters. Raises `InputError` for a policy that there is not, with those
+    `disabled` are others of the pack's adapters. Raises `InputError` for a policy that there is not, with those
     that there are.
     """
     names = dict.fromkeys(name.strip() for name in text.split(",") if name.strip())
@@ -70,10 +70,8 @@ def parse_policies(
         raise InputError(f"--policies: names none. There are {', '.join(KINDS)}.")
     for name in names:
         kind, _, adapter = name.partition(":")
-        if kind == "single" and adapter in switched_off:
-            raise InputError(
-                f"policy '{name}': '{adapter}' is switched off. Switch it on: dlp-local adapters enable {adapter}."
-            )
+        if kind == "single" and adapter in disabled:
+            raise InputError(f"policy '{name}': {switched_off(adapter)}")
     return tuple(parse_policy(name, adapters, routing) for name in names)
 
 

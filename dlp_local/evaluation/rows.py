@@ -18,7 +18,7 @@ from typing import Any
 from dlp_local.core.errors import InputError
 from dlp_local.core.files import decode
 from dlp_local.core.json_text import json_value, parse_json
-from dlp_local.core.text import did_you_mean, is_unicode, unknown_name, visible
+from dlp_local.core.text import did_you_mean, is_unicode, switched_off, unknown_name, visible
 from dlp_local.core.values import BASE, Message
 from dlp_local.evaluation.metrics import METRICS, OF_JSON, missing_package
 from dlp_local.evaluation.row import EvalRow
@@ -50,16 +50,16 @@ class RowProblem:
 
 
 def read_rows(
-    lines: Iterable[tuple[int, bytes]], adapters: Collection[str], switched_off: Collection[str] = ()
+    lines: Iterable[tuple[int, bytes]], adapters: Collection[str], disabled: Collection[str] = ()
 ) -> tuple[tuple[EvalRow, ...], tuple[RowProblem, ...]]:
     """The rows of numbered lines, and the lines that are none.
 
-    `adapters` are those that a row may belong to; `switched_off` are others of the pack.
+    `adapters` are those that a row may belong to; `disabled` are others of the pack.
     """
     rows, problems = list[EvalRow](), list[RowProblem]()
     for number, line in lines:
         try:
-            rows.append(_row(_fields(line), number, adapters, switched_off))
+            rows.append(_row(_fields(line), number, adapters, disabled))
         except InputError as error:
             problems.append(RowProblem(number, visible(str(error))))
         except RecursionError:
@@ -130,9 +130,7 @@ def _check_keys(pairs: Sequence[tuple[str, Any]]) -> None:
         raise InputError(f"{twice[:64]}: is there twice. Leave one out.")
 
 
-def _row(
-    fields: Mapping[str, Any], number: int, adapters: Collection[str], switched_off: Collection[str] = ()
-) -> EvalRow:
+def _row(fields: Mapping[str, Any], number: int, adapters: Collection[str], disabled: Collection[str] = ()) -> EvalRow:
     if "text" in fields and "prompt" in fields:
         raise InputError("has a text and a prompt, which are the same. Leave one out.")
     if "answer" in fields and "answers" in fields:
@@ -141,7 +139,7 @@ def _row(
     text = _text(fields.get(name), name)
     given = _given_answers(fields)
     answers = tuple(map(_answer, given))
-    adapter = _adapter(fields.get("adapter"), adapters, switched_off)
+    adapter = _adapter(fields.get("adapter"), adapters, disabled)
     choices = _choices(fields["choices"], answers) if "choices" in fields else ()
     metric = _metric(fields.get("metric"), answers, choices)
     if any(isinstance(answer, list) for answer in given) and metric not in OF_JSON:
@@ -159,13 +157,13 @@ def _given_answers(fields: Mapping[str, Any]) -> list[Any]:
     return given
 
 
-def _adapter(given: Any, adapters: Collection[str], switched_off: Collection[str]) -> str | None:
+def _adapter(given: Any, adapters: Collection[str], disabled: Collection[str]) -> str | None:
     if given is None:
         return None
     if not isinstance(given, str):
         raise InputError(f"adapter: is no text. Give a name. There are: {', '.join([*adapters, BASE])}.")
-    if given in switched_off:
-        raise InputError(f"adapter: '{given}' is switched off. Switch it on: dlp-local adapters enable {given}.")
+    if given in disabled:
+        raise InputError(f"adapter: {switched_off(given)}")
     if given not in adapters and given != BASE:
         raise InputError(f"adapter: {unknown_name('adapter', given[:64], [*adapters, BASE])}")
     return given

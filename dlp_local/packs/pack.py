@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dlp_local.core.errors import InputError, PackError
 from dlp_local.core.paths import MANIFEST
+from dlp_local.core.text import switched_off
 from dlp_local.core.values import AdapterFile
 from dlp_local.packs.backbone_location import find_backbone, how_to_get
 from dlp_local.packs.example_rows import read_rows
@@ -51,6 +52,12 @@ class Pack:
         """The adapters that are not switched off, by name."""
         adapters = self.manifest.enabled.items()
         return [AdapterFile(name, self.path(adapter), adapter.scale, adapter.scope) for name, adapter in adapters]
+
+    def check_enabled(self, names: Iterable[str]) -> None:
+        """Raises `InputError` for an adapter that is switched off."""
+        for name in names:
+            if (adapter := self.manifest.adapters.get(name)) and not adapter.enabled:
+                raise InputError(switched_off(name))
 
     def examples(self, name: str) -> tuple[str, ...]:
         """The messages that an adapter of this name is for; raises `PackError` where their file cannot be used."""
