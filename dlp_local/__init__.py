@@ -1,21 +1,18 @@
 """dlp-local: a private assistant on your own laptop, one backbone and many LoRA adapters mixed per message."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
-
-from dlp_local.core.events import (
-    AnswerWasReasoning,
-    HistoryTrimmed,
-    ReasoningDelta,
-    ReplyDone,
-    RouteChosen,
-    TextDelta,
-)
-from dlp_local.core.values import Message, Mix, Route
-
+# The program begins here, before it can catch Ctrl+C: nothing is imported that is not asked for.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dlp_local.assistant import Assistant
+    from dlp_local.core.events import (
+        AnswerWasReasoning,
+        HistoryTrimmed,
+        ReasoningDelta,
+        ReplyDone,
+        RouteChosen,
+        TextDelta,
+    )
+    from dlp_local.core.values import Message, Mix, Route
     from dlp_local.opening import open_assistant
 
     __version__: str
@@ -34,17 +31,19 @@ __all__ = [
     "open_assistant",
 ]
 
+_PLACES = {
+    "Assistant": "dlp_local.assistant",
+    "open_assistant": "dlp_local.opening",
+    **dict.fromkeys(("Message", "Mix", "Route"), "dlp_local.core.values"),
+}
+"""Where a name is; the others are events."""
 
-def __getattr__(name: str) -> Any:
-    # The assistant brings the engine and onnxruntime along; the window is painted before they are loaded.
-    if name == "Assistant":
-        from dlp_local.assistant import Assistant
 
-        return Assistant
-    if name == "open_assistant":
-        from dlp_local.opening import open_assistant
+def __getattr__(name: str) -> object:
+    if name in __all__:
+        from importlib import import_module
 
-        return open_assistant
+        return getattr(import_module(_PLACES.get(name, "dlp_local.core.events")), name)
     if name == "__version__":
         from importlib.metadata import PackageNotFoundError, version
 

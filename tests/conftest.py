@@ -24,7 +24,9 @@ def _hide_the_machine(monkeypatch, folder):
     The pack is the bundled one, also where the backbone of the preferred one is installed.
     """
     monkeypatch.setenv("DLP_LOCAL_PACK", "bundled")
-    monkeypatch.setenv("DLP_LOCAL_CONFIG", str(folder / "no-config.toml"))
+    config = folder.with_name(f"{folder.name}-config.toml")  # beside the folder, which is a test's own
+    config.touch()
+    monkeypatch.setenv("DLP_LOCAL_CONFIG", str(config))
     monkeypatch.setenv("DLP_LOCAL_DATA", str(folder / "data-of-the-test"))
 
 

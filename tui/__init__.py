@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from tui.session.assistant_backend import AssistantBackend
     from tui.state import Place
 
+SIGNALLED = 128
+"""What a shell adds to the number of the signal that ended a program."""
+
 
 def run_chat(
     settings: Settings,
@@ -56,7 +59,7 @@ def run_chat(
     finally:
         ended = app.session.close()
         history.close()
-    code = app.return_code or 0
+    code = (app.return_code or 0) if app.ended_by is None else SIGNALLED + app.ended_by
     if not ended:
         # The worker sits in native code, loading a model say; the interpreter cannot be taken down around it.
         os._exit(code)

@@ -23,7 +23,7 @@ from tui.chat_commands import COMMANDS
 from tui.screens.chat import ChatScreen
 from tui.session import ChangeOptions, OpenAssistant, Session, StartTraining, train_adapter
 from tui.state import HERE, Place
-from tui.terminal import draw_after_stops, read_more_keys
+from tui.terminal import draw_after_stops, leave_at_signals, outlive_the_terminal, read_more_keys
 from tui.themes import HIGH_CONTRAST, keep_theme, keymap, theme
 from tui.widgets.prompt import Prompt
 
@@ -60,7 +60,11 @@ class ChatApp(App[None]):
         Raises `InputError` for `ui` that cannot be used.
         """
         super().__init__()
+        self.ended_by: int | None = None
+        """The number of the signal that ended it."""
+
         read_more_keys()
+        outlive_the_terminal()
         self.register_theme(HIGH_CONTRAST)
         self.theme = theme(ui.theme)
         self.set_keymap(keymap(ui.keys, [*self.BINDINGS, *ChatScreen.BINDINGS, *Prompt.BINDINGS]))
@@ -109,6 +113,11 @@ class ChatApp(App[None]):
         assert isinstance(chat, ChatScreen)
         chat.leave()
 
+    def _leave_at_signal(self, number: int) -> None:
+        """Leaves as the user would; the shell gets the exit code of a program that this signal ended."""
+        self.ended_by = number
+        self.leave()
+
     def _handle_exception(self, error: Exception) -> None:
         """Once textual leaves, it gives new widgets no parts: what then misses a part is no error to be shown."""
         leaves = self._exit or not self.is_running
@@ -119,6 +128,8 @@ class ChatApp(App[None]):
     def on_mount(self) -> None:
         """A theme that is chosen from now on is kept; whatever stops the program, it is drawn when it goes on."""
         draw_after_stops(self)
+        if not self.is_headless:
+            leave_at_signals(self._leave_at_signal)
         self.theme_changed_signal.subscribe(self, self._on_theme)
 
     def _on_theme(self, chosen: Theme) -> None:

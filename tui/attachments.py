@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import mimetypes
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from dlp_local.core.errors import InputError
-from dlp_local.core.files import decode
+from dlp_local.core.files import MAX_TEXT, decode, is_file, is_folder, is_there, open_file
 from dlp_local.core.paths import user_path
 from dlp_local.core.text import size_text
 from dlp_local.core.user_message import MENTION, PUNCTUATION, Attachment, UserMessage, is_quoted, mentioned_paths
@@ -23,7 +24,10 @@ CHARACTERS_PER_TOKEN = 3
 
 
 def mentioned(text: str) -> list[Path]:
-    """The files and folders that a text names with `@`: those there are, and what can only be meant as a path."""
+    """The files and folders that a text names with `@`: those there are, and what can only be meant as a path.
+
+    Raises `InputError` for one of these that can be no path.
+    """
     paths = [_path(mention) for mention in MENTION.finditer(text)]
     return [path for path in dict.fromkeys(paths) if path is not None]
 
@@ -32,31 +36,31 @@ def _path(mention: re.Match[str]) -> Path | None:
     """The path of a mention; None for `@alice`, and for an attribute or one in quotation marks that is not there."""
     names = mentioned_paths(mention)
     for name in names:
-        path = user_path(name)
-        try:
-            if path.exists():
+        with suppress(InputError):
+            if is_there(path := user_path(name)):
                 return path
-        except (OSError, ValueError):
-            return None
     if not names or is_quoted(mention) or (mention[2] and _ATTRIBUTE.match(mention[2])):
         return None
-    name = mention[1] or mention[2].rstrip(PUNCTUATION)
+    name = names[0] if mention[1] else mention[2].rstrip(PUNCTUATION)
     is_path = bool(mention[1]) or "/" in name or "\\" in name or name.startswith(("~", "."))
     return user_path(name) if is_path or _SUFFIXES.guess_type(name)[0] else None
 
 
 def sizes(text: str) -> str:
     """`notes.txt 1.2 kB`, for each file that a text names."""
-    parts = []
-    for path in mentioned(text):
-        try:
-            if path.is_file():
-                parts.append(f"{path.name} {size_text(path.stat().st_size)}")
-            else:
-                parts.append(f"{path}: is a folder" if path.is_dir() else f"{path}: no file")
-        except OSError:
-            parts.append(f"{path}: cannot be read")
-    return " · ".join(parts)
+    try:
+        return " · ".join(map(_size, mentioned(text)))
+    except InputError as error:
+        return str(error)
+
+
+def _size(path: Path) -> str:
+    try:
+        if is_file(path):
+            return f"{path.name} {size_text(path.stat().st_size)}"
+        return f"{path}: is a folder" if is_folder(path) else f"{path}: no file"
+    except OSError:
+        return f"{path}: cannot be read"
 
 
 def attach(text: str, context_size: int) -> str:
@@ -74,16 +78,21 @@ def attach(text: str, context_size: int) -> str:
 
 
 def _contents(path: Path, room: int | None) -> str:
-    """A file's text, of at most `room` bytes."""
+    """A file's text, of at most `room` bytes, however much it says it has."""
+    if is_folder(path):
+        raise InputError(f"{path}: is a folder. Name a text file in it.")
+    room = MAX_TEXT if room is None else max(0, room)
     try:
-        if path.is_dir():
-            raise InputError(f"{path}: is a folder. Name a text file in it.")
-        size = path.stat().st_size
-        if room is not None and size > room:
-            fits = size_text(max(0, room))
-            raise InputError(f"{path}: has {size_text(size)}, and about {fits} fit. Name a part of it.")
-        return decode(path.read_bytes(), str(path))
+        with open_file(path) as file:
+            size, raw = path.stat().st_size, file.read(room + 1)
     except FileNotFoundError:
         raise InputError(f"{path}: is not there. Correct the path, or leave out the @.") from None
-    except OSError as error:
+    except PermissionError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}). Check its rights.") from None
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"{path}: cannot be read ({reason}). Correct the path, or leave out the @.") from None
+    if len(raw) > room:
+        has = size_text(size) if size > room else "more"
+        raise InputError(f"{path}: has {has}, and about {size_text(room)} fit. Name a part of it.")
+    return decode(raw, str(path))

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from dlp_local.core.errors import InputError
 from dlp_local.core.paths import user_path
 
 MOST = 10_000
@@ -95,7 +96,7 @@ def matching_files(typed: str) -> list[Candidate]:
     try:
         with os.scandir(user_path(folder or ".")) as entries:
             matches = [(entry.name, entry.is_dir()) for entry in islice(entries, MOST) if entry.name.startswith(name)]
-    except (OSError, ValueError):
+    except (OSError, ValueError, InputError):
         return []
     offered = sorted((each, is_dir) for each, is_dir in matches if name.startswith(".") or not each.startswith("."))
     quoted = quoted or any(" " in typed + each for each, _ in offered)

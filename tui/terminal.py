@@ -1,16 +1,22 @@
-"""What terminals do in ways of their own: keys that they spell differently, and coming back from a stop."""
+"""What terminals do in ways of their own: keys that they spell differently, stops, and ends from outside."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from typing import IO, cast
 
 from textual import _xterm_parser
 from textual.app import App
+from textual.drivers import _writer_thread
 from textual.message import Message
+
+LINUX_DRIVER = "textual.drivers.linux_driver"
+"""Of Linux and macOS."""
 
 _MODIFY_OTHER_KEYS = re.compile(r"\x1b\[27;(\d+);(\d+)~")
 _WITH_EVENT = re.compile(r"\x1b\[(\d+)[\d:]*;(\d+)(?::(\d))?([u~A-DFHPQS])")
@@ -42,10 +48,42 @@ def _letter(key: re.Match[str]) -> str:
 
 def read_more_keys() -> None:
     """Lets textual's drivers use `KeyParser`: they have no setting for it."""
-    for name in ("textual.drivers.linux_driver", "textual.drivers.win32", "textual.drivers.linux_inline_driver"):
+    for name in (LINUX_DRIVER, "textual.drivers.win32", "textual.drivers.linux_inline_driver"):
         with suppress(ImportError, AttributeError):
             __import__(name)
             sys.modules[name].XTermParser = KeyParser  # type: ignore[attr-defined]
+
+
+class _Output:
+    """What is drawn to; a terminal that is gone takes nothing, and nobody is told."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._file.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._file.flush()
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+
+class Writer(_writer_thread.WriterThread):
+    """Goes on where a terminal is closed: textual's ends then, and the window waits for it for ever."""
+
+    def __init__(self, file: IO[str]) -> None:
+        super().__init__(cast(IO[str], _Output(file)))
+
+
+def outlive_the_terminal() -> None:
+    """Lets textual's driver use `Writer`: it has no setting for it."""
+    with suppress(ImportError, AttributeError):
+        __import__(LINUX_DRIVER)
+        sys.modules[LINUX_DRIVER].WriterThread = Writer  # type: ignore[attr-defined]
 
 
 def draw_after_stops(app: App[None]) -> None:
@@ -68,3 +106,15 @@ def draw_after_stops(app: App[None]) -> None:
         app.call_later(app.screen.refresh, layout=True)
 
     signal.signal(signal.SIGCONT, go_on)
+
+
+def leave_at_signals(leave: Callable[[int], None]) -> None:
+    """Has a signal that asks the program to end call `leave` with its number; for the main thread, in its loop.
+
+    The window would else stay drawn over the shell, which has the keys and the mouse as the window set them. A signal
+    that is ignored, as under nohup, stays so.
+    """
+    for name in ("SIGTERM", "SIGHUP") if hasattr(signal, "SIGHUP") else ():
+        number = signal.Signals[name]
+        if signal.getsignal(number) == signal.SIG_DFL:
+            asyncio.get_running_loop().add_signal_handler(number, leave, number)

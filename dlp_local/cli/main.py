@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from dlp_local.cli import terminal
 from dlp_local.core.errors import DlpLocalError, ExitCode
+from dlp_local.core.files import NO_ROOM
 from dlp_local.core.paths import user_path
 from dlp_local.core.text import did_you_mean
 
@@ -112,15 +113,42 @@ def main() -> NoReturn:
     """Runs the command line and turns every error that a user may meet into a message and an exit code."""
     terminal.prepare_streams()
     try:
+        code = _exit_code()
+        sys.stdout.flush()
+        if code == ExitCode.OK and terminal.is_output_lost():
+            terminal.print_error("what was to be written is lost, for stdout is closed. Send it to a file or a pipe.")
+            code = ExitCode.FAILURE
+    except OSError as error:
+        code = _refused_by_system(error)
+    sys.exit(code)
+
+
+def _exit_code() -> int:
+    """Runs the command that the arguments name; raises `OSError` for what it did not expect of the system."""
+    try:
         terminal.check_arguments(sys.argv[1:])
         app(prog_name="dlp-local")
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else ExitCode.OK
     except DlpLocalError as error:
         terminal.print_error(str(error))
-        sys.exit(error.exit_code)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        terminal.print_error(f"what was to be written found no room ({error.strerror}). Make room on the disk.")
-        terminal.drop_output()
-        sys.exit(ExitCode.FAILURE)
-    sys.exit(ExitCode.OK)
+        return error.exit_code
+    return ExitCode.OK
+
+
+def _refused_by_system(error: OSError) -> int:
+    """Says what the system refused; a pipe whose reader went away is no news."""
+    reason = error.strerror or str(error)
+    with contextlib.suppress(OSError):  # stderr may take nothing either
+        if error.filename is not None:
+            terminal.print_error(f"{error.filename}: cannot be used ({reason}). Check the path.")
+            return ExitCode.USAGE
+        if error.errno in NO_ROOM:
+            terminal.print_error(f"what was to be written found no room ({reason}). Make room on the disk.")
+        elif terminal.refuses_output():
+            if not isinstance(error, BrokenPipeError):
+                terminal.print_error(f"what was to be written was refused ({reason}). Send it to another place.")
+        else:
+            terminal.print_error(f"the system refused something ({reason}). Try it again.")
+    terminal.drop_output()
+    return ExitCode.FAILURE

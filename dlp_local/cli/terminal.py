@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dlp_local.core.errors import InputError
-from dlp_local.core.files import decode, utf8_lines
+from dlp_local.core.files import MAX_TEXT, decode, utf8_lines
 from dlp_local.core.job import Job
 from dlp_local.core.paths import user_path
 from dlp_local.core.serialize import ranked
@@ -34,9 +34,40 @@ def text_console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, markup=False, emoji=False)
 
 
+class _NoOutput(io.TextIOWrapper):
+    """In the place of a stdout that was closed: it takes all and keeps nothing, but whether there was something."""
+
+    is_lost = False
+
+    def write(self, text: str) -> int:
+        """As any text stream does."""
+        self.is_lost = self.is_lost or bool(text)
+        return super().write(text)
+
+
+def is_output_lost() -> bool:
+    """Whether something was written though stdout was closed."""
+    return isinstance(sys.stdout, _NoOutput) and sys.stdout.is_lost
+
+
+def refuses_output() -> bool:
+    """Whether stdout takes nothing more, or may have been what did not: one without a buffer keeps nothing back."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return bool(getattr(sys.stdout, "write_through", False))
+
+
 def read_stdin() -> str:
-    """All of stdin."""
-    return decode(sys.stdin.buffer.read(), "stdin")
+    """All of stdin; raises `InputError` where it cannot be read, or has no end."""
+    try:
+        raw = sys.stdin.buffer.read(MAX_TEXT + 1)
+    except OSError as error:
+        raise InputError(f"stdin: cannot be read ({error.strerror or error}). Give it a file or a pipe.") from None
+    if len(raw) > MAX_TEXT:
+        raise InputError(f"stdin: is larger than {MAX_TEXT >> 20} MiB. Give it a part of that.")
+    return decode(raw, "stdin")
 
 
 def piped_stdin() -> str:
@@ -63,8 +94,9 @@ def prepare_streams() -> None:
     for name in ("stdin", "stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
-            mode, flag = ("r", os.O_RDONLY) if name == "stdin" else ("w", os.O_WRONLY)
-            setattr(sys, name, os.fdopen(os.open(os.devnull, flag), mode, encoding="utf-8"))
+            mode, flag = ("rb", os.O_RDONLY) if name == "stdin" else ("wb", os.O_WRONLY)
+            kind = _NoOutput if name == "stdout" else io.TextIOWrapper
+            setattr(sys, name, kind(os.fdopen(os.open(os.devnull, flag), mode), encoding="utf-8"))
         elif name != "stdin" and isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="replace")
 

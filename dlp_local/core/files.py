@@ -6,7 +6,9 @@ import codecs
 import errno
 import hashlib
 import os
+import re
 import secrets
+import stat
 import sys
 import tempfile
 import time
@@ -21,6 +23,12 @@ from dlp_local.core.errors import DlpLocalError, InputError
 MAX_TEXT = 256 << 20
 """Bytes of a text file that is read as a whole; a conversation of 50,000 turns has some 40 millions."""
 
+MAX_LINE = 64 << 20
+"""Bytes of one line of a file that is read line by line."""
+
+_OPENED_BEFORE = re.compile(r"/dev/(stdin|fd/\d+)|/proc/(self|\d+)/fd/\d+")
+"""What the shell has opened and handed over: stdin, and `<(…)`."""
+
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -29,7 +37,7 @@ _MARKS = (
 )
 """What files begin with that some editors write; the longer mark first."""
 
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 """What the system says where there is no room for what is written."""
 
 SEEN = 4096
@@ -62,6 +70,21 @@ def written_aside(path: Path, *, replace: bool = True) -> Iterator[Path]:
         sync_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+def is_there(path: Path) -> bool:
+    """Whether a path names something; what cannot be looked for is not there."""
+    return os.path.exists(path)  # noqa: PTH110 (Path.exists raises, for a name that is too long say)
+
+
+def is_file(path: Path) -> bool:
+    """Whether a path names a file; what cannot be looked for is none."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a path names a folder; what cannot be looked for is none."""
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def file_sha256(path: Path) -> str:
@@ -196,22 +219,30 @@ def utf8(raw: bytes, name: str) -> bytes:
 def utf8_lines(file: BinaryIO, name: str) -> Iterator[bytes]:
     """The lines of an open file, as they come; those of UTF-16 and UTF-32 become UTF-8.
 
-    Raises `InputError` that calls it by `name`, where what begins like those is no text.
+    Raises `InputError` that calls it by `name`, where what begins like those is no text, and for a line without an end.
     """
-    first = file.readline()
+    lines = _bounded_lines(file, name)
+    first = next(lines, b"")
     mark, encoding = _encoding(first)
     if not encoding:
         yield first
-        yield from file
+        yield from lines
         return
     decoder, rest = codecs.getincrementaldecoder(encoding)(), ""
     try:
-        for part in chain([first[len(mark) :]], file):
+        for part in chain([first[len(mark) :]], lines):
             *whole, rest = (rest + decoder.decode(part)).split("\n")
             yield from (line.encode("utf-8") for line in whole)
         yield (rest + decoder.decode(b"", final=True)).encode("utf-8")
     except UnicodeError:
         raise InputError(f"{name}: is no text, though it begins like {encoding}. Save it as UTF-8.") from None
+
+
+def _bounded_lines(file: BinaryIO, name: str) -> Iterator[bytes]:
+    while line := file.readline(MAX_LINE + 1):
+        if len(line) > MAX_LINE:
+            raise InputError(f"{name}: has a line of more than {MAX_LINE >> 20} MiB. Name a file of shorter ones.")
+        yield line
 
 
 def read_text(path: Path) -> str:
@@ -220,18 +251,26 @@ def read_text(path: Path) -> str:
 
 
 def read_bytes(path: Path, most: int, otherwise: str, error: type[DlpLocalError] = InputError) -> bytes:
-    """All of a user's file, never more than `most` bytes of one without an end.
+    """All of a user's file, or of what the shell has opened, never more than `most` bytes of one without an end.
 
     Raises `error` where it cannot be read, and where it is larger, with what to do `otherwise`.
     """
     try:
-        with path.open("rb") as file:
+        with path.open("rb") if _OPENED_BEFORE.fullmatch(str(path)) else open_file(path) as file:
             raw = file.read(most + 1)
     except OSError as problem:
         raise error(f"{path}: cannot be read ({problem.strerror}). Check the path.") from None
     if len(raw) > most:
         raise error(f"{path}: is larger than {most >> 20} MiB. {otherwise}")
     return raw
+
+
+def open_file(path: Path) -> BinaryIO:
+    """A file, open to be read; raises `OSError`, also for a pipe and a device: they may never begin, or never end."""
+    kind = path.stat().st_mode
+    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+        raise OSError(errno.EINVAL, "it is a pipe or a device, and no file", str(path))
+    return path.open("rb")
 
 
 def write_new(path: Path, text: str) -> None:

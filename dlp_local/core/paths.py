@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import platformdirs
+
+from dlp_local.core.errors import InputError
 
 APP = "dlp-local"
 
@@ -16,14 +19,27 @@ MANIFEST = "pack.toml"
 OTHER_DATA = "set DLP_LOCAL_DATA to another folder"
 """What helps where the data folder cannot be written to."""
 
+SHOWN = 60
+"""Characters that are shown of what can be no path."""
+
 
 def user_path(path: str | Path) -> Path:
     """A path as a user writes it, with `~` and variables (`$HOME`, on Windows `%USERPROFILE%`) filled in.
 
     Every path from a flag, the environment, a file of settings or the window goes through here: no shell has seen it
     where it stands behind `--option=` or in a file. What names nobody's home and no variable stays as it is.
+    Raises `InputError` for what can name no file: it is too long, or holds a character that no name may.
     """
-    return Path(os.path.expanduser(os.path.expandvars(path)))  # noqa: PTH111 (Path.expanduser raises for ~nobody)
+    try:
+        filled_in = os.path.expanduser(os.path.expandvars(path))  # noqa: PTH111 (Path.expanduser raises for ~nobody)
+        os.lstat(filled_in)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise InputError(f"'{str(path)[:SHOWN]}…': is too long for a file's name. Give another path.") from None
+    except ValueError:  # NUL, or half a character
+        name = str(path).replace("\0", "\\0")[:SHOWN]
+        raise InputError(f"'{name}': holds a character that no file's name may. Give another path.") from None
+    return Path(filled_in)
 
 
 def config_file() -> Path:

@@ -12,7 +12,10 @@ BEGINNING = 1_000
 
 _FENCE = re.compile("`{3,}")
 _QUOTES = "\"'“‘«„"
-MENTION = re.compile(rf'(?:(?<![^\s(\[{{])|(?<=[{_QUOTES}]))@(?:"([^"]+)"|(\S+))')
+QUOTED = r"""\"[^"]+"|'[^'\n]+'(?!\w)|“[^“”\n]+”|„[^“”\n]+[“”]|‘[^‘’\n]+’(?!\w)|«[^»\n]+»"""
+"""A name in quotation marks, as they are typed and as macOS makes them; an apostrophe is none."""
+
+MENTION = re.compile(rf"(?:(?<![^\s(\[{{])|(?<=[{_QUOTES}]))@(?:({QUOTED})|(\S+))")
 """A file that goes along with a message: its path in quotation marks, or without; also in brackets or quoted itself."""
 
 PUNCTUATION = ".,;:!?)]}>\"'”’»“，。；：！？）】」』、"
@@ -90,7 +93,7 @@ def mentioned_paths(mention: re.Match[str]) -> tuple[str, ...]:
     Punctuation alone names nothing.
     """
     if mention[1]:
-        return (mention[1],)
+        return (mention[1][1:-1],)
     written: str = mention[2]
     if not written.rstrip(PUNCTUATION):
         return ()

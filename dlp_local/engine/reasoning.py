@@ -72,6 +72,10 @@ class ReasoningTags:
         parts = self._parts(tag)
         return tag in _OTHERS.values() or (parts is not None and _ends(parts))
 
+    def is_in(self, text: str) -> bool:
+        """Whether a text has a tag that begins or ends reasoning."""
+        return any(self.is_closing(tag[0]) or self.closing_tags(tag[0]) for tag in TAG.finditer(text))
+
     def is_opened(self, closing_tag: str, text: str) -> bool:
         """Whether a text has the opening tag of a closing one, be it as in XML, with attributes."""
         if any(closing_tag in self.closing_tags(tag[0]) for tag in TAG.finditer(text)):

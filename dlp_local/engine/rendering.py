@@ -20,7 +20,7 @@ from dlp_local.core.errors import EngineError, PackError
 from dlp_local.core.values import Message
 from dlp_local.engine.calls.rendering import TracedCalls, left_out
 from dlp_local.engine.forging import NamesIn, hidden
-from dlp_local.engine.reasoning import TAG
+from dlp_local.engine.reasoning import TAG, ReasoningTags
 from dlp_local.engine.shapes import SHAPES, as_they_are, has_calls
 from dlp_local.engine.template import OTHER_TEMPLATE, ChatTemplate
 from dlp_local.engine.template_limits import TemplateLimitError
@@ -99,6 +99,7 @@ class Renderer:
 
     def __init__(self, template: ChatTemplate, names_in: Callable[[str], Iterable[str]]) -> None:
         self._template, self._names_in = template, names_in
+        self._tags = ReasoningTags(template.split_at)
 
     def render(self, messages: Sequence[Message], add_generation_prompt: bool, tools: Sequence[Tool] = ()) -> Rendered:
         """The text of a conversation, and of tools that may be called.
@@ -165,8 +166,8 @@ class Renderer:
     def _check_whole(self, message: Message, places: Offsets, sources: Offsets) -> None:
         """Raises `ValueError` unless a message stands in the result once, but for what the template itself takes out.
 
-        It takes out outer white space, and a text that it looks for: a switch. Of answers it may take out anything but
-        their end that has such a text in it: reasoning up to a tag.
+        It takes out outer white space, and a text that it looks for: a switch. Of answers it may take out any part that
+        has such a text or a tag of reasoning in it: reasoning up to its tag.
         """
         offsets = sources[places] & ((1 << OFFSET_BITS) - 1)
         order = np.argsort(offsets, kind="stable")
@@ -174,20 +175,19 @@ class Renderer:
         if repeats.any():
             raise ValueError(f"it repeats a message of the {message.role}")
         is_answer = message.role == "assistant"
-        edges = np.concatenate([[-1], offsets[order]])
-        edges = np.append(edges[-1:] if is_answer else edges, len(message.content))
+        edges = np.concatenate([[-1], offsets[order], [len(message.content)]])
         gaps = np.flatnonzero(np.diff(edges) > 1)
         missing = [(int(edges[gap]) + 1, int(edges[gap + 1])) for gap in gaps]
         if not all(self._may_take_out(message.content, start, end, is_answer) for start, end in missing):
             raise ValueError(f"it leaves out a message of the {message.role}")
 
     def _may_take_out(self, content: str, start: int, end: int, is_answer: bool) -> bool:
-        """Whether a part of a message is nothing, or a switch; of an answer, whether it holds what is looked for.
+        """Whether a part of a message is nothing, or a switch; of an answer, whether it may be reasoning.
 
         A switch is a word of its own, and no tag: `/think`, but neither `</think>` nor what is within it.
         """
         part = content[start:end]
-        if is_answer and any(text in part for text in self._template.looked_for):
+        if is_answer and (any(text in part for text in self._template.looked_for) or self._tags.is_in(part)):
             return True
         switches = {text for text in self._template.looked_for - self._template.split_at if not TAG.fullmatch(text)}
         words = [(start + word.start(), start + word.end()) for word in re.finditer(r"\S+", part)]

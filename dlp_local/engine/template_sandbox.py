@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
-from typing import Any
+from typing import Any, NoReturn
 
 from jinja2 import nodes, pass_environment
 from jinja2.compiler import CodeGenerator, Frame, operators
 from jinja2.environment import Environment
+from jinja2.exceptions import SecurityError, TemplateNotFound
 from jinja2.ext import Extension, loopcontrols
 from jinja2.filters import make_attrgetter
+from jinja2.loaders import FunctionLoader
 from jinja2.nodes import EvalContext
 from jinja2.parser import Parser
-from jinja2.runtime import Context
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.runtime import Context, Undefined
+from jinja2.sandbox import MAX_RANGE, ImmutableSandboxedEnvironment
 
-from dlp_local.engine.template_limits import TemplateLimits
+from dlp_local.engine.template_limits import TemplateLimitError, TemplateLimits
 from dlp_local.engine.traced_text import TracedText, concat, traced, traced_within
 
 OPERATORS = ("+", "*", "**", "%")
@@ -36,10 +38,16 @@ class TemplateSandbox(ImmutableSandboxedEnvironment):
     def __init__(self) -> None:
         super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=[_GenerationTag, loopcontrols])
         self.code_generator_class = _CodeGenerator
+        self.loader = FunctionLoader(_no_other)
         self.limits = TemplateLimits()
         self.filters |= {"tojson": _to_json, "join": _join, "indent": _indent}
         self.filters = {name: self._limited(name, function) for name, function in self.filters.items()}
+        self.globals["range"] = _range
         del self.globals["lipsum"]
+
+    def unsafe_undefined(self, obj: Any, attribute: str) -> Undefined:
+        """What a template gets that asks for something which it may not have: an error, once it is used."""
+        return self.undefined(f"it asks for {attribute!a}, which no template gets", exc=SecurityError)
 
     def concat(self, parts: Iterable[str]) -> TracedText:
         """The texts one after the other, with their sources."""
@@ -178,6 +186,18 @@ class _GenerationTag(Extension):
     def parse(self, parser: Parser) -> list[nodes.Node]:
         parser.stream.skip(1)
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+def _no_other(name: str) -> NoReturn:
+    raise TemplateNotFound(name, f"it takes in the file {str.__str__(name)!a}, and a chat template is one file alone")
+
+
+def _range(*bounds: int) -> range:
+    """As Python's, for so many numbers as a sandbox gives."""
+    numbers = range(*bounds)
+    if numbers[MAX_RANGE:]:
+        raise TemplateLimitError(f"counts to more than {MAX_RANGE}")
+    return numbers
 
 
 def _to_json(value: Any, ensure_ascii: bool = False, **options: Any) -> str:

@@ -31,6 +31,7 @@ MAX_DIMENSIONS = 8
 _DTYPES = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 _METADATA = "__metadata__"
 _ENTRY_KEYS = {"dtype", "shape", "data_offsets"}
+_CALLED = {"shape": "shape", "data_offsets": "place"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,10 @@ def _check_header(file: BinaryIO) -> None:
             raise ValueError(f"its header holds the name {name[:MAX_NAME]!a}")
         if not isinstance(entry, dict) or set(entry) != _ENTRY_KEYS:
             raise ValueError(f"its header does not describe {name}")
+        for key in ("shape", "data_offsets"):
+            numbers = entry[key]
+            if not isinstance(numbers, list) or not all(type(number) is int and number >= 0 for number in numbers):
+                raise ValueError(f"the {_CALLED[key]} of {name} is {str(numbers)[:64]}, and it has to be whole numbers")
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

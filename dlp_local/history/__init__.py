@@ -28,7 +28,10 @@ def open_history(path: Path | None = None) -> tuple[History, str]:
         return _begin_anew(path)
     except HistoryError as error:
         return History(None), f"{error} {NOT_SAVED}"
-    return history, f"{path}: may only be read. {NOT_SAVED}" if history.read_only else ""
+    if not history.read_only:
+        return history, ""
+    reason = "can only be read, for the disk is full" if history.is_copy else "may only be read"
+    return history, f"{path}: {reason}. {NOT_SAVED}"
 
 
 def _begin_anew(damaged: Path) -> tuple[History, str]:

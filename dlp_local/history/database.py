@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from dlp_local.core.errors import HistoryError
-from dlp_local.core.files import make_folder
+from dlp_local.core.files import is_there, make_folder
 from dlp_local.core.paths import OTHER_DATA
 from dlp_local.history.schema import VERSION, check_version, migrate, recreate_index, version
 from dlp_local.history.search_text import search_text
@@ -47,9 +47,12 @@ _ADVICE = {
     sqlite3.SQLITE_TOOBIG: "It is too long to be stored; shorten it.",
 }
 _OS_ADVICE = {
-    errno.ENOSPC: _ADVICE[sqlite3.SQLITE_FULL],
-    **dict.fromkeys((errno.EEXIST, errno.ENOENT, errno.ENOTDIR), _ELSEWHERE),
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), _ADVICE[sqlite3.SQLITE_FULL]),
+    **dict.fromkeys((errno.EEXIST, errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG), _ELSEWHERE),
 }
+INDEX_ADVICE = "It is built anew by the next search that may write; the conversations are whole."
+"""The index holds nothing that the conversations do not."""
+
 _GONE = "this conversation is there no more; it was deleted elsewhere meanwhile"
 """What a constraint means: only the numbers of conversations and turns have some."""
 
@@ -64,7 +67,11 @@ class DamagedHistoryError(HistoryError):
     """The file is there and is no readable database."""
 
 
-class DamagedIndexError(DamagedHistoryError):
+class NoRoomError(HistoryError):
+    """The disk takes nothing more; what that had to take may be what SQLite writes beside the file it reads."""
+
+
+class DamagedIndexError(HistoryError):
     """The conversations can be read, but not the index that they are searched by."""
 
 
@@ -76,13 +83,16 @@ class Database:
     """One SQLite file, or None: a database in memory. Every method may be called from any thread.
 
     What was written when a method returns is there after the program is killed. Raises `HistoryError` where the file
-    cannot be read or written; what was stored before then stays. A file that may not be written to is `read_only`.
+    cannot be read or written; what was stored before then stays. A file that may not be written to is `read_only`, and
+    so is one on a full disk.
     """
 
     def __init__(self, path: Path | None) -> None:
         """Opens or makes the file."""
         self.path = path
-        self.read_only = path is not None and path.exists() and not _is_writable(path)
+        self.read_only = path is not None and is_there(path) and not _is_writable(path)
+        self.is_copy = False
+        """Whether what is read is a copy in memory, for the disk is full."""
         self._lock = threading.RLock()
         self._closed = False
         with self._explained_errors():
@@ -97,7 +107,13 @@ class Database:
             raise HistoryError(f"{self.path}: the history cannot be used (it is a folder). {_ELSEWHERE}")
         make_folder(self.path.parent)
         self.path.touch(mode=0o600)
-        return _prepared(_connect(_uri(self.path, "mode=rw")), self.path)
+        try:
+            return _prepared(_connect(_uri(self.path, "mode=rw")), self.path)
+        except sqlite3.OperationalError as error:
+            if not _is_for_room(error) or (copy := _copy_to_read(self.path)) is None:
+                raise
+            self.read_only = self.is_copy = True
+            return copy
 
     def close(self) -> None:
         """Closes the file; whatever is called afterwards raises `HistoryError`."""
@@ -115,6 +131,9 @@ class Database:
             try:
                 yield
             except sqlite3.Error as error:
+                if self.is_copy and error.sqlite_errorcode == sqlite3.SQLITE_READONLY:
+                    advice = _ADVICE[sqlite3.SQLITE_FULL]
+                    raise NoRoomError(f"{where}: nothing can be stored, for the disk is full. {advice}") from None
                 raise _history_error(where, error) from None
             except OSError as error:
                 advice = _OS_ADVICE.get(error.errno or 0, _RIGHTS)
@@ -176,11 +195,18 @@ def _history_error(where: Path | str, error: sqlite3.Error) -> HistoryError:
     extended = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     code = extended & 0xFF
     if extended in _DAMAGED_INDEX or any(name in str(error) for name in ("turns_fts", "fts5")):
-        return DamagedIndexError(f"{where}: the search index is damaged ({error}). Move the file away.")
+        return DamagedIndexError(f"{where}: the search index is damaged ({error}). {INDEX_ADVICE}")
     if code in _DAMAGED:
         return DamagedHistoryError(f"{where}: the history is damaged ({error}). Move the file away.")
     reason = _GONE if code == sqlite3.SQLITE_CONSTRAINT else f"the history cannot be used ({error})"
-    return HistoryError(f"{where}: {reason}. {_ADVICE.get(code, _OTHERWISE)}")
+    kind = NoRoomError if _is_for_room(error) else HistoryError
+    return kind(f"{where}: {reason}. {_ADVICE.get(code, _OTHERWISE)}")
+
+
+def _is_for_room(error: sqlite3.Error) -> bool:
+    """Whether a full disk may be the reason; with no room for shared memory, SQLite speaks of an I/O error."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return code & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
 
 def _is_writable(path: Path) -> bool:
@@ -249,3 +275,24 @@ def _open_read_only(path: Path) -> sqlite3.Connection:
         database.close()
         raise
     return database
+
+
+def _copy_to_read(path: Path) -> sqlite3.Connection | None:
+    """A copy in memory that can only be read; None where the file is not of the present schema.
+
+    For a full disk, where SQLite cannot write what it shares with other programs beside the file. Alone it needs no
+    such thing, but then nobody else can open the file: so all is read at once, with what the write-ahead log has.
+    """
+    copy = _connect(":memory:")
+    try:
+        with contextlib.closing(_connect(_uri(path, "mode=rw"))) as file:
+            file.execute("PRAGMA locking_mode = EXCLUSIVE")
+            if version(file) != VERSION:
+                copy.close()
+                return None
+            file.backup(copy)
+        copy.execute("PRAGMA query_only = ON")
+    except BaseException:
+        copy.close()
+        raise
+    return copy

@@ -47,7 +47,7 @@ def read_conversations(path: Path) -> tuple[Conversation, ...]:
 
 def conversations_from_json(text: str, name: str = "the file") -> tuple[Conversation, ...]:
     """The conversations in the text of an export; raises `InputError` that calls it by `name`."""
-    exported = parse_json(text, name, WHAT_IS_READ)
+    exported = parse_json(text, name, WHAT_IS_READ, only_finite=False)
     if isinstance(exported, dict) and type(exported.get("format")) is int:
         return (_own_conversation(exported, name),)
     chats = exported if isinstance(exported, list) else [exported]

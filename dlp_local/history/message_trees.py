@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.values import BLANK_LINE
 from dlp_local.history.model import Conversation, ConversationInfo, StoredTurn, TurnState, title_of
 from dlp_local.history.stored import now
+
+_Role = Literal["user", "assistant", "system", ""]
 
 NOT_EXPORTED = "[{}: not in the export]"
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One message of a tree; what says nothing (tools, hidden instructions) has no role and is passed through."""
+    """One message of a tree; what says nothing (tools, hidden instructions) has no role and is passed through.
 
-    role: Literal["user", "assistant", ""]
+    What a system prompt says is the conversation's, where nothing was said before it.
+    """
+
+    role: _Role
     text: str
     at: str
     children: tuple[str, ...]
@@ -48,7 +54,7 @@ class _Turns:
         """Stores a turn unless it is; returns its number."""
         if pending and pending.turn is None:
             pending.turn = len(self.stored) + 1
-            answer = "\n\n".join(pending.answers)
+            answer = BLANK_LINE.join(pending.answers)
             state: TurnState = "failed" if pending.error else "done"
             self.stored.append(
                 StoredTurn(
@@ -62,7 +68,7 @@ def text_of(content: object) -> str:
     """What is said by a text or by a list of parts; what is neither is named."""
     if not isinstance(content, list):
         return content if isinstance(content, str) else ""
-    return "\n\n".join(filter(None, map(_part, content)))
+    return BLANK_LINE.join(filter(None, map(_part, content)))
 
 
 def _part(part: object) -> str:
@@ -72,9 +78,32 @@ def _part(part: object) -> str:
     return text_of(part.get("text")) or NOT_EXPORTED.format(kind.removesuffix("_asset_pointer").replace("_", " "))
 
 
+def with_files(text: str, names: Iterable[object]) -> str:
+    """What is said by a message that came with files: each is named."""
+    named = (NOT_EXPORTED.format(" ".join(str(name or "a file").split())) for name in names)
+    return BLANK_LINE.join(filter(None, (text.strip(), *named)))
+
+
+def children_of(messages: Mapping[str, Mapping[str, Any]], parent: str, children: str) -> dict[str, list[str]]:
+    """The messages that follow each one, by their own word (`parent`) or by that of the one before (`children`)."""
+    found = {str(key): list(map(str, message.get(children) or ())) for key, message in messages.items()}
+    for key, message in messages.items():
+        if (siblings := found.get(str(message.get(parent)))) is not None and str(key) not in siblings:
+            siblings.append(str(key))
+    return found
+
+
+_ROLES: Mapping[str, _Role] = {
+    "user": "user",
+    "assistant": "assistant",
+    "system": "system",
+    "developer": "system",
+}
+
+
 def node_of(role: object, content: str, at: object, children: Iterable[object], error: str = "") -> Node:
     """A message with the names of those that follow it; `at` is as `time_of` takes it. Only answers have errors."""
-    said: Literal["user", "assistant", ""] = "user" if role == "user" else "assistant" if role == "assistant" else ""
+    said: _Role = _ROLES.get(role, "") if isinstance(role, str) else ""
     text = whole_characters(content).strip()
     problem = whole_characters(error).strip() if said == "assistant" else ""
     return Node(said if text or problem else "", text, time_of(at), tuple(map(str, children)), problem)
@@ -82,10 +111,14 @@ def node_of(role: object, content: str, at: object, children: Iterable[object], 
 
 def conversation_of(
     nodes: Mapping[str, Node], roots: list[str], current: object, title: object, created: str, changed: str,
-    pinned: bool = False,
+    pinned: bool = False, system: str = "",
 ) -> Conversation:  # fmt: skip
-    """Walks a tree from its roots down; a message with its answer is a turn, other answers are other turns."""
+    """Walks a tree from its roots down; a message with its answer is a turn, other answers are other turns.
+
+    Its system prompt is `system`, or else what messages of the tree say before all others.
+    """
     turns = _Turns()
+    prompts: list[str] = []
     ends: dict[str, _Pending | None] = {}
     to_visit: list[tuple[str, _Pending | None]] = [(root, None) for root in reversed(roots)]
     while to_visit:
@@ -99,6 +132,8 @@ def conversation_of(
             before = pending or _Pending(None, "", node.at)
             answers = (*before.answers, node.text) if node.text else before.answers
             pending = _Pending(before.parent, before.text, before.at, answers, node.error)
+        elif node.role == "system" and pending is None and node.text not in prompts:
+            prompts.append(node.text)
         ends[key] = pending
         children = [child for child in node.children if child in nodes and child not in ends]
         if not children:
@@ -107,7 +142,9 @@ def conversation_of(
     tip = turns.store(ends.get(str(current))) or (turns.stored[-1].id if turns.stored else None)
     first = turns.stored[0].text if turns.stored else ""
     name = " ".join(whole_characters(str(title or "")).split()) or title_of(first)
-    info = ConversationInfo(0, name, pinned, len(turns.stored), created, changed, tip, ChatOptions())
+    prompt = whole_characters(system).strip() or BLANK_LINE.join(prompts)
+    options = ChatOptions(system=prompt) if prompt else ChatOptions()
+    info = ConversationInfo(0, name, pinned, len(turns.stored), created, changed, tip, options)
     return Conversation(info, tuple(turns.stored))
 
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dlp_local.history.message_trees import Node, conversation_of, node_of, text_of, time_of
+from dlp_local.history.message_trees import Node, children_of, conversation_of, node_of, text_of, time_of, with_files
 from dlp_local.history.model import Conversation
 
 _BLOCK = re.compile(
@@ -51,17 +51,13 @@ def open_webui_conversation(exported: Mapping[str, Any]) -> Conversation:
     created = time_of(exported.get("created_at") or chat.get("timestamp"))
     changed = time_of(exported.get("updated_at"), created)
     title = exported.get("title") or chat.get("title")
-    return conversation_of(nodes, roots, current, title, created, changed, bool(exported.get("pinned")))
+    system = text_of((chat.get("params") or {}).get("system")) or text_of(chat.get("system"))
+    return conversation_of(nodes, roots, current, title, created, changed, bool(exported.get("pinned")), system)
 
 
 def _tree(messages: Mapping[str, Any]) -> tuple[dict[str, Node], list[str]]:
     """The messages of a chat with its branches, and those that it may begin with."""
-    children: dict[str, list[str]] = {
-        str(key): list(map(str, message.get("childrenIds") or ())) for key, message in messages.items()
-    }
-    for key, message in messages.items():  # some messages only say whom they follow
-        if (siblings := children.get(str(message.get("parentId")))) is not None and str(key) not in siblings:
-            siblings.append(str(key))
+    children = children_of(messages, "parentId", "childrenIds")  # some only say whom they follow
     nodes = {str(key): _message(message, children[str(key)]) for key, message in messages.items()}
     return nodes, [str(key) for key, message in messages.items() if message.get("parentId") not in nodes]
 
@@ -77,7 +73,13 @@ def _message(message: Mapping[str, Any], children: Sequence[str]) -> Node:
     if error is True:  # the first versions wrote what went wrong in place of the answer
         text, error = "", text
     problem = "" if error is None or error is False else _error_text(error)
-    return node_of(message.get("role"), _BLOCK.sub("", text), message.get("timestamp"), children, problem)
+    said = with_files(_BLOCK.sub("", text), map(_name, message.get("files") or ()))
+    return node_of(message.get("role"), said, message.get("timestamp"), children, problem)
+
+
+def _name(file: Mapping[str, Any]) -> object:
+    """What a file is called: by its name, or by what kind it is of."""
+    return file.get("name") or (file.get("file") or {}).get("filename") or file.get("type")
 
 
 def _error_text(error: object) -> str:

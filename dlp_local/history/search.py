@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 import re
 
-from dlp_local.history.database import DamagedIndexError, Database, rebuilding_index
+from dlp_local.history.database import INDEX_ADVICE, DamagedIndexError, Database, rebuilding_index
 from dlp_local.history.model import SearchHit
 from dlp_local.history.search_hits import finder
-from dlp_local.history.search_text import APART, HIT_END, HIT_START, has_no_spaces, search_text
+from dlp_local.history.search_text import APART, HIT_END, HIT_START, has_no_spaces, search_text, words_of
 
 EXCERPT_TOKENS, EXCERPT_CHARACTERS = 20, 48
 """Length of an excerpt in words and signs, and in single characters where those are looked for."""
@@ -29,7 +29,7 @@ class SearchIndex(Database):
 
         Before them stand conversations of which only the title does, by their last turn.
         """
-        words = words.replace("\0", " ")
+        words = " ".join(words_of(words))
         terms = [_phrase(word) for word in words.split()]
         if not terms:
             return []
@@ -61,10 +61,10 @@ class SearchIndex(Database):
     def _check_index(self) -> None:
         """Raises `DamagedIndexError` where a word of the newest turn is not found in it: garbage may give no error."""
         for turn, text in self._rows("SELECT id, text FROM turns ORDER BY id DESC LIMIT 1"):
-            words = (word for word in text.replace("\0", " ").split() if len(word) < 50 and _PLAIN.search(word))
+            words = (word for word in words_of(text) if len(word) < 50 and _PLAIN.search(word))
             query = "SELECT 1 FROM turns_fts WHERE turns_fts MATCH ? AND rowid = ?"
             if (word := next(words, "")) and not self._rows(query, _phrase(word), turn):
-                raise DamagedIndexError(f"{self.path}: the search index is damaged. Move the file away.")
+                raise DamagedIndexError(f"{self.path or 'memory'}: the search index is damaged. {INDEX_ADVICE}")
 
 
 def _phrase(word: str) -> str:

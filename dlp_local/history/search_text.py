@@ -48,7 +48,13 @@ class _SetApart(dict[int, str | None]):
         return self[code]
 
 
-_TABLE = _SetApart(dict.fromkeys(map(ord, (APART, HIT_START, HIT_END))))
+_TAKEN_AWAY = dict.fromkeys(map(ord, (APART, HIT_START, HIT_END)))
+_TABLE = _SetApart(_TAKEN_AWAY)
+
+
+def words_of(text: str) -> list[str]:
+    """What stands between the spaces of a text; a character that the index takes away parts no words."""
+    return text.translate(_TAKEN_AWAY).replace("\0", " ").split()
 
 
 def search_text(text: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from dlp_local.history.conversations import ConversationStore
 from dlp_local.history.corrections import CorrectionStore
+from dlp_local.history.database import NoRoomError
 from dlp_local.history.drafts import DraftStore
 from dlp_local.history.lessons import LessonStore
 from dlp_local.history.personas import PersonaStore
@@ -24,7 +26,8 @@ class History(ConversationStore, SearchIndex, DraftStore, CorrectionStore, Lesso
         super().__init__(path)
         try:
             if not self.read_only:
-                self.purge_deleted_before(datetime.now(UTC) - KEPT_DELETED)
+                with suppress(NoRoomError):  # what is stored can be read; a later start erases
+                    self.purge_deleted_before(datetime.now(UTC) - KEPT_DELETED)
         except BaseException:
             self.close()
             raise

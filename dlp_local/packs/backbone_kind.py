@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dlp_local.core.errors import PackError
 from dlp_local.formats.gguf import EMBEDDINGS, Header, Value, read_leading_values
+from dlp_local.formats.model_numbers import unusable_number
 from dlp_local.hub.choice import SHARD
 
 MOST_PARTS = 1000
@@ -59,10 +60,13 @@ def check_backbone(header: Header, path: Path, source: str) -> None:
     """Raises `PackError` that names the kind of a file which no answer can come from; `source` is its name for people.
 
     Refused are a part of a split model, adapters, projectors, importance matrices, vocabularies, encoders,
-    encoder-decoders, models of images and sound, and whatever else has no token embeddings.
+    encoder-decoders, models of images and sound, and whatever else has no token embeddings; then a model with numbers
+    in its header that it cannot have.
     """
     if problem := _problem(header, path):
         raise PackError(f"{source}: is {problem}.")
+    if problem := unusable_number(header.values):
+        raise PackError(f"{source}: cannot be used: {problem}. Get another file of this model.")
 
 
 def is_adapter(header: Header) -> bool:

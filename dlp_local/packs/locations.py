@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import dlp_local
-from dlp_local.core.errors import PackError
+from dlp_local.core.errors import InputError, PackError
+from dlp_local.core.files import is_folder
 from dlp_local.core.names import NAME_PATTERN
 from dlp_local.core.paths import MANIFEST, packs_folder, user_path
 from dlp_local.core.text import did_you_mean
@@ -62,10 +64,8 @@ def find_pack(name: str) -> Path:
         return shipped_pack(name)
     if re.fullmatch(NAME_PATTERN, name) and (packs_folder() / name).is_dir():
         return packs_folder() / name
-    folder = user_path(name)
-    if not name or not folder.is_dir():
-        near = did_you_mean(name, [pack.name for pack in (*shipped_packs(), *user_packs())])
-        raise PackError(
-            f"'{name}': there is no pack of that name, and no such folder.{near} See `dlp-local pack list`."
-        )
-    return folder
+    with suppress(InputError):  # what can be no path is no folder either
+        if name and is_folder(folder := user_path(name)):
+            return folder
+    near = did_you_mean(name, [pack.name for pack in (*shipped_packs(), *user_packs())])
+    raise PackError(f"'{name}': there is no pack of that name, and no such folder.{near} See `dlp-local pack list`.")

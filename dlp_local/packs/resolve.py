@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from dlp_local.core.errors import InputError, PackError
-from dlp_local.core.files import temporary_folder
+from dlp_local.core.files import is_file, is_folder, is_there, temporary_folder
 from dlp_local.core.paths import user_path
 from dlp_local.core.text import did_you_mean
 from dlp_local.formats.peft.convert import convert_lora
@@ -54,7 +54,7 @@ def resolve_adapter(
     `convert_lora` raise, and `InputError` for what cannot be read.
     """
     named = _local_or_fetched(source, ("adapter", "peft"), progress)
-    if not (named.path / CONFIG).exists() and (file := _only_gguf(named.path)):
+    if not is_there(named.path / CONFIG) and (file := _only_gguf(named.path)):
         named = replace(named, path=file, name=str(file))
     folder_of_lora = lora_folder(named.path)
     if folder_of_lora is None:
@@ -81,7 +81,7 @@ def resolve_backbone(source: str | Path, progress: Progress | None = None) -> So
     known = entries.get(str(source))
     near = did_you_mean(str(source), entries)
     named = _local_or_fetched(str(known.reference) if known else source, ("backbone",), progress)
-    if named.path.is_dir():
+    if is_folder(named.path):
         file = _only_gguf(named.path) or _refused_folder(named.path)
         named = replace(named, path=file, name=str(file))
     return _readable(named, near)
@@ -97,10 +97,10 @@ def _only_gguf(folder: Path) -> Path | None:
 
     Raises `InputError` that names them where there are several, and where it cannot be read.
     """
-    if not folder.is_dir():
+    if not is_folder(folder):
         return None
     try:
-        files = sorted(path for path in folder.iterdir() if is_model(path.name) and path.is_file())
+        files = sorted(path for path in folder.iterdir() if is_model(path.name) and is_file(path))
     except OSError as error:
         raise InputError(f"{folder}: cannot be read ({error.strerror}). Check the folder's rights.") from None
     if len({SHARD.sub("", path.name) for path in files}) > 1:
@@ -112,7 +112,7 @@ def _only_gguf(folder: Path) -> Path | None:
 
 def _refused_folder(folder: Path) -> NoReturn:
     """Raises `InputError` for a folder that no backbone is in, with what it is."""
-    if (folder / CONFIG).exists():
+    if is_there(folder / CONFIG):
         raise InputError(
             f"{folder}: holds an adapter, and a backbone is wanted here. "
             f"It goes into a pack that is made: dlp-local adapters add {shlex.quote(str(folder))} --name NAME"
@@ -137,7 +137,7 @@ def _local_or_fetched(source: str | Path, kinds: tuple[str, ...], progress: Prog
 
 def _readable(source: SourceFile, near: str = "") -> SourceFile:
     """The source unchanged; raises `InputError` where it is no file that can be read, with the name it is `near` to."""
-    if source.path.exists() and not source.path.is_file():  # a pipe or a device, which may have no end
+    if is_there(source.path) and not is_file(source.path):  # a pipe or a device, which may have no end
         raise InputError(f"{source.path}: is no file. Name a GGUF file.")
     try:
         with source.path.open("rb"):

@@ -8,6 +8,7 @@ name are removed by the next change. What somebody took out of the manifest by h
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import secrets
@@ -108,6 +109,9 @@ def disk_errors_told(folder: Path) -> Iterator[None]:
         if error.errno in NO_ROOM:
             raise PackError(f"{folder}: is as it was, for the disk is full ({reason}). Free some room first.") from None
         otherwise = OTHER_DATA if folder.is_relative_to(data_folder()) else "copy the pack"
+        if error.errno == errno.EFBIG:
+            limit = "the file system, or a limit (ulimit -f), takes no file as large"
+            raise PackError(f"{folder}: is as it was, for {limit}. Raise that limit, or {otherwise}.") from None
         raise PackError(f"{folder}: cannot be changed ({reason}). Check its rights, or {otherwise}.") from None
 
 

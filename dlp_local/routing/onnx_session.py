@@ -9,9 +9,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from dlp_local.core.interrupts import interrupted_afterwards
+
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-import onnxruntime as ort
+with interrupted_afterwards():  # its module in C takes Ctrl+C for a fault of its own
+    import onnxruntime as ort
 
 from dlp_local.core.errors import PackError
 

@@ -1,5 +1,6 @@
 """What stands before and after the program: pipes, closed streams, a full disk, Ctrl+C, other encodings."""
 
+import io
 import json
 import os
 import signal
@@ -9,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from dlp_local.cli import terminal
+from dlp_local.cli.main import main
+from dlp_local.core.errors import ExitCode, InputError
 from tests.support.command import COMMAND, failed, run
 
 
@@ -75,8 +79,10 @@ def test_a_reader_that_goes_away_gives_no_traceback():
         ("ask --jsonl - <&-", 0, ""),
         ("route - <&-", 0, ""),
         ("ask hello <&-", 0, ""),
-        ("ask hello >&-", 0, ""),
-        ("route hello >&-", 0, ""),
+        ("ask hello >&-", 1, "is lost, for stdout is closed"),
+        ("route hello >&-", 1, "is lost, for stdout is closed"),
+        ("--help >&-", 1, "is lost, for stdout is closed"),
+        ("ask --jsonl - <&- >&-", 0, ""),
     ],
 )
 def test_a_closed_stream_reads_and_writes_nothing(command, code, words):
@@ -117,3 +123,92 @@ def test_ctrl_c_while_the_program_is_still_loading_ends_it_without_a_traceback()
         "main()\n"
     )
     failed(subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120), 130)
+
+
+def test_an_interrupt_that_a_module_would_lose_ends_the_program_while_it_is_loading():
+    code = (
+        "import signal, sys\n"
+        "class Interrupted:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'dlp_local.cli.main':\n"
+        "            try: signal.raise_signal(signal.SIGINT)\n"
+        "            except KeyboardInterrupt: raise ImportError('initialization failed')\n"
+        "sys.meta_path.insert(0, Interrupted())\n"
+        "from dlp_local.__main__ import main\n"
+        "main()\n"
+    )
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120)
+    assert (process.returncode, process.stderr) == (ExitCode.INTERRUPTED, b"")
+
+
+def test_nothing_is_loaded_before_the_program_can_be_interrupted():
+    code = (
+        "import sys; before = {*sys.modules}; import dlp_local.__main__\n"
+        "print(*sorted({*sys.modules} - before)); print(dlp_local.__main__.INTERRUPTED)"
+    )
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    loaded, code = process.stdout.splitlines()
+    assert set(loaded.split()) <= {"__future__", "dlp_local", "dlp_local.__main__"}
+    assert int(code) == ExitCode.INTERRUPTED
+
+
+def test_an_interrupt_while_onnxruntime_is_loaded_ends_the_program_and_not_the_module():
+    code = (
+        "import signal, sys\n"
+        "class Interrupted:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'onnxruntime':\n"
+        "            try: signal.raise_signal(signal.SIGINT)\n"
+        "            except KeyboardInterrupt: raise ImportError('initialization failed')\n"
+        "sys.meta_path.insert(0, Interrupted())\n"
+        "sys.argv = ['dlp-local', 'route', 'x', '--pack', 'bundled']\n"
+        "from dlp_local.__main__ import main\n"
+        "main()\n"
+    )
+    failed(subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120), ExitCode.INTERRUPTED)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX")
+@pytest.mark.parametrize(
+    ("before", "redirection", "reason"),
+    [
+        ("ulimit -f 0; ", ">{}/out.txt", "File too large"),
+        ("", "1</dev/null", "Bad file descriptor"),
+        ("PYTHONUNBUFFERED=1 ", "1</dev/null", "Bad file descriptor"),
+    ],
+)
+@pytest.mark.parametrize("command", ["pack list", "chat --plain"])
+def test_whatever_refuses_the_output_is_told_in_plain_words(before, redirection, reason, command, tmp_path):
+    line = f"{before}{sys.executable} -m dlp_local {command} {redirection.format(tmp_path)}"
+    process = subprocess.run(line, shell=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
+    failed(process, 1, f"what was to be written was refused ({reason}). Send it to another place.")
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="a file of Linux that nobody can read the beginning of")
+@pytest.mark.parametrize("args", [("ask", "hello"), ("ask", "-"), ("chat", "--plain")])
+def test_a_stdin_that_cannot_be_read_is_told(args):
+    process = subprocess.run(
+        f"{sys.executable} -m dlp_local {' '.join(args)} </proc/self/mem", shell=True, capture_output=True, timeout=120
+    )
+    assert process.returncode == 2
+    assert b"Traceback" not in process.stderr
+    assert b"stdin: cannot be read (Input/output error)" in process.stdout + process.stderr
+
+
+def test_a_stdin_without_an_end_is_refused_before_it_fills_the_memory(monkeypatch):
+    monkeypatch.setattr(terminal, "MAX_TEXT", 1 << 20)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"x" * ((1 << 20) + 1))))
+    with pytest.raises(InputError, match="stdin: is larger than 1 MiB"):
+        terminal.read_stdin()
+
+
+def test_what_the_system_refuses_of_a_file_is_told_with_its_name(monkeypatch, capsys):
+    def app(**_):
+        return Path("/no/such/folder/x").stat()
+
+    monkeypatch.setattr("dlp_local.cli.main.app", app)
+    monkeypatch.setattr("sys.argv", ["dlp-local"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "/no/such/folder/x: cannot be used (No such file or directory)" in capsys.readouterr().err

@@ -1,18 +1,22 @@
 """`~` and variables in a path, wherever no shell has seen it."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from dlp_local.cli.main import app
-from dlp_local.core.errors import DlpLocalError
+from dlp_local.core.errors import DlpLocalError, InputError
 from dlp_local.core.files import read_text
 from dlp_local.core.paths import config_file, data_folder, user_path
 from dlp_local.core.settings import load_settings
 from dlp_local.packs.locations import find_pack
 from tui.attachments import mentioned
+
+LONG = "x" * 300
+"""More than the name of a file may have."""
 
 
 @pytest.fixture
@@ -111,4 +115,59 @@ def test_a_file_named_in_a_message_is_found(home):
 
 @pytest.mark.parametrize("text", ["who is @?", "mail me @.", "@, and then", "@..."])
 def test_punctuation_behind_an_at_sign_names_no_file(text):
+    assert mentioned(text) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [("x" * 300, "is too long for a file's name"), ("a/" * 3_000, "is too long"),
+     ("a\0b", r"'a\\0b': holds a character"),
+     ("~a\0b/x", "holds a character"), ("\ud800", "holds a character")],
+)  # fmt: skip
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows tells a long name otherwise")
+def test_what_can_be_no_path_is_refused_where_a_person_gives_it(path, problem):
+    with pytest.raises(InputError, match=problem):
+        user_path(path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows tells a long name otherwise")
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (("route", "x", "--pack", LONG), 3),
+        (("pack", "show", LONG), 3),
+        (("pack", "create", "x", "--from", LONG), 3),
+        (("pack", "create", "x", "--backbone", LONG), 2),
+        (("pack", "create", "x", "--backbone", f"./{LONG}/{LONG}"), 2),
+        (("adapters", "train", "x", LONG), 2),
+        (("history", "import", LONG), 2),
+    ],
+)
+def test_a_name_that_no_file_system_takes_is_told_by_every_command(args, code):
+    result = CliRunner().invoke(app, args)
+    assert isinstance(result.exception, DlpLocalError)
+    assert result.exception.exit_code == code
+    assert "too long" in str(result.exception) or "no such folder" in str(result.exception)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows tells a long name otherwise")
+@pytest.mark.parametrize(("name", "args"), [("DATA", ("history", "list")), ("CONFIG", ("route", "x"))])
+def test_a_name_that_no_file_system_takes_is_told_where_the_environment_has_it(monkeypatch, tmp_path, name, args):
+    monkeypatch.setenv(f"DLP_LOCAL_{name}", str(tmp_path / LONG))
+    with pytest.raises(InputError, match="is too long for a file's name"):
+        CliRunner().invoke(app, args, catch_exceptions=False)
+
+
+@pytest.mark.parametrize("quotes", ['""', "''", "“”", "„“", "„”", "‘’", "«»"])
+def test_a_path_with_spaces_is_taken_in_every_kind_of_quotation_marks(home, monkeypatch, quotes):
+    monkeypatch.chdir(home / "work")
+    Path("my file.txt").write_text("x", "utf-8")
+    name = f"{quotes[0]}my file.txt{quotes[1]}"
+    assert [path.name for path in mentioned(f"see @{name}, please")] == ["my file.txt"]
+    assert [path.name for path in mentioned(f"(@{name})")] == ["my file.txt"]
+    assert [path.name for path in mentioned(f"see @{quotes[0]}my talk{quotes[1]}")] == ["my talk"]
+
+
+@pytest.mark.parametrize("text", ["@'s place isn't far", "the @'s and the @’s", "@“ alone", "@'one\ntwo'"])
+def test_an_apostrophe_opens_no_path(text):
     assert mentioned(text) == []

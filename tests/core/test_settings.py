@@ -1,10 +1,17 @@
 """Flags > environment > TOML file > defaults."""
 
+import os
+import re
+from pathlib import Path
+
 import pytest
 
+import dlp_local
 from dlp_local.core.errors import InputError
 from dlp_local.core.server_address import server_url
 from dlp_local.core.settings import Engine, Settings, load_settings
+
+ROOT = Path(dlp_local.__file__).parent.parent
 
 
 @pytest.fixture
@@ -77,6 +84,68 @@ def test_a_variable_that_is_no_json_where_a_list_or_table_is_wanted_is_named(mon
     monkeypatch.setenv(f"DLP_LOCAL_{variable}", value)
     with pytest.raises(InputError, match=told):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("ROUTNG__TOP_P", "ROUTING__TOP_P"),
+        ("ROUTING_TOP_P", "ROUTING__TOP_P"),
+        ("PAK", "PACK"),
+        ("ENGIN__CONTEXT", "ENGINE__CONTEXT"),
+        ("CONFIGG", "CONFIG"),
+        ("PACK__FILE", "PACK"),
+    ],
+)
+def test_a_variable_that_nothing_reads_is_named_with_those_that_are_near(monkeypatch, name, near):
+    monkeypatch.setenv(f"DLP_LOCAL_{name}", "0.8")
+    with pytest.raises(InputError, match=rf"^settings: DLP_LOCAL_{name}: .*Did you mean .*'DLP_LOCAL_{near}'.*\?$"):
+        load_settings()
+
+
+def test_a_variable_that_nothing_reads_is_told_with_the_values_that_cannot_be_used(monkeypatch):
+    monkeypatch.setenv("DLP_LOCAL_QQQ", "1")
+    monkeypatch.setenv("DLP_LOCAL_ROUTING__TOP_P", "7")
+    told = r"^settings: routing\.top_p .* up to 1\); DLP_LOCAL_QQQ: there is nothing of that name\.$"
+    with pytest.raises(InputError, match=told):
+        load_settings()
+
+
+NAMED = re.compile(r"(?<!\w)DLP_LOCAL_[A-Z]+(?:_+[A-Z]+)*\b(?!_|\*)")
+FILES = [
+    path
+    for folder in ("dlp_local", "tui", "tools", "docs", "tests/support", ".github")
+    for path in (ROOT / folder).rglob("*")
+    if path.suffix in (".py", ".md", ".yml")
+]
+
+
+@pytest.mark.parametrize("name", sorted({name for path in FILES for name in NAMED.findall(path.read_text("utf-8"))}))
+def test_each_variable_that_the_project_names_is_one_that_something_reads(monkeypatch, name):
+    monkeypatch.setenv(name, os.environ.get(name, "1"))
+    told = ""
+    try:
+        load_settings()
+    except InputError as error:  # a value that cannot be used
+        told = str(error)
+    assert f"{name}: there is nothing" not in told
+
+
+def test_variables_of_a_table_and_in_small_letters_are_read(monkeypatch):
+    monkeypatch.setenv("dlp_local_ui__keys", '{"new": "f9"}')
+    monkeypatch.setenv("DLP_LOCAL_UI__KEYS__QUIT", "f10")
+    assert load_settings().ui.keys["quit"] == "f10"
+
+
+def test_a_file_that_the_environment_names_is_refused_where_it_is_not_there(config):
+    with pytest.raises(InputError, match=r"DLP_LOCAL_CONFIG names .*config\.toml, which is not there\."):
+        load_settings()
+
+
+def test_no_file_is_needed_where_none_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("DLP_LOCAL_CONFIG", "")
+    monkeypatch.setattr("dlp_local.core.paths.platformdirs.user_config_dir", lambda *_, **__: str(tmp_path / "none"))
+    assert load_settings().routing.top_p == 0.9
 
 
 @pytest.mark.parametrize("line", ["[sampling]\nmax_tokens = true", "[engine]\nthreads = false"])

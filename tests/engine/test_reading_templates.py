@@ -63,10 +63,25 @@ def test_the_prompt_is_what_the_template_makes_of_the_very_contents(body, role):
 
 
 @pytest.mark.parametrize("role", ["system", "user", "assistant"])
-@pytest.mark.parametrize("body", ["{{ c[:2] }}", "{{ c[0] }}", "{{ c|truncate(4) }}", "(nothing)"])
+@pytest.mark.parametrize("body", ["{{ c[:2] }}", "{{ c[0] }}", "{{ c|truncate(4) }}", "(nothing)", "{{ c[-5:] }}",
+                                  "{{ c.split('\n\n')[-1] }}", "{{ c[:1] }}{{ c[-1:] }}"])  # fmt: skip
 def test_a_template_that_cuts_messages_short_is_refused(body, role):
     with pytest.raises(EngineError, match="leaves out a message"):
-        prompt(ChatTemplate(CHATML.replace("BODY", body)), talk(role, "a message of some length"))
+        prompt(ChatTemplate(CHATML.replace("BODY", body)), talk(role, "a message of\n\nsome length"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["{% set ns = namespace(tag='</think>') %}{{ c.split(ns.tag)[-1] }}", "{{ c.split(sep='</think>')[-1] }}",
+     "{% macro rest(x, e) %}{{ x.split(e)[-1] }}{% endmacro %}{{ rest(c, '</think>') }}",
+     "{{ c.split('</' ~ 'think>')[-1] }}", "{{ c.split('</answer>')[-1] }}"],
+)  # fmt: skip
+def test_a_template_may_take_reasoning_out_of_answers_however_it_finds_its_tag(body):
+    template = ChatTemplate(CHATML.replace("BODY", body))
+    for content in ("<think>\nhm\n</think>\n\nbecause", "so</answer>because", "because", "<think>\nbroken off"):
+        messages = talk("assistant", content)
+        if "</answer>" not in content or "</answer>" in body:
+            assert prompt(template, messages) == unmarked(template, messages)
 
 
 @pytest.mark.parametrize("role", ["system", "user", "assistant"])

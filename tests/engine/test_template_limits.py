@@ -2,7 +2,7 @@
 
 import pytest
 
-from dlp_local.core.errors import DlpLocalError, PackError
+from dlp_local.core.errors import PackError
 from dlp_local.core.values import Message
 from dlp_local.engine import template_limits
 from dlp_local.engine.prompt import PromptBuilder
@@ -65,7 +65,7 @@ def test_a_template_without_an_end_is_refused_when_the_backbone_is_opened(source
 
 def test_a_range_that_jinja_does_not_make_is_refused_with_its_reason():
     template = ChatTemplate("{% for i in range(10**12) %}{% endfor %}")
-    with pytest.raises(DlpLocalError, match=r"does not take this conversation: Range too big"):
+    with pytest.raises(PackError, match=r"the chat template of the backbone counts to more than 100000\. Give another"):
         PromptBuilder(Characters(), template).prompt(TALK)
 
 

@@ -127,3 +127,60 @@ def test_a_file_that_may_not_even_be_read_is_told(file):
     file.chmod(0)
     with pytest.raises(HistoryError, match="right to read and write"):
         History(file)
+
+
+READS_WITHOUT_ROOM = """
+import os, resource, sys
+from pathlib import Path
+from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.errors import HistoryError
+from dlp_local.history import History, open_history
+file = Path(sys.argv[1])
+history = History(file)
+history.add_turn(history.start(), None, "the last words")
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+if sys.argv[2] == "closed":
+    history.close()
+else:  # as after a power cut: what was said last is in the write-ahead log alone
+    kept = {each: each.read_bytes() for each in (file, Path(f"{file}-wal"))}
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    history.close()
+    for each, content in kept.items():
+        each.write_bytes(content)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+before = {each.name: each.read_bytes() for each in file.parent.iterdir()}
+history, notice = open_history(file)
+print(notice)
+print([info.title for info in history.conversations()], history.conversation(1).turns[0].answer)
+print(len(history.search("hello")), len(history.search("last")), len(history.search("nothinglikeit")))
+try:
+    history.set_persona("x", ChatOptions())
+except HistoryError as error:
+    print(error)
+history.close()
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+history, notice = open_history(file)
+print(repr(notice), [info.title for info in history.conversations()])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+@pytest.mark.parametrize("end", ["closed", "cut off"])
+def test_what_only_reads_works_on_a_full_disk_with_all_that_was_stored(file, end):
+    filled(file)
+    command = [sys.executable, "-c", READS_WITHOUT_ROOM, str(file), end]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert process.returncode == 0, process.stderr
+    notice, conversations, hits, told, afterwards = process.stdout.splitlines()
+    assert "can only be read, for the disk is full. This chat is not saved." in notice
+    assert conversations == "['the last words', 'kept'] hi"
+    assert hits == "1 1 0"
+    assert "nothing can be stored, for the disk is full" in told
+    assert afterwards == "'' ['the last words', 'kept']"
+
+
+def test_a_path_that_no_file_system_takes_is_told(tmp_path):
+    for path in (tmp_path / ("x" * 300) / "history.db", tmp_path / ("x" * 300)):
+        history, notice = open_history(path)
+        assert "set DLP_LOCAL_DATA to another folder" in notice
+        history.close()

@@ -19,6 +19,41 @@ def test_parts_reasoning_and_messages_that_only_say_whom_they_follow_are_read():
     assert len(conversation.turns) == 3
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"params": {"system": "Be a pirate."}, "system": "Be kind."},
+        {"params": {}, "system": "Be a pirate."},
+        {"params": None, "system": "Be a pirate.\n"},
+    ],
+)
+def test_the_system_prompt_of_a_chat_is_the_conversations(told):
+    exported = webui()
+    exported["chat"] |= told
+    (conversation,) = conversations_from_json(json.dumps(exported))
+    assert conversation.info.options.system == "Be a pirate."
+    assert talk(conversation) == [("Hi", "Hello!")]
+
+
+def test_system_prompts_among_messages_are_the_conversations():
+    said = [("system", "Be a pirate."), ("developer", "Be kind."), ("user", "Hi"), ("assistant", "Arr!")]
+    exported = {"messages": [{"role": role, "content": content} for role, content in said]}
+    (conversation,) = conversations_from_json(json.dumps(exported))
+    assert conversation.info.options.system == "Be a pirate.\n\nBe kind."
+    assert talk(conversation) == [("Hi", "Arr!")]
+
+
+def test_files_of_a_message_are_named():
+    exported = webui()
+    first, second, *_ = exported["chat"]["history"]["messages"].values()
+    first["files"] = [{"type": "file", "name": "a.pdf"}, {"type": "file", "file": {"filename": "b.csv"}}]
+    second["files"] = [{"type": "image", "url": "data:image/png;base64,"}]
+    (conversation,) = conversations_from_json(json.dumps(exported))
+    assert talk(conversation) == [
+        ("Hi\n\n[a.pdf: not in the export]\n\n[b.csv: not in the export]", "Hello!\n\n[image: not in the export]")
+    ]
+
+
 TOOL = (
     '<details type="tool_calls" done="true" name="look" result="&quot;5 &gt; 3&quot;">\n'
     "<summary>Done</summary>\n</details>\n"

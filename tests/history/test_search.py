@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dlp_local.core.errors import HistoryError
 from dlp_local.history import History
+from dlp_local.history.database import DamagedHistoryError
 
 SENTENCES = {
     "Chinese": "请问明天北京的天气怎么样",
@@ -182,3 +184,36 @@ def test_nothing_of_a_purged_conversation_is_left_in_the_file_in_any_script(tmp_
     content = file.read_bytes()
     for secret in ("xylophone", "glockenspiel", "vibraphone", "秘密的", "琴"):
         assert secret.encode() not in content
+
+
+storable = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+
+
+@settings(deadline=None)
+@given(storable, st.sampled_from(["", "\x1f", "\x1c", "\x02", "\0", "\x85"]))
+def test_a_search_without_hits_is_no_error_whatever_was_said(text, separator):
+    history = History(None)
+    store(history, f"{text}one{separator}two three{text}")
+    assert history.search("nothinglikeit") == []
+    history.close()
+
+
+@pytest.mark.parametrize("text", ["one\x1ftwo three", "one\x1dtwo three", "a\x02b\x1fc", "one\0two"])
+def test_a_text_is_found_by_itself_whatever_separates_its_words(history, text):
+    store(history, text)
+    assert len(history.search(text)) == 1
+    assert history.search("nothinglikeit") == []
+
+
+def test_a_damaged_index_is_never_a_reason_to_move_the_conversations_away(tmp_path, monkeypatch):
+    file = tmp_path / "history.db"
+    history = History(file)
+    store(history, "hello")
+    monkeypatch.setattr(History, "_rebuild_index", lambda _: None)
+    history._rows("DELETE FROM turns_fts_data")
+    with pytest.raises(HistoryError, match=r"index is damaged.*conversations are whole") as told:
+        history.search("hello")
+    assert "Move" not in str(told.value)
+    assert not isinstance(told.value, DamagedHistoryError)
+    assert [info.title for info in history.conversations()] == ["hello"]
+    history.close()

@@ -52,6 +52,13 @@ def test_a_file_that_is_no_decoder_starts_no_pack_and_is_called_what_it_is(tmp_p
     assert user_packs() == []
 
 
+def test_a_model_of_no_layers_starts_no_pack(tmp_path):
+    path = write_gguf(tmp_path / "given.gguf", "llama", {"llama.block_count": 0}, DECODER)
+    with pytest.raises(PackError, match=r"given\.gguf: cannot be used: llama\.block_count is 0"):
+        start_pack("fresh", path)
+    assert user_packs() == []
+
+
 @pytest.mark.parametrize("number", [0, 1, 2])
 @pytest.mark.parametrize("renamed", [True, False])
 def test_any_part_of_a_split_model_is_refused_with_the_command_that_merges_it(tmp_path, number, renamed):

@@ -32,7 +32,7 @@ def script(text):
 
 
 @POSIX
-def test_a_full_disk_leaves_the_pack_as_it_was(mine, bundled):
+def test_a_limit_on_the_size_of_files_leaves_the_pack_as_it_was_and_is_told_as_one(mine, bundled):
     before = pack_state(mine)
     limited = script(f"""
         import resource
@@ -46,7 +46,7 @@ def test_a_full_disk_leaves_the_pack_as_it_was(mine, bundled):
             print(error)
     """)
     ran = subprocess.run(limited, capture_output=True, text=True, timeout=60)
-    assert "is as it was, for the disk is full" in ran.stdout, ran.stderr
+    assert "is as it was, for the file system, or a limit (ulimit -f), takes no file as large" in ran.stdout, ran.stderr
     assert pack_state(mine) == before
 
 

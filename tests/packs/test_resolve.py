@@ -1,6 +1,7 @@
 """What a user names as a backbone or an adapter."""
 
 import shutil
+import sys
 
 import pytest
 
@@ -50,3 +51,12 @@ def test_a_folder_with_one_adapter_made_as_gguf_is_that_adapter(tmp_path, bundle
         resolve_adapter(tmp_path, bundled / "backbone.gguf"),
     ):
         pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows tells a long name otherwise")
+@pytest.mark.parametrize("name", ["x" * 300, "./" + "x" * 300 + "/y", "hf:ana/" + "x" * 300])
+def test_a_name_that_no_file_system_takes_is_told(name, bundled):
+    with pytest.raises(InputError), resolve_adapter(name, bundled / "backbone.gguf"):
+        pass
+    with pytest.raises(InputError):
+        resolve_backbone(name)

@@ -7,7 +7,7 @@ So a fault of templates, tokens or stops shows in the text, which is known to th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
 
@@ -38,11 +38,12 @@ def write_scripted_model(
     template: str | None = ROLES,
     has_space: bool = True,
     context: int = 512,
+    more: Callable[[gguf.GGUFWriter], None] = lambda _: None,
 ) -> Path:
     """Writes a model that says the tokens of `script` one after the other, from its first one on.
 
     `control` tokens print nothing; `user_defined` ones are one token wherever they stand. Without a space among its
-    tokens each space of a text is three tokens.
+    tokens each space of a text is three tokens. `more` adds to the header.
     """
     script = list(script)
     kinds = {"<unk>": UNKNOWN, "<s>": CONTROL, END: CONTROL}
@@ -55,12 +56,18 @@ def write_scripted_model(
     output = np.zeros((len(kinds), WIDTH), np.float32)
     for number in range(len(kinds)):
         output[followers.get(number, numbers[END]), number] = 10
-    _write(path, kinds, np.eye(len(kinds), WIDTH, dtype=np.float32), output, template, context)
+    _write(path, kinds, np.eye(len(kinds), WIDTH, dtype=np.float32), output, template, context, more)
     return path
 
 
 def _write(
-    path: Path, kinds: Mapping[str, int], embeddings: np.ndarray, output: np.ndarray, template: str | None, context: int
+    path: Path,
+    kinds: Mapping[str, int],
+    embeddings: np.ndarray,
+    output: np.ndarray,
+    template: str | None,
+    context: int,
+    more: Callable[[gguf.GGUFWriter], None],
 ) -> None:
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_context_length(context)
@@ -84,6 +91,7 @@ def _write(
     writer.add_add_space_prefix(False)
     if template:
         writer.add_chat_template(template)
+    more(writer)
     zero = np.zeros((WIDTH, WIDTH), np.float32)
     tensors = {
         "token_embd": embeddings,

@@ -1,6 +1,5 @@
 """A terminal of 80×24 that a person sits at: tmux, with keys to press and a screen to look at."""
 
-import os
 import shutil
 import signal
 import subprocess
@@ -55,10 +54,23 @@ class Terminal:
 
     def kill(self) -> None:
         """`kill -9` of the program in the pane, and its terminal is gone, too."""
-        shell = psutil.Process(int(self.tmux("list-panes", "-F", "#{pane_pid}")))
-        os.kill(shell.children()[0].pid, signal.SIGKILL)
+        self.signal(signal.SIGKILL)
         assert self.exit_code() == 128 + signal.SIGKILL
         self.tmux("kill-server")
+
+    def signal(self, number: int) -> None:
+        """Sends a signal to the program in the pane."""
+        self.program().send_signal(number)
+
+    def program(self) -> psutil.Process:
+        """The program in the pane."""
+        return psutil.Process(int(self.tmux("list-panes", "-F", "#{pane_pid}"))).children()[0]
+
+    def modes(self) -> dict[str, bool]:
+        """What a program has set of the terminal: the alternate screen, the mouse, the cursor."""
+        names = ("alternate_on", "mouse_any_flag", "cursor_flag")
+        flags = self.tmux("list-panes", "-F", " ".join(f"#{{{name}}}" for name in names)).split()
+        return {name: flag == "1" for name, flag in zip(names, flags, strict=True)}
 
     def close(self) -> None:
         """Ends what still runs."""

@@ -1,9 +1,14 @@
 """Files that go along with a message."""
 
+import os
+import sys
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dlp_local.core.errors import InputError
 from dlp_local.core.user_message import UserMessage
 from tests.support.fakes import FakeAssistant
 from tests.tui.window import READY, window
@@ -85,3 +90,47 @@ def test_what_went_along_is_told_apart_from_what_was_written(tmp_path_factory, r
 def test_the_frame_tells_a_folder_from_a_file(tmp_path):
     assert sizes(f"@{tmp_path}") == f"{tmp_path}: is a folder"
     assert sizes(f"@{tmp_path}/none.txt") == f"{tmp_path}/none.txt: no file"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices of POSIX")
+@pytest.mark.parametrize("context_size", [0, 1000])
+def test_what_is_no_file_or_has_no_end_never_goes_along(tmp_path, context_size):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero", "/dev/stdin"):
+        with pytest.raises(InputError, match="pipe or a device, and no file"):
+            attach(f"see @{path} ok", context_size)
+        assert sizes(f"see @{path}").endswith("no file")
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="a file of Linux that says to be empty")
+def test_a_file_that_says_to_be_empty_and_is_not_is_measured_by_what_it_holds():
+    assert "VmPeak" in attach("see @/proc/self/status", 100_000)
+    with pytest.raises(InputError, match="has more, and about 9 B fit"):
+        attach("see @/proc/self/status", 4)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows tells these names otherwise")
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("./" + "x" * 300 + ".txt", "is too long for a file's name"),
+        ("x" * 300 + ".txt", "is too long for a file's name"),
+        ("a\0b.txt", "holds a character that no file's name may"),
+        ("notes.txt/x", "Not a directory.*Correct the path, or leave out the @"),
+    ],
+)
+def test_a_path_that_can_be_none_is_told_and_not_sent_without_a_word(tmp_path, monkeypatch, name, problem):
+    monkeypatch.chdir(tmp_path)
+    Path("notes.txt").write_text("x")
+    with pytest.raises(InputError, match=problem):
+        attach(f"see @{name} ok", 1000)
+    assert sizes(f"see @{name}")
+    assert attach(f"see @{'x' * 300} ok", 1000) == f"see @{'x' * 300} ok"
+
+
+def test_a_file_in_other_quotation_marks_goes_along_and_its_name_routes_nothing(tmp_path):
+    (tmp_path / "my file.txt").write_text("the contents")
+    for name in ("'{}'", "“{}”"):
+        message = attach(f"explain @{name.format(tmp_path / 'my file.txt')}", 1000)
+        assert "my file.txt:\n```\nthe contents\n```" in message
+        assert UserMessage.parse(message).routed == "explain"

@@ -15,6 +15,7 @@ from dlp_local.history import History
 from tests.support.fakes import Answer, FakeAssistant, Gate
 from tests.tui.window import READY, window
 from tui.chat_commands import COMMANDS, NAMED_OTHERWISE, check_known, parse
+from tui.chat_commands.routing import _by_hand
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
@@ -246,3 +247,45 @@ async def test_a_mix_is_checked_against_the_loaded_pack_also_where_it_has_no_ada
         assert w.session.conversation.options.pinned is None
         await w.say("/mix base")
         await w.sees("Pinned: base")
+
+
+@pytest.mark.asyncio
+async def test_pin_after_an_answer_in_parts_says_how_one_of_its_mixes_is_pinned():
+    parts = [("list the files", "shell", "ls"), ("play jazz", "banking", "No."), ("and more", "shell", "ls -a")]
+    mixed = Answer(mix=Mix.of({"sql": 0.5625, "shell": 0.4375}), parts=parts)
+    async with window(FakeAssistant(mixed), size=(160, 40)) as w:
+        await w.say_and_wait("list the files and play jazz", "ls -a")
+        await w.say("/pin")
+        await w.sees("3 parts", "/mix shell,", "/mix banking;")
+        assert w.session.conversation.options.mix is None
+        w.prompt.fill("")
+        await w.press("f4")
+        await w.sees("part 1 of 3")
+        await w.press("right", "p")
+        await w.until(lambda: w.session.conversation.options.mix == Mix.of({"banking": 1.0}))
+
+
+@given(st.dictionaries(st.sampled_from(["sql", "shell", "dates", "banking"]), st.integers(1, 8)))
+def test_a_mix_is_written_so_that_the_command_takes_it_as_it_is(steps):
+    mix = Mix.of({name: count / 32 for name, count in steps.items()})
+    assert Mix.parse(_by_hand(mix)) == mix
+
+
+@pytest.mark.asyncio
+async def test_a_title_of_ones_own_is_not_lost_by_a_command_without_one():
+    async with window(FakeAssistant(), size=(120, 40)) as w:
+        await w.say_and_wait("question", "a fine answer")
+        await w.say("/rename Travel plans")
+        await w.sees("Renamed.")
+        await w.say("/rename")
+        await w.sees("say which title")
+        assert [info.title for info in w.session.history.conversations()] == ["Travel plans"]
+        w.prompt.fill("")
+        await w.say('/rename ""')
+        await w.sees("Titled by its first message again.")
+        assert [info.title for info in w.session.history.conversations()] == ["question"]
+
+
+def test_a_command_with_a_name_too_long_for_a_file_is_told_as_unknown():
+    with pytest.raises(InputError, match="there is no command"):
+        check_known("/" + "x" * 300)

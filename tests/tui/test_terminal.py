@@ -1,12 +1,14 @@
 """The real thing in a real terminal: `python -m dlp_local chat` in tmux, 80×24."""
 
 import os
+import signal
 import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import psutil
 import pytest
 
 from dlp_local.history import History
@@ -23,6 +25,7 @@ def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Termin
     for name in [name for name in os.environ if name.startswith("DLP_LOCAL_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("DLP_LOCAL_PACK", "bundled")
+    (tmp_path / "none.toml").touch()
     monkeypatch.setenv("DLP_LOCAL_CONFIG", str(tmp_path / "none.toml"))
     monkeypatch.setenv("DLP_LOCAL_DATA", str(tmp_path / "stored"))
     opened = Terminal(tmp_path)
@@ -70,6 +73,34 @@ def test_a_killed_window_is_resumed_with_the_message_the_part_and_the_draft(
     wait_until(lambda: "not sent yet" in stored_drafts())  # the other window's, which this history does not offer
     terminal.kill()
     terminal.run(f"{sys.executable} -m dlp_local chat --resume")
+    terminal.sees("not sent yet")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_window_as_its_user_would(terminal: Terminal, number: signal.Signals) -> None:
+    terminal.run(f"{sys.executable} -m dlp_local chat")
+    terminal.sees("ready")
+    assert terminal.modes() == {"alternate_on": True, "mouse_any_flag": True, "cursor_flag": False}
+    terminal.keys("-l", "not sent yet")
+    terminal.sees("not sent yet")
+    terminal.signal(number)
+    assert terminal.exit_code() == 128 + number
+    assert terminal.modes() == {"alternate_on": False, "mouse_any_flag": False, "cursor_flag": True}
+    assert "Traceback" not in terminal.screen()
+    terminal.run(f"{sys.executable} -m dlp_local chat")
+    terminal.sees("not sent yet")
+
+
+def test_a_window_whose_terminal_is_closed_ends_and_keeps_the_draft(terminal: Terminal) -> None:
+    terminal.run(f"{sys.executable} -m dlp_local chat")
+    terminal.sees("ready")
+    terminal.keys("-l", "not sent yet")
+    terminal.sees("not sent yet")
+    program = terminal.program()
+    terminal.close()
+    psutil.wait_procs([program], timeout=30)
+    assert not program.is_running()
+    terminal.run(f"{sys.executable} -m dlp_local chat")
     terminal.sees("not sent yet")
 
 

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from dlp_local.core.errors import InputError
+from dlp_local.core.files import is_there
 from dlp_local.core.text import did_you_mean
 from tui.chat_commands import conversations, lessons, options, pack, routing, turns, window
 from tui.chat_commands.chat import Chat
@@ -61,7 +62,7 @@ def check_known(text: str) -> None:
 
     A path is no command: `/tmp is full` is a message where there is a `/tmp`, and `/etc/hosts` is one anyway.
     """
-    if (mistyped := _MISTYPED.match(text)) and not parse(text) and not Path(mistyped[0]).exists():
+    if (mistyped := _MISTYPED.match(text)) and not parse(text) and not is_there(Path(mistyped[0])):
         does_it = NAMED_OTHERWISE.get(mistyped[1].lower())
         near = f" {does_it}" if does_it else did_you_mean(mistyped[0], [f"/{command.name}" for command in COMMANDS])
         raise InputError(f"there is no command {mistyped[0]}.{near} /help lists them; a space before it sends it.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,9 +11,13 @@ from dlp_local.core.errors import InputError
 from dlp_local.core.files import write_new
 from dlp_local.core.paths import user_path
 from dlp_local.core.text import counted, unknown_name
+from dlp_local.core.user_message import QUOTED
 from dlp_local.history.export import export
 from tui.chat_commands.chat import NO_MESSAGE, Chat
 from tui.chat_commands.declaration import a_file, command
+
+EMPTY = ('""', "''", "“”")
+"""What says that there is to be no title of one's own."""
 
 
 def persona_names(chat: Chat, _before: Sequence[str]) -> Sequence[str]:
@@ -63,8 +68,11 @@ async def rename(chat: Chat, title: str) -> None:
     """Give this conversation a title"""
     if chat.session.conversation.number is None:
         raise InputError(NO_MESSAGE)
+    if not title:
+        raise InputError('say which title: /rename Travel plans, or /rename "" for that of its first message.')
+    title = "" if title in EMPTY else title
     await asyncio.to_thread(chat.session.history.rename, chat.session.conversation.number, title)
-    chat.view.show_message("Renamed.")
+    chat.view.show_message("Renamed." if title else "Titled by its first message again.")
 
 
 @command("export", "file", complete=a_file)
@@ -96,8 +104,7 @@ async def import_from(chat: Chat, file: str) -> None:
 
 def _path(argument: str) -> Path:
     """The one path that a command takes, in quotation marks or not."""
-    quoted = len(argument) > 1 and argument[0] == argument[-1] == '"'
-    return user_path(argument[1:-1] if quoted else argument)
+    return user_path(argument[1:-1] if re.fullmatch(QUOTED, argument) else argument)
 
 
 COMMANDS = (new, open_conversation, search, rename, export_to, import_from)

@@ -169,7 +169,7 @@ class RoutingScreen(ModalScreen[RoutingAction | None]):
         weights = self.query_one("#weights", Input)
         weights.display = True
         mix = self._route.mix if self._route else Mix()
-        weights.value = ",".join(f"{name}={weight:.2f}" for name, weight in mix.weights) or BASE
+        weights.value = ",".join(f"{name}={weight:g}" for name, weight in mix.weights) or BASE
         weights.focus()
 
     @on(Input.Submitted)

@@ -23,6 +23,7 @@ from dlp_local.history import History
 from tui.actions import AdapterAction, ChosenConversation, RoutingAction
 from tui.attachments import attach
 from tui.chat_commands import COMMANDS, Chat, check_known, parse
+from tui.line_input import UnreadableLineError, read_line
 from tui.messages import PackUpdated, PathChanged, StatusChanged, TrainingEnded, TurnChanged
 from tui.option_lines import ValuesInForce
 from tui.session import Session
@@ -43,9 +44,11 @@ class PlainView:
         self._printed = 0
         self._editing: int | None = None
         self._left = False
+        self._refused: OSError | None = None
+        """What stdout says since it takes nothing more."""
 
     def run(self) -> int:
-        """Reads and answers until the end of the input; returns the exit code."""
+        """Reads and answers until the end of the input; returns the exit code. Raises what stdout refuses with."""
         self._session.post_to(self.post)
         self._session.start()
         if self._session.status.notice:
@@ -53,15 +56,23 @@ class PlainView:
         self._print("dlp-local, plain. Write a message, or /help. Ctrl+C stops an answer, Ctrl+D leaves.")
         while not self._left:
             try:
-                line = input(PROMPT)
+                line = read_line(PROMPT)
             except (EOFError, KeyboardInterrupt):
                 self._print("")
                 break
+            except UnreadableLineError as error:
+                self.show_error(error)
+                continue
+            except InputError as error:
+                self.show_error(error)
+                return error.exit_code
             if line.strip():
                 try:
                     self._take(line.rstrip())
                 except DlpLocalError as error:
                     self.show_error(error)
+            if self._refused:
+                raise self._refused
             if self._session.status.phase == "failed":
                 return self._session.status.exit_code
         return 0
@@ -138,7 +149,7 @@ class PlainView:
             self._printed, self._waiting_for = 0, turn
             if now.ended:
                 self._show(now)
-        while self._waiting_for is not None:
+        while self._waiting_for is not None and not self._refused:
             try:
                 with self._changed:
                     self._changed.wait(0.2)
@@ -161,7 +172,10 @@ class PlainView:
             self._print("It goes on by itself.")
 
     def _print(self, text: str) -> None:
-        print(visible(text), flush=True)
+        try:
+            print(visible(text), flush=True)
+        except OSError as error:  # the session's thread prints, too, and has nobody to raise it to
+            self._refused = error
 
     # ---- a View ----
 
@@ -258,9 +272,9 @@ class PlainView:
         for lesson in lessons:
             self._print(f"{lesson.messages[-1].content}\nThe answer was: {lesson.wrong}")
             try:
-                right = input("It should have been: ")
+                right = read_line("It should have been: ")
                 ask = f"The adapter that is to learn it ({', '.join(adapters)} or a new one): "
-                adapter = lesson.adapter or (input(ask).strip() if right else "")
+                adapter = lesson.adapter or (read_line(ask).strip() if right else "")
             except (EOFError, KeyboardInterrupt):
                 return None
             written.append(replace(lesson, right=right or lesson.wrong, adapter=adapter))

@@ -7,8 +7,9 @@ Order of precedence: command-line flags, environment (`DLP_LOCAL_*`, groups with
 from __future__ import annotations
 
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -27,13 +28,20 @@ from dlp_local.core.files import read_text
 from dlp_local.core.json_text import parse_json
 from dlp_local.core.paths import config_file
 from dlp_local.core.settings.engine import Engine
+from dlp_local.core.settings.group import Group
 from dlp_local.core.settings.routing import Routing
 from dlp_local.core.settings.sampling import Sampling
 from dlp_local.core.settings.server import Server
 from dlp_local.core.settings.ui import Ui
-from dlp_local.core.text import ended
+from dlp_local.core.text import did_you_mean, ended
 
 ENV_PREFIX, ENV_DELIMITER = "DLP_LOCAL_", "__"
+
+FOLDERS = frozenset({"CONFIG", "DATA"})
+"""Variables, without their prefix, that `core.paths` reads."""
+
+OTHERS = re.compile(r"API_KEY|LLAMA_CPP|UPDATE_SNAPSHOTS|TEST_\w+|CI_\w+")
+"""Those that others read: Zed the key of a provider of this name, the rest the tests and where they run."""
 
 PARALLEL = 16
 """`engine.parallel` where many ask, or one asks much, and nothing is set."""
@@ -74,8 +82,13 @@ class Settings(BaseSettings):
 
 
 def _config() -> dict[str, Any]:
-    """The tables of the user's `config.toml`; nothing where there is none."""
-    return tomllib.loads(read_text(config_file())) if config_file().exists() else {}
+    """The tables of the user's `config.toml`; nothing where there is none, unless the environment names it."""
+    file = config_file()
+    if file.exists():
+        return tomllib.loads(read_text(file))
+    if os.environ.get(f"{ENV_PREFIX}CONFIG"):
+        raise InputError(f"settings: {ENV_PREFIX}CONFIG names {file}, which is not there. Write it, or unset that.")
+    return {}
 
 
 def load_settings(**flags: Any) -> Settings:
@@ -88,15 +101,37 @@ def load_settings(**flags: Any) -> Settings:
         for name, value in flags.items()
     }
     own = {name: value for name, value in own.items() if value not in (None, {})}
+    reasons = list(_unknown_variables())
     try:
-        return Settings(**own)
+        settings = Settings(**own)
     except ValidationError as error:
-        raise InputError(f"settings: {ended(problems(error, Settings, partial(_where, own)))}") from None
+        reasons.insert(0, problems(error, Settings, partial(_where, own)))
     except SettingsError:
-        reason = _no_json() or "a variable DLP_LOCAL_* of the environment cannot be read. Look at them"
-        raise InputError(f"settings: {reason}.") from None
+        reasons.insert(0, _no_json() or "a variable DLP_LOCAL_* of the environment cannot be read. Look at them")
     except (ValueError, OSError) as error:
         raise InputError(f"settings: {config_file()} cannot be read: {error}. Mend or remove the file.") from None
+    if reasons:
+        raise InputError(f"settings: {ended('; '.join(reasons))}")
+    return settings
+
+
+def _unknown_variables() -> Iterator[str]:
+    """What is wrong with variables of the environment that nothing reads; of one in a group, the group itself tells."""
+    groups = {name.upper(): fields for name in Settings.model_fields if (fields := _fields_of(name))}
+    alone = {*map(str.upper, Settings.model_fields), *FOLDERS}
+    known = alone | {f"{name}{ENV_DELIMITER}{field}".upper() for name, fields in groups.items() for field in fields}
+    for variable in map(str.upper, os.environ):
+        name = variable.removeprefix(ENV_PREFIX)
+        is_ours = variable.startswith(ENV_PREFIX) and not OTHERS.fullmatch(name)
+        if is_ours and name not in alone and name.partition(ENV_DELIMITER)[0] not in groups:
+            near = did_you_mean(name, sorted(known)).replace(" '", f" '{ENV_PREFIX}")
+            yield f"{variable}: there is nothing of that name.{near}".rstrip(".")
+
+
+def _fields_of(name: str) -> Collection[str]:
+    """The settings in a group; none where the name is that of one setting."""
+    group = Settings.model_fields[name].annotation
+    return group.model_fields if isinstance(group, type) and issubclass(group, Group) else ()
 
 
 def _no_json() -> str:

@@ -20,6 +20,7 @@ from dlp_local.engine.local.library import offloads
 from dlp_local.engine.local.llama import Backbone
 from dlp_local.engine.local.memory import check_memory
 from dlp_local.engine.local.mixer import Mixer
+from dlp_local.engine.local.model_file import check_numbers
 from dlp_local.engine.local.stepper import Emit, Running, Stepper
 from dlp_local.engine.local.turns import Turns
 from dlp_local.engine.prompt import PromptBuilder
@@ -36,6 +37,7 @@ class LocalEngine:
     """
 
     def __init__(self, backbone: Path, adapters: Sequence[AdapterFile], options: settings.Engine) -> None:
+        check_numbers(backbone)  # what is computed of them would mislead
         if options.check_memory and not offloads(options):
             check_memory(backbone, [adapter.path for adapter in adapters], options)
         self._backbone = Backbone(backbone, options)

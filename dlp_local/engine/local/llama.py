@@ -74,7 +74,8 @@ class Backbone:
         self._stack.callback(lib.llama_model_free, self._model)
         self.vocabulary = LlamaVocabulary(self._model, self.path)
         threads = options.threads or default_threads(self.path)
-        params = context_params(options, lib.llama_model_n_ctx_train(self._model), threads)
+        trained = lib.llama_model_n_ctx_train(self._model)
+        params = context_params(options, trained if trained > 0 else options.context, threads)
         self._threads = ThreadChooser(ladder(threads) if adapts_threads(options) else (threads,))
         self.token_weights = open_token_weights(options)
         if self.token_weights:

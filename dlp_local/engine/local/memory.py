@@ -101,7 +101,8 @@ class Need:
 def needed_memory(backbone: Path, adapters: Sequence[Path], options: settings.Engine) -> Need:
     """What a backbone will take on the CPU: its file, its context, and those adapters that may be held at a time."""
     values = read_leading_values(backbone)
-    context = min(options.context, whole_number(values, f"{architecture(values)}.context_length", options.context))
+    trained = whole_number(values, f"{architecture(values)}.context_length", 0) or options.context  # 0: not known
+    context = min(options.context, trained)
     file = backbone.stat().st_size
     largest = sum(path.stat().st_size for path in adapters if path.is_file())
     fixed = file + min(largest, adapter_memory(options)) + SPARE

@@ -72,7 +72,7 @@ class _Fields(BaseModel):
     lora_alpha: Alpha
     rank_pattern: dict[_Pattern, Rank] | None = Field(None, max_length=MAX_PATTERNS)
     alpha_pattern: dict[_Pattern, Alpha] | None = Field(None, max_length=MAX_PATTERNS)
-    use_rslora: bool = False
+    use_rslora: bool | None = False
     bias: str = "none"
     init_lora_weights: bool | str | None = True
     alora_invocation_tokens: list[_Token] | None = Field(None, max_length=1024)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlp_local.core.errors import PackError
-from dlp_local.core.files import read_bytes
+from dlp_local.core.errors import InputError, PackError
+from dlp_local.core.files import read_bytes, utf8
 from dlp_local.core.json_text import parse_json
 from dlp_local.formats.file_signature import PICKLES, READ, kind_of_file
 from dlp_local.formats.peft import mlx
@@ -112,8 +112,12 @@ def _read_json(path: Path) -> Mapping[str, Any]:
     raw = read_bytes(path, MAX_CONFIG, "Name the folder of an adapter.", PackError)
     if kind := kind_of_file(raw[:READ]):
         raise PackError(f"{path}: is {kind}.")
-    text = raw.decode("utf-8-sig", "replace")
-    content = parse_json(text, f"{path}: does not describe a LoRA", "Get the file again.", PackError)
+    try:
+        text = utf8(raw, str(path)).decode("utf-8", "replace")
+    except InputError as error:
+        raise PackError(str(error)) from None
+    name = f"{path}: does not describe a LoRA"
+    content = parse_json(text, name, "Get the file again.", PackError, only_finite=False)
     if not isinstance(content, dict):
         raise PackError(f"{path}: does not describe a LoRA: it is no JSON object. Get the file again.")
     return content

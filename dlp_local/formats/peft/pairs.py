@@ -73,6 +73,11 @@ def find_pairs(source: Safetensors, config: LoraConfig, target: Target) -> LoraP
     if others and (layout := other_layout(others)):
         raise PackError(f"{source.path}: is {layout}")
     if not by_module:
+        if named := next((name for name in others if "lora" in name.lower()), ""):
+            raise PackError(
+                f"{source.path}: is a LoRA whose tensors have names that are not known here, as {named}. "
+                "Save it in PEFT's layout, with the program that trained it."
+            )
         whole = "whole weights, and " if others else ""
         raise PackError(f"{source.path}: holds {whole}no LoRA. Name the folder of an adapter.")
     pairs: dict[str, Pair] = {}

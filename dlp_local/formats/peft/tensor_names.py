@@ -1,7 +1,8 @@
 """The names of an adapter's tensors: which half of which module's LoRA each is, as the trainers write them.
 
 PEFT: `base_model.model.<module>.lora_A.weight`, embeddings `….lora_embedding_A`; the adapter's own name may stand
-behind the half, and several trainers and mergers leave the prefix or `.weight` out. MLX: `<module>.lora_a`, transposed.
+behind the half, be it with dots in it, and several trainers and mergers leave the prefix or `.weight` out. MLX:
+`<module>.lora_a`, transposed.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from typing import Literal
 from dlp_local.formats.peft.other_kinds import MERGE
 
 _SCHEMES = (
-    re.compile(r"(?P<module>.+?)\.lora_(?P<half>[AB])(?:\.(?P<adapter>(?!(?:weight|bias)$)[^.]+))?(?:\.weight)?"),
+    re.compile(
+        r"(?P<module>.+?)\.lora_(?P<half>[AB])(?:\.(?P<adapter>(?!(?:weight|bias)(?:\.|$))(?!.*\.bias$).+?))?(?:\.weight)?"
+    ),
     re.compile(r"(?P<module>.+?)\.lora_embedding_(?P<half>[AB])(?:\.(?P<adapter>[^.]+))?"),
     re.compile(r"(?P<module>.+?)\.lora_(?P<half>[ab])(?P<adapter>)"),
 )

@@ -32,12 +32,22 @@ def test_a_template_is_well_whatever_shape_it_wants(tmp_path, template):
     [("{% for m in messages %}", "Unexpected end"), ("{{ messages|nosuch }}", "No filter named 'nosuch'"),
      ("{{ raise_exception('not now') }}", "not now"), ("{{ 'nothing of it' }}", "leaves out a message"),
      ("{{ messages[0].content.a.b }}", "no attribute 'a'"), ("{{ 1 // 0 }}", "by zero"),
-     ("{% set r = range(99999) %}{% for a in r %}{% for b in r %}{% endfor %}{% endfor %}", "come to an end")],
+     ("{% set r = range(99999) %}{% for a in r %}{% for b in r %}{% endfor %}{% endfor %}", "come to an end"),
+     ("{% include 'other.jinja' %}", r"takes in the file 'other\.jinja', and a chat template is one file alone"),
+     ("{% extends 'other.jinja' %}", "takes in the file"), ("{% from 'other.jinja' import x %}", "takes in the file"),
+     ("{% for i in range(10**9) %}x{% endfor %}", "counts to more than 100000"),
+     ("{% for i in range(10**30) %}x{% endfor %}", "counts to more than 100000"),
+     ("{{ messages.__class__.x }}", "asks for '__class__', which no template gets")],
 )  # fmt: skip
 def test_a_broken_template_is_refused_with_the_reason_and_what_helps(tmp_path, monkeypatch, template, reason):
     monkeypatch.setattr(template_limits, "SECONDS", 0.1)
     with pytest.raises(PackError, match=rf"chat template.*{reason}.*--chat-template FILE"):
         inspect_backbone(model(tmp_path, template), "")
+
+
+def test_a_file_that_may_be_missing_is_left_out(tmp_path):
+    template = "{% include 'other.jinja' ignore missing %}{% for i in range(3) %}{% endfor %}" + ANSWERS
+    assert inspect_backbone(model(tmp_path, template), "") == ""
 
 
 def test_a_template_for_single_messages_is_told_and_taken(tmp_path):

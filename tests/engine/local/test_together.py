@@ -146,7 +146,13 @@ def test_where_cells_run_out_what_began_last_waits_and_is_still_whole(bundled, m
     # 8 replies of 60 tokens and more share the cells of four contexts of 128.
     wild = [Sampling(temperature=1, top_k=1, min_p=0, repeat_penalty=1.3, max_tokens=60) for _ in range(8)]
     asked = [
-        Asked(engine, "hello, what can you do? " * 2, mixes[n * len(mixes) // 8], [Message("system", f"{n} " * 20)], wild[n])
+        Asked(
+            engine,
+            "hello, what can you do? " * 2,
+            mixes[n * len(mixes) // 8],
+            [Message("system", f"{n} " * 20)],
+            wild[n],
+        )
         for n in range(8)
     ]
     finish(engine)

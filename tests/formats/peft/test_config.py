@@ -72,6 +72,27 @@ def test_a_configuration_that_is_none_is_refused(tmp_path, backbone, content):
         convert_lora(folder, backbone, tmp_path / "a.gguf")
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-8-sig", "utf-32"])
+def test_a_configuration_is_read_in_whatever_encoding_it_shows(tmp_path, backbone, encoding):
+    folder = write_folder(tmp_path / "peft")
+    file = folder / "adapter_config.json"
+    file.write_bytes(file.read_text("utf-8").encode(encoding))
+    convert_lora(folder, backbone, tmp_path / "a.gguf")
+
+
+def test_a_configuration_that_only_begins_like_utf16_is_refused(tmp_path, backbone):
+    folder = write_folder(tmp_path / "peft")
+    (folder / "adapter_config.json").write_bytes(b"\xff\xfe{")
+    with pytest.raises(PackError, match=r"adapter_config\.json: is no text, though it begins like utf-16-le"):
+        convert_lora(folder, backbone, tmp_path / "a.gguf")
+
+
+def test_rslora_that_is_null_is_none(tmp_path, backbone):
+    folder = write_folder(tmp_path / "peft", use_rslora=None)
+    convert_lora(folder, backbone, tmp_path / "a.gguf")
+    assert read_lora(tmp_path / "a.gguf").alpha == read_folder(write_folder(tmp_path / "b")).config.strength("x")
+
+
 def test_fields_that_only_say_how_it_was_trained_do_not_matter(tmp_path, backbone):
     config = {
         "lora_dropout": 0.1,
@@ -79,7 +100,7 @@ def test_fields_that_only_say_how_it_was_trained_do_not_matter(tmp_path, backbon
         "loftq_config": {"a": 1},
         "megatron_core": "megatron.core",
         "megatron_config": {"tensor_model_parallel_size": 2},
-        "corda_config": {"c": 3},
+        "corda_config": {"c": float("nan")},
         "runtime_config": {"b": 2},
     }
     convert_lora(

@@ -91,6 +91,18 @@ TENSORS = {
         "is a LoRA under torchtune's own names.*FullModelHFCheckpointer",
     ),
     "a whole model": ({"model.layers.0.mlp.up_proj.weight": np.ones((4, 4), np.float32)}, "whole weights, and no LoRA"),
+    "a LoRA under other names": (
+        {name.replace("lora_A.weight", "lora.A").replace("lora_B.weight", "lora.B"): a for name, a in pair().items()},
+        r"is a LoRA whose tensors have names that are not known here, as .*lora\.A\. Save it in PEFT's layout",
+    ),
+    "a bias of a LoRA with a name": (
+        pair() | {A.replace("lora_A.weight", "lora_B.my.v1.bias"): np.ones(WIDTH, np.float32)},
+        "it is a bias",
+    ),
+    "a quantized LoRA of bitsandbytes'": (
+        pair() | {f"{A}.absmax": np.ones((4, 1), np.float32)},
+        "it is neither A nor B of a LoRA",
+    ),
     "a quantized LoRA of MLX's": (
         pair() | {f"{PREFIX}.self_attn.q_proj.lora_a_scales": np.ones((4, 1), np.float32)},
         "it belongs to a quantized LoRA",
@@ -119,6 +131,7 @@ NAMES = {
     "with the prefix twice": lambda name: "base_model.model." + name,
     "with the adapter's name": lambda name: name.replace(".weight", ".default.weight"),
     "with another name": lambda name: name.replace(".weight", ".my-adapter_2.weight"),
+    "with a name that has dots": lambda name: name.replace(".weight", ".my.v1.weight"),
     "without .weight": lambda name: name.removesuffix(".weight"),
     "with the adapter's name alone": lambda name: name.replace(".weight", ".default"),
     "without the outermost module": lambda name: name.removeprefix("base_model.model.model."),

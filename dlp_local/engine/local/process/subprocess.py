@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -46,6 +47,12 @@ EXIT_TIMEOUT = 2.0
 """Seconds that a child has to end by itself."""
 
 _START = "import sys; sys.path = {path!r}; from dlp_local.engine.local.process.server import main; main()"
+
+_CHECK = re.compile(r"GGML_ASSERT\((.*)\) failed")
+"""What llama.cpp says where something is so that it cannot go on; most often that is a number in a model's file."""
+
+_PLACE = re.compile(r"\S*\.(?:c|cc|cpp|cu|cuh|h|hpp|m|metal):\d+:\s*")
+"""A line of llama.cpp's source, as it lay on the machine where it was built."""
 
 
 class ChildDiedError(Exception):
@@ -199,7 +206,12 @@ class Child:
                 "The system ended the engine, most likely for lack of memory. "
                 "Close other programs, or use a smaller engine.context."
             )
-        return f"The engine stopped with an error of its own ({last}; code {code})."
+        if check := _CHECK.search(last):
+            return (
+                f"The model's file makes llama.cpp stop ({check[1]}; code {code}). "
+                "Get another file of this model, or a newer llama-cpp-python; where it has answered before, ask again."
+            )
+        return f"The engine stopped with an error of its own ({_PLACE.sub('', last)}; code {code})."
 
     def _wait(self) -> int:
         """The process's exit code; it is killed where it does not end by itself."""
