@@ -197,7 +197,7 @@ def test_ask_and_route_take_a_server_in_place_of_a_pack(server, monkeypatch, cap
 
 def test_a_chat_over_a_server_keeps_its_history_here_and_corrects_nothing(server, monkeypatch, capsys):
     lines = iter([DATE, "/adapters", "/pack mine"])
-    monkeypatch.setattr("builtins.input", lambda _: next(lines, None) or _end())
+    monkeypatch.setattr("tui.views.plain.read_line", lambda _: next(lines, None) or _end())
     out = run(monkeypatch, capsys, "chat", "--plain", "--server", server.url)
     assert "2021-02-03\n[dates 1.00 · " in out
     assert f"are those of the server {server.url}" in out

@@ -72,7 +72,7 @@ def test_a_scale_that_is_set_holds_at_once_and_switched_off_means_neither_loaded
     assert answer(opened, mix=mix) == strong
     opened.set_adapter("sql", AdapterChange(enabled=False))
     assert opened.route(SQL).mix == Mix()
-    with pytest.raises(InputError, match="no adapter 'sql'"):
+    with pytest.raises(InputError, match="'sql' is switched off"):
         answer(opened, mix=mix)
     opened.set_adapter("sql", AdapterChange(enabled=True))
     assert answer(opened) == strong

@@ -77,7 +77,7 @@ async def test_again_with_weights_by_hand_and_a_wrong_name_is_told():
         await unfolded(w)
         await w.press("m")
         field = w.app.screen.query_one("#weights")
-        assert field.value == "shell=0.22,sql=0.72"
+        assert field.value == "shell=0.21875,sql=0.71875"
         field.value = "squeal=1"
         await w.press("enter")
         await w.sees("there is no adapter 'squeal'")

@@ -152,7 +152,7 @@ def test_the_plain_chat_asks_for_the_answer_on_a_line(lines, stored, monkeypatch
         except StopIteration:
             raise EOFError from None
 
-    monkeypatch.setattr("builtins.input", read)
+    monkeypatch.setattr("tui.views.plain.read_line", read)
     session = Session(lambda _: FakeAssistant(Answer(["wrong"])), History(None))
     try:
         assert PlainView(session).run() == 0

@@ -50,7 +50,7 @@ ABOUT = {
         "CC-BY-SA-4.0",
         "E2E NLG dataset (Heriot-Watt University), CC BY-SA 4.0",
         ("name[The Eagle], eatType[coffee shop], food[French], area[riverside]",),
-        precision="f16",  # in Q8_0 it lost 4.7 BLEU of 70.3
+        precision="f16",  # Q8_0 had 65.6 BLEU once, and f16 65 to 71
     ),
     "extract": About(
         "a booking message → JSON of its slots",

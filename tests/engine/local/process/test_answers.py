@@ -43,7 +43,7 @@ def test_a_backbone_that_cannot_be_loaded_is_told_as_without_a_process(bundled, 
     path.write_bytes((bundled / "backbone.gguf").read_bytes()[:100_000])
     engine = EngineProcess(path, [], Options())
     for _ in range(2):
-        with pytest.raises(PackError, match=r"model\.gguf: llama\.cpp cannot load it"):
+        with pytest.raises(PackError, match=r"model\.gguf: is cut off or damaged"):
             _ = engine.context_size
     engine.close()
 
