@@ -87,17 +87,21 @@ def outlive_the_terminal() -> None:
 
 
 def draw_after_stops(app: App[None]) -> None:
-    """Draws the whole window whenever its process goes on after a stop; for the main thread, once it is drawn.
+    """Draws the whole window whenever its process goes on after a stop; for the main thread, in its loop, once drawn.
 
     After a SIGTSTP textual enters the terminal anew, but draws nothing, as the size has not changed. A SIGSTOP cannot
-    be caught, so the terminal was not left either; it is, before it is entered anew.
+    be caught, so the terminal was not left either; it is, before it is entered anew. One that is gone is not: its end
+    lets the process go on, too.
+
+    The loop calls it, no handler of Python's: that may come while a lock is held which writing to the terminal takes.
     """
     driver = app._driver
     if driver is None or not driver.can_suspend or not hasattr(signal, "SIGCONT"):
         return
 
-    def go_on(*_: object) -> None:
-        if not driver._auto_restart:  # an editor has the terminal
+    def go_on() -> None:
+        is_ours = driver._auto_restart  # else an editor has the terminal
+        if not is_ours or sys.__stdin__ is None or not sys.__stdin__.isatty():
             return
         if not getattr(driver, "_must_signal_resume", False):
             driver.suspend_application_mode()
@@ -105,7 +109,7 @@ def draw_after_stops(app: App[None]) -> None:
         app.call_later(app.refresh, layout=True)
         app.call_later(app.screen.refresh, layout=True)
 
-    signal.signal(signal.SIGCONT, go_on)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGCONT, go_on)
 
 
 def leave_at_signals(leave: Callable[[int], None]) -> None:

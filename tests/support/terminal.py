@@ -73,8 +73,16 @@ class Terminal:
         return {name: flag == "1" for name, flag in zip(names, flags, strict=True)}
 
     def close(self) -> None:
-        """Ends what still runs."""
+        """Closes the terminal; what still runs in it is to end with it."""
+        try:
+            left = [self.program()]
+        except (subprocess.CalledProcessError, psutil.Error, IndexError):
+            left = []
         subprocess.run(["tmux", "-S", self._socket, "kill-server"], check=False, capture_output=True)
+        _, alive = psutil.wait_procs(left, timeout=30)
+        for process in alive:
+            process.kill()
+        assert not alive, "a program outlived its terminal"
 
     def exit_code(self) -> int:
         self._until(self._code.exists)
