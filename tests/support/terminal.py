@@ -32,6 +32,9 @@ class Terminal:
         return str(self._folder / f"{self._runs}.sock")
 
     def run(self, command: str) -> None:
+        """Runs a command in a new terminal; the one before is closed."""
+        if self._runs:
+            self.close()
         self._runs += 1
         self._code.unlink(missing_ok=True)
         line = f"{command}; echo $? >{self._code}.part; mv {self._code}.part {self._code}; sleep 600"
