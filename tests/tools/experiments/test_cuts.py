@@ -86,11 +86,12 @@ def test_most_rows_stay_whole_and_most_messages_of_two_tasks_are_cut(with_everyd
 def test_the_section_has_the_shares_of_its_figures():
     counts = {cuts.RIGHT: 3, cuts.OTHERWISE: 1, cuts.WHOLE: 0}
     none = dict.fromkeys(counts, 0)
-    found = {"two tasks": {"outcomes": dict.fromkeys(JOINTS, counts), "more_milliseconds": {"median": 6, "of_95": 9}}}
+    took = {"median": 6, "of_95": 9, "whole": 12}
+    found = {"two tasks": {"outcomes": dict.fromkeys(JOINTS, counts), "more_milliseconds": took}}
     found["a task and base"] = {"outcomes": dict.fromkeys(JOINTS, none), "more_milliseconds": None}
     text = section(cuts.PART, single={"sql": {"rows": 800, "cut": 2}}, joined=found)
     assert "| sql | 800 | 0.25 |" in text
     assert "| two tasks | and | 4 | 75.0 | 25.0 | 0.0 |" in text
     assert "| two tasks | all | 12 | 75.0 | 25.0 | 0.0 |" in text
     assert "| a task and base | all | 0 | - | - | - |" in text
-    assert "two tasks: 6.0 ms, 9.0 of 95 in 100." in text
+    assert "two tasks: 6.0 ms beside 12.0, 9.0 of 95 in 100." in text
