@@ -23,12 +23,12 @@ def plan(rows: int, *, dropout: float = 0.0, decay: float = 0.01) -> AdapterPlan
 
 
 PLANS = {
-    "shell": plan(150_000, dropout=0.1),
-    "sql": plan(100_000),
-    "describe": plan(15_000, dropout=0.05),
-    "extract": plan(40_000, dropout=0.1),
-    "banking": plan(50_000, dropout=0.2, decay=0.1),
-    "dates": plan(60_000),
+    "shell": plan(40_000, dropout=0.1),
+    "sql": plan(30_000),
+    "describe": plan(8_000, dropout=0.05),
+    "extract": plan(15_000, dropout=0.1),
+    "banking": plan(20_000, dropout=0.2, decay=0.1),
+    "dates": plan(20_000),
 }
 
 

@@ -79,7 +79,7 @@ class Terminal:
         """Closes the terminal; what still runs in it is to end with it."""
         try:
             left = [self.program()]
-        except (subprocess.CalledProcessError, psutil.Error, IndexError):
+        except (subprocess.CalledProcessError, psutil.Error, IndexError, ValueError):  # it is gone, or going
             left = []
         subprocess.run(["tmux", "-S", self._socket, "kill-server"], check=False, capture_output=True)
         _, alive = psutil.wait_procs(left, timeout=30)
