@@ -10,7 +10,7 @@ from typing import Any
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.fields import item_type
 from dlp_local.core.option_defaults import OptionDefault
-from dlp_local.core.values import Mix
+from dlp_local.core.values import Mix, spelled
 
 FIRST = ("persona", "system")
 FIELDS = {name: ChatOptions.model_fields[name] for name in dict.fromkeys((*FIRST, *ChatOptions.model_fields))}
@@ -73,7 +73,7 @@ def written(options: ChatOptions, name: str) -> str:
 
 def _written(name: str, value: Any) -> str:
     if name == "pinned":
-        return "" if value is None else ",".join(f"{key}={weight:g}" for key, weight in value.items()) or "base"
+        return "" if value is None else spelled(value.items())
     if name == "vetoed":
         return ", ".join(value or ())
     if isinstance(value, tuple):

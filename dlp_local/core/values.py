@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -102,6 +102,11 @@ class AdapterInfo:
     enabled: bool = True
 
 
+def spelled(weights: Iterable[tuple[str, float]]) -> str:
+    """Names and weights as a person writes them, to the last digit: `sql=0.71875,shell=0.25`; `base` where none are."""
+    return ",".join(f"{name}={weight:g}" for name, weight in weights) or BASE
+
+
 @dataclass(frozen=True, slots=True)
 class Mix:
     """Adapter → weight, sorted by name; weights are multiples of 1/32, sum to ≤ 1, and the rest is `base`."""
@@ -150,6 +155,11 @@ class Mix:
                 raise InputError(f"mix: cannot read '{text}'; write adapters and weights as sql=0.7,shell=0.3 or base.")
             weights[name] = weight
         return cls.by_hand(weights)
+
+    @property
+    def spelled(self) -> str:
+        """As `parse` reads it, to the last digit: `sql=0.71875,shell=0.25`, or `base`."""
+        return spelled(self.weights)
 
     @property
     def base(self) -> float:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from dlp_local import __version__
 from dlp_local.core.events import ReplyDone
 from dlp_local.core.serialize import receipt_json
-from dlp_local.core.values import Route
+from dlp_local.core.values import Route, spelled
 from dlp_local.server.errors import ApiError
 
 FINGERPRINT = f"dlp-local {__version__}"
@@ -18,8 +18,7 @@ MIX_HEADER = "X-DLP-Local-Mix"
 def mix_header(route: Route) -> dict[str, str]:
     """`sql=0.75,base=0.25`; of a message in parts, the mixes of all with `; ` between them."""
     mixes = [part.mix.as_dict() for part in route.parts or (route,)]
-    texts = (",".join(f"{name}={weight:g}" for name, weight in mix.items()) for mix in mixes)
-    return {MIX_HEADER: "; ".join(texts)}
+    return {MIX_HEADER: "; ".join(spelled(mix.items()) for mix in mixes)}
 
 
 def receipt(reply: ReplyDone, trimmed: int = 0, ignored: Sequence[str] = ()) -> dict[str, Any]:

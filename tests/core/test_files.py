@@ -9,13 +9,12 @@ import signal
 import stat
 import sys
 import tempfile
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlp_local.core import files
 from dlp_local.core.errors import InputError, PackError
 from dlp_local.core.files import (
     decode,
@@ -24,7 +23,6 @@ from dlp_local.core.files import (
     is_folder,
     is_there,
     make_folder,
-    open_file,
     read_bytes,
     temporary_folder,
     utf8_lines,
@@ -274,43 +272,6 @@ def test_the_kind_of_error_for_a_file_that_cannot_be_read_is_the_callers(tmp_pat
     (tmp_path / "long").write_bytes(b"x" * 11)
     with pytest.raises(PackError, match="is larger than"):
         read_bytes(tmp_path / "long", 10, "Name another file.", PackError)
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pipes with a name in a folder")
-@pytest.mark.parametrize("kind", ["a pipe", "a device"])
-def test_what_may_have_no_end_is_not_read_as_a_file(tmp_path, kind):
-    path = tmp_path / "rows" if kind == "a pipe" else Path(os.devnull)
-    if kind == "a pipe":
-        os.mkfifo(path)
-    with pytest.raises(InputError, match="it is a pipe or a device, and no file"):
-        read_bytes(path, 10, "Name another file.")
-    with pytest.raises(OSError, match="it is a pipe or a device, and no file"):
-        open_file(path)
-
-
-@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="a folder of POSIX")
-def test_what_the_shell_has_opened_is_read_with_a_bound():
-    for text, refused in ((b"rows", False), (b"x" * 11, True)):
-        reads, writes = os.pipe()
-        os.write(writes, text)
-        os.close(writes)
-        try:
-            if refused:
-                with pytest.raises(InputError, match="is larger than"):
-                    read_bytes(Path(f"/dev/fd/{reads}"), 10, "Give fewer rows.")
-            else:
-                assert read_bytes(Path(f"/dev/fd/{reads}"), 10, "Give fewer rows.") == text
-        finally:
-            os.close(reads)
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
-def test_a_line_without_an_end_is_refused(monkeypatch, encoding):
-    monkeypatch.setattr(files, "MAX_LINE", 100)
-    lines = "x" * 40 + "\n" + "x" * 101
-    with pytest.raises(InputError, match="rows: has a line of more than"):
-        list(utf8_lines(io.BytesIO(lines.encode(encoding)), "rows"))
-    assert len(list(utf8_lines(io.BytesIO(("x" * 40 + "\n").encode(encoding) * 9), "rows"))) >= 9
 
 
 def test_what_cannot_be_looked_for_is_not_there(tmp_path):

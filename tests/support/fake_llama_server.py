@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any
 from dlp_local.core.values import AdapterFile
 from dlp_local.engine.local.model_file import open_vocabulary
 from dlp_local.engine.remote.known_adapters import KnownAdapters
+from tests.support.fake_server import OfFake, served
 
 ANSWER = "a fine answer"
 
@@ -35,14 +35,7 @@ class FakeLlamaServer:
             return list(vocabulary.tokenize(text, special=False))
 
 
-class _Handler(BaseHTTPRequestHandler):
-    @property
-    def fake(self) -> FakeLlamaServer:
-        return self.server.fake  # type: ignore[attr-defined,no-any-return]
-
-    def log_message(self, *args: object) -> None:
-        pass
-
+class _Handler(OfFake, BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         replies = {
             "/v1/models": {"data": [{"id": "tiny", "owned_by": "llamacpp", "tags": ["cache-ram-0"]}]},
@@ -78,14 +71,5 @@ def running(backbone: Path, adapters: Sequence[AdapterFile]) -> Iterator[FakeLla
     """A fake that was started with the copies of these adapters, until the end of the block."""
     known = KnownAdapters(adapters)
     fake = FakeLlamaServer(backbone, {known.copy_name(file): file.name for file in adapters})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.fake = fake  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    fake.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with served(ThreadingHTTPServer(("127.0.0.1", 0), _Handler), fake):
         yield fake
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dlp_local.engine.local.model_file import open_vocabulary
+from tests.support.fake_server import OfFake, served
 
 CONTEXT = 512
 
@@ -74,15 +75,8 @@ class FakeVLLM:
         return [body for seen, body in self.seen if seen == path]
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(OfFake, BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-
-    @property
-    def fake(self) -> FakeVLLM:
-        return self.server.fake  # type: ignore[attr-defined,no-any-return]
-
-    def log_message(self, *args: object) -> None:
-        pass
 
     def do_GET(self) -> None:
         if self._is_faulty({}):
@@ -238,19 +232,12 @@ def running(backbone: Path) -> Iterator[FakeVLLM]:
                 return b"" if fake.ended.is_set() else vocabulary.piece(token)
 
         fake = FakeVLLM(tokenize, piece)
-        server = _Server(("127.0.0.1", 0), _Handler)
-        server.fake = fake  # type: ignore[attr-defined]
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
-        fake.url = f"http://127.0.0.1:{server.server_port}"
-        try:
-            yield fake
-        finally:
-            with reading:
-                fake.ended.set()
-            server.shutdown()
-            server.server_close()
-            thread.join()
+        with served(_Server(("127.0.0.1", 0), _Handler), fake):
+            try:
+                yield fake
+            finally:
+                with reading:
+                    fake.ended.set()
 
 
 def hash_of(name: str) -> str:

@@ -267,23 +267,15 @@ async def test_a_message_is_written_in_the_users_editor(tmp_path, monkeypatch):
         await w.until(lambda: w.prompt.text == "some more")
 
 
-async def test_an_editor_that_cannot_be_run_is_told_and_the_message_stays(monkeypatch):
-    monkeypatch.setenv("EDITOR", "no-such-editor")
+@pytest.mark.parametrize(
+    ("editor", "told"), [("no-such-editor", "no-such-editor: cannot be run"), ("it's", "a quote is not closed")]
+)
+async def test_an_editor_that_cannot_be_run_is_told_and_the_message_stays(monkeypatch, editor, told):
+    monkeypatch.setenv("EDITOR", editor)
     monkeypatch.delenv("VISUAL", raising=False)
     async with window(FakeAssistant()) as w:
         monkeypatch.setattr(w.app, "suspend", nullcontext)
         await w.type("some")
         await w.press("ctrl+x", "ctrl+e")
-        await w.sees("no-such-editor: cannot be run")
-        assert w.prompt.text == "some"
-
-
-async def test_an_editor_whose_quotes_do_not_close_is_told_and_the_message_stays(monkeypatch):
-    monkeypatch.setenv("EDITOR", "it's")
-    monkeypatch.delenv("VISUAL", raising=False)
-    async with window(FakeAssistant()) as w:
-        monkeypatch.setattr(w.app, "suspend", nullcontext)
-        await w.type("some")
-        await w.press("ctrl+x", "ctrl+e")
-        await w.sees("a quote is not closed")
+        await w.sees(told)
         assert w.prompt.text == "some"

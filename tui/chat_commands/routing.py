@@ -75,7 +75,7 @@ async def pin(chat: Chat, _: str) -> None:
     if last is None:
         raise InputError("this message was not routed yet. Wait for its answer.")
     if last.parts:
-        each = ", ".join(dict.fromkeys(f"/mix {_by_hand(part.mix)}" for part in last.parts))
+        each = ", ".join(dict.fromkeys(f"/mix {part.mix.spelled.removesuffix('=1')}" for part in last.parts))
         raise InputError(
             f"this message was answered in {len(last.parts)} parts, each under a mix of its own. "
             f"Pin one of them: {each}; or F4, then ← → and P."
@@ -112,11 +112,6 @@ async def split(chat: Chat, choice: str) -> None:
         raise InputError("say which: /split on, /split off or /split auto.")
     await chat.set_options(split=choices[choice])
     chat.view.show_message(f"Split: {choice}.")
-
-
-def _by_hand(mix: Mix) -> str:
-    """A mix as `/mix` takes it, and to the last digit."""
-    return ",".join(f"{name}={weight:g}" for name, weight in mix.weights).removesuffix("=1") or BASE
 
 
 async def _pin(chat: Chat, mix: Mix) -> None:

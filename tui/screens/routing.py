@@ -168,8 +168,7 @@ class RoutingScreen(ModalScreen[RoutingAction | None]):
         self._weights_for = kind
         weights = self.query_one("#weights", Input)
         weights.display = True
-        mix = self._route.mix if self._route else Mix()
-        weights.value = ",".join(f"{name}={weight:g}" for name, weight in mix.weights) or BASE
+        weights.value = (self._route.mix if self._route else Mix()).spelled
         weights.focus()
 
     @on(Input.Submitted)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
@@ -10,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dlp_local.core.errors import InputError, PackError
-from dlp_local.core.files import make_folder, written_aside
+from dlp_local.core.files import file_sha256, make_folder, written_aside
 from dlp_local.core.text import unknown_name
 from dlp_local.core.values import BASE, AdapterFile, Mix
 from dlp_local.formats.gguf import header_without
@@ -113,7 +112,6 @@ class KnownAdapters:
 def content_digest(path: Path) -> str:
     """The sha256 of a file; raises `PackError` where it cannot be read."""
     try:
-        with path.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError as error:
         raise PackError(f"{path}: cannot be read ({error.strerror}). Check the pack and the file's rights.") from None
