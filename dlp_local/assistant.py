@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +23,7 @@ from dlp_local.core.option_defaults import NO_DEFAULTS, OptionDefault
 from dlp_local.core.settings import Sampling, Settings
 from dlp_local.core.text import check_message
 from dlp_local.core.values import UNCHANGED, AdapterChange, AdapterFile, AdapterInfo, Message, Mix, Route
-from dlp_local.engine.base import Engine
+from dlp_local.engine.base import Engine, Together
 from dlp_local.packs import Pack, open_pack
 from dlp_local.packs.adapters import add_adapter, remove_adapter, set_adapter
 from dlp_local.packs.transaction import check_changeable
@@ -38,7 +39,7 @@ DEFAULTS = ChatOptions()
 OpenRouter = Callable[[Pack], MessageRouter]
 
 
-class Assistant:
+class Assistant(AbstractContextManager["Assistant"]):
     """A pack ready to answer.
 
     >>> with open_assistant() as assistant:
@@ -70,8 +71,7 @@ class Assistant:
         """
         self.settings = settings
         self._pack, self._watch = pack, PackWatch(pack.folder)
-        self._engine = engine
-        self._open_router = open_router
+        self._engine, self._open_router = engine, open_router
         self.notices = notices
         self.option_defaults = option_defaults
         self._lock, self._refreshing = threading.Lock(), threading.Lock()
@@ -241,6 +241,10 @@ class Assistant:
         text = self.settings.system if options.system is None else options.system
         return [Message("system", text)] if text.strip() else []
 
+    def together(self, members: int) -> AbstractContextManager[Together]:
+        """See `engine.base.Engine`: within it replies are begun by so many threads together, and can be had again."""
+        return self._engine.together(members)
+
     def add_adapter(self, source: str | Path, name: str, change: AdapterChange = UNCHANGED) -> str:
         """Adds an adapter to the pack, as `packs.adapters.add_adapter`, and to the running engine and router.
 
@@ -291,9 +295,6 @@ class Assistant:
     def close(self) -> None:
         """Ends the engine's process."""
         self._engine.close()
-
-    def __enter__(self) -> Assistant:
-        return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()

@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "answer_text": {"core", "engine", "another_answer"},
     "answer_parts": {"core"},
     "assistant": {"core", "engine", "packs", "routing", "adapter_changes", "answer_text", "answer_parts"},
+    "asked_together": {"assistant"},
     "pack_router": {"core", "packs", "routing"},
     "opening": {"core", "engine", "packs", "routing", "history", "assistant", "pack_router"},
     "history_route": {"core", "routing", "assistant"},
@@ -34,8 +35,11 @@ MAY_IMPORT = {
     "conversation_turn": {"core", "history", "assistant"},
     "connect": {"core"},
     "remote_assistant": {"core"},
-    "training": {"core", "formats", "packs", "routing", "history", "engine", "assistant", "opening", "pack_router"},
-    "evaluation": {"core", "packs", "routing", "assistant", "history_route", "training"},
+    "training": {
+        *("core", "formats", "packs", "routing", "history", "engine"),
+        *("assistant", "asked_together", "opening", "pack_router"),
+    },
+    "evaluation": {"core", "packs", "routing", "assistant", "asked_together", "history_route", "training"},
     "doctor": {"core", "formats", "engine", "packs", "routing", "assistant", "opening"},
     "cli": {
         *("core", "formats", "hub", "packs", "history", "training", "connect", "doctor"),

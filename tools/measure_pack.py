@@ -14,18 +14,17 @@ import argparse
 import json
 import random
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dlp_local import Assistant, Mix, open_assistant
 from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.errors import DlpLocalError
 from dlp_local.core.files import written_aside
 from dlp_local.core.job import Cancellation
 from dlp_local.core.settings import Settings
+from dlp_local.evaluation.answers import Answer, Question
 from dlp_local.evaluation.answers import Answers as KeptAnswers
-from dlp_local.evaluation.answers import Question
 from dlp_local.packs.manifest import read_manifest
 from tools.data import Row
 from tools.recipes import RECIPES
@@ -51,19 +50,24 @@ class Answers:
         self._kept = KeptAnswers(assistant, read_manifest(pack), file, {})
 
     def of_all(self, messages: Sequence[str], mix: Mix | None) -> list[str]:
-        """The answers to messages, as many at once as the engine computes."""
-        with ThreadPoolExecutor(self._assistant.concurrent_replies) as pool:
-            return list(pool.map(partial(self.of, mix=mix), messages))
+        """The whole answers to messages; the router chooses where there is no mix."""
+        questions = [self._question(message, mix) for message in messages]
+        keys = [self._kept.key(question) for question in questions]
+        answers = dict(self._kept.of_all(dict(zip(keys, questions, strict=True)), Cancellation()))
+        return [self._text(answers[key]) for key in keys]
 
-    def of(self, message: str, mix: Mix | None) -> str:
-        """The whole answer to a message, greedy; the router chooses where there is no mix."""
+    def _question(self, message: str, mix: Mix | None) -> Question:
         parts: tuple[tuple[str, Mix], ...] = ()
         if mix is None:
             route = self._assistant.route(message)
             parts = tuple((part.text, part.mix) for part in route.parts)
             mix = None if parts else route.mix
-        answer = self._kept.of(Question(message, mix, GREEDY, parts=parts), Cancellation())
-        assert answer is not None
+        return Question(message, mix, GREEDY, parts=parts)
+
+    @staticmethod
+    def _text(answer: Answer | DlpLocalError) -> str:
+        if isinstance(answer, DlpLocalError):
+            raise answer
         return answer.text
 
 
@@ -84,7 +88,7 @@ def measure(
     """
     figures: dict[str, Any] = {"tasks": {}, "everyday": []}
     adapters = {kind: adapter for kind, adapter in recipe.kinds.items() if not kinds or kind in kinds}
-    with open_assistant(Settings.model_construct().for_many(), pack) as assistant:
+    with open_assistant(Settings.model_construct().for_comparison(), pack) as assistant:
         known = Answers(assistant, pack, answers)
         samples = {kind: sample(recipe.valid_rows(data, kind), most) for kind in adapters}
         for ways in (("alone", "routed"), ("base",) if base_rows else ()):

@@ -99,7 +99,7 @@ def eval(
     plan = replace(plan, likelihood=likelihood)
     check_plan(plan)
     answers = open_folder(out, restart=resume is False) if out is not None else None
-    with open_assistant(settings.for_many()) as assistant:
+    with open_assistant(settings.for_comparison()) as assistant:
         for notice in assistant.notices:
             terminal.print_warning(notice)
         measured = _measure(assistant, plan, manifest, answers)
@@ -195,9 +195,8 @@ def _measure(assistant: Assistant, plan: Plan, manifest: Manifest, file: Path | 
         "system": settings.system,
         "context": assistant.context_size,
         "engine": settings.engine.url or "",
+        "at_once": assistant.concurrent_replies,  # beside others an answer is not to the letter what it is alone
     }
-    if assistant.concurrent_replies == 1:
-        context["alone"] = True  # an answer that was computed beside others is not to the letter what it is alone
     answers = Answers(assistant, manifest, file, context)
     last: Event = Measured(interrupted=True)
     job = evaluate(assistant, plan, answers)

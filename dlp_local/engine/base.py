@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -50,6 +51,13 @@ class Capabilities:
             )
 
 
+class Together(Protocol):
+    """Threads whose requests are begun together, as `engine.gathering.Gathering` does it."""
+
+    def member(self, number: int) -> AbstractContextManager[None]:
+        """Within the block this thread is a member, which none is twice; after it nobody waits for that one."""
+
+
 class Engine(Protocol):
     """A backbone and its adapters, ready or being loaded. Every method may be called from any thread.
 
@@ -87,6 +95,13 @@ class Engine(Protocol):
 
         With an empty conversation, or system prompts alone, it prepares for the first one. What a cancelled job has
         computed is not computed again.
+        """
+
+    def together(self, members: int) -> AbstractContextManager[Together]:
+        """Within the block the engine waits until each of so many members asks for something, or is gone.
+
+        It begins without anything that it kept, so the same requests give the same answers, to the letter: where it is
+        this machine's own, with `fixed_threads`, and nothing else is asked meanwhile. All members have to come.
         """
 
     def add_adapter(self, adapter: AdapterFile) -> None:

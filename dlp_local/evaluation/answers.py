@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Generator, Mapping
+from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from dlp_local.asked_together import ask_together, groups
 from dlp_local.assistant import Assistant
 from dlp_local.core.answer_format import ANY_TEXT, AnswerFormat
 from dlp_local.core.chat_options import ChatOptions
@@ -82,18 +85,42 @@ class Answers:
         self._writing = Lock()
         self._known: dict[str, Answer] = dict(self._read()) if file else {}
 
-    def known(self, key: str) -> Answer | None:
-        """The answer to the question of a key, where it was computed before."""
-        return self._known.get(key)
-
     def of(self, question: Question, cancellation: Cancellation, key: str = "") -> Answer | None:
         """The answer, computed where it is not known; None where it was cancelled. `key` is that of the question.
 
         Raises `InputError` for what cannot be answered, and `EngineError` where the engine ended.
         """
         key = key or self.key(question)
-        if (known := self._known.get(key)) is not None:
-            return known
+        return self._known.get(key) or self._compute(key, question, cancellation)
+
+    def of_all(
+        self, questions: Mapping[str, Question], cancellation: Cancellation
+    ) -> Generator[tuple[str, Answer | InputError | EngineError], None, None]:
+        """The answers to many questions by their keys, or why there is none, as they come: those that are known first.
+
+        The same questions get the same answers, to the letter, also where some of them were answered in a run that was
+        cut: then their whole group is answered again (`asked_together`). Where it is cancelled, the rest is missing.
+        """
+        yield from ((key, self._known[key]) for key in questions if key in self._known)
+        missing = questions.keys() - self._known.keys()
+
+        def ask(key: str) -> Answer | None:
+            return None if cancellation.requested else self._compute(key, questions[key], cancellation)
+
+        for group in groups(self._assistant, list(questions)):
+            if missing.isdisjoint(group) or cancellation.requested:
+                continue
+            with closing(ask_together(self._assistant, group, ask)) as ended:
+                try:
+                    for key, future in ended:
+                        if key in missing and (answer := _result(future)) is not None:
+                            yield key, answer
+                except BaseException:
+                    cancellation.request()
+                    raise
+
+    def _compute(self, key: str, question: Question, cancellation: Cancellation) -> Answer | None:
+        """The answer, kept unless one is known."""
         job = self._job(question)
         log_likelihood, done = 0.0, None
         with cancellation.forwarded(job.cancel):
@@ -111,8 +138,7 @@ class Answers:
         likelihood = log_likelihood if question.choice is not None and math.isfinite(log_likelihood) else 0.0
         seconds = (round(done.timings.first_token / 1000, 6), round(done.timings.total / 1000, 6))
         answer = Answer(done.answer, *seconds, done.finish_reason, round(likelihood, 6))
-        self._keep(key, question, answer)
-        return answer
+        return self._keep(key, question, answer)
 
     def _job(self, question: Question) -> Job[Event]:
         form = ANY_TEXT
@@ -148,13 +174,13 @@ class Answers:
         used = [[name, adapter.sha256, adapter.scale, adapter.scope] for name, adapter in adapters]
         return [backbone.sha256, template, used]
 
-    def _keep(self, key: str, question: Question, answer: Answer) -> None:
+    def _keep(self, key: str, question: Question, answer: Answer) -> Answer:
         line = {"key": key, "message": question.text, "mix": question.how, **asdict(answer)}
         with self._writing:
-            if self._file:
+            if self._file and key not in self._known:
                 with self._file.open("a", encoding="utf-8", newline="\n") as file:
                     file.write(json.dumps(line, ensure_ascii=False) + "\n")
-            self._known[key] = answer
+            return self._known.setdefault(key, answer)
 
     def _read(self) -> list[tuple[str, Answer]]:
         """The answers of the file; what a run that was killed left of its last line is removed."""
@@ -167,6 +193,13 @@ class Answers:
             except (ValueError, TypeError, KeyError):
                 continue  # a damaged line is computed again
         return kept
+
+
+def _result(future: Future[Answer | None]) -> Answer | InputError | EngineError | None:
+    try:
+        return future.result()
+    except (InputError, EngineError) as error:
+        return error
 
 
 @lru_cache(maxsize=64)

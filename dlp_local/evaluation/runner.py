@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from dlp_local.assistant import Assistant
 from dlp_local.core.chat_options import ChatOptions
-from dlp_local.core.errors import EngineError, InputError
+from dlp_local.core.errors import InputError
 from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.values import BASE, Route
 from dlp_local.evaluation.answers import Answer, Answers, Question
@@ -171,7 +170,7 @@ def _run(
         for seed, of_seed in routable.items()
         for row in of_seed
     ]
-    given, refused = yield from _ask_all(assistant, cases, answers, cancellation)
+    given, refused = yield from _ask_all(cases, answers, cancellation)
     if cancellation.requested:
         yield Measured(interrupted=True)
         return
@@ -215,45 +214,19 @@ def _case(row: EvalRow, seed: int, policy: Policy, routed: _Routed, plan: Plan, 
 
 
 def _ask_all(
-    assistant: Assistant, cases: Sequence[_Case], answers: Answers, cancellation: Cancellation
+    cases: Sequence[_Case], answers: Answers, cancellation: Cancellation
 ) -> Generator[Event, None, tuple[dict[str, Answer], dict[str, str]]]:
     """The answers to the questions of all cases, each asked once, and why there is none to some, by their keys."""
     questions = {key: one for case in cases for asked in case.asked for key, one in asked.questions.items()}
     given, refused = dict[str, Answer](), dict[str, str]()
-    missing = {}
-    for key, question in questions.items():
-        if (known := answers.known(key)) is not None:
-            given[key] = known
+    yield Progress("answering", 0, len(questions))
+    for key, answer in answers.of_all(questions, cancellation):
+        if isinstance(answer, Answer):
+            given[key] = answer
         else:
-            missing[key] = question
-    yield Progress("answering", len(given), len(questions))
-    with ThreadPoolExecutor(assistant.concurrent_replies, "eval") as threads:
-        asked: dict[Future[Answer | None], str] = {
-            threads.submit(_unless_cancelled, answers, key, question, cancellation): key
-            for key, question in missing.items()
-        }
-        try:
-            for future in as_completed(asked):
-                if cancellation.requested:
-                    break
-                try:
-                    answer = future.result()
-                except (InputError, EngineError) as error:
-                    refused[asked[future]] = str(error)
-                else:
-                    if answer is not None:
-                        given[asked[future]] = answer
-                yield Progress("answering", len(given) + len(refused), len(questions))
-        except BaseException:
-            cancellation.request()
-            raise
-        finally:
-            threads.shutdown(wait=True, cancel_futures=True)
+            refused[key] = str(answer)
+        yield Progress("answering", len(given) + len(refused), len(questions))
     return given, refused
-
-
-def _unless_cancelled(answers: Answers, key: str, question: Question, cancellation: Cancellation) -> Answer | None:
-    return None if cancellation.requested else answers.of(question, cancellation, key)
 
 
 def _outcome(case: _Case, plan: Plan, given: Mapping[str, Answer]) -> Outcome:

@@ -47,13 +47,8 @@ def notes(report: Report) -> list[str]:
             f"{'' if recall is None else f', {recall:.1%} of those of base sent there'}."
         )
     told += [f"{what}." for what in _same_rows(report)]
-    if not report["remote"]:
-        told.append(
-            "Another run gives the same answers: one was computed at a time."
-            if report["at_once"] == 1
-            else "How answers that are computed at once are rounded depends on which of them meet, and some may read "
-            "otherwise in another run. With DLP_LOCAL_ENGINE__PARALLEL=1 they do not."
-        )
+    if report["remote"]:
+        told.append("Another program computed the answers: in another run some may read otherwise.")
     return told + [f"{name}: {signature}" for name, signature in report["signatures"].items()]
 
 

@@ -5,7 +5,7 @@ import pytest
 from dlp_local import open_assistant
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import EngineError, InputError
-from dlp_local.core.settings import Engine, Settings
+from dlp_local.core.settings import Settings
 from dlp_local.core.values import Mix
 from dlp_local.evaluation.answers import Answers
 from dlp_local.evaluation.policies import parse_policies
@@ -103,17 +103,6 @@ def test_the_same_rows_and_seed_give_the_same_scores_in_whatever_order_they_stan
     assert first["policies"] == second["policies"]
     assert first["routing"] == second["routing"]
     assert report_of(for_many, manifest, plan)["policies"] == first["policies"]
-
-
-def test_one_answer_at_a_time_is_the_same_to_the_letter_in_another_run(bundled, manifest):
-    answers = []
-    for _ in range(2):
-        with open_assistant(Settings(engine=Engine(parallel=1)), bundled) as alone:
-            plan = plan_of(alone, [*example_rows("describe"), *example_rows("sql")[:2]], "base,oracle")
-            outcomes = measure(alone, manifest, plan).outcomes
-            answers.append([(outcome.policy, outcome.row.text, outcome.answer) for outcome in outcomes])
-    assert answers[0] == answers[1]
-    assert len(answers[0]) == 20
 
 
 def test_a_run_that_was_cut_gives_the_same_table_afterwards(for_many, manifest, tmp_path):

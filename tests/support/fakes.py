@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,8 @@ from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.option_defaults import option_defaults
 from dlp_local.core.settings import Sampling, Settings
 from dlp_local.core.values import BLANK_LINE, UNCHANGED, AdapterChange, AdapterInfo, FinishReason, Message, Mix, Route
+from dlp_local.engine.base import Together
+from dlp_local.engine.gathering import Apart
 
 PATIENCE = 60.0
 """Seconds after which a gate that nobody opens fails its test instead of hanging it."""
@@ -156,6 +159,9 @@ class FakeAssistant:
             begun_parts, tuple(tool_messages), answer_format,
         )  # fmt: skip
         return Job(partial(self._reply, call))
+
+    def together(self, members: int) -> AbstractContextManager[Together]:
+        return nullcontext(Apart())
 
     def _reply(self, call: Call, cancellation: Cancellation) -> Generator[Event, None, None]:
         self.threads.add(threading.get_ident())

@@ -27,19 +27,19 @@ def test_answers_are_kept_and_those_of_a_cut_run_are_not_computed_again(tmp_path
     file = tmp_path / "figures.answers.jsonl"
     first = FakeAssistant()
     answers = Answers(first, bundled_pack(), file)
-    answer = answers.of("list files", SHELL)
-    assert answers.of("list files", SHELL) == answer
+    answer = answers.of_all(["list files"], SHELL)
+    assert answers.of_all(["list files"], SHELL) == answer
     assert len(first.calls) == 1
-    assert answers.of("list files", Mix()) is not None
+    assert answers.of_all(["list files"], Mix())
     assert len(first.calls) == 2
 
     whole = file.read_text("utf-8")
     file.write_text(whole[:-5], "utf-8")  # the process was killed while it wrote its last line
     second = FakeAssistant()
     again = Answers(second, bundled_pack(), file)
-    assert again.of("list files", SHELL) == answer
+    assert again.of_all(["list files"], SHELL) == answer
     assert len(second.calls) == 0
-    again.of("list files", Mix())
+    again.of_all(["list files"], Mix())
     assert len(second.calls) == 1
     assert file.read_text("utf-8") == whole
 
@@ -60,14 +60,14 @@ def test_only_answers_of_the_same_weights_count(tmp_path, bundled):
     shutil.copytree(bundled, pack)
     assistant = FakeAssistant()
     for mix in (SHELL, SQL):
-        Answers(assistant, pack, file).of("list files", mix)
+        Answers(assistant, pack, file).of_all(["list files"], mix)
     manifest = pack / "pack.toml"
     shell = read_manifest(pack).adapters["shell"].sha256
     manifest.write_text(manifest.read_text("utf-8").replace(shell, "0" * 64), "utf-8")  # trained again
     answers = Answers(assistant, pack, file)
-    answers.of("list files", SQL)
+    answers.of_all(["list files"], SQL)
     assert len(assistant.calls) == 2
-    answers.of("list files", SHELL)
+    answers.of_all(["list files"], SHELL)
     assert len(assistant.calls) == 3
 
 

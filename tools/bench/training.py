@@ -72,7 +72,7 @@ class Bench:
         self.pack: Pack = open_pack(folder)
         self.path = self.pack.backbone_path
         self.backbone = Backbone(self.path, best_device())
-        self.assistant: Assistant = open_assistant(Settings.model_construct().for_many(), folder)
+        self.assistant: Assistant = open_assistant(Settings.model_construct().for_comparison(), folder)
 
     def close(self) -> None:
         """Ends the engine."""

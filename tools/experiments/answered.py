@@ -79,7 +79,7 @@ def training_rows(recipe: Recipe, data: Path, task: str, seed: int = 0) -> list[
 def opened(setup: Setup) -> Iterator[Assistant]:
     """The pack, whose engine computes many answers at once, without this machine's settings and corrections."""
     engine = Engine(threads=setup.threads, response_timeout=PATIENCE)
-    settings = Settings.model_construct(engine=engine).for_many()
+    settings = Settings.model_construct(engine=engine).for_comparison()
     with own_data(setup.build / "data"), open_assistant(settings, setup.pack) as assistant:
         yield assistant
 

@@ -52,6 +52,11 @@ class Engine(Group):
         le=512,
         description="threads of the backbone; 0: as many as are fast at the moment, at most one for each physical core",
     )
+    fixed_threads: bool = Field(
+        False,
+        description="with engine.parallel over 1 their number stays, however busy the machine is: what is asked "
+        "together again is answered the same, to the letter",
+    )
     chat_template: Annotated[str, AfterValidator(_template)] = Field(
         "", description="Jinja text, or the path of a file with it, in place of the chat template of the backbone"
     )

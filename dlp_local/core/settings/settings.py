@@ -64,9 +64,16 @@ class Settings(BaseSettings):
 
     def for_many(self) -> Settings:
         """Those for many messages at a time: several answers are computed at once, unless the user says how many."""
-        if "parallel" in self.engine.model_fields_set:
-            return self
-        return self.model_copy(update={"engine": self.engine.model_copy(update={"parallel": PARALLEL})})
+        return self._with_engine(parallel=PARALLEL)
+
+    def for_comparison(self) -> Settings:
+        """Those of `for_many`, with answers that are the same when they are asked for again, to the letter."""
+        return self._with_engine(parallel=PARALLEL, fixed_threads=True)
+
+    def _with_engine(self, **defaults: Any) -> Settings:
+        """With other defaults of the engine, where the user set nothing else."""
+        unset = {name: value for name, value in defaults.items() if name not in self.engine.model_fields_set}
+        return self.model_copy(update={"engine": self.engine.model_copy(update=unset)})
 
     @classmethod
     def settings_customise_sources(

@@ -44,4 +44,5 @@ def adapts_threads(options: settings.Engine) -> bool:
     rounding only.
     """
     beside_others = options.parallel > 1
-    return (keeps_scores(options) or beside_others) and not offloads(options) and not options.threads
+    may_differ = keeps_scores(options) or (beside_others and not options.fixed_threads)
+    return may_differ and not offloads(options) and not options.threads

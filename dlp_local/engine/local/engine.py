@@ -152,6 +152,15 @@ class LocalEngine:
         self._mixer.remove(name)
         self._forget(name)
 
+    def start_anew(self) -> None:
+        """Drops all that was kept of what was computed, once nothing runs: what follows depends on none of it."""
+        self._backbone.check_open()
+        self._stepper.finish()
+        self._cache.clear()
+        self._backbone.clear()
+        if self._bank:
+            self._bank.drop()
+
     def _forget(self, adapter: str) -> None:
         self._cache.forget_adapter(adapter)
         if self._bank:

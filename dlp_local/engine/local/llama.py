@@ -251,6 +251,10 @@ class Backbone:
         """Forgets a sequence from a position on; False where the model's memory cannot do that."""
         return self.closed or bool(lib.llama_memory_seq_rm(self._memory, sequence, start, -1))
 
+    def clear(self) -> None:
+        """Forgets every sequence: cells are taken from the first on again, in the order of which attention sums."""
+        lib.llama_memory_clear(self._memory, False)
+
     def sampler(
         self,
         options: settings.Sampling,

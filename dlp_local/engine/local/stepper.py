@@ -107,6 +107,12 @@ class Stepper:
         """Takes part from the next step on, or as soon as there is room."""
         self._waiting.append(running)
 
+    def finish(self) -> None:
+        """Steps until nothing waits or runs; then the next steps depend on none before."""
+        while self.busy:
+            self.step()
+        self._pieces = self._read = 0
+
     def finish_users(self, adapter: str) -> None:
         """Steps until nothing waits or runs that uses an adapter."""
         while any(adapter in dict(running.mix or ()) for running in (*self._waiting, *self._running)):

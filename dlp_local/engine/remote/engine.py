@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from dlp_local.core.paths import user_path
 from dlp_local.core.values import AdapterFile, Message, Mix, Scope
 from dlp_local.engine.base import Capabilities, EngineEvent, Reply
 from dlp_local.engine.context_fit import fit
+from dlp_local.engine.gathering import Apart
 from dlp_local.engine.prompt import PromptBuilder, Vocabulary
 from dlp_local.engine.remote.connection import Connection
 from dlp_local.engine.remote.find_server import find_server
@@ -140,6 +141,10 @@ class RemoteEngine:
     ) -> Reply:
         """See `engine.base.Engine`; where the answer breaks off, the last event is a `Generated` with the reason."""
         return Job(partial(self._reply, tuple(messages), mix, sampling, scope, answer_format))
+
+    def together(self, members: int) -> AbstractContextManager[Apart]:
+        """See `engine.base.Engine`; what is computed beside what is the server's to say, and nobody waits here."""
+        return nullcontext(Apart())
 
     def _reply(
         self,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
+from dlp_local.asked_together import ask_together, groups
 from dlp_local.assistant import Assistant
 from dlp_local.core.answer_format import ANY_TEXT, AnswerFormat
 from dlp_local.core.chat_options import ChatOptions
@@ -27,12 +27,14 @@ def answering(
 ) -> Generator[int, None, list[str]]:
     """An answer to each row, greedy, as many at once as the engine computes; with no mix, as each is routed.
 
-    Says how many there are, one by one. Raises `EngineError` where one cannot be had; where it is cancelled the rest of
-    the answers are empty.
+    Says how many there are, one by one, and asked again gives the same. Raises `EngineError` where one cannot be had;
+    where it is cancelled the rest of the answers are empty.
     """
 
-    def answer(row: TrainingRow) -> str:
-        job = greedy_reply(assistant, row, mix, max_tokens, system)
+    def answer(index: int) -> str:
+        if cancellation.requested:
+            return ""
+        job = greedy_reply(assistant, rows[index], mix, max_tokens, system)
         with cancellation.forwarded(job.cancel):
             done = job.finish()
         assert isinstance(done, ReplyDone)
@@ -40,12 +42,14 @@ def answering(
             raise EngineError(done.error)
         return "" if cancellation.requested else done.answer
 
-    given = []
-    with ThreadPoolExecutor(assistant.concurrent_replies, "held-out") as threads:
-        for text in threads.map(answer, rows):
-            given.append(text)
-            yield len(given)
-    return given
+    given = dict.fromkeys(range(len(rows)), "")
+    done = 0
+    for group in groups(assistant, range(len(rows))):
+        for index, future in ask_together(assistant, group, answer):
+            given[index] = future.result()
+            done += 1
+            yield done
+    return list(given.values())
 
 
 def answers(

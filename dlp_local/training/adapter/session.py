@@ -133,7 +133,7 @@ class _Session:
             )  # fmt: skip
 
     def _open_assistant(self) -> Assistant:
-        return open_assistant(self._settings.for_many(), self._request.pack)
+        return open_assistant(self._settings.for_comparison(), self._request.pack)
 
     def _open_encoder(self) -> AbstractContextManager[RowEncoder]:
         engine = self._settings.engine

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Generator, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -22,6 +22,7 @@ from dlp_local.core.events import Generated, HistoryTrimmed, PromptProgress, Rea
 from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.values import AdapterFile, Message, Mix, Scope
 from dlp_local.engine.base import Capabilities, EngineEvent, Reply
+from dlp_local.engine.gathering import Gathering
 from dlp_local.engine.local.process.protocol import (
     AddAdapter,
     Generate,
@@ -30,6 +31,7 @@ from dlp_local.engine.local.process.protocol import (
     Open,
     Opened,
     RemoveAdapter,
+    StartAnew,
     Task,
     TaskEvent,
     Warm,
@@ -67,6 +69,7 @@ class EngineProcess:
         self._closed = False
         self._context_size = 0
         self._loading = threading.Lock()
+        self._gathering: Gathering[Task, tuple[Child, int]] | None = None
         self._start()
 
     def _start(self) -> None:
@@ -114,9 +117,7 @@ class EngineProcess:
         """The events of a task; in another child once more where this one died before any text had come."""
         trimmed: TaskEvent | None = None
         for is_last in (False, True):
-            child = self._ready()
-            number = next(self._numbers)
-            child.request(number, task)
+            child, number = self._begin(task)
             has_text = False
             try:
                 with cancellation.forwarded(partial(child.cancel, number)):
@@ -129,6 +130,29 @@ class EngineProcess:
             except ChildDiedError:
                 if has_text or is_last or self._closed or cancellation.requested:
                     raise
+
+    def _begin(self, task: Task) -> tuple[Child, int]:
+        """Asks the child for a task, together with those of others where this thread is one of several."""
+        if (gathering := self._gathering) and gathering.is_of_this_thread:
+            return gathering.begun(task)
+        child, number = self._ready(), next(self._numbers)
+        child.request(number, task)
+        return child, number
+
+    def _begin_together(self, tasks: Sequence[Task]) -> list[tuple[Child, int]]:
+        child, numbered = self._ready(), {next(self._numbers): task for task in tasks}
+        child.request_together(numbered)
+        return [(child, number) for number in numbered]
+
+    @contextmanager
+    def together(self, members: int) -> Iterator[Gathering[Task, tuple[Child, int]]]:
+        """See `engine.base.Engine`; one such block at a time."""
+        Job(partial(self._progress, StartAnew())).finish()
+        self._gathering = Gathering(members, self._begin_together)
+        try:
+            yield self._gathering
+        finally:
+            self._gathering = None
 
     def _progress(self, task: Task, cancellation: Cancellation) -> Generator[PromptProgress, None, None]:
         """How far a task is that gives no other events."""

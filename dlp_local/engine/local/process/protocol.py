@@ -89,7 +89,12 @@ class Cancel:
     """End the request whose number this has, running or still waiting."""
 
 
-Task = Open | Inspect | Generate | Warm | AddAdapter | RemoveAdapter | Cancel
+@dataclass(frozen=True, slots=True)
+class StartAnew:
+    """Keep nothing of what was computed; what runs is waited for."""
+
+
+Task = Open | Inspect | Generate | Warm | AddAdapter | RemoveAdapter | StartAnew | Cancel
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +103,13 @@ class Request:
 
     number: int
     task: Task
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """Some requests that are all begun before anything is computed for one."""
+
+    requests: tuple[Request, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,13 +165,13 @@ class ProtocolError(Exception):
     """What came over a pipe is no message."""
 
 
-def encode(record: Request | Response) -> bytes:
+def encode(record: Request | Requests | Response) -> bytes:
     """A record as one frame."""
     payload = pickle.dumps(record)
     return _LENGTH.pack(len(payload)) + payload
 
 
-def receive(pipe: BinaryIO) -> Request | Response | None:
+def receive(pipe: BinaryIO) -> Request | Requests | Response | None:
     """Waits for the next record; None at the end of the pipe.
 
     Raises `ProtocolError` for what is no record, an end in the middle of one included, and `OSError`.
@@ -175,7 +187,7 @@ def receive(pipe: BinaryIO) -> Request | Response | None:
         record = pickle.loads(payload)
     except Exception as error:  # what cannot be unpickled may raise anything
         raise ProtocolError(f"a message cannot be read ({type(error).__name__}: {error})") from error
-    if not isinstance(record, Request | Response):
+    if not isinstance(record, Request | Requests | Response):
         raise ProtocolError(f"a {type(record).__name__} is no message")
     return record
 

@@ -36,7 +36,9 @@ from dlp_local.engine.local.process.protocol import (
     RemoveAdapter,
     Request,
     RequestEvent,
+    Requests,
     Response,
+    StartAnew,
     Warm,
     encode,
     receive,
@@ -61,7 +63,7 @@ OOM_SCORE = "500"
 class _Server:
     def __init__(self, requests: BinaryIO, responses: BinaryIO) -> None:
         self._requests, self._responses = requests, responses
-        self._waiting: queue.SimpleQueue[Request] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Requests] = queue.SimpleQueue()
         self._cancellations: dict[int, Cancellation] = {}
         """One for each request that waits or runs."""
 
@@ -77,7 +79,8 @@ class _Server:
             threading.Thread(target=work, daemon=True).start()
         while True:
             while not (self._running and self._waiting.empty()):
-                self._take(self._waiting.get())
+                for request in self._waiting.get().requests:
+                    self._take(request)
             self._step()
 
     def _send(self, response: Response) -> None:
@@ -98,12 +101,14 @@ class _Server:
 
     def _read_requests(self) -> None:
         try:
-            while isinstance(request := receive(self._requests), Request):
-                if not isinstance(request.task, Cancel):
-                    self._cancellations[request.number] = Cancellation()
-                    self._waiting.put(request)
-                elif cancellation := self._cancellations.get(request.number):
-                    cancellation.request()
+            while isinstance(received := receive(self._requests), Request | Requests):
+                if isinstance(received, Request) and isinstance(received.task, Cancel):
+                    if cancellation := self._cancellations.get(received.number):
+                        cancellation.request()
+                else:
+                    several = Requests((received,)) if isinstance(received, Request) else received
+                    self._cancellations.update((request.number, Cancellation()) for request in several.requests)
+                    self._waiting.put(several)
         finally:
             # The client closed the pipe, is gone or sends what is no request: nothing here is worth another moment.
             os._exit(0)
@@ -138,6 +143,8 @@ class _Server:
                 self._opened().add_adapter(file)
             case RemoveAdapter(name):
                 self._opened().remove_adapter(name)
+            case StartAnew():
+                self._opened().start_anew()
         return None
 
     def _opened(self) -> LocalEngine:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import BinaryIO, cast
 
@@ -24,6 +24,7 @@ from dlp_local.engine.local.process.protocol import (
     ProtocolError,
     Request,
     RequestEvent,
+    Requests,
     Response,
     Task,
     TaskEvent,
@@ -112,11 +113,18 @@ class Child:
 
     def request(self, number: int, task: Task) -> None:
         """Asks for a task; `events` tells what comes of it."""
-        frame = encode(Request(number, task))
+        self._ask([number], encode(Request(number, task)))
+
+    def request_together(self, numbered: Mapping[int, Task]) -> None:
+        """Asks for tasks, all of which begin before one is computed; `events` tells what comes of each."""
+        self._ask(numbered, encode(Requests(tuple(Request(number, task) for number, task in numbered.items()))))
+
+    def _ask(self, numbers: Iterable[int], frame: bytes) -> None:
         with self._lock:
-            responses = self._requests[number] = queue.SimpleQueue()
-            if self._ended:
-                responses.put(None)
+            for number in numbers:
+                responses = self._requests[number] = queue.SimpleQueue()
+                if self._ended:
+                    responses.put(None)
         self._outbox.put(frame)
 
     def cancel(self, number: int) -> None:
