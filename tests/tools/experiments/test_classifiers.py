@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlp_local.core.values import BASE
-from dlp_local.training.router.fit import Shape
+from dlp_local.training.router.fit import Shape, fit_router
 from tools.experiments.classifiers import OTHERS, Classifier, Rows, milliseconds, of_file, ours
 from tools.experiments.router import capped, judged, recall_at
 
@@ -55,6 +55,15 @@ def test_our_recipe_is_run_from_its_file_and_counts_what_it_learnt(rows, tmp_pat
     check(classifier)
     again = of_file(tmp_path / "new" / "router.onnx")
     assert (again.labels, again.parameters) == (classifier.labels, classifier.parameters)
+
+
+def test_a_router_of_small_numbers_has_as_many_of_them(rows, tmp_path):
+    trained = fit_router(rows.x, rows.y, held_out=(rows.x_held, rows.y_held), shape=Shape(members=2, hidden=16))
+    for name, is_small in (("whole.onnx", False), ("small.onnx", True)):
+        trained.write(tmp_path / name, "an-encoder", is_small=is_small)
+    whole, small = (of_file(tmp_path / name).parameters for name in ("whole.onnx", "small.onnx"))
+    assert whole > 2 * 16 * DIMS
+    assert small >= whole
 
 
 def test_a_lift_of_base_sends_it_more(rows, tmp_path):
