@@ -72,12 +72,13 @@ def test_the_same_questions_have_the_same_answers_and_likelihoods_to_the_last_di
 def test_what_was_cut_has_the_answers_of_a_whole_run_afterwards(for_comparison, bundled, tmp_path):
     whole, cut = tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
     first = answered(for_comparison, bundled, file=whole)
-    kept = random.Random(0).sample(whole.read_text("utf-8").splitlines(), 9)
+    begun, *lines = whole.read_text("utf-8").splitlines()
+    kept = [begun, *random.Random(0).sample(lines, 9)]
     cut.write_text("".join(f"{line}\n" for line in kept), "utf-8")
     assert answered(Uneven(for_comparison), bundled, file=cut) == first
     lines = cut.read_text("utf-8").splitlines()
-    assert lines[:9] == kept
-    keys = [json.loads(line)["key"] for line in lines]
+    assert lines[:10] == kept
+    keys = [json.loads(line)["key"] for line in lines[1:]]
     assert sorted(keys) == sorted(first)
     again = Uneven(for_comparison)
     assert answered(again, bundled, file=cut) == first

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -83,15 +84,14 @@ class Answers:
         """`context` is what else the answers depend on: the settings under the options, as JSON has them."""
         self._assistant, self._pack, self._file, self._context = assistant, pack, file, context
         self._writing = Lock()
-        self._known: dict[str, Answer] = dict(self._read()) if file else {}
+        self._known: dict[str, Answer] = {}
+        """By key, in the order in which they came."""
 
-    def of(self, question: Question, cancellation: Cancellation, key: str = "") -> Answer | None:
-        """The answer, computed where it is not known; None where it was cancelled. `key` is that of the question.
+        self._begun: dict[str, int] = {}
+        """How many answers were known when some questions were first asked, by a hash of their keys."""
 
-        Raises `InputError` for what cannot be answered, and `EngineError` where the engine ended.
-        """
-        key = key or self.key(question)
-        return self._known.get(key) or self._compute(key, question, cancellation)
+        if file:
+            self._read(file)
 
     def of_all(
         self, questions: Mapping[str, Question], cancellation: Cancellation
@@ -99,15 +99,17 @@ class Answers:
         """The answers to many questions by their keys, or why there is none, as they come: those that are known first.
 
         The same questions get the same answers, to the letter, also where some of them were answered in a run that was
-        cut: then their whole group is answered again (`asked_together`). Where it is cancelled, the rest is missing.
+        cut: then their whole group is answered again (`asked_together`). What was known before that run, of other
+        questions, is not. Where it is cancelled, the rest is missing.
         """
-        yield from ((key, self._known[key]) for key in questions if key in self._known)
+        before = set(islice(self._known, self._begin(questions)))
         missing = questions.keys() - self._known.keys()
+        yield from ((key, self._known[key]) for key in questions if key in self._known)
 
         def ask(key: str) -> Answer | None:
             return None if cancellation.requested else self._compute(key, questions[key], cancellation)
 
-        for group in groups(self._assistant, list(questions)):
+        for group in groups(self._assistant, [key for key in questions if key not in before]):
             if missing.isdisjoint(group) or cancellation.requested:
                 continue
             with closing(ask_together(self._assistant, group, ask)) as ended:
@@ -118,6 +120,14 @@ class Answers:
                 except BaseException:
                     cancellation.request()
                     raise
+
+    def _begin(self, questions: Collection[str]) -> int:
+        """How many answers were known when these questions, by their keys, were first asked; noted where it is now."""
+        asked = hashlib.sha256(json.dumps(list(questions)).encode()).hexdigest()[:32]
+        if asked not in self._begun and not self._known.keys() >= set(questions):
+            self._begun[asked] = len(self._known)
+            self._write({"begun": asked})
+        return self._begun.get(asked, len(self._known))
 
     def _compute(self, key: str, question: Question, cancellation: Cancellation) -> Answer | None:
         """The answer, kept unless one is known."""
@@ -177,22 +187,27 @@ class Answers:
     def _keep(self, key: str, question: Question, answer: Answer) -> Answer:
         line = {"key": key, "message": question.text, "mix": question.how, **asdict(answer)}
         with self._writing:
-            if self._file and key not in self._known:
-                with self._file.open("a", encoding="utf-8", newline="\n") as file:
-                    file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            if key not in self._known:
+                self._write(line)
             return self._known.setdefault(key, answer)
 
-    def _read(self) -> list[tuple[str, Answer]]:
-        """The answers of the file; what a run that was killed left of its last line is removed."""
-        assert self._file
-        names, kept = [field.name for field in fields(Answer)], []
-        for line in whole_lines(self._file):
+    def _write(self, line: Mapping[str, Any]) -> None:
+        if self._file:
+            with self._file.open("a", encoding="utf-8", newline="\n") as file:
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+    def _read(self, file: Path) -> None:
+        """Takes over what a file has; what a run that was killed left of its last line is removed."""
+        names = [field.name for field in fields(Answer)]
+        for line in whole_lines(file):
             try:
                 values = json.loads(line)
-                kept.append((str(values["key"]), Answer(*(values[name] for name in names))))
+                if "begun" in values:
+                    self._begun.setdefault(str(values["begun"]), len(self._known))
+                else:
+                    self._known[str(values["key"])] = Answer(*(values[name] for name in names))
             except (ValueError, TypeError, KeyError):
                 continue  # a damaged line is computed again
-        return kept
 
 
 def _result(future: Future[Answer | None]) -> Answer | InputError | EngineError | None:

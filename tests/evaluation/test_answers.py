@@ -37,13 +37,29 @@ def opened(assistant, manifest, file, context=CONTEXT):
 def test_an_answer_is_asked_once_also_by_another_run(manifest, tmp_path):
     file, first, second = tmp_path / "new" / "answers.jsonl", FakeAssistant(), FakeAssistant()
     answers = opened(first, manifest, file)
-    answer = answers.of(question(), Cancellation())
+    answer = ask(answers, question())
     assert (answer.text, answer.first_token, answer.finish_reason) == ("a fine answer", 0.18, "stop")
-    assert answers.of(question(), Cancellation()) == answer
+    assert ask(answers, question()) == answer
     assert len(first.calls) == 1
     again = opened(second, manifest, file)
-    assert again.of(question(), Cancellation()) == answer
+    assert ask(again, question()) == answer
     assert not second.calls
+
+
+def kept(file):
+    """The answers of a file, without the lines that say what was begun."""
+    lines = map(json.loads, file.read_text("utf-8").splitlines())
+    return [line for line in lines if "begun" not in line]
+
+
+def ask(answers, question, cancellation=None):
+    """The answer to one question; raises why there is none."""
+    (found,) = dict(answers.of_all({answers.key(question): question}, cancellation or Cancellation())).values() or [
+        None
+    ]
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 OTHERS = {
@@ -91,23 +107,23 @@ def test_what_a_killed_run_left_of_a_line_is_computed_again(manifest, tmp_path):
     file = tmp_path / "answers.jsonl"
     answers = opened(FakeAssistant(), manifest, file)
     for one in (question(), question(mix=SQL)):
-        answers.of(one, Cancellation())
+        ask(answers, one)
     whole = file.read_text("utf-8")
     file.write_text(whole[:-9], "utf-8")
     fake = FakeAssistant()
     answers = opened(fake, manifest, file)
     for one in (question(), question(mix=SQL)):
-        answers.of(one, Cancellation())
+        ask(answers, one)
     assert [call.mix for call in fake.calls] == [SQL]
     assert file.read_text("utf-8") == whole
 
 
 def test_a_damaged_line_is_computed_again(manifest, tmp_path):
     file = tmp_path / "answers.jsonl"
-    opened(FakeAssistant(), manifest, file).of(question(), Cancellation())
+    ask(opened(FakeAssistant(), manifest, file), question())
     file.write_text("{}\n[1]\n\0\0\0\n" + file.read_text("utf-8"), "utf-8")
     fake = FakeAssistant()
-    assert opened(fake, manifest, file).of(question(), Cancellation())
+    assert ask(opened(fake, manifest, file), question())
     assert not fake.calls
 
 
@@ -115,16 +131,16 @@ def test_a_cancelled_answer_is_none_and_is_not_kept(manifest, tmp_path):
     file, cancellation = tmp_path / "answers.jsonl", Cancellation()
     fake = FakeAssistant(Answer(gate=Gate()))
     cancellation.request()
-    assert opened(fake, manifest, file).of(question(), cancellation) is None
-    assert not file.exists()
+    assert ask(opened(fake, manifest, file), question(), cancellation) is None
+    assert kept(file) == []
 
 
 def test_an_engine_that_ended_is_told_and_not_kept(manifest, tmp_path):
     file = tmp_path / "answers.jsonl"
     fake = FakeAssistant(Answer(error=EngineError("the engine ended.")))
     with pytest.raises(EngineError, match="the engine ended"):
-        opened(fake, manifest, file).of(question(), Cancellation())
-    assert not file.exists()
+        ask(opened(fake, manifest, file), question())
+    assert kept(file) == []
 
 
 def test_a_folder_that_cannot_be_used_is_told(tmp_path):
@@ -142,9 +158,7 @@ def test_how_likely_a_choice_is_is_the_sum_of_its_tokens(assistant, manifest):
         free += event.chosen.logprob if isinstance(event, TokenScores) else 0.0
         told = event.answer if isinstance(event, ReplyDone) else told
     answers = opened(assistant, manifest, None)
-    wanted, other = (
-        answers.of(Question(text, dates, GREEDY, choice=choice), Cancellation()) for choice in (told, "2021-03-02")
-    )
+    wanted, other = (ask(answers, Question(text, dates, GREEDY, choice=choice)) for choice in (told, "2021-03-02"))
     assert (wanted.text, other.text) == (told, "2021-03-02")
     assert wanted.log_likelihood == pytest.approx(free, abs=0.05)
     assert other.log_likelihood < wanted.log_likelihood - 1
@@ -154,13 +168,33 @@ def test_a_choice_that_does_not_fit_is_told(assistant, manifest):
     short = GREEDY.model_copy(update={"max_tokens": 2})
     choice = "a much longer choice than two tokens could ever be"
     with pytest.raises(InputError, match="does not fit into the longest answer"):
-        opened(assistant, manifest, None).of(Question("x", SHELL, short, choice=choice), Cancellation())
+        ask(opened(assistant, manifest, None), Question("x", SHELL, short, choice=choice))
     assert choice in choice_grammar(choice)
 
 
 def test_a_line_says_what_was_asked_and_answered(manifest, tmp_path):
     file = tmp_path / "answers.jsonl"
-    opened(FakeAssistant(), manifest, file).of(question(), Cancellation())
-    line = json.loads(file.read_text("utf-8"))
+    ask(opened(FakeAssistant(), manifest, file), question())
+    (line,) = kept(file)
     assert (line["message"], line["mix"], line["text"]) == ("list files", "shell 1.00", "a fine answer")
     shutil.rmtree(tmp_path)
+
+
+def test_what_other_questions_had_answered_is_not_asked_again_with_those_of_a_run_that_was_cut(manifest, tmp_path):
+    def all_of(answers, count):
+        asked = [question(f"list files {number}") for number in range(count)]
+        return dict(answers.of_all({answers.key(one): one for one in asked}, Cancellation()))
+
+    file, first, more = tmp_path / "answers.jsonl", FakeAssistant(), FakeAssistant()
+    all_of(opened(first, manifest, file), 3)
+    assert len(all_of(opened(more, manifest, file), 7)) == 7
+    assert (len(first.calls), len(more.calls)) == (3, 4)
+    lines = file.read_text("utf-8").splitlines(keepends=True)
+    file.write_text("".join(lines[:-2]), "utf-8")
+    again = FakeAssistant()
+    assert len(all_of(opened(again, manifest, file), 7)) == 7
+    assert sorted(call.text for call in again.calls) == [f"list files {number}" for number in range(3, 7)]
+    assert len(kept(file)) == 7
+    assert [line for line in map(json.loads, file.read_text("utf-8").splitlines()) if "begun" in line] == [
+        json.loads(lines[0]), json.loads(lines[4]),
+    ]  # fmt: skip

@@ -50,7 +50,7 @@ def test_many_rows_are_answered_at_once_in_order_and_each_is_kept_once(tmp_path,
     messages = [f"to ISO: {day} July 1999" for day in range(1, 10)]
     dates = Mix.of({"dates": 1.0})
     assert answers.of_all(messages, dates) == [f"1999-07-{day:02}" for day in range(1, 10)]
-    assert len(file.read_text("utf-8").splitlines()) == len(messages)
+    assert file.read_text("utf-8").count('"key"') == len(messages)
     assert Answers(FakeAssistant(), bundled_pack(), file).of_all(messages, dates) == answers.of_all(messages, dates)
 
 
