@@ -12,8 +12,6 @@ AnswerPart = Callable[[Route, str, int | None], Generator[Event, None, None]]
 """Answers the text of a route, going on with the beginning of an answer, in at most so many tokens where there is a
 number; the last event is `ReplyDone`."""
 
-"""Between the answers to two parts."""
-
 _WORST: tuple[FinishReason, ...] = ("error", "cancelled", "length", "loop", "stop")
 """What ended the answer is the first of these that ended one of its parts."""
 

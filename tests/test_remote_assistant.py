@@ -1,5 +1,6 @@
 """The assistant of a server: it answers as the one there, and a stop ends the answer here and there at once."""
 
+import contextlib
 import io
 import json
 import re
@@ -16,7 +17,7 @@ from dlp_local.core.events import ReplyDone, RouteChosen, TextDelta
 from dlp_local.core.server_address import Server
 from dlp_local.core.settings import load_settings
 from dlp_local.core.values import Message, Mix
-from dlp_local.history import History
+from dlp_local.history import History, open_history
 from dlp_local.remote_assistant import NO_CORRECTIONS, open_remote_assistant
 from tests.support.fakes import Answer, FakeAssistant, Gate
 from tests.support.http_server import running_server
@@ -170,13 +171,19 @@ def test_https_at_a_server_of_http_is_told(server):
 
 
 def run(monkeypatch, capsys, *args, code=0):
-    """What the command line prints, run here."""
+    """What the command line prints, run here: on stdout, or else on stderr."""
+    out, err = printed(monkeypatch, capsys, *args, code=code)
+    return out or err
+
+
+def printed(monkeypatch, capsys, *args, code=0):
+    """What the command line prints on stdout and stderr, run here."""
     monkeypatch.setattr("sys.argv", ["dlp-local", *args])
     with pytest.raises(SystemExit) as ended:
         main()
     out, err = capsys.readouterr()
     assert (ended.value.code or 0) == code, err
-    return out or err
+    return out, err
 
 
 def test_ask_and_route_take_a_server_in_place_of_a_pack(server, monkeypatch, capsys):
@@ -219,3 +226,26 @@ def test_connect_asks_the_server_what_fits_and_whether_it_has_the_model(server, 
     assert f'"max_tokens": {assistant.context_size}' in shown
     refused = run(monkeypatch, capsys, "connect", "zed", "--url", server.url, "--model", "datse", code=2)
     assert "Did you mean 'dates'" in refused
+
+
+def test_settings_of_this_machine_that_do_not_count_are_told(server, monkeypatch, capsys):
+    ask = ("ask", "--server", server.url, "--no-stdin", DATE)
+    assert "does not count" not in printed(monkeypatch, capsys, *ask)[1]
+    monkeypatch.setenv("DLP_LOCAL_SAMPLING__MAX_TOKENS", "2")
+    monkeypatch.setenv("DLP_LOCAL_ROUTING__TOP_P", "0.5")
+    monkeypatch.setenv("DLP_LOCAL_SYSTEM", "Be brief.")
+    out, err = printed(monkeypatch, capsys, *ask)
+    assert out == "2021-02-03\n"
+    assert "What is set here of system, routing.top_p, sampling.max_tokens does not count" in err
+    _, err = printed(monkeypatch, capsys, "route", "--server", server.url, DATE)
+    assert "What is set here of routing.top_p does not count" in err
+
+
+def test_the_system_prompt_of_a_chat_reaches_the_server(server, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"hello\n")))
+    chat = ("chat", "--plain", "--server", server.url, "--system", "Be a pirate of the seven seas.")
+    assert "does not count" not in "".join(printed(monkeypatch, capsys, *chat))
+    with contextlib.closing(open_history()[0]) as history:
+        (turn,) = history.conversation(history.last()).turns
+    with open_remote_assistant(Server(server.url)) as remote:
+        assert turn.done.prompt_tokens > remote.reply("hello").finish().prompt_tokens

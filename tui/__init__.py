@@ -116,7 +116,7 @@ def opener(settings: Settings, server: Server | None = None) -> OpenAssistant:
 
     def open_pack(pack: str | None) -> AssistantBackend:
         if server is not None:
-            return _open_remote(server, pack)
+            return _open_remote(server, pack, settings)
         from dlp_local.opening import open_assistant
 
         return open_assistant(settings if pack is None else settings.model_copy(update={"pack": pack}))
@@ -124,13 +124,13 @@ def opener(settings: Settings, server: Server | None = None) -> OpenAssistant:
     return open_pack
 
 
-def _open_remote(server: Server, pack: str | None) -> AssistantBackend:
+def _open_remote(server: Server, pack: str | None, settings: Settings) -> AssistantBackend:
     from dlp_local.core.errors import InputError
     from dlp_local.remote_assistant import open_remote_assistant
 
     if pack is not None:
         raise InputError(f"the server {server.url} answers with its own pack. Chat without --server to open '{pack}'.")
-    return open_remote_assistant(server)
+    return open_remote_assistant(server, settings)
 
 
 def trainer(settings: Settings) -> StartTraining:

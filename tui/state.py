@@ -139,7 +139,10 @@ class Status:
     error: str = ""
     exit_code: int = 0
     notice: str = ""
-    """What the user must know: that the conversation is not saved, say."""
+    """What the user must know: that the history was damaged and a new one begun, say."""
+
+    is_unsaved: bool = False
+    """Whether the conversation is kept in memory alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import contextlib
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,13 +19,14 @@ from dlp_local.conversation_turn import answer_turn, store_message
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import EngineError, ExitCode, InputError
 from dlp_local.core.events import AnswerWasReasoning, Event, HistoryTrimmed, ReplyDone, TextDelta
+from dlp_local.core.files import is_file
 from dlp_local.core.job import Job
-from dlp_local.core.receipt import no_answer_note, receipt_lines
+from dlp_local.core.receipt import no_answer_note, receipt_lines, trimmed_note
 from dlp_local.core.serialize import reply_json
 from dlp_local.core.server_address import Server
 from dlp_local.core.settings import Settings, load_settings
 from dlp_local.core.text import unknown_name
-from dlp_local.core.user_message import Attachment, UserMessage
+from dlp_local.core.user_message import MENTION, Attachment, UserMessage, is_quoted, mentioned_paths
 from dlp_local.history import History
 from dlp_local.history.open_conversation import OpenConversation
 
@@ -87,6 +89,8 @@ def ask(
             raise typer.Exit(ExitCode.FAILURE)
         return
     text = _text(" ".join(message) if message else "-", reads_stdin=not no_stdin)
+    for mention in _files_named(" ".join(message or ())):
+        terminal.print_warning(f"@{mention} goes as these words, without the file. Pipe it in, or attach it in chat.")
     with contextlib.closing(flags.stored_history() if kept else History(None)) as history:
         chat = _open_chat(history, resume, number)
         options = _options(persona, own, chat.options)
@@ -116,11 +120,25 @@ def _text(text: str, reads_stdin: bool) -> str:
     return str(UserMessage(text, (Attachment(piped),))) if piped.strip() else text
 
 
+def _files_named(text: str) -> list[str]:
+    """Files that a message names with `@`. They are not read: it may be a stranger's text, out of a script."""
+    named = (mentioned_paths(mention) for mention in MENTION.finditer(text) if not is_quoted(mention))
+    found = (next((path for path in paths if is_file(Path(path).expanduser())), "") for paths in named)
+    return [path for path in dict.fromkeys(found) if path]
+
+
 def _options(persona: str | None, own: dict[str, Any], before: ChatOptions | None = None) -> ChatOptions:
-    """The flags over the persona's options, or over those that the conversation has."""
+    """The flags over the persona's options, or over those that the conversation has.
+
+    Raises `InputError` where an adapter is vetoed that is pinned there.
+    """
     if persona is not None:
         before = flags.stored_persona(persona)
-    return ChatOptions.checked(own, before)
+    options = ChatOptions.checked(own, before)
+    if both := [name for name in own.get("vetoed", ()) if name in (options.pinned or {})]:
+        of = f"the persona '{persona}'" if persona is not None else "the conversation"
+        raise InputError(f"--veto: {of} pins '{both[0]}'. Leave one of them out.")
+    return options
 
 
 def _open_chat(history: History, resume: bool, number: int | None) -> OpenConversation:
@@ -137,7 +155,7 @@ def _open(settings: Settings, vetoed: Sequence[str], server: Server | None) -> A
     from dlp_local.opening import open_assistant
     from dlp_local.remote_assistant import open_remote_assistant
 
-    assistant = open_remote_assistant(server) if server else open_assistant(settings)
+    assistant = open_remote_assistant(server, settings) if server else open_assistant(settings)
     known = [adapter.name for adapter in assistant.pack_adapters]
     if unknown := [name for name in vetoed if name not in known]:
         assistant.close()
@@ -180,7 +198,7 @@ def _print_answer(reply: Job[Event], streams: bool) -> ReplyDone:
                     terminal.write_text("\n")
                     terminal.print_warning("what was printed so far is the model's reasoning; the answer follows")
                 case HistoryTrimmed(turns):
-                    terminal.print_note(f"the oldest {turns} turns no longer fit")
+                    terminal.print_note(trimmed_note(turns))
                 case ReplyDone():
                     terminal.write_text("\n" if streams else f"{event.answer}\n")
                     done = event

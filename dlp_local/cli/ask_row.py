@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
+from dlp_local.core.fields import expected, value_type
 from dlp_local.core.files import decode
 from dlp_local.core.json_text import parse_json
 from dlp_local.core.settings import Sampling
@@ -40,7 +42,7 @@ class Row:
 
 def read_fields(line: bytes, name: str) -> dict[str, Any]:
     """The fields of a row, called by `name`; raises `InputError` for what is no JSON object."""
-    fields = parse_json(decode(line, name), name, "Write one object a line.")
+    fields = parse_json(decode(line, name), name, "Write one object a line.", unique_keys=True)
     if not isinstance(fields, dict):
         raise InputError(f'{name}: is no object. Write {{"text": "…"}}.')
     return fields
@@ -62,8 +64,21 @@ def row_of(fields: Mapping[str, Any], mix: Mix | None, options: ChatOptions) -> 
         mix = _mix(given)
     if mix and (both := [name for name, _ in mix.weights if name in options.vetoed]):
         raise InputError(f"mix: '{both[0]}' is vetoed by --veto. Leave one of them out.")
-    own = {name: fields[name] for name in OPTIONS if fields.get(name) is not None}
+    own = {name: _of_its_type(name, fields[name]) for name in OPTIONS if fields.get(name) is not None}
     return Row(text, mix, ChatOptions.checked(own, options) if own else options)
+
+
+def _of_its_type(name: str, given: Any) -> Any:
+    """The value of an option; raises `InputError` where JSON has another type for it: `true` is no number, nor is "1".
+
+    What flags and forms give is text, of which pydantic makes numbers.
+    """
+    field = ChatOptions.model_fields[name]
+    kind = value_type(field)
+    wrong: Any = (bool, str) if kind in (int, float) else ()
+    if isinstance(given, wrong) or (kind is bool and not isinstance(given, bool)):
+        raise InputError(f"options: {name}: {json.dumps(given)[:64]} cannot be used (give {expected(field)}).")
+    return given
 
 
 def _mix(given: Any) -> Mix:

@@ -43,10 +43,10 @@ def chat(
 ) -> None:
     """Chat in the terminal; F1 shows the keys."""
     remote = server_of(server, api_key_file, pack)
-    settings = load_settings(pack=pack, system=system)
-    own: dict[str, Any] = {} if mix is None else {"pinned": dict(Mix.parse(mix).weights)}
-    if split is not None:
-        own["split"] = split
+    settings = load_settings(pack=pack, system=None if remote else system)  # a server answers by its own ones
+    pinned = None if mix is None else dict(Mix.parse(mix).weights)
+    given = {"pinned": pinned, "split": split, "system": system}
+    own: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     base = None if persona is None else stored_persona(persona)
 
     def change_options(before: ChatOptions) -> ChatOptions:

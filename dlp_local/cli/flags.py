@@ -19,6 +19,7 @@ from dlp_local.core.settings import Settings, load_settings
 from dlp_local.core.text import unknown_name
 from dlp_local.core.values import BASE, Mix
 from dlp_local.history import NOT_SAVED, History, open_history
+from dlp_local.history.personas import known_persona
 
 DEFAULTS = Settings.model_construct()
 
@@ -152,9 +153,15 @@ def stored_persona(name: str) -> ChatOptions:
     """The options of a persona; raises `InputError` that names those there are."""
     with contextlib.closing(stored_history()) as history:
         personas = history.personas()
-    if name not in personas:
+    return personas[persona_of(name, personas)]
+
+
+def persona_of(name: str, personas: Collection[str]) -> str:
+    """The name of a persona as it is kept; raises `InputError` that names those there are."""
+    kept = known_persona(name, personas)
+    if kept not in personas:
         raise InputError(unknown_name("persona", name, personas))
-    return personas[name]
+    return kept
 
 
 def stored_history() -> History:

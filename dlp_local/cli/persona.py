@@ -11,8 +11,8 @@ import typer
 from dlp_local.cli import flags, terminal
 from dlp_local.cli.sampling_flags import with_sampling_flags
 from dlp_local.core.chat_options import ChatOptions
-from dlp_local.core.errors import InputError
 from dlp_local.core.text import visible
+from dlp_local.history.personas import persona_name
 
 app = typer.Typer(help="Personas: a system prompt, options and perhaps a mix under a name.", no_args_is_help=True)
 
@@ -47,8 +47,7 @@ def save(
     scope: flags.ScopeOption = None,
 ) -> None:
     """Store a persona, in place of another one of its name."""
-    if not name.strip():
-        raise InputError("an empty name names no persona. Give it one: `dlp-local persona save terse`.")
+    name = persona_name(name)
     chosen = flags.mix_by_hand(mix, veto)
     values: dict[str, Any] = {
         "persona": name,
@@ -66,12 +65,14 @@ def save(
 @app.command()
 def remove(name: NameArgument) -> None:
     """Forget a persona."""
-    flags.stored_persona(name)
     with contextlib.closing(flags.stored_history()) as history:
+        name = flags.persona_of(name, history.personas())
         history.set_persona(name, None)
     print(visible(f"forgotten: the persona '{name}'"))
 
 
 def _summary(options: ChatOptions) -> str:
     own = options.model_dump(exclude_defaults=True, exclude={"persona"}, mode="json")
+    if options.mix is not None:
+        own["pinned"] = options.mix.spelled
     return ", ".join(f"{key} {value}" for key, value in own.items()) or "nothing set"

@@ -21,7 +21,7 @@ from dlp_local.core.errors import InputError
 from dlp_local.core.files import decode
 from dlp_local.core.serialize import explanation_json, route_json
 from dlp_local.core.server_address import Server
-from dlp_local.core.settings import load_settings
+from dlp_local.core.settings import Sampling, load_settings
 from dlp_local.core.text import check_message
 
 
@@ -85,7 +85,10 @@ def route(
 def _ask_server(server: Server, text: str, after: str | None, split: bool | None, as_json: bool) -> None:
     from dlp_local.remote_assistant import open_remote_assistant
 
-    assistant = open_remote_assistant(server)
+    settings = load_settings().model_copy(update={"system": "", "sampling": Sampling()})  # of these none routes
+    assistant = open_remote_assistant(server, settings)
+    for notice in assistant.notices:
+        terminal.print_warning(notice)
     previous = None if after is None else assistant.route(after, split=split)
     for message in _messages(text):
         decision = assistant.route(message, previous_route=previous, split=split)

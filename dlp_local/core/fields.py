@@ -6,6 +6,7 @@ import json
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, time
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types
@@ -202,6 +203,10 @@ def _number(bound: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A value as a person wrote it, who has no Python's `True` and `None` in TOML or JSON."""
-    text = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
+    """A value as a person wrote it: TOML and JSON have no `True`, no `None` and no `datetime.date(…)`."""
+    if isinstance(value, date | time):
+        text = value.isoformat()
+    else:
+        is_json = value is None or isinstance(value, bool | list | dict)
+        text = json.dumps(value, ensure_ascii=False, default=str) if is_json else repr(value)
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"

@@ -4,30 +4,47 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from dlp_local.core.errors import DlpLocalError, InputError
+
+LONGEST_SHOWN = 40
+"""Characters that are told of a number or a key."""
 
 
 class _NotFiniteError(ValueError):
     """Python's reader of JSON takes numbers that JSON has not."""
 
 
+class _RepeatedKeyError(ValueError):
+    """An object says a key twice, of which Python's reader keeps the last without a word."""
+
+
 def parse_json(
-    text: str, name: str, otherwise: str, error: type[DlpLocalError] = InputError, *, only_finite: bool = True
+    text: str,
+    name: str,
+    otherwise: str,
+    error: type[DlpLocalError] = InputError,
+    *,
+    only_finite: bool = True,
+    unique_keys: bool = False,
 ) -> Any:
     """What a text says, called by `name`; raises `error` where it is no JSON, with what to do `otherwise`.
 
     `only_finite`: NaN, Infinity and 1e999 are refused, which no JSON can say again. Without that they may stand in what
-    is passed over, of a file that another program wrote.
+    is passed over, of a file that another program wrote. `unique_keys`: an object that says a key twice is refused.
     """
     try:
-        return _value(text) if only_finite else json.loads(text)
+        pairs = _object if unique_keys else None
+        return _value(text, pairs) if only_finite else json.loads(text, object_pairs_hook=pairs)
     except json.JSONDecodeError as problem:
         at = f"line {problem.lineno}, column {problem.colno}" if problem.lineno > 1 else f"column {problem.colno}"
         where = f"from {at} on" if text.strip() else "it is empty"
     except _NotFiniteError as problem:
         where = f"it holds {problem}, which is no finite number; write one, or null"
+    except _RepeatedKeyError as problem:
+        raise error(f"{name}: {problem} is there twice in one object. Leave one out.") from None
     except RecursionError:
         where = "it is nested too deeply"
     except ValueError:  # Python reads no whole number of more than 4300 digits
@@ -66,12 +83,21 @@ def _is_same(one: Any, other: Any) -> bool:
     return True
 
 
-def _value(text: str) -> Any:
-    return json.loads(text, parse_constant=_refused, parse_float=_finite)
+def _value(text: str, pairs: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None = None) -> Any:
+    return json.loads(text, parse_constant=_refused, parse_float=_finite, object_pairs_hook=pairs)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    said = dict(pairs)
+    if len(said) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _RepeatedKeyError(f"'{twice[:LONGEST_SHOWN]}'")
+    return said
 
 
 def _refused(number: str) -> NoReturn:
-    raise _NotFiniteError(number if len(number) <= 40 else f"{number[:40]}…")
+    raise _NotFiniteError(number if len(number) <= LONGEST_SHOWN else f"{number[:LONGEST_SHOWN]}…")
 
 
 def _finite(number: str) -> float:

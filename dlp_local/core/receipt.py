@@ -26,6 +26,14 @@ def route_receipt(route: Route) -> tuple[str, ...]:
     return (mix, f"{milliseconds(route.total_ms)} route") if route.probabilities else (mix,)
 
 
+def trimmed_note(turns: int) -> str:
+    """What is said where so many of the oldest turns were left out of an answer; empty for none."""
+    if not turns:
+        return ""
+    fit = "turn no longer fits and was" if turns == 1 else f"{turns} turns no longer fit and were"
+    return f"The oldest {fit} left out of this answer."
+
+
 def no_answer_note(reply: ReplyDone, allow_more: str = "") -> str:
     """What is said of a reply that is reasoning alone; `allow_more` is the advice where it was cut off at the limit.
 

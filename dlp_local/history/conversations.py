@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from dlp_local.core.chat_options import ChatOptions
@@ -23,8 +23,9 @@ class ConversationStore(Database):
 
     def start(self, options: ChatOptions | None = None, title: str = "") -> int:
         """Makes an empty conversation; its first message gives it a title, unless it has one."""
-        at, own = now(), (options or ChatOptions()).model_dump_json(exclude_defaults=True)
+        own = (options or ChatOptions()).model_dump_json(exclude_defaults=True)
         with self._writing() as database:
+            at = _after_all(database)
             query = "INSERT INTO conversations (title, options, created_at, changed_at) VALUES (?, ?, ?, ?)"
             return int(database.execute(query, (title, own, at, at)).lastrowid or 0)
 
@@ -40,6 +41,10 @@ class ConversationStore(Database):
             raise HistoryError(f"there is no conversation {number}. `dlp-local history list` shows those there are.")
         turns = self._rows(f"{_TURN} WHERE conversation = ? ORDER BY id", number)
         return Conversation(_info(rows[0]), tuple(map(_turn, turns)))
+
+    def has(self, number: int) -> bool:
+        """Whether there is a conversation of that number which is not deleted."""
+        return bool(self._rows("SELECT 1 FROM conversations WHERE id = ? AND deleted_at IS NULL", number))
 
     def last(self) -> int | None:
         """The conversation that was changed last."""
@@ -103,13 +108,18 @@ class ConversationStore(Database):
 
     @rebuilding_index
     def add_turn(self, conversation: int, parent: int | None, text: str, pack: str = "") -> StoredTurn:
-        """Stores a message before anything is done about it; it becomes the tip."""
-        at = now()
+        """Stores a message before anything is done about it; it becomes the tip.
+
+        A conversation that was deleted meanwhile is there again: what is written on is not to vanish with it.
+        """
         with self._writing() as database:
+            at = _after_all(database)
             query = "INSERT INTO turns (conversation, parent, text, pack, created_at) VALUES (?, ?, ?, ?, ?)"
             turn = int(database.execute(query, (conversation, parent, text, pack, at)).lastrowid or 0)
-            query = "UPDATE conversations SET tip = ?, changed_at = ?, title = iif(title = '', ?, title) WHERE id = ?"
-            database.execute(query, (turn, at, title_of(text), conversation))
+            change = "tip = ?, changed_at = ?, title = iif(title = '', ?, title), deleted_at = NULL"
+            database.execute(
+                f"UPDATE conversations SET {change} WHERE id = ?", (turn, at, title_of(text), conversation)
+            )
         return StoredTurn(turn, parent, text, pack=pack, created_at=at)
 
     def write_answer(self, turn: int, answer: str) -> None:
@@ -125,7 +135,7 @@ class ConversationStore(Database):
             query = "UPDATE turns SET answer = ?, state = ?, error = ?, receipt = ? WHERE id = ?"
             database.execute(query, (answer, state, error, receipt_to_store(done), turn))
             query = "UPDATE conversations SET changed_at = ? WHERE id = (SELECT conversation FROM turns WHERE id = ?)"
-            database.execute(query, (now(), turn))
+            database.execute(query, (_after_all(database), turn))
 
     def end_unfinished(self, conversation: int) -> None:
         """Marks the turns of a conversation that no program is answering any more as broken off."""
@@ -140,7 +150,9 @@ class ConversationStore(Database):
         with self._writing() as database:
             options = info.options.model_dump_json(exclude_defaults=True)
             query = "INSERT INTO conversations (title, pinned, options, created_at, changed_at) VALUES (?, ?, ?, ?, ?)"
-            row = (info.title, info.pinned, options, info.created_at, info.changed_at)
+            at = now()  # one whose clock was ahead would be the last one for ever
+            title = " ".join(info.title.split())
+            row = (title, info.pinned, options, min(info.created_at, at), min(info.changed_at, at))
             number = int(database.execute(query, row).lastrowid or 0)
             numbers: dict[int | None, int | None] = {None: None}
             for turn in conversation.turns:
@@ -153,6 +165,19 @@ class ConversationStore(Database):
         leaf = newest_leaf(self.conversation(conversation).turns, turn)
         self.set_tip(conversation, leaf)
         return leaf
+
+
+def _after_all(database: sqlite3.Connection) -> str:
+    """The present moment; where the clock was put back, one just after the newest change: what is last stays last."""
+    at = now()
+    (newest,) = database.execute("SELECT max(changed_at) FROM conversations").fetchone()
+    latest = newest.decode("utf-8", "replace") if newest else ""
+    if latest < at:
+        return at
+    try:
+        return (datetime.fromisoformat(latest) + timedelta(microseconds=1)).isoformat()
+    except (ValueError, OverflowError):
+        return at
 
 
 def _insert_turn(database: sqlite3.Connection, conversation: int, parent: int | None, turn: StoredTurn) -> int | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -25,6 +25,7 @@ WHAT_IS_READ = "Read are a .json file of `history export`, ChatGPT's conversatio
 
 _STATES: dict[str, TurnState] = {"sent": "sent", "done": "done", "failed": "failed"}
 _Reader = Callable[[dict[str, Any]], Conversation]
+T = TypeVar("T")
 
 _WRONG = (LookupError, TypeError, AttributeError, ValueError, OverflowError, RecursionError, InputError)
 """What reading JSON of another shape may raise."""
@@ -112,8 +113,8 @@ def _conversation(exported: dict[str, Any]) -> Conversation:
         raise _UnreadableError("the turn that it is to be shown up to is not there")
     info = ConversationInfo(
         id=0,
-        title=str(exported["title"]),
-        pinned=bool(exported["pinned"]),
+        title=_of(str, exported, "title"),
+        pinned=_of(bool, exported, "pinned"),
         turns=len(turns),
         created_at=_time(exported["created_at"]),
         changed_at=_time(exported["changed_at"]),
@@ -123,27 +124,34 @@ def _conversation(exported: dict[str, Any]) -> Conversation:
     return Conversation(info, turns)
 
 
+def _of(kind: type[T], exported: dict[str, Any], key: str) -> T:
+    """A field of a type; raises `_UnreadableError` for another one: what is shown would not be what was said."""
+    value = exported[key]
+    if type(value) is not kind:
+        raise _UnreadableError(f"its {key} is not {'true or false' if kind is bool else 'text'}")
+    return value
+
+
 def _time(written: object) -> str:
-    """A time as it was written; raises `_UnreadableError` for what is none."""
+    """A time in UTC, by which conversations are put in order; raises `_UnreadableError` for what is none."""
     try:
-        datetime.fromisoformat(str(written)).astimezone()
+        return datetime.fromisoformat(str(written)).astimezone(UTC).isoformat()
     except (ValueError, OverflowError):
         raise _UnreadableError(f"{str(written)[:40]!a} is no time") from None
-    return str(written)
 
 
 def _turn(exported: dict[str, Any]) -> StoredTurn:
     number, parent = exported["id"], exported["parent"]
     if type(number) is not int or not (parent is None or type(parent) is int):
         raise _UnreadableError(f"{str(number)[:40]!a} after {str(parent)[:40]!a} is no number of a turn")
-    text, answer = str(exported["text"]), str(exported["answer"])
+    text, answer = _of(str, exported, "text"), _of(str, exported, "answer")
     try:
         done = reply_from_json(text, answer, exported["receipt"]) if exported["receipt"] else None
     except ValueError as problem:
         raise _UnreadableError(f"the receipt of turn {number}: {problem}") from None
     if (state := _STATES.get(str(exported["state"]))) is None:
         raise _UnreadableError(f"turn {number} has the state {str(exported['state'])[:40]!a}, which is none")
-    error, pack, created_at = (str(exported[key]) for key in ("error", "pack", "created_at"))
+    error, pack, created_at = (_of(str, exported, key) for key in ("error", "pack", "created_at"))
     return StoredTurn(number, parent, text, answer, state, error, done, pack, created_at)
 
 

@@ -2,9 +2,34 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Container
+
 from dlp_local.core.chat_options import ChatOptions
+from dlp_local.core.errors import InputError
 from dlp_local.history.database import Database
 from dlp_local.history.stored import options_from_stored
+
+LONGEST_NAME = 64
+
+
+def persona_name(name: str) -> str:
+    """The name under which a persona is kept: on one line, and its accents in one spelling, however they were typed.
+
+    Raises `InputError` for one that cannot be typed again.
+    """
+    kept = " ".join(unicodedata.normalize("NFC", name).split())
+    if not kept:
+        raise InputError("an empty name names no persona. Give it one: terse, say.")
+    if len(kept) > LONGEST_NAME or not kept.isprintable():
+        raise InputError(f"a persona's name has {LONGEST_NAME} characters at most, all of them visible. Give another.")
+    return kept
+
+
+def known_persona(name: str, personas: Container[str]) -> str:
+    """The name as it is kept, where it is that of a persona; else as it was written."""
+    kept = " ".join(unicodedata.normalize("NFC", name).split())
+    return kept if name not in personas and kept in personas else name
 
 
 class PersonaStore(Database):

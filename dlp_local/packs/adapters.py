@@ -17,7 +17,7 @@ from dlp_local.core.text import unknown_name
 from dlp_local.core.values import UNCHANGED, AdapterChange
 from dlp_local.formats.gguf import Header, read_header
 from dlp_local.formats.lora import check_fits, left_out, problems_of_fit, read_lora, reasons
-from dlp_local.packs.example_rows import is_jsonl, read_rows
+from dlp_local.packs.example_rows import check_examples_of, is_jsonl
 from dlp_local.packs.manifest import MAX_SCALE, Manifest, read_manifest
 from dlp_local.packs.pack import Pack
 from dlp_local.packs.resolve import Conversion, resolve_adapter
@@ -115,7 +115,7 @@ def add_adapter(
     check_adapter_name(name)
     pack = Pack(folder, read_manifest(folder))
     check_changeable(folder)
-    _check_change(change)
+    _check_change(name, change)
     _check_free(pack.manifest, name, replace)
     backbone = pack.backbone_path
     with (
@@ -156,7 +156,7 @@ def set_adapter(folder: Path, name: str, change: AdapterChange, *, accept: Accep
     one that is to be switched on, and what `accept` raises (see `edited_manifest`); the pack then stays as it was.
     """
     check_changeable(folder)
-    _check_change(change)
+    _check_change(name, change)
     with edited_manifest(folder, accept) as document:
         entry = _entry(document, name)
         if change.enabled:
@@ -220,12 +220,12 @@ def _entry(document: tomlkit.TOMLDocument, name: str) -> Any:
     return adapters[name]
 
 
-def _check_change(change: AdapterChange) -> None:
+def _check_change(name: str, change: AdapterChange) -> None:
     """Raises `InputError` for a strength that no adapter may have, and for examples that cannot be used."""
     if change.scale is not None and not 0 < change.scale <= MAX_SCALE:
         raise InputError(f"scale: {change.scale:g} is none. Give a number over 0 and up to {MAX_SCALE:g}; 1 leaves it.")
     if change.examples:
-        read_rows(change.examples)
+        check_examples_of(name, change.examples)
         if not change.examples.is_file():
             raise InputError(f"{change.examples}: is no file that can be copied. Write the examples to one first.")
 

@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from dlp_local.core.errors import InputError
 from dlp_local.core.files import read_bytes, utf8
-from dlp_local.core.json_text import parse_json
+from dlp_local.core.json_text import json_value, parse_json
 
 MAX_BYTES = 64 << 20
+
+JSONL = (".jsonl", ".ndjson", ".jsonlines")
+"""The endings of files with a JSON object a line."""
+
+_TABLES = (".json", ".csv", ".tsv", ".xml", ".yaml", ".yml", ".toml", ".html")
+"""The endings of text files whose lines are no messages."""
 
 
 def is_jsonl(path: Path) -> bool:
     """Whether a file's rows are JSON objects, by its name."""
-    return path.suffix.lower() == ".jsonl"
+    return path.suffix.lower() in JSONL
+
+
+def check_examples_of(name: str, path: Path) -> None:
+    """Raises `InputError` where a file cannot be the messages of one adapter: by its rows, or by what it is."""
+    if path.suffix.lower() in _TABLES:
+        reason = f"is no file of messages by its ending ({path.suffix})"
+        raise InputError(f'{path}: {reason}. Write one message a line, or {{"text": "…"}} a line in a .jsonl file.')
+    for line, place in _lines(path):
+        row = json_value(line)
+        said: Mapping[str, Any] = row if isinstance(row, dict) else {}
+        if not is_jsonl(path):
+            if isinstance(said.get("text"), str):
+                raise InputError(f"{place}: is JSON, and would be the message as it stands. Name the file .jsonl.")
+            continue
+        _jsonl_text(line, place)
+        if (other := said.get("adapter")) not in (None, name):
+            raise InputError(f"{place}: is a message of '{str(other)[:64]}'. Give those of {name} alone.")
 
 
 def read_rows(path: Path) -> tuple[str, ...]:
-    """The texts of a `.jsonl` file with `{"text": …}` a line, or of any other file, one a line; blank lines are none.
+    """The texts of a JSONL file with `{"text": …}` a line, or of any other file, one a line; blank lines are none.
 
     Raises `InputError` that names the file, the line and what is wrong with it.
     """

@@ -17,6 +17,7 @@ from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.option_defaults import OptionDefault, Source
 from dlp_local.core.serialize import route_from_json
 from dlp_local.core.server_address import Server
+from dlp_local.core.settings import Settings
 from dlp_local.core.text import check_message
 from dlp_local.core.values import UNCHANGED, AdapterChange, AdapterInfo, Message, Mix, Route
 from dlp_local.remote_assistant.answer import Question, answer_events
@@ -58,21 +59,24 @@ class _Pack(_Facts):
     option_defaults: dict[str, _Default]
 
 
-def open_remote_assistant(server: Server) -> RemoteAssistant:
-    """Asks a server for its pack; raises `InputError` and `EngineError` where there is none that answers."""
+def open_remote_assistant(server: Server, settings: Settings | None = None) -> RemoteAssistant:
+    """Asks a server for its pack; raises `InputError` and `EngineError` where there is none that answers.
+
+    Of `settings` of this machine, which do not count there, a notice is given.
+    """
     connection = ServerConnection(server)
     try:
         pack = _Pack.model_validate(connection.json("/v1/pack"))
     except ValidationError:
         raise InputError(f"{server.url}: what answers there is no server of this version. Check the address.") from None
-    return RemoteAssistant(connection, pack)
+    return RemoteAssistant(connection, pack, settings.for_answers() if settings else ())
 
 
 class RemoteAssistant:
     """Answers by a server. Nothing stays open between two requests, so each message tries anew."""
 
-    def __init__(self, connection: ServerConnection, pack: _Pack) -> None:
-        self._connection, self._pack = connection, pack
+    def __init__(self, connection: ServerConnection, pack: _Pack, passed_over: Sequence[str] = ()) -> None:
+        self._connection, self._pack, self._passed_over = connection, pack, passed_over
 
     @property
     def name(self) -> str:
@@ -81,8 +85,11 @@ class RemoteAssistant:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """Nothing: the name tells where the answers come from."""
-        return ()
+        """Which settings of this machine do not count; the name tells where the answers come from."""
+        if not self._passed_over:
+            return ()
+        names = ", ".join(self._passed_over)
+        return (f"What is set here of {names} does not count: the server answers by its own settings. Flags do.",)
 
     @property
     def pack_folder(self) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import codecs
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from itertools import islice
+from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from starlette.requests import ClientDisconnect, Request
@@ -20,6 +22,9 @@ BODY, MEDIA_TYPE = "invalid_body", "unsupported_media_type"
 MOST_DEPTH = 64
 """Arrays and objects in each other."""
 
+MOST_NAMED, LONGEST_NAME = 32, 64
+"""Fields that are named in a reply as passed over, and characters of each."""
+
 MOST_VALUES = 100_000
 """In all arrays and objects: to check them takes microseconds each, in which nobody else is heard."""
 
@@ -33,6 +38,19 @@ class RequestBody(BaseModel):
     @classmethod
     def _without_nulls(cls, fields: Any) -> Any:
         return _not_null(fields) if isinstance(fields, dict) else fields
+
+
+class OpenBody(RequestBody):
+    """Fields beside these are passed over, and named in the reply: they might say something of the answer."""
+
+    model_config = ConfigDict(extra="allow")
+
+    harmless: ClassVar[frozenset[str]] = frozenset()
+    """Other fields that say nothing of it, and need not be named."""
+
+    def passed_over(self) -> list[str]:
+        """The fields that are to be named."""
+        return [name for name in self.model_extra or () if name not in self.harmless]
 
 
 Body = TypeVar("Body", bound=RequestBody)
@@ -102,7 +120,8 @@ def parse_body(body: bytes, model: type[Body], unused: Unused, aliases: Mapping[
     """The request in a body; raises `ApiError` that names the first field that is wrong."""
     try:
         with blamed_on(None, BODY):
-            fields = parse_json(body.decode("utf-8"), "the body", "Send one JSON object.")
+            text = body.removeprefix(codecs.BOM_UTF8).decode("utf-8")
+            fields = parse_json(text, "the body", "Send one JSON object.", unique_keys=True)
     except UnicodeDecodeError:
         raise ApiError(400, "the body is not UTF-8. Send one JSON object in UTF-8.", code=BODY) from None
     if not isinstance(fields, dict):
@@ -126,7 +145,20 @@ def parse_body(body: bytes, model: type[Body], unused: Unused, aliases: Mapping[
     except ValidationError as error:
         raise first_problem(error, model, fields, renamed) from None
     inner = (path for path in sorted(unused.ignored) if "." in path and _is_given(fields, path))
-    return Parsed(parsed, (*(name for name in unknown if name in unused.ignored), *inner))
+    named = (name for name in unknown if name in unused.ignored)
+    return Parsed(parsed, tuple(islice(dict.fromkeys((*named, *inner, *_passed_over(parsed))), MOST_NAMED)))
+
+
+def _passed_over(value: Any, place: str = "") -> Iterator[str]:
+    """The places of fields that no model knows, as `messages[].images`."""
+    if isinstance(value, OpenBody):
+        yield from (f"{place}.{name[:LONGEST_NAME]}" for name in value.passed_over())
+    if isinstance(value, RequestBody):
+        for name in type(value).model_fields:
+            yield from _passed_over(getattr(value, name), f"{place}.{name}" if place else name)
+    elif isinstance(value, list):
+        for element in value:
+            yield from _passed_over(element, f"{place}[]")
 
 
 def _rename(fields: dict[str, Any], aliases: Mapping[str, str]) -> dict[str, str]:

@@ -48,6 +48,24 @@ def test_stdin_is_left_alone_where_that_is_said(stored):
         assert "--no-stdin leaves stdin alone" in refused(2, "ask", "--no-stdin", *args, stdin=b"x")
 
 
+def test_a_veto_of_what_a_persona_or_a_conversation_pins_is_refused(stored):
+    stored.set_persona("queries", ChatOptions(persona="queries", pinned={"sql": 1.0}))
+    out("ask", "--save", "--persona", "queries", "--max-tokens", "1", "hello")
+    for before, of in ((("--persona", "queries"), "the persona 'queries'"), (("--resume",), "the conversation")):
+        said = refused(2, "ask", *before, "--veto", "sql", "hello")
+        assert f"--veto: {of} pins 'sql'. Leave one of them out." in said
+    assert out("ask", "--persona", "queries", "--veto", "shell", "--max-tokens", "1", "hello")
+
+
+def test_a_file_that_a_message_names_is_told_to_be_no_part_of_it(tmp_path, stored):
+    (tmp_path / "note.txt").write_text("6 May 2020", "utf-8")
+    said = run("ask", "--save", f"@{tmp_path}/note.txt to ISO, @alice and '@{tmp_path}/none.txt'")
+    assert said.stderr.count(b"without the file") == 1
+    assert f"@{tmp_path}/note.txt goes as these words, without the file. Pipe it in".encode() in said.stderr
+    assert "6 May" not in stored.conversation(stored.last()).turns[0].text
+    assert b"without the file" not in run("ask", "to ISO: 4 July 1999, says @alice").stderr
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX")
 def test_a_loop_that_reads_stdin_goes_on_after_each_answer():
     loop = f'while read -r line; do {sys.executable} -m dlp_local ask --no-stdin "to ISO: $line"; done'
@@ -205,7 +223,9 @@ def test_personas_are_stored_shown_and_forgotten():
     assert "There is none yet" in out("persona", "list")
     out("persona", "save", "terse", "--system", "Be brief.", "--mix", "sql=0.5", "--temperature", "0.5")
     assert "system Be brief." in out("persona", "list")
+    assert "pinned sql=0.5" in out("persona", "list")
     assert json.loads(out("persona", "show", "terse"))["pinned"] == {"sql": 0.5}
+    assert "pinned base" in out("persona", "save", "bare", "--mix", "base")
     assert "temperature" in refused(2, "persona", "save", "hot", "--temperature", "9")
     out("persona", "remove", "terse")
     assert "no persona 'terse'" in refused(2, "persona", "remove", "terse")

@@ -50,6 +50,15 @@ def test_a_chat_begins_with_a_persona_and_a_mix_over_it(stored):
     assert "Did you mean 'brief'?" in refused(2, "chat", "--plain", "--persona", "brif")
 
 
+@pytest.mark.parametrize("before", [("--persona", "pirate"), ("--continue", "1")])
+def test_a_system_prompt_goes_over_that_of_a_persona_and_of_a_conversation(stored, before):
+    stored.set_persona("pirate", ChatOptions(persona="pirate", system="Be a pirate."))
+    out("ask", "--save", "--persona", "pirate", "--max-tokens", "1", "hello")
+    said = out("chat", "--plain", *before, "--system", "Be brief.", stdin=b"/options\nhello\n")
+    assert "System prompt: Be brief. (here)" in said
+    assert stored.conversation(stored.last()).info.options.system == "Be brief."
+
+
 def test_a_mix_goes_over_the_options_that_a_conversation_has(stored):
     number = out("ask", "--save", "--json", "--max-tokens", "2", "hello")
     number = str(json.loads(number)["conversation"])

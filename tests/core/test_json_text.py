@@ -55,3 +55,12 @@ def test_finite_numbers_are_read_as_they_are():
 
 def test_a_file_of_another_program_may_hold_them_where_they_are_passed_over():
     assert parse_json('{"score": Infinity, "text": "a"}', "x", "Mend it.", only_finite=False)["text"] == "a"
+
+
+@pytest.mark.parametrize("only_finite", [True, False])
+def test_a_key_that_is_there_twice_is_refused_where_each_counts(only_finite):
+    text = '[{"a": {"b": 1, "c": 2, "b": 3}}]'
+    assert parse_json(text, "x", "Mend it.", only_finite=only_finite) == [{"a": {"b": 3, "c": 2}}]
+    with pytest.raises(InputError) as error:
+        parse_json(text, "x", "Mend it.", only_finite=only_finite, unique_keys=True)
+    assert str(error.value) == "x: 'b' is there twice in one object. Leave one out."

@@ -52,6 +52,16 @@ def test_all_wrong_values_are_reported_together_with_where_they_stand(config, mo
     )
 
 
+def test_a_wrong_value_in_a_variable_of_a_whole_group_is_told_to_stand_there(config, monkeypatch):
+    config.write_text("[sampling]\nseed = 1979-05-27\nstop = [true]\n", "utf-8")
+    monkeypatch.setenv("DLP_LOCAL_SAMPLING", '{"max_tokens": true}')
+    with pytest.raises(InputError) as caught:
+        load_settings()
+    assert "sampling.max_tokens (DLP_LOCAL_SAMPLING): true cannot be used" in str(caught.value)
+    assert f"sampling.seed ({config}): 1979-05-27 cannot be used (give a whole number" in str(caught.value)
+    assert f"sampling.stop ({config}): true cannot be used" in str(caught.value)
+
+
 @pytest.mark.parametrize("end", ["", "/", "/v1", "/v1/", "//v1", "//v1//", " \n"])
 def test_an_address_of_an_engine_is_read_as_that_of_a_server(end):
     assert Engine(url=f"http://box:8080{end}").url == server_url(f"http://box:8080{end}") == "http://box:8080"

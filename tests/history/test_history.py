@@ -295,3 +295,34 @@ def test_two_programs_may_use_one_file(history, file):
     said(other, number, None, "from the other")
     assert [turn.text for turn in history.conversation(number).turns] == ["from one", "from the other"]
     other.close()
+
+
+def test_a_conversation_that_is_written_on_after_it_was_deleted_is_there_again(history):
+    number = history.start()
+    first = said(history, number, None, "first")
+    history.delete(number)
+    assert not history.has(number)
+    said(history, number, first, "second")
+    assert history.has(number)
+    assert [info.id for info in history.conversations()] == [number]
+
+
+def test_what_is_said_after_the_clock_was_put_back_is_the_last_one(history, monkeypatch):
+    at = iter(["2090-01-01T00:00:00+00:00"] * 3)
+    monkeypatch.setattr("dlp_local.history.conversations.now", lambda: next(at, "2026-01-01T00:00:00+00:00"))
+    ahead = history.start()
+    said(history, ahead, None, "from another year")
+    new = history.start()
+    said(history, new, None, "Hi")
+    assert history.last() == new
+    assert [info.id for info in history.conversations()] == [new, ahead]
+    said(history, ahead, None, "once more")
+    assert history.last() == ahead
+
+
+def test_a_time_after_which_there_is_none_ends_nothing(history, monkeypatch):
+    monkeypatch.setattr("dlp_local.history.conversations.now", lambda: "9999-12-31T23:59:59.999999+00:00")
+    said(history, history.start(), None, "at the end of time")
+    monkeypatch.undo()
+    said(history, number := history.start(), None, "Hi")
+    assert history.conversation(number).turns[0].answer == "yes"

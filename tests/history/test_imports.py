@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
 from dlp_local.history import History
-from dlp_local.history.export import to_html, to_markdown
+from dlp_local.history.export import to_html, to_json, to_markdown
 from dlp_local.history.imports import conversations_from_json, read_conversations
+from dlp_local.history.model import Conversation, ConversationInfo, StoredTurn
 from tests.support.exports import LIBRECHAT, TRIP, chatgpt, message, talk, webui
 
 
@@ -212,3 +214,46 @@ def test_whatever_stands_in_an_export_is_read_or_told(data):
 def test_a_number_that_json_has_not_is_no_matter_in_what_is_not_read():
     (conversation,) = conversations_from_json(json.dumps([TRIP | {"score": float("nan")}]))
     assert conversation.info.title == "Trip"
+
+
+AT, AHEAD = "2026-01-01T00:00:00+00:00", "2999-01-01T00:00:00+00:00"
+
+
+def own(**changed):
+    info = ConversationInfo(0, "Trip", False, 1, AT, AT, 1, ChatOptions())
+    conversation = Conversation(info, (StoredTurn(1, None, "a", "b", "done"),))
+    return json.dumps(json.loads(to_json(conversation)) | changed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"pinned": "false"}, "its pinned is not true or false"),
+        ({"title": None}, "its title is not text"),
+        *(
+            ({"turns": [json.loads(own())["turns"][0] | {field: wrong}]}, f"its {field} is not text")
+            for field in ("text", "answer", "error", "pack") for wrong in (None, ["a", "b"], 5)
+        ),
+    ],
+)  # fmt: skip
+def test_a_field_of_another_type_is_not_made_a_text_of(changed, told):
+    with pytest.raises(InputError, match=told):
+        conversations_from_json(own(**changed))
+
+
+def test_times_with_another_offset_are_put_in_order_as_the_moments_they_are(tmp_path):
+    earlier, later = "2026-01-01T10:00:00+14:00", "2025-12-31T22:00:00Z"
+    (first,), (second,) = (conversations_from_json(own(changed_at=at)) for at in (earlier, later))
+    assert first.info.changed_at < second.info.changed_at
+    assert first.info.changed_at == "2025-12-31T20:00:00+00:00"
+
+
+def test_a_conversation_from_a_clock_that_was_ahead_does_not_stay_the_last_one():
+    history = History(None)
+    (ahead,) = conversations_from_json(own(title="two\nlines", created_at=AHEAD, changed_at=AHEAD))
+    number = history.insert(ahead)
+    info = history.conversation(number).info
+    assert (info.title, info.changed_at < AHEAD, info.created_at < AHEAD) == ("two lines", True, True)
+    new = history.start()
+    history.add_turn(new, None, "Hi")
+    assert history.last() == new

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from dlp_local.core.text import is_unicode
-from dlp_local.server.bodies import MOST_VALUES, parse_body
+from dlp_local.server.bodies import MOST_NAMED, MOST_VALUES, parse_body
 from dlp_local.server.errors import ApiError
 from dlp_local.server.requests.chat import UNUSED, ChatRequest
 from dlp_local.server.requests.responses import UNUSED as RESPONSES_UNUSED
@@ -14,6 +14,7 @@ from dlp_local.server.requests.sampling import ALIASES
 
 ASKED = {"messages": [{"role": "user", "content": "hello"}]}
 HALF = "half \ud800"
+SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}}
 
 
 def parsed(**fields):
@@ -121,6 +122,84 @@ def test_what_has_no_effect_within_a_field_is_named_too():
     assert parsed(messages=[{"role": "user", "content": "hello", "name": None}]).ignored == ()
     body = json.dumps({"input": "hello", "text": {"verbosity": "low"}}).encode()
     assert parse_body(body, ResponseRequest, RESPONSES_UNUSED).ignored == ("text.verbosity",)
+
+
+def test_what_is_passed_over_within_a_message_or_a_tool_is_named():
+    function = {"name": "now", "input_schema": {"type": "object"}}
+    pieces = [{"type": "text", "text": "hello", "cache_control": {}, "lang": "en"}]
+    asked = parsed(
+        messages=[{"role": "user", "content": pieces, "colour": 1, "id": "m1"}, {"role": "assistant", "parsed": {}}],
+        tools=[{"type": "function", "strict": True, "function": function}],
+    )
+    assert asked.ignored == (
+        "messages[].colour", "messages[].content[].lang", "tools[].strict", "tools[].function.input_schema",
+    )  # fmt: skip
+    item = {"role": "user", "content": "hello", "colour": 1}
+    body = json.dumps({"input": [item, {"type": "reasoning", "summary": []}]}).encode()
+    assert parse_body(body, ResponseRequest, RESPONSES_UNUSED).ignored == ("input[].colour",)
+
+
+def test_no_more_is_named_than_a_reply_has_room_for():
+    more = {f"{'x' * 200}{number}": 1 for number in range(1000)}
+    named = parsed(messages=[{"role": "user", "content": "hello", **{f"{n}": 1 for n in range(1000)}}]).ignored
+    assert len(named) == MOST_NAMED
+    (name,) = parsed(messages=[{"role": "user", "content": "hello", **more}]).ignored
+    assert len(name) < 100
+
+
+@pytest.mark.parametrize(
+    ("given", "param"),
+    [
+        ({"type": "json_schema", "json_schema": SCHEMA}, "response_format.json_schema.schema"),
+        ({"type": "json_schema", "json_schema": {"name": "x"}}, "response_format.json_schema.schema"),
+        ({"type": "json_schema", "schema": SCHEMA}, "response_format.json_schema"),
+        ({"type": "json_object", "json_schema": {"schema": SCHEMA}}, "response_format.json_schema"),
+        ({"type": "text", "json_schema": {"schema": SCHEMA}}, "response_format.json_schema"),
+        ({"type": "text", "schema": SCHEMA}, "response_format.schema"),
+    ],
+)
+def test_a_schema_that_no_answer_would_follow_is_refused(given, param):
+    with pytest.raises(ApiError) as refused:
+        parsed(response_format=given).body.answer_format()
+    assert refused.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("given", "param"),
+    [
+        ({"format": {"type": "json_schema", "json_schema": {"name": "x", "schema": SCHEMA}}}, "text.format.schema"),
+        ({"format": {"schema": SCHEMA}}, "text.format.schema"),
+        ({"fromat": {"type": "json_object"}}, "text.fromat"),
+    ],
+)
+def test_a_schema_that_no_response_would_follow_is_refused(given, param):
+    body = json.dumps({"input": "hello", "text": given}).encode()
+    with pytest.raises(ApiError) as refused:
+        parse_body(body, ResponseRequest, RESPONSES_UNUSED).body.answer_format()
+    assert refused.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("item", "param"),
+    [
+        ({"type": "function_call", "call_id": "c"}, "input[0].name"),
+        ({"type": "function_call_output", "call_id": "c", "content": "5"}, "input[0].output"),
+        ({"role": "user", "content": "hello", "images": ["aGk="]}, "input[0].images"),
+    ],
+)
+def test_an_item_that_would_not_reach_the_model_is_refused(item, param):
+    body = json.dumps({"input": [item]}).encode()
+    with pytest.raises(ApiError) as refused:
+        parse_body(body, ResponseRequest, RESPONSES_UNUSED).body.messages(100)
+    assert refused.value.param == param
+
+
+def test_a_body_may_begin_with_the_mark_that_some_editors_write():
+    assert parse_body(b"\xef\xbb\xbf" + json.dumps(ASKED).encode(), ChatRequest, UNUSED).body.messages
+
+
+def test_a_field_that_is_there_twice_is_refused_by_name():
+    assert "'max_tokens' is there twice" in refusal(b'{"messages": [], "max_tokens": 1, "max_tokens": 9}').message
 
 
 @pytest.mark.parametrize(

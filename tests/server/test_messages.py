@@ -86,3 +86,41 @@ def test_the_turn_before_is_routed_from_the_text_and_what_it_goes_on_with_counts
     after = history_route(assistant, [Message("user", first), Message("user", unsure)], ChatOptions())
     assert after.probabilities["shell"] > assistant.route(unsure).probabilities["shell"]
     assert history_route(assistant, [Message("system", "Be brief.")], ChatOptions()) is None
+
+
+def test_what_the_assistant_refused_was_said():
+    turn = asked(said("user", "a"), said("assistant", None, refusal="I cannot."), said("user", "b"))
+    assert [message.content for message in turn.history] == ["a", "I cannot."]
+
+
+@pytest.mark.parametrize(
+    ("message", "place", "code"),
+    [
+        (said("user", "What is it?", images=["aGk="]), "messages[0].images", "unsupported_content"),
+        (said("tool", "3", audio={"data": "aGk="}), "messages[0].audio", "unsupported_content"),
+        (said("system", "a", attachments=[{}]), "messages[0].attachments", "unsupported_content"),
+        (said("assistant", None, audio={"id": "audio_1"}), "messages[0].audio", "unsupported_content"),
+        (said("user", "a", tool_calls=[CALL]), "messages[0].tool_calls", "invalid_value"),
+        (said("user", "a", refusal="No."), "messages[0].refusal", "invalid_value"),
+        (said("assistant", None, function_call={"name": "add"}), "messages[0].function_call", "invalid_value"),
+    ],
+)
+def test_what_of_a_message_would_not_reach_the_model_is_refused(message, place, code):
+    with pytest.raises(ApiError) as refused:
+        asked(message, said("user", "b"))
+    assert (refused.value.param, refused.value.code) == (place, code)
+    assert str(refused.value.message).startswith(f"{place}: ")
+
+
+def test_what_came_with_an_earlier_reply_may_come_back():
+    reply = said("assistant", "Hm.", audio={"id": "audio_1"}, parsed={}, reasoning_content="so", images=[])
+    turn = asked(said("user", "a", images=[]), reply, said("user", "b"))
+    assert [message.content for message in turn.history] == ["a", "Hm."]
+
+
+@pytest.mark.parametrize(("kind", "missing"), [("text", "text"), ("refusal", "refusal")])
+def test_a_piece_of_text_without_one_is_told_as_that(kind, missing):
+    with pytest.raises(ApiError) as refused:
+        asked(said("user", [{"type": "text", "text": "a"}, {"type": kind}]))
+    assert refused.value.param == f"messages[0].content[1].{missing}"
+    assert "is missing" in refused.value.message

@@ -267,7 +267,9 @@ async def test_a_pack_that_cannot_be_loaded_is_explained_and_the_shell_gets_the_
         await w.type("kept")
         await w.press("enter")
         assert w.prompt.text == "kept"
-        await w.press("ctrl+q")
+        await w.say("/export")
+        await w.sees("name a file")
+        await w.say("/quit")
         await w.until(lambda: w.app.return_code == EngineError.exit_code)
 
 

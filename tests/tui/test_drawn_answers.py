@@ -8,8 +8,8 @@ import pytest
 from dlp_local.core.values import Mix
 from dlp_local.history import History
 from tests.support.fakes import Answer, FakeAssistant, Gate
-from tests.tui.window import READY, window
-from tui.widgets.transcript import Transcript
+from tests.tui.window import READY, long_conversation, window
+from tui.widgets.transcript import AT_ONCE, MOST_DRAWN, Transcript
 
 
 async def test_reading_further_up_is_not_disturbed_by_a_growing_answer():
@@ -89,3 +89,26 @@ async def test_a_turn_that_is_reasoning_alone_says_so():
         assert "F7 sets" not in w.text()
         await w.say("is cut")
         await w.sees("F7 sets", READY)
+
+
+async def test_a_wide_table_and_a_long_line_of_code_are_whole_in_a_narrow_window():
+    answer = f"| {' | '.join('abcdef')} |\n|{'---|' * 6}\n| {' | '.join(f'{c}lphabetical' for c in 'abcdef')} |\n"
+    code = f"\n```python\nprint({', '.join(f'argument_{n}' for n in range(9))})\n```\n"
+    async with window(FakeAssistant(Answer([answer, code])), size=(60, 40)) as w:
+        await w.say_and_wait("table", "argument_8)")
+        assert "…" not in "\n".join(w.text().splitlines()[:-1])
+        letters = "".join(c for c in w.text() if c.isalpha())
+        for n in range(9):
+            assert f"argument_{n}" in w.text()
+        assert letters.count("lp") >= 6
+
+
+async def test_a_long_conversation_is_drawn_by_its_end_again_once_one_goes_on():
+    history = History(None)
+    number = long_conversation(history, 2 * MOST_DRAWN)
+    async with window(FakeAssistant(), history=history, number=number) as w:
+        w.chat.mark(history.conversation(number).turns[0].id, "")
+        await w.until(lambda: len(w.turns) == 2 * MOST_DRAWN)
+        await w.say_and_wait("go on", "a fine answer")
+        assert len(w.turns) == AT_ONCE
+        await w.sees("message 239")

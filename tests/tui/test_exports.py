@@ -15,7 +15,7 @@ async def test_a_conversation_is_exported_and_never_over_a_file(tmp_path):
     file = tmp_path / "talk.json"
     async with window(FakeAssistant(Answer(["one"])), size=(160, 40)) as w:
         await w.say(f"/export {file}")
-        await w.sees("There is no message yet")
+        await w.sees("there is no message yet")
         await w.say_and_wait("question", "one")
         await w.say(f"/export {file}")
         await w.sees("Written to")

@@ -1,9 +1,14 @@
 """Conversations that are found again: the list, its search, and the turn that a search opens at."""
 
-import pytest
+import re
 
+import pytest
+from rich.cells import cell_len
+
+from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.user_message import Attachment, UserMessage
 from dlp_local.history import History
+from dlp_local.history.model import Conversation, ConversationInfo, StoredTurn
 from tests.support.fakes import FakeAssistant
 from tests.tui.window import READY, long_conversation, window
 
@@ -127,3 +132,73 @@ async def test_a_search_opens_at_the_line_of_its_hit_in_a_long_answer_and_in_an_
         await w.sees("1 found")
         await w.press("enter")
         await w.until(lambda: marked_words(w) == ["pin"])
+
+
+async def test_titles_of_wide_characters_leave_the_columns_behind_them_where_they_are():
+    history = History(None)
+    for text in ("日本語のとても長い題名で列がずれないことを確かめるためのもの", "plain", "a" * 90):
+        history.finish(history.add_turn(history.start(), None, text).id, "yes", None)
+    async with window(FakeAssistant(), size=(60, 24), history=history) as w:
+        await w.press("ctrl+o")
+        await w.sees("日本語", "plain", "aaa", "3 conversations")
+        lines = [line for line in w.text().splitlines() if "1 turn " in line]
+        assert len({cell_len(line.partition("1 turn ")[0]) for line in lines}) == 1
+        assert all(re.search(r"1 turn  \d\d \w+ \d\d:\d\d ", line) for line in lines)
+        assert len(lines) == 3
+        await w.pilot.resize_terminal(120, 24)
+        await w.sees("a" * 40)
+
+
+async def test_a_conversation_of_another_year_has_its_year():
+    history = History(None)
+    turns = (StoredTurn(1, None, "long ago", "yes", "done"),)
+    at = "2019-03-05T10:00:00+00:00"
+    info = ConversationInfo(1, "long ago", False, 1, at, at, 1, ChatOptions())
+    history.insert(Conversation(info, turns))
+    async with window(FakeAssistant(), history=history) as w:
+        await w.press("ctrl+o")
+        await w.sees("05 Mar  2019")
+
+
+async def test_esc_gives_a_new_title_up_and_brings_back_what_was_searched_for():
+    history = History(None)
+    for text in ("about cats", "about dogs"):
+        history.finish(history.add_turn(history.start(), None, text).id, "yes", None)
+    async with window(FakeAssistant(), history=history) as w:
+        await w.press("ctrl+o")
+        await w.type("cats")
+        await w.sees("1 found")
+        await w.press("f2")
+        await w.sees("Write the new title")
+        await w.type(" and mice")
+        await w.press("escape")
+        await w.sees("1 found")
+        assert sorted(info.title for info in history.conversations()) == ["about cats", "about dogs"]
+        await w.press("escape")
+        await w.until(lambda: w.app.screen is w.chat)
+
+
+async def test_the_open_conversation_that_is_deleted_is_left_for_a_new_one():
+    history = History(None)
+    async with window(FakeAssistant(), history=history) as w:
+        await w.say_and_wait("about cats", "a fine answer")
+        await w.press("ctrl+o")
+        await w.sees("1 conversation")
+        await w.press("f8", "f8")
+        await w.sees("Nothing is stored yet.")
+        await w.press("escape")
+        await w.until(lambda: w.session.conversation.number is None)
+        await w.say_and_wait("about dogs", "a fine answer")
+        assert [info.title for info in history.conversations()] == ["about dogs"]
+
+
+async def test_a_list_that_is_not_whole_says_so(monkeypatch):
+    monkeypatch.setattr("tui.screens.conversations.MOST", 2)
+    history = History(None)
+    for text in ("about cats", "about dogs", "about mice"):
+        history.finish(history.add_turn(history.start(), None, text).id, "yes", None)
+    async with window(FakeAssistant(), history=history) as w:
+        await w.press("ctrl+o")
+        await w.sees("The newest 2; a search finds the others, too")
+        await w.type("cats")
+        await w.sees("1 found")

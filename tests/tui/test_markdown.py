@@ -1,5 +1,7 @@
 """Answers are shown exactly; Markdown only where there is Markdown; nothing reaches the terminal as a command."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -126,3 +128,10 @@ async def test_history_has_the_raw_text_of_a_markdown_answer():
         await w.say_and_wait("show", "The end")
         await w.say_and_wait("again", "next")
         assert fake.calls[1].history[1].content == MARKDOWN
+
+
+@pytest.mark.parametrize("line", ["Steps " * 20_000, "Word " * 20_000 + "`", "A " + "[ (" * 30_000])
+def test_a_very_long_line_is_looked_at_once(line):
+    begin = time.perf_counter()
+    assert not has_structure(line)
+    assert time.perf_counter() - begin < 0.5

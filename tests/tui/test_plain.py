@@ -8,10 +8,11 @@ import threading
 import pytest
 
 from dlp_local.core.events import ReplyDone, Timings
+from dlp_local.core.user_message import Attachment, UserMessage
 from dlp_local.core.values import Mix, Route
 from dlp_local.history import History
 from dlp_local.history.model import StoredTurn
-from tests.support.fakes import FakeAssistant
+from tests.support.fakes import Answer, FakeAssistant
 from tui import line_input
 from tui.messages import TurnChanged
 from tui.session import Session
@@ -91,12 +92,30 @@ def test_a_line_without_an_end_ends_the_chat(monkeypatch, capsys):
     assert said.count("a fine answer") == 1
 
 
-def chat(monkeypatch, capsys, lines, code=0):
+def chat(monkeypatch, capsys, lines, code=0, history=None, assistant=None):
     """What a chat of these lines prints."""
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(lines)))
-    session = Session(lambda _: FakeAssistant(), History(None))
+    session = Session(lambda _: assistant or FakeAssistant(), history or History(None))
     try:
         assert PlainView(session).run() == code
     finally:
         session.close()
     return capsys.readouterr().out
+
+
+def test_an_attached_file_is_named_where_a_conversation_is_opened(monkeypatch, capsys):
+    history = History(None)
+    text = str(UserMessage("summarize it", (Attachment("the capital is Paris", "notes.txt"),)))
+    turn = history.add_turn(history.start(), None, text)
+    history.finish(turn.id, "Paris.", None)
+    said = chat(monkeypatch, capsys, b"/open 1\n", history=history)
+    assert "> summarize it\n(notes.txt 20 B)\nParis." in said
+    assert "the capital" not in said
+
+
+def test_a_mix_by_hand_has_no_probabilities_where_the_router_says_none(monkeypatch, capsys):
+    fake = FakeAssistant(Answer(by_hand=True))
+    monkeypatch.setattr(fake, "route", None)
+    said = chat(monkeypatch, capsys, b"hello\n/route\n", assistant=fake)
+    assert "sql: weight 0.72\n" in said
+    assert "probability" not in said

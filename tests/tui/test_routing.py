@@ -1,10 +1,12 @@
 """The receipt unfolded: what each key does with the routing of a turn."""
 
+from dataclasses import replace
+
 import pytest
 
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.values import Message, Mix
-from tests.support.fakes import Answer, FakeAssistant
+from tests.support.fakes import Answer, FakeAssistant, Gate
 from tests.tui.window import READY, window
 from tui.screens.routing import RoutingScreen
 
@@ -170,7 +172,7 @@ async def test_it_fits_a_small_terminal():
 async def test_before_the_first_message_there_is_nothing_to_unfold():
     async with window(FakeAssistant()) as w:
         await w.press("f4")
-        await w.sees("There is no message yet")
+        await w.sees("there is no message yet")
 
 
 PARTS = Answer(parts=[("tar: list a.tar", "shell", "tar tf a.tar"), ("to ISO: 4 July 1999", "dates", "1999-07-04")])
@@ -214,3 +216,43 @@ async def test_what_is_pinned_is_the_mix_of_the_part_that_is_shown():
         await unfolded(w)
         await w.press("right", "p")
         await w.until(lambda: w.session.conversation.options.mix == Mix.of({"dates": 1.0}))
+
+
+async def test_a_part_is_corrected_while_the_answer_is_still_written():
+    gate = Gate()
+    fake = FakeAssistant(replace(PARTS, gate=gate, before_gate=1))
+    async with window(fake) as w:
+        await w.say("both")
+        await w.sees("tar tf a.tar")
+        await unfolded(w)
+        await w.press("right", "down", "w", "w")
+        await w.sees("Noted: this belongs to base")
+        gate.open()
+        await w.until(lambda: fake.corrected)
+        assert fake.corrected == [("to ISO: 4 July 1999", "base")]
+
+
+@pytest.mark.parametrize(("width", "height"), [(60, 20), (56, 20), (120, 40)])
+async def test_each_adapter_has_one_line_with_its_whole_name_however_narrow_the_window(width, height):
+    fake = FakeAssistant()
+    fake.adapters = ("sql", "shell", "expiration_date_of_cards")
+    async with window(fake, size=(width, height)) as w:
+        await w.say_and_wait("question", "a fine answer")
+        await unfolded(w)
+        await w.sees("0.719  0.72", "expiration_date_of_cards", "W this")
+        lines = [line for line in w.text().splitlines() if "0.719  0.72" in line]
+        assert len(lines) == 1
+        assert "sql" in lines[0]
+
+
+async def test_the_columns_follow_the_width_of_the_window():
+    fake = FakeAssistant()
+    async with window(fake, size=(120, 40)) as w:
+        await w.say_and_wait("question", "a fine answer")
+        await unfolded(w)
+        await w.press("down")
+        await w.pilot.resize_terminal(48, 40)
+        await w.sees("0.719  0.72")
+        await w.press("a")
+        await w.until(lambda: len(fake.calls) == 2)
+        assert fake.calls[1].mix == Mix.of({"shell": 1.0})

@@ -5,13 +5,16 @@ import threading
 import time
 from dataclasses import replace
 
-from dlp_local.history import History
+import pytest
+
+from dlp_local.history import NOT_SAVED, History
 from dlp_local.history.open_conversation import OpenConversation
 from tests.support.fakes import Answer, FakeAssistant, Gate
 from tui.messages import PackUpdated, StatusChanged, TurnChanged
 from tui.session import Session
 from tui.session.shared_state import SharedState
 from tui.state import Turn
+from tui.widgets.status import who
 
 
 def test_no_change_of_the_status_is_lost_between_two_threads():
@@ -195,3 +198,14 @@ def test_another_pack_answers_from_the_next_message_on_and_one_that_cannot_be_op
     assert (session.turn(turn).answer, session.conversation[turn].pack) == ("two", "other")
     assert session.close()
     assert second.closed
+
+
+@pytest.mark.parametrize(
+    ("notice", "is_unsaved"), [(f"a: is locked. {NOT_SAVED}", True), ("a new one was begun.", False)]
+)
+def test_only_what_is_not_kept_is_said_not_to_be_saved(notice, is_unsaved):
+    session = Session(lambda _: FakeAssistant(), History(None), notice)
+    assert session.status.is_unsaved is is_unsaved
+    assert ("not saved" in who(replace(session.status, phase="ready"))) is is_unsaved
+    session.new()
+    assert session.status.is_unsaved is is_unsaved

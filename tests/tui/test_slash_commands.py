@@ -63,7 +63,7 @@ async def test_retry_takes_a_mix_and_refuses_an_unknown_adapter():
     fake = FakeAssistant(Answer(["one"]), Answer(["again"]))
     async with window(fake) as w:
         await w.say("/retry")
-        await w.sees("There is no message yet")
+        await w.sees("there is no message yet")
         await w.say_and_wait("question", "one")
         await w.say("/retry squeal=1")
         await w.sees("there is no adapter 'squeal'")
@@ -77,10 +77,10 @@ async def test_what_is_told_takes_the_place_of_what_was_told_before_and_leaves_t
     async with window(FakeAssistant(), size=(80, 24)) as w:
         for _ in range(9):
             await w.say("/stats")
-            await w.sees("There is no message yet")
+            await w.sees("there is no message yet")
             await w.say("/save")
             await w.sees("give the persona a name")
-            await w.until(lambda: "There is no message" not in w.text())
+            await w.until(lambda: "there is no message" not in w.text())
         (toast,) = w.app.screen.query("Toast")
         assert toast.region.bottom < w.prompt.region.y / 2
 
@@ -131,7 +131,7 @@ async def test_small_commands_tell_what_they_are_asked():
         await w.say("/stats")
         await w.sees("1 answer,")
         await w.say("/pin")
-        await w.sees("pinned shell 0.22 sql 0.72")
+        await w.sees("pinned sql 0.72 shell 0.22")
         await w.say("/mix auto")
         await w.until(lambda: w.session.conversation.options.mix is None)
         await w.say("/theme nonsense")
@@ -289,3 +289,33 @@ async def test_a_title_of_ones_own_is_not_lost_by_a_command_without_one():
 def test_a_command_with_a_name_too_long_for_a_file_is_told_as_unknown():
     with pytest.raises(InputError, match="there is no command"):
         check_known("/" + "x" * 300)
+
+
+@given(st.sampled_from(COMMANDS), st.sampled_from([" ", "\n", "\t", "  ", " \n "]), st.text())
+def test_any_white_space_ends_the_name_of_a_command(command, space, argument):
+    argument = argument.strip()
+    known = [each.name for each in COMMANDS]
+    read = parse(f"/{command.name}{space}{argument}")
+    longer = f"{command.name} {(argument.split() or [''])[0]}"
+    assert read == (command, argument) or longer in known
+
+
+@pytest.mark.asyncio
+async def test_a_system_prompt_may_begin_in_the_next_line():
+    async with window(FakeAssistant()) as w:
+        await w.say("/system\nBe brief.\nBe kind.")
+        await w.sees("System prompt set.")
+        assert w.session.conversation.options.system == "Be brief.\nBe kind."
+
+
+@pytest.mark.asyncio
+async def test_stop_says_where_there_is_nothing_to_stop():
+    async with window(FakeAssistant()) as w:
+        await w.say("/stop")
+        await w.sees("no answer is being written")
+
+
+@pytest.mark.parametrize(("typed", "way"), [("/compare", "F4, then S"), ("/correct", "F4, then W"), ("/delete", "F8")])
+def test_what_only_a_key_does_is_named_where_a_command_is_tried_for_it(typed, way):
+    with pytest.raises(InputError, match=way):
+        check_known(typed)

@@ -38,23 +38,37 @@ NAMED_OTHERWISE = {
     "exit": "/quit leaves.",
     "regenerate": "/retry asks for another answer.",
     "lessons": "/teach makes one of an answer, /train learns from them, `dlp-local adapters lessons` shows them.",
+    "compare": "F4, then S, puts the answers of two mixes side by side.",
+    "correct": "F4, then W on the right adapter, says where a message belongs.",
+    "delete": "/open lists the conversations, and F8 there deletes one.",
     "settings": "/options shows the values in force, and sets them.",
 }
 """Names that one tries for what another command does, and that command."""
 
+_WORD = re.compile(r"\S*")
 _MISTYPED = re.compile(r"/([A-Za-z][A-Za-z-]+)(?=\s|$)")
 
 
 def parse(text: str) -> tuple[Command, str] | None:
-    """The command that a message is, with its argument; None for a message to the model."""
+    """The command that a message is, with its argument; None for a message to the model.
+
+    Any white space ends a name: the argument may begin in the next line.
+    """
     if not text.startswith("/"):
         return None
-    first, _, rest = text[1:].partition(" ")
-    second, _, argument = rest.strip().partition(" ")
+    first, rest = _first_word(text[1:])
+    second, argument = _first_word(rest)
     if command := BY_NAME.get(f"{first} {second}"):
-        return command, argument.strip()
-    command = BY_NAME.get(first.strip())
-    return (command, rest.strip()) if command else None
+        return command, argument
+    command = BY_NAME.get(first)
+    return (command, rest) if command else None
+
+
+def _first_word(text: str) -> tuple[str, str]:
+    """The word that a text begins with, empty where it begins with white space, and what follows."""
+    word = _WORD.match(text)
+    assert word is not None  # it matches the empty text, too
+    return word[0], text[word.end() :].strip()
 
 
 def check_known(text: str) -> None:

@@ -12,7 +12,7 @@ from tui.session import Session
 from tui.state import Status, Turn
 from tui.views.base import View
 
-NO_MESSAGE = "There is no message yet."
+NO_MESSAGE = "there is no message yet. Write one first."
 STILL_LOADING = "the pack is still being loaded. Try again in a moment."
 NOT_LOADED = "no pack is loaded. Close the chat and see `dlp-local doctor`."
 

@@ -13,6 +13,7 @@ from dlp_local.core.paths import user_path
 from dlp_local.core.text import counted, unknown_name
 from dlp_local.core.user_message import QUOTED
 from dlp_local.history.export import export
+from dlp_local.history.personas import known_persona
 from tui.chat_commands.chat import NO_MESSAGE, Chat
 from tui.chat_commands.declaration import a_file, command
 
@@ -29,6 +30,7 @@ def persona_names(chat: Chat, _before: Sequence[str]) -> Sequence[str]:
 async def new(chat: Chat, persona: str) -> None:
     """Begin a new conversation"""
     personas = await asyncio.to_thread(chat.session.history.personas)
+    persona = known_persona(persona, personas)
     if persona and persona not in personas:
         raise InputError(unknown_name("persona", persona, personas))
     await asyncio.to_thread(chat.session.new, personas.get(persona))
@@ -55,6 +57,7 @@ async def _choose(chat: Chat, words: str) -> None:
     """Lets the user choose a conversation, or a turn in which the words were said, and goes there."""
     chosen = await chat.view.choose_conversation(chat.session.history, words)
     if chosen is None:
+        await asyncio.to_thread(chat.session.leave_deleted)
         return
     await asyncio.to_thread(chat.session.open, chosen.number)
     if chosen.turn is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from dlp_local.core.errors import InputError
+from dlp_local.history.personas import persona_name
 from tui.chat_commands.chat import Chat
 from tui.chat_commands.declaration import command
 from tui.option_lines import ValuesInForce
@@ -46,6 +47,7 @@ async def save(chat: Chat, name: str) -> None:
 
 
 async def _save(chat: Chat, name: str) -> None:
+    name = persona_name(name)
     await asyncio.to_thread(chat.session.history.set_persona, name, chat.options)
     await chat.set_options(persona=name)
     chat.view.show_message(f"Kept as the persona '{name}': /new {name} begins with it.")

@@ -61,6 +61,8 @@ async def undo(chat: Chat, _: str) -> None:
 @command("stop")
 async def stop(chat: Chat, _: str) -> None:
     """Stop the answer, keep the part"""
+    if not chat.session.busy:
+        raise InputError("no answer is being written, so there is none to stop.")
     chat.session.stop()
 
 

@@ -16,6 +16,10 @@ from textual.widgets.option_list import Option
 from dlp_local.core.text import visible
 from dlp_local.core.values import AdapterInfo
 from tui.actions import AdapterAction
+from tui.columns import fitted
+
+NAME, LONGEST_NAME = 18, 30
+"""Cells of the names."""
 
 KEYS = "A adds one · Enter switches on or off · F8 removes · Esc closes"
 
@@ -40,7 +44,8 @@ class AdaptersScreen(ModalScreen[AdapterAction | None]):
         with Vertical(id="pack") as panel:
             panel.border_title = "Adapters of the pack"
             panel.border_subtitle = "Esc closes" if self._read_only_reason else KEYS
-            yield OptionList(*(Option(_line(adapter), id=name) for name, adapter in self._adapters.items()))
+            names = max(NAME, min(LONGEST_NAME, max(map(len, self._adapters), default=0)))
+            yield OptionList(*(Option(_line(each, names), id=name) for name, each in self._adapters.items()))
             yield Static(visible(self._read_only_reason or self._empty), classes="muted", markup=False)
             yield Static("", classes="problem", markup=False)
 
@@ -88,9 +93,9 @@ class AdaptersScreen(ModalScreen[AdapterAction | None]):
             self.dismiss(decision)
 
 
-def _line(adapter: AdapterInfo) -> Text:
-    """`sql   on   a question and its columns → SELECT`."""
+def _line(adapter: AdapterInfo, names: int) -> Text:
+    """`sql   on   a question and its columns → SELECT`; the name has `names` cells."""
     line = Text()
-    line.append(f"{visible(adapter.name):18.18}  ", "bold" if adapter.enabled else "")
+    line.append(f"{fitted(visible(adapter.name), names)}  ", "bold" if adapter.enabled else "")
     line.append("on   " if adapter.enabled else "off  ")
     return line.append(visible(" ".join(adapter.description.split())))

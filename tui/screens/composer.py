@@ -22,6 +22,8 @@ from tui.widgets.prompt import Prompt
 from tui.widgets.suggestions import Suggestions
 
 EDITING = "Editing; Esc gives it up"
+PAUSE = 0.1
+"""Seconds without a key before files are looked for: a long text may name many."""
 
 
 class Composer(Vertical):
@@ -93,8 +95,8 @@ class Composer(Vertical):
         self.query_one(Prompt).border_title = ""
 
     def allow_sending(self, allowed: bool) -> None:
-        """Where no pack is loaded, what is written stays."""
-        self.query_one(Prompt).can_send = allowed
+        """Where no pack is loaded, messages stay written; commands go."""
+        self.query_one(Prompt).may_send = lambda text: allowed or parse(text) is not None
 
     @on(Prompt.Sent)
     def _on_sent(self, message: Prompt.Sent) -> None:
@@ -132,7 +134,10 @@ class Composer(Vertical):
         elif not commands and (parsed := parse(text)):
             line = f"{parsed[0]}: {parsed[0].help}"
         else:
-            files = await asyncio.to_thread(sizes, text) if "@" in text else ""
+            files = ""
+            if "@" in text:
+                await asyncio.sleep(PAUSE)  # another key ends this worker
+                files = await asyncio.to_thread(sizes, text)
             line = files or (EDITING if self.editing is not None else "")
         self.query_one(Prompt).border_title = Content(visible(line))
 

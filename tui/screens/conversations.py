@@ -22,10 +22,18 @@ from dlp_local.core.text import counted, visible
 from dlp_local.history import History
 from dlp_local.history.model import ConversationInfo, SearchHit
 from tui.actions import ChosenConversation
+from tui.columns import fitted, room
 from tui.screens.requests import Requests
 from tui.widgets.keys import LineInput
 
-TITLE_WIDTH = 44
+TITLE, SHORTEST_TITLE = 44, 12
+INFO = len(" 1234 turns  24 Nov 05:57") + len("• ")
+"""Cells of a line that are not the title's."""
+
+MOST = 200
+"""Conversations, or hits of a search, that are listed."""
+
+HIT_TITLE = 20
 BEFORE_HIT = 24
 """Characters of an excerpt that are shown before its first hit."""
 
@@ -37,7 +45,7 @@ class ConversationsScreen(ModalScreen[ChosenConversation | None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,ctrl+c", "dismiss(None)", "Close"),
+        Binding("escape,ctrl+c", "close", "Give the new title up; close"),
         Binding("down", "move(1)", "Next", priority=True),
         Binding("up", "move(-1)", "Previous", priority=True),
         Binding("f2", "rename", "Rename"),
@@ -54,6 +62,9 @@ class ConversationsScreen(ModalScreen[ChosenConversation | None]):
         self._requests = Requests(self._show_error)
         self._deleted: list[int] = []
         self._renaming: int | None = None
+        self._words_before = ""
+        """What was searched for when a new title was asked for."""
+
         self._results: list[ConversationInfo | SearchHit] = []
 
     def compose(self) -> ComposeResult:
@@ -80,14 +91,28 @@ class ConversationsScreen(ModalScreen[ChosenConversation | None]):
         finally:
             options = self.query_one(OptionList)
             options.clear_options()
-            options.add_options([_option(result) for result in self._results])
+            options.add_options(self._options())
             if self._results:
                 options.highlighted = min(at, len(self._results) - 1)
-        count = len(self._results)
-        self._say(f"{count} found" if words else counted(count, "conversation") if count else "Nothing is stored yet.")
+        self._say(_how_many(len(self._results), words))
+
+    def _options(self) -> list[Option]:
+        return [Option(self._line(result)) for result in self._results]
+
+    def _line(self, result: ConversationInfo | SearchHit) -> Text:
+        if isinstance(result, SearchHit):
+            return hit_line(result)
+        return info_line(result, max(SHORTEST_TITLE, min(TITLE, room(self.app.size.width) - INFO)))
+
+    def on_resize(self) -> None:
+        """The titles are as wide as there is room."""
+        options = self.query_one(OptionList)
+        at = options.highlighted
+        options.clear_options().add_options(self._options())
+        options.highlighted = at if self._results else None
 
     def _look_up(self, words: str) -> list[ConversationInfo | SearchHit]:
-        return [*self._history.search(words)] if words else [*self._history.conversations()]
+        return [*self._history.search(words, MOST)] if words else [*self._history.conversations(MOST)]
 
     def _say(self, line: str) -> None:
         self.query_one(".muted", Static).update(visible(line))
@@ -103,9 +128,8 @@ class ConversationsScreen(ModalScreen[ChosenConversation | None]):
     @on(Input.Submitted)
     def _on_submitted(self, message: Input.Submitted) -> None:
         if self._renaming is not None:
-            number, self._renaming = self._renaming, None
-            self._change(partial(self._history.rename, number, message.value))
-            message.input.value = ""
+            self._change(partial(self._history.rename, self._renaming, message.value))
+            self._end_renaming()
         else:
             self._requests.add(self._choose)  # after the search for what was just written
 
@@ -130,6 +154,20 @@ class ConversationsScreen(ModalScreen[ChosenConversation | None]):
         chosen = self._chosen
         return chosen.conversation if isinstance(chosen, SearchHit) else chosen.id if chosen else None
 
+    def action_close(self) -> None:
+        """Esc: gives a new title up; where none is written, closes."""
+        if self._renaming is None:
+            self.dismiss(None)
+        else:
+            self._end_renaming()
+
+    def _end_renaming(self) -> None:
+        """What was searched for before is searched for again."""
+        self._renaming = None
+        line = self.query_one(Input)
+        line.value = self._words_before
+        self._requests.add(self._fill)
+
     def action_move(self, by: int) -> None:
         """Up and Down move in the list while one writes."""
         options = self.query_one(OptionList)
@@ -145,11 +183,13 @@ class ConversationsScreen(ModalScreen[ChosenConversation | None]):
 
     async def _ask_title(self, number: int) -> None:
         conversation = await asyncio.to_thread(self._history.conversation, number)
-        self._renaming = number
         line = self.query_one(Input)
+        if self._renaming is None:
+            self._words_before = line.value
+        self._renaming = number
         line.value = conversation.info.title
         line.focus()
-        self._say("Write the new title and press Enter.")
+        self._say("Write the new title and press Enter; Esc leaves the old one.")
 
     def action_pin(self) -> None:
         """Pins the highlighted conversation to the top, or takes the pin back."""
@@ -158,7 +198,8 @@ class ConversationsScreen(ModalScreen[ChosenConversation | None]):
 
     def action_delete(self) -> None:
         """Deletes the highlighted conversation; it can be brought back."""
-        if (number := self._chosen_number) is not None:
+        number = self._chosen_number
+        if number is not None and number not in self._deleted:  # the list may still show what is deleted
             self._deleted.append(number)
             self._change(partial(self._history.delete, number))
 
@@ -181,21 +222,27 @@ class ConversationsScreen(ModalScreen[ChosenConversation | None]):
         self._requests.add(changed)
 
 
-def _option(result: ConversationInfo | SearchHit) -> Option:
-    return Option(hit_line(result) if isinstance(result, SearchHit) else info_line(result))
+def _how_many(count: int, words: str) -> str:
+    """What is listed, and that it is not all of it where there may be more."""
+    if count == MOST:
+        return f"The newest {MOST} that were found" if words else f"The newest {MOST}; a search finds the others, too"
+    if words:
+        return f"{count} found"
+    return counted(count, "conversation") if count else "Nothing is stored yet."
 
 
-def info_line(info: ConversationInfo) -> Text:
-    """`• title   3 turns   24 Nov 05:57`."""
-    at = datetime.fromisoformat(info.changed_at).astimezone()
+def info_line(info: ConversationInfo, title_width: int) -> Text:
+    """`• title   3 turns   24 Nov 05:57`; of another year the year, in the place of the time."""
+    at, now = datetime.fromisoformat(info.changed_at).astimezone(), datetime.now().astimezone()
     line = Text("• " if info.pinned else "  ", "bold")
-    line.append(f"{visible(info.title) or 'Empty':{TITLE_WIDTH}.{TITLE_WIDTH}}")
-    return line.append(f" {counted(info.turns, 'turn'):>10}  {at:%d %b %H:%M}", "dim")
+    line.append(fitted(visible(info.title) or "Empty", title_width))
+    when = f"{at:%d %b %H:%M}" if at.year == now.year else f"{at:%d %b  %Y}"
+    return line.append(f" {counted(info.turns, 'turn'):>10}  {when}", "dim")
 
 
 def hit_line(hit: SearchHit) -> Text:
     """The excerpt with its hits marked, after the title."""
-    line = Text(f"{visible(hit.title):20.20}  ", "dim", no_wrap=True, overflow="ellipsis")
+    line = Text(f"{fitted(visible(hit.title), HIT_TITLE)}  ", "dim", no_wrap=True, overflow="ellipsis")
     excerpt = Text("".join(c if c.isprintable() else " " for c in hit.excerpt))
     for start, end in hit.spans:
         excerpt.stylize("bold reverse", start, end)

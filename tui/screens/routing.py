@@ -23,16 +23,20 @@ from dlp_local.core.receipt import FIRST_TOKEN, milliseconds, speed_text
 from dlp_local.core.text import counted, unknown_name, visible
 from dlp_local.core.values import BASE, Mix, Route
 from tui.actions import RoutingAction, RoutingActionKind
+from tui.columns import fitted, room
 from tui.state import TurnRouting, TurnState
 from tui.widgets.keys import LineInput
 
-BAR = 24
-HEADINGS = f"{'adapter':14} {'':{BAR}} {'router':>6}  {'mix':>4}"
+BAR, SHORTEST_BAR = 24, 4
+NAME, LONGEST_NAME = 14, 30
+NUMBERS, MARK = len("  0.719  0.72"), len("  corrected")
+"""Cells of a line behind its bar."""
 
 
 class RoutingScreen(ModalScreen[RoutingAction | None]):
     """Bars, and keys that act on the adapter under the cursor."""
 
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-tall")]  # noqa: RUF012 (to mypy, textual's is no ClassVar)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,ctrl+c", "dismiss(None)", "Close"),
         Binding("left", "part(-1)", "The part before"),
@@ -66,7 +70,7 @@ class RoutingScreen(ModalScreen[RoutingAction | None]):
         with Vertical(id="routing") as panel:
             panel.border_subtitle = "← → other parts · Esc closes" if self._parts else "Esc closes"
             yield Static(classes="said", markup=False)
-            yield Static(HEADINGS, classes="muted", markup=False)
+            yield Static(id="headings", classes="muted", markup=False)
             yield OptionList(id="adapters")
             yield Static(id="times", classes="muted", markup=False)
             yield LineInput(placeholder="sql=0.7,shell=0.3 or base", id="weights")
@@ -80,13 +84,22 @@ class RoutingScreen(ModalScreen[RoutingAction | None]):
         self.query_one(OptionList).focus()
         self._show()
 
+    def on_resize(self) -> None:
+        """The columns are as wide as there is room."""
+        options = self.query_one(OptionList)
+        at = options.highlighted
+        self._show()
+        options.highlighted = at
+
     def _show(self) -> None:
         which = f"part {self._part + 1} of {len(self._parts)}" if self._parts else "this message"
         self.query_one("#routing").border_title = f"How {which} was routed"
         text = self._route.text if self._route else self._turn.text
         self.query_one(".said", Static).update(visible(text.strip().partition("\n")[0]))
+        names, bar = self._columns()
+        self.query_one("#headings", Static).update(f"{'adapter':{names}} {'':{bar}} {'router':>6}  {'mix':>4}")
         options = self.query_one(OptionList)
-        options.clear_options().add_options(self._rows())
+        options.clear_options().add_options(self._rows(names, bar))
         options.highlighted = 0
         done = self._turn.done
         if done and done.parts:
@@ -102,7 +115,14 @@ class RoutingScreen(ModalScreen[RoutingAction | None]):
             self.query_one(".problem").display = False
             self._show()
 
-    def _rows(self) -> list[Option]:
+    def _columns(self) -> tuple[int, int]:
+        """Cells of the adapters' names and of the bars: a name is cut only where no bar would be left."""
+        space = room(self.app.size.width) - NUMBERS
+        longest = max(map(len, (*self._routing.adapters, BASE)))
+        names = max(NAME, min(longest, LONGEST_NAME, space - SHORTEST_BAR - 1))
+        return names, max(SHORTEST_BAR, min(BAR, space - names - 1 - MARK))
+
+    def _rows(self, names_width: int, bar: int) -> list[Option]:
         route = self._route
         probabilities = self._routing.probabilities(route) if route else {}
         weights = route.mix.as_dict() if route else {}
@@ -111,8 +131,8 @@ class RoutingScreen(ModalScreen[RoutingAction | None]):
         rows = []
         for name in names:
             share = shares.get(name, 0.0)
-            line = Text(f"{visible(name):14.14} ")
-            line.append(f"{'━' * round(share * BAR):{BAR}}", "bold" if name in weights else "dim")
+            line = Text(f"{fitted(visible(name), names_width)} ")
+            line.append(f"{'━' * round(share * bar):{bar}}", "bold" if name in weights else "dim")
             line.append(f" {probabilities[name]:6.3f}" if name in probabilities else "      -")
             line.append(f"  {weights[name]:.2f}" if name in weights else "     -")
             line.append("".join(f"  {mark}" for mark in self._routing.marks(name, route)))

@@ -165,6 +165,11 @@ class Session:
             self.history.end_unfinished(number)
             self._leave_for(OpenConversation(self.history, self.history.conversation(number)))
 
+    def leave_deleted(self) -> None:
+        """Begins a new conversation where the open one was deleted; raises `HistoryError` where that cannot be read."""
+        if (number := self.conversation.number) is not None and not self.history.has(number):
+            self.new()
+
     def _leave_for(self, conversation: OpenConversation) -> None:
         waiting = self._worker.drop_waiting()
         self.stop()
@@ -237,9 +242,9 @@ class Session:
         self._worker.put(CorrectionJob(text, None))
 
     def _route(self, turn: int, part: int | None) -> Route:
-        """How a turn's message, or one of its parts, was routed."""
-        stored = self.conversation[turn]
-        route = stored.done.route if stored.done else Route(stored.text, {}, Mix())
+        """How a turn's message, or one of its parts, was routed, also while it is being answered."""
+        shown = self.turn(turn)
+        route = shown.route or Route(shown.text, {}, Mix())
         return route if part is None else route.parts[part]
 
     def lessons(self, turn: int) -> tuple[Lesson, ...]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from textual.message import Message
 
+from dlp_local.history import NOT_SAVED
 from dlp_local.history.open_conversation import OpenConversation
 from tui.messages import PathChanged, StatusChanged, TurnChanged
 from tui.state import HERE, ConversationView, Place, Status, Turn
@@ -26,7 +27,7 @@ class SharedState:
         self._lock = threading.Lock()
         self._post: Callable[[Message], object] = lambda _: None
         self._history_notice = notice
-        self._status = Status(place=place, notice=notice, options=conversation.options)
+        self._status = Status(place=place, notice=notice, is_unsaved=NOT_SAVED in notice, options=conversation.options)
         self._conversation = conversation
         self._running: dict[int, Turn] = {}
 
@@ -58,7 +59,7 @@ class SharedState:
     def check_stored(self, conversation: OpenConversation) -> None:
         """Tells where a conversation could not be stored; each reason once."""
         if conversation.problem and conversation.problem != self._status.notice:
-            self.update(notice=conversation.problem)
+            self.update(notice=conversation.problem, is_unsaved=True)
 
     # ---- conversation ----
 
@@ -78,6 +79,7 @@ class SharedState:
                 context_used=used,
                 options=conversation.options,
                 notice=conversation.problem or self._history_notice,
+                is_unsaved=bool(conversation.problem) or NOT_SAVED in self._history_notice,
             )
             self.post(PathChanged(self.view(), opened=True))
 

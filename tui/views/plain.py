@@ -15,8 +15,8 @@ from textual.message import Message
 
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import DlpLocalError, InputError
-from dlp_local.core.receipt import ENDINGS, no_answer_note, receipt_lines
-from dlp_local.core.text import visible
+from dlp_local.core.receipt import ENDINGS, no_answer_note, receipt_lines, trimmed_note
+from dlp_local.core.text import counted, size_text, visible
 from dlp_local.core.user_message import UserMessage
 from dlp_local.core.values import AdapterInfo, Lesson
 from dlp_local.history import History
@@ -119,7 +119,9 @@ class PlainView:
     def show(self, view: ConversationView) -> None:
         """A conversation that was opened."""
         for turn in view.turns:
-            self._print(f"{PROMPT}{turn.text}\n{turn.answer}")
+            message = UserMessage.parse(turn.text, files_only=True)
+            files = "".join(f"\n({each.name} {size_text(len(each.text.encode()))})" for each in message.attachments)
+            self._print(f"{PROMPT}{message.request}{files}\n{turn.answer}")
         if not view.turns:
             self._print("A new conversation.")
 
@@ -132,8 +134,8 @@ class PlainView:
             self._print(turn.answer[self._printed : end].rstrip("\n"))
             self._printed = end
         if turn.ended:
-            if turn.trimmed:
-                self._print(f"The oldest {turn.trimmed} turns no longer fit.")
+            if note := trimmed_note(turn.trimmed):
+                self._print(note)
             if turn.error:
                 self._print(f"Error: {turn.error}")
             elif turn.done:
@@ -238,7 +240,7 @@ class PlainView:
         if words:
             lines = [f"{hit.conversation}: {' '.join(hit.excerpt.split())}" for hit in history.search(words)]
         else:
-            lines = [f"{info.id}: {info.title}, {info.turns} turns" for info in history.conversations()]
+            lines = [f"{info.id}: {info.title}, {counted(info.turns, 'turn')}" for info in history.conversations()]
         self._print("\n".join([*lines, "/open NUMBER opens one."] if lines else ["Nothing found."]))
         return None
 
@@ -249,10 +251,11 @@ class PlainView:
             if turn.route and turn.route.parts:
                 self._print(f"{PROMPT}{route.text}")
             probabilities, weights = routing.probabilities(route), route.mix.as_dict()
-            ranked = sorted(probabilities.items(), key=lambda item: -item[1]) or [(name, 0.0) for name in weights]
-            for name, p in ranked:
-                weight = f", weight {weights[name]:.2f}" if name in weights else ""
-                self._print(", ".join([f"{name}: probability {p:.3f}{weight}", *routing.marks(name, route)]))
+            shares = {**weights, **probabilities}
+            for name in sorted(shares, key=lambda name: -shares[name]):
+                said = [f"probability {probabilities[name]:.3f}"] if name in probabilities else []
+                said += [f"weight {weights[name]:.2f}"] if name in weights else []
+                self._print(f"{name}: {', '.join([*said, *routing.marks(name, route)])}")
         self._print("/pin, /veto ADAPTER, /retry MIX and /mix MIX change it.")
         return None
 
@@ -285,7 +288,7 @@ class PlainView:
         raise InputError(ONLY_IN_WINDOW)
 
     async def show_options(self, values: ValuesInForce) -> ChatOptions | None:
-        """What holds; /system, /temp, /mix and /veto set it."""
+        """What holds, and the commands that set it."""
         self._print("\n".join(values.lines()))
-        self._print("/system, /temp, /mix, /veto and /save change it.")
+        self._print("/system, /temp, /mix, /veto, /split and /save change it.")
         return None

@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.visual import VisualType
 from textual.widgets import Static
 
-from dlp_local.core.receipt import no_answer_note
+from dlp_local.core.receipt import no_answer_note, trimmed_note
 from dlp_local.core.text import size_text, visible
 from dlp_local.core.user_message import UserMessage
 from dlp_local.history.search_hits import hits
@@ -68,7 +68,9 @@ class TurnView(Vertical):
         await self._draw()
 
     def show(self, turn: Turn) -> None:
-        """Draws `turn` at the next frame, and its end at once."""
+        """Draws `turn` at the next frame, and its end at once; what is drawn already, or will be, is not anew."""
+        if turn == self._turn:
+            return
         self._turn = turn
         if turn.state in ("done", "failed"):
             self.call_next(self._draw)
@@ -115,7 +117,7 @@ class TurnView(Vertical):
         answer.display = bool(turn.answer)
         if turn.answer:
             await answer.show(turn.answer)
-        self._part(".notice", trimmed_notice(turn.trimmed))
+        self._part(".notice", trimmed_note(turn.trimmed))
         no_answer = no_answer_note(turn.done, ALLOW_MORE) if turn.done else ""
         self._part(".problem", turn.error or no_answer)
         self.query_one(Receipt).show(turn)
@@ -139,10 +141,3 @@ def cut_long(text: str) -> tuple[str, str]:
     shown = text if len(lines) <= LINES_SHOWN else "\n".join(lines[:LINES_SHOWN])
     shown = shown[:CHARACTERS_SHOWN]
     return shown, text[len(shown) :].removeprefix("\n")
-
-
-def trimmed_notice(turns: int) -> str:
-    """What the user is told where the conversation no longer fits."""
-    if not turns:
-        return ""
-    return f"The oldest {'turn' if turns == 1 else f'{turns} turns'} no longer fit and were left out of this answer."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from functools import partial
 from typing import ClassVar
 
@@ -31,8 +32,8 @@ class Prompt(TextArea):
         Binding("enter", "send", "Send", id="send"),
         Binding("shift+enter,alt+enter,ctrl+enter,ctrl+j", "newline", "New line", id="newline"),
         Binding("tab", "complete", "Complete a command, its argument or a file", id="complete"),
-        Binding("up", "before", "In an empty prompt: what was sent before", id="recall"),
-        Binding("down", "after", "What was sent after that", id="recall-after", show=False),
+        Binding("up", "before", "In the first line: what was sent before", id="recall"),
+        Binding("down", "after", "In the last line: what was sent after that", id="recall-after", show=False),
         Binding("ctrl+x", "cut", "Cut what is selected; Ctrl+X Ctrl+E: write in $EDITOR", id="editor"),
         Binding("ctrl+c,super+c", "copy", "Copy what is selected, stop the answer, or quit"),
     ]
@@ -59,7 +60,9 @@ class Prompt(TextArea):
 
     def __init__(self) -> None:
         super().__init__(placeholder="Write a message", highlight_cursor_line=False, tab_behavior="focus")
-        self.can_send = True
+        self.may_send: Callable[[str], bool] = lambda _: True
+        """Whether a text goes, or stays written."""
+
         self.suggestion = ""
         """What Enter and Tab take in place of what is written."""
 
@@ -70,11 +73,11 @@ class Prompt(TextArea):
         self._chord_begun = False
 
     def action_send(self) -> None:
-        """Sends, or takes the suggestion. Blank messages are not sent; where none can be, what is written stays."""
+        """Sends, or takes the suggestion. Blank messages are not sent; what may not be sent stays written."""
         text = self.text.rstrip()
         if self.suggestion:
             self.fill(self.suggestion)
-        elif text.strip() and self.can_send:
+        elif text.strip() and self.may_send(text):
             self.clear()
             self.post_message(self.Sent(text))
         elif text.strip():

@@ -12,10 +12,12 @@ from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.events import PromptProgress
 from dlp_local.core.receipt import speed_text
 from dlp_local.core.text import counted, visible
-from dlp_local.core.values import BASE
+from dlp_local.core.values import BASE, Mix
 from tui.state import Status
 
-BAR = 10
+BAR, SHORT_BAR = 10, 4
+NARROW = 72
+"""A line of fewer cells has room for the short bar alone, and so has one that tells of a training."""
 
 
 class StatusLine(Horizontal):
@@ -26,11 +28,25 @@ class StatusLine(Horizontal):
         yield Static(id="who", markup=False)
         yield Static(id="context", markup=False)
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._status = Status()
+
     def show(self, status: Status) -> None:
         """Renders the state of the session."""
+        self._status = status
         self.query_one("#who", Static).update(who(status))
-        self.query_one("#context", Static).update(context(status))
+        self._show_context()
         self.set_class(status.phase == "failed", "failed")
+
+    def on_resize(self) -> None:
+        """A narrow line has more room for words than for the bar."""
+        self._show_context()
+
+    def _show_context(self) -> None:
+        has_room = self.app.size.width >= NARROW and not self._status.training
+        bar = BAR if has_room else SHORT_BAR
+        self.query_one("#context", Static).update(context(self._status, bar))
 
 
 def who(status: Status) -> str:
@@ -42,11 +58,12 @@ def who(status: Status) -> str:
     count = len(status.adapters)
     adapters = counted(count, "adapter")
     doing = status.activity or (reading(status.reading) if status.reading else status.phase)
-    speed = f" · {speed_text(status.speed)}" if status.speed and doing == "ready" else ""
+    is_told = status.speed and doing == "ready" and not status.training
+    speed = f" · {speed_text(status.speed)}" if is_told else ""
     engine = [f"engine {urlsplit(status.place.engine).netloc}"] if status.place.engine else []
     parts = [status.name, *engine, *(set_here(status.options) or [adapters])]
     training = f" · training {status.training}" if status.training else ""
-    unsaved = " · not saved" if status.notice else ""
+    unsaved = " · not saved" if status.is_unsaved else ""
     return visible(f"{' · '.join(parts)} · {doing}{speed}{training}{unsaved}")
 
 
@@ -59,19 +76,24 @@ def set_here(options: ChatOptions) -> list[str]:
     """What the conversation sets for itself, in a few words."""
     parts = [options.persona] if options.persona else []
     if options.mix is not None:
-        weights = " ".join(f"{name} {weight:.2f}" for name, weight in options.mix.weights)
-        parts.append(f"pinned {weights or BASE}")
+        parts.append(f"pinned {pinned(options.mix)}")
     if options.vetoed:
         parts.append(f"without {', '.join(options.vetoed)}")
     return parts
 
 
-def context(status: Status) -> str:
+def pinned(mix: Mix) -> str:
+    """`sql 0.72 shell 0.22`, in the order of a receipt; base is told where it is all there is."""
+    weights = sorted(mix.weights, key=lambda item: -item[1])
+    return " ".join(f"{name} {weight:.2f}" for name, weight in weights) or BASE
+
+
+def context(status: Status, bar: int = BAR) -> str:
     """`█░░░░░░░░░ 0.2k/1k`: tokens, and a bar that shows something as soon as there is something."""
     if not status.context_size:
         return ""
-    filled = min(BAR, -(-status.context_used * BAR // status.context_size))
-    return f"{'█' * filled}{'░' * (BAR - filled)} {kilo(status.context_used)}/{kilo(status.context_size)}"
+    filled = min(bar, -(-status.context_used * bar // status.context_size))
+    return f"{'█' * filled}{'░' * (bar - filled)} {kilo(status.context_used)}/{kilo(status.context_size)}"
 
 
 def kilo(tokens: int) -> str:

@@ -11,7 +11,8 @@ from textual.widgets.option_list import Option
 from dlp_local.core.text import visible
 from tui.completion import Suggestion
 
-LABEL_WIDTH = 34
+LABEL = 34
+"""Cells of the longest command with its argument."""
 
 
 class Suggestions(OptionList, can_focus=False):
@@ -45,5 +46,5 @@ def _line(suggestion: Suggestion) -> Text:
     line = Text()
     if not suggestion.help:
         return line.append(visible(suggestion.label))
-    line.append(f"{visible(suggestion.label):{LABEL_WIDTH}} ")
+    line.append(f"{visible(suggestion.label):{LABEL}} ")
     return line.append(visible(suggestion.help), "dim")

@@ -11,7 +11,7 @@ from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.widgets import Static
 
-from dlp_local.core.text import visible
+from dlp_local.core.text import counted, visible
 from tui.state import Status, Turn
 from tui.widgets.fold import Fold
 from tui.widgets.greeting import Greeting
@@ -19,6 +19,9 @@ from tui.widgets.message import TurnView
 
 AT_ONCE = 30
 """Turns that are drawn; the ones before them are, as soon as one scrolls up to them."""
+
+MOST_DRAWN = 4 * AT_ONCE
+"""Turns that stay drawn when one goes back to the newest line: a long day's are not to slow each message down."""
 
 
 class Transcript(VerticalScroll, can_focus=False):
@@ -58,11 +61,13 @@ class Transcript(VerticalScroll, can_focus=False):
             self.mount(panel)
 
     async def show_path(self, turns: Sequence[Turn]) -> None:
-        """Draws a path; turns that were drawn before keep their views."""
+        """Draws a path; turns that were drawn before keep their views, unless they became too many."""
         async with self._drawing:
             self._turns = tuple(turns)
             drawn = [index for index, turn in enumerate(turns) if turn.id in self._views]
-            await self._draw_from(min([max(0, len(turns) - AT_ONCE), *drawn]))
+            newest = max(0, len(turns) - AT_ONCE)
+            first = min([newest, *drawn])
+            await self._draw_from(newest if len(turns) - first > MOST_DRAWN else first)
         self.follow()
 
     async def _draw_from(self, first: int) -> None:
@@ -80,7 +85,7 @@ class Transcript(VerticalScroll, can_focus=False):
                     await self.mount(view, before=after)
                 after = view
             earlier = self.query_one("#earlier", Static)
-            earlier.update(f"{first} earlier turns: scroll up" if first else "")
+            earlier.update(f"{counted(first, 'earlier turn')}: scroll up" if first else "")
             earlier.display = first > 0
 
     async def add_note(self, text: str, *, is_problem: bool) -> None:

@@ -25,7 +25,7 @@ from pydantic_settings import (
 from dlp_local.core.errors import InputError
 from dlp_local.core.fields import expected_at, problems
 from dlp_local.core.files import read_text
-from dlp_local.core.json_text import parse_json
+from dlp_local.core.json_text import json_value, parse_json
 from dlp_local.core.paths import config_file
 from dlp_local.core.settings.engine import Engine
 from dlp_local.core.settings.group import Group
@@ -69,6 +69,12 @@ class Settings(BaseSettings):
     def for_comparison(self) -> Settings:
         """Those of `for_many`, with answers that are the same when they are asked for again, to the letter."""
         return self._with_engine(parallel=PARALLEL, fixed_threads=True)
+
+    def for_answers(self) -> list[str]:
+        """Those that the user set and that say what answers are like, as `sampling.max_tokens`."""
+        groups = {"routing": self.routing, "sampling": self.sampling}
+        of_groups = (f"{group}.{name}" for group, fields in groups.items() for name in sorted(fields.model_fields_set))
+        return [*(["system"] if self.system else []), *of_groups]
 
     def _with_engine(self, **defaults: Any) -> Settings:
         """With other defaults of the engine, where the user set nothing else."""
@@ -164,5 +170,19 @@ def _where(flags: Mapping[str, Any], path: tuple[str, ...]) -> str:
         value = value.get(name) if isinstance(value, Mapping) else None
     if value is not None:
         return f"--{path[-1].replace('_', '-')}"
-    variable = f"{ENV_PREFIX}{ENV_DELIMITER.join(path)}".upper()
-    return variable if variable in map(str.upper, os.environ) else str(config_file())
+    given = {name.upper(): text for name, text in os.environ.items()}
+    for depth in range(len(path), 0, -1):  # a whole group may be given as JSON
+        variable = f"{ENV_PREFIX}{ENV_DELIMITER.join(path[:depth])}".upper()
+        if variable in given and _says(given[variable], path[depth:]):
+            return variable
+    return str(config_file())
+
+
+def _says(text: str, path: tuple[str, ...]) -> bool:
+    """Whether a variable says something of a setting within what it stands for."""
+    value: Any = json_value(text) if path else None
+    for name in path:
+        if not isinstance(value, dict) or name not in value:
+            return False
+        value = value[name]
+    return True

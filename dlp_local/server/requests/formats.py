@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from dlp_local.core.answer_format import MOST_LOGPROBS, AnswerFormat, Tool
-from dlp_local.server.bodies import RequestBody
+from dlp_local.server.bodies import OpenBody
 from dlp_local.server.errors import ApiError, blamed_on
 
 ANY_OBJECT = "{}"
 """The schema of any JSON object."""
 
 
-class _Lenient(RequestBody):
-    """Fields beside these say nothing about the answer."""
-
-    model_config = ConfigDict(extra="ignore")
-
-
-class Function(_Lenient):
+class Function(OpenBody):
     """A function of the client's."""
 
     name: str
@@ -37,20 +31,20 @@ class Function(_Lenient):
             return Tool(self.name, self.description, json.dumps(self.parameters, ensure_ascii=False), self.strict)
 
 
-class FunctionTool(_Lenient):
+class FunctionTool(OpenBody):
     """A function of the client's, as a tool."""
 
     type: Literal["function"]
     function: Function
 
 
-class NamedFunction(_Lenient):
+class NamedFunction(OpenBody):
     """The function that is to be called."""
 
     name: str
 
 
-class NamedTool(_Lenient):
+class NamedTool(OpenBody):
     """The tool that is to be called, with its name within `function`, or beside it."""
 
     type: Literal["function"]
@@ -71,30 +65,50 @@ def chosen_tool(choice: ToolChoice) -> str:
     return name
 
 
-class Schema(_Lenient):
+class Schema(OpenBody):
     """A JSON schema of which the answer is an instance."""
 
+    harmless: ClassVar[frozenset[str]] = frozenset({"strict", "description"})
+
     name: str = ""
-    json_schema: dict[str, Any] = Field({}, alias="schema")
+    json_schema: dict[str, Any] | None = Field(None, alias="schema")
 
 
-class ResponseFormat(_Lenient):
+class ResponseFormat(OpenBody):
     """Text, any JSON object, or an instance of a schema."""
 
     type: Literal["text", "json_object", "json_schema"]
     json_schema: Schema | None = None
-    object_schema: dict[str, Any] = Field({}, alias="schema", description="of json_object; {}: any object")
+    object_schema: dict[str, Any] | None = Field(
+        None, alias="schema", description="of json_object; left out or {}: any object"
+    )
 
     def schema_text(self) -> str:
         """The schema as text; empty where any text will do. Raises `ApiError`."""
+        if self.type == "json_schema":
+            schema = self.json_schema.json_schema if self.json_schema else None
+            return schema_text(schema, f"response_format.json_schema{'.schema' if self.json_schema else ''}")
+        place = "response_format"
+        refuse_schema(self.json_schema, self.type, f"{place}.json_schema")
         if self.type == "text":
+            refuse_schema(self.object_schema, self.type, f"{place}.schema")
             return ""
-        if self.type == "json_object":
-            return json.dumps(self.object_schema, ensure_ascii=False)
-        if self.json_schema is None:
-            place = "response_format.json_schema"
-            raise ApiError(400, f"{place}: is missing.", param=place, code="missing_required_parameter")
-        return json.dumps(self.json_schema.json_schema, ensure_ascii=False)
+        return json.dumps(self.object_schema or {}, ensure_ascii=False)
+
+
+def schema_text(schema: dict[str, Any] | None, place: str) -> str:
+    """A schema as text; raises `ApiError` where there is none at its place in the request."""
+    if schema is None:
+        message = f"{place}: is missing. Send the schema there."
+        raise ApiError(400, message, param=place, code="missing_required_parameter")
+    return json.dumps(schema, ensure_ascii=False)
+
+
+def refuse_schema(schema: object, kind: str, place: str) -> None:
+    """Raises `ApiError` for a schema beside a type of answer that would not follow it."""
+    if schema is not None:
+        message = f'{place}: no schema is kept to with the type "{kind}". Use "json_schema".'
+        raise ApiError(400, message, param=place, code="invalid_value")
 
 
 def biases(given: dict[str, float]) -> tuple[tuple[int, float], ...]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
 from dlp_local.core.values import Message, Role, ToolCall
-from dlp_local.server.bodies import RequestBody
+from dlp_local.server.bodies import OpenBody, RequestBody
 from dlp_local.server.errors import ApiError
 
 ROLES: dict[str, Role] = {
@@ -21,10 +21,23 @@ ROLES: dict[str, Role] = {
 }
 
 
-class ContentPart(RequestBody):
+HARMLESS_WITHIN = frozenset({"id", "status", "phase", "cache_control", "annotations", "logprobs"})
+"""What messages and their pieces have that says nothing of the answer."""
+
+TEXTS = ("text", "input_text", "output_text", "refusal")
+"""The types of pieces that are text."""
+
+NO_TEXT = (
+    *("images", "image", "image_url", "audio", "input_audio", "video", "videos"),
+    *("files", "file", "file_ids", "attachments", "experimental_attachments", "documents"),
+)
+"""What other clients call what goes along with a message beside its text."""
+
+
+class ContentPart(OpenBody):
     """A piece of a message's content; text is the only kind that is read."""
 
-    model_config = ConfigDict(extra="ignore")
+    harmless: ClassVar[frozenset[str]] = HARMLESS_WITHIN
 
     type: str
     text: str | None = None
@@ -33,6 +46,8 @@ class ContentPart(RequestBody):
 
 class CalledFunction(RequestBody):
     """The function that was called, and its arguments as JSON text."""
+
+    model_config = ConfigDict(extra="ignore")
 
     name: str
     arguments: str = "{}"
@@ -48,20 +63,33 @@ class Call(RequestBody):
     function: CalledFunction
 
 
-class ChatMessage(RequestBody):
+class ChatMessage(OpenBody):
     """A message; what replies have beside these fields may come back in it."""
 
-    model_config = ConfigDict(extra="ignore")
+    harmless: ClassVar[frozenset[str]] = HARMLESS_WITHIN
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: str | list[ContentPart] | None = Field(None, description="text, or pieces of type text")
+    refusal: str | None = Field(None, description="of the assistant, in place of a content")
     tool_calls: list[Call] | None = Field(None, description="of the assistant")
     tool_call_id: str | None = Field(None, description="of a tool's result: which call it is of")
 
     def message(self, place: str) -> Message:
         """The message as the assistant takes it; raises `ApiError`."""
+        refuse_no_text(self.model_extra, place, is_reply=self.role == "assistant" and bool(self.content))
+        for name in ("tool_calls", "refusal"):
+            if self.role != "assistant" and getattr(self, name):
+                raise _refused(f"{place}.{name}", "only the assistant's messages have that. Leave it out.")
+        if (self.model_extra or {}).get("function_call"):
+            raise _refused(f"{place}.function_call", "is of an older API. Send tool_calls.")
         calls = tuple(ToolCall(c.function.name, c.function.arguments, c.id) for c in self.tool_calls or ())
-        return Message(ROLES[self.role], content_text(self.content, place), calls, self.tool_call_id or "")
+        text = content_text(self.content, f"{place}.content")
+        text = "\n".join(filter(None, (text, self.refusal)))
+        return Message(ROLES[self.role], text, calls, self.tool_call_id or "")
+
+    def passed_over(self) -> list[str]:
+        """As of any; what came in an earlier reply needs no naming."""
+        return [] if self.role == "assistant" else super().passed_over()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +110,20 @@ class Conversation:
         return any(message.role == "system" for message in self.history)
 
 
+def refuse_no_text(more: Mapping[str, Any] | None, place: str, *, is_reply: bool = False) -> None:
+    """Raises `ApiError` where an image, a file or the like came beside a message's text; a reply may have had one."""
+    found = next((name for name in NO_TEXT if (more or {}).get(name)), None)
+    if found and not is_reply:
+        place = f"{place}.{found}"
+        raise ApiError(
+            400, f"{place}: cannot be read, only text. Leave it out.", param=place, code="unsupported_content"
+        )
+
+
+def _refused(place: str, reason: str) -> ApiError:
+    return ApiError(400, f"{place}: {reason}", param=place, code="invalid_value")
+
+
 def content_text(content: str | Sequence[ContentPart] | None, place: str) -> str:
     """The text of a content, its pieces joined by line breaks; raises `ApiError` for anything that is no text."""
     if content is None:
@@ -95,7 +137,10 @@ def content_text(content: str | Sequence[ContentPart] | None, place: str) -> str
 
 def _piece(part: ContentPart, place: str) -> str:
     text = part.refusal if part.type == "refusal" else part.text
-    if part.type not in ("text", "input_text", "output_text", "refusal") or text is None:
+    if part.type in TEXTS and text is None:
+        place = f"{place}.{'refusal' if part.type == 'refusal' else 'text'}"
+        raise ApiError(400, f"{place}: is missing.", param=place, code="missing_required_parameter")
+    if part.type not in TEXTS or text is None:
         raise ApiError(
             400, f"{place}: '{part.type[:64]}' cannot be read, only text. Leave it out.",
             param=place, code="unsupported_content",
@@ -113,7 +158,7 @@ def conversation(messages: Sequence[ChatMessage], most: int) -> Conversation:
         raise ApiError(400, "messages: is empty. Send one of the user.", param="messages", code="invalid_value")
     if len(messages) > most:
         raise ApiError(400, f"messages: more than {most}. Send fewer.", param="messages", code="invalid_value")
-    said = [message.message(f"messages[{number}].content") for number, message in enumerate(messages)]
+    said = [message.message(f"messages[{number}]") for number, message in enumerate(messages)]
     return split_off_last(said, "messages")
 
 

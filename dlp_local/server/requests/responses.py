@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from dlp_local.core.answer_format import MOST_LOGPROBS, AnswerFormat
 from dlp_local.core.values import Message, ToolCall
-from dlp_local.server.bodies import HARMLESS, RequestBody, Unused
+from dlp_local.server.bodies import HARMLESS, OpenBody, RequestBody, Unused
 from dlp_local.server.errors import ApiError
-from dlp_local.server.requests.formats import ANY_OBJECT, Function, ToolChoice, biases, checked_format, chosen_tool
-from dlp_local.server.requests.messages import ROLES, ContentPart, content_text
+from dlp_local.server.requests.formats import (
+    ANY_OBJECT,
+    Function,
+    ToolChoice,
+    biases,
+    checked_format,
+    chosen_tool,
+    refuse_schema,
+    schema_text,
+)
+from dlp_local.server.requests.messages import HARMLESS_WITHIN, ROLES, ContentPart, content_text, refuse_no_text
 from dlp_local.server.requests.sampling import THOUGHT, SamplingRequest
 
 UNUSED = Unused(HARMLESS | {"stream_options"}, THOUGHT | {"text.verbosity"})
@@ -35,10 +43,10 @@ Included = Literal[
 SCHEMA_FIELD = "text.format"
 
 
-class InputItem(RequestBody):
+class InputItem(OpenBody):
     """A message, a call of a function, or its result; items of earlier output may come back as they are."""
 
-    model_config = ConfigDict(extra="ignore")
+    harmless: ClassVar[frozenset[str]] = HARMLESS_WITHIN
 
     type: Literal["message", "function_call", "function_call_output", "reasoning"] = "message"
     role: Literal["system", "developer", "user", "assistant"] | None = None
@@ -53,36 +61,43 @@ class InputItem(RequestBody):
         if self.type == "reasoning":
             return None
         if self.type == "function_call":
+            _needed(self.name, f"{place}.name")
             return Message("assistant", "", (ToolCall(self.name, self.arguments, self.call_id),))
         if self.type == "function_call_output":
+            _needed(self.output is not None, f"{place}.output")
             return Message("tool", content_text(self.output, f"{place}.output"), tool_call_id=self.call_id)
-        if self.role is None:
-            place = f"{place}.role"
-            raise ApiError(400, f"{place}: is missing.", param=place, code="missing_required_parameter")
-        return Message(ROLES[self.role], content_text(self.content, f"{place}.content"))
+        _needed(self.role, f"{place}.role")
+        refuse_no_text(self.model_extra, place, is_reply=self.role == "assistant" and bool(self.content))
+        return Message(ROLES[self.role or "user"], content_text(self.content, f"{place}.content"))
+
+    def passed_over(self) -> list[str]:
+        """As of any; what came in an earlier reply needs no naming."""
+        is_reply = self.type != "message" or self.role == "assistant"
+        return [] if is_reply else super().passed_over()
 
 
-class TextFormat(RequestBody):
+class TextFormat(OpenBody):
     """Text, any JSON object, or an instance of a schema."""
 
-    model_config = ConfigDict(extra="ignore")
+    harmless: ClassVar[frozenset[str]] = frozenset({"name", "strict", "description"})
 
     type: Literal["text", "json_object", "json_schema"] = "text"
-    json_schema: dict[str, Any] = Field({}, alias="schema")
+    json_schema: dict[str, Any] | None = Field(None, alias="schema")
 
     def schema_text(self) -> str:
-        """The schema as text; empty where any text will do."""
+        """The schema as text; empty where any text will do. Raises `ApiError`."""
+        place = f"{SCHEMA_FIELD}.schema"
         if self.type == "json_schema":
-            return json.dumps(self.json_schema, ensure_ascii=False)
+            return schema_text(self.json_schema, place)
+        refuse_schema(self.json_schema, self.type, place)
         return ANY_OBJECT if self.type == "json_object" else ""
 
 
 class TextOptions(RequestBody):
     """The form of the answer."""
 
-    model_config = ConfigDict(extra="ignore")
-
     format: TextFormat = TextFormat()
+    verbosity: str | None = Field(None, description="has no effect")
 
 
 class FlatFunctionTool(Function):
@@ -134,6 +149,12 @@ class ResponseRequest(SamplingRequest):
             tools=tuple(tool.tool(f"tools[{at}]") for at, tool in enumerate(self.tools)),
             tool_choice=chosen_tool(self.tool_choice),
         )
+
+
+def _needed(value: object, place: str) -> None:
+    """Raises `ApiError` where an item lacks what its type wants."""
+    if not value:
+        raise ApiError(400, f"{place}: is missing.", param=place, code="missing_required_parameter")
 
 
 def _calls_joined(messages: Iterable[Message]) -> list[Message]:
