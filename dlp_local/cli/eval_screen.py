@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from dlp_local.evaluation.runner import Progress as Step
     from dlp_local.evaluation.tables import Table as ReportTable
 
-GAP = 1
-"""Between two columns."""
+GAP = 2
+"""Between two columns, as Rich draws them."""
 
 
 class Screen:
@@ -82,12 +82,13 @@ def print_report(report: Report, folder: Path | None) -> None:
 
 
 def _fitting(table: ReportTable, width: int) -> list[list[int]]:
-    """The columns of a table in groups that fit the width, each with the first column, which names the rows."""
+    """The columns of a table in groups that fit the width, each with the first columns, which name the rows."""
     widths = [max(map(cell_len, column)) + GAP for column in zip(table.header, *table.rows, strict=True)]
-    groups: list[list[int]] = [[0]]
-    for column in range(1, len(widths)):
-        if len(groups[-1]) > 1 and sum(widths[other] for other in groups[-1]) + widths[column] - GAP > width:
-            groups.append([0])
+    names = list(range(table.names))
+    groups = [names.copy()]
+    for column in range(table.names, len(widths)):
+        if len(groups[-1]) > len(names) and sum(widths[other] for other in (*groups[-1], column)) - GAP > width:
+            groups.append(names.copy())
         groups[-1].append(column)
     return groups
 

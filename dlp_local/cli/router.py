@@ -171,7 +171,8 @@ def _print(report: Report, out: Path | None) -> None:
         few = visible(", ".join(report.left_to_prototypes))
         print(f"too few rows to be trained on, so that an adapter is known by its examples alone: {few}")
     columns = {"before": report.before, "after": report.after}
-    _print_figures({name: figures for name, figures in columns.items() if figures})
+    if measured := {name: figures for name, figures in columns.items() if figures}:
+        _print_figures(measured)
     if report.after:
         _print_confusion(report.after)
     if out is not None:

@@ -8,19 +8,21 @@ import math
 from collections.abc import Collection, Generator, Mapping
 from concurrent.futures import Future
 from contextlib import closing
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from dlp_local.asked_together import ask_together, groups
 from dlp_local.assistant import Assistant
 from dlp_local.core.answer_format import ANY_TEXT, AnswerFormat
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import EngineError, InputError
-from dlp_local.core.events import Event, ReplyDone, TokenScores
+from dlp_local.core.events import Event, HistoryTrimmed, ReplyDone, TokenScores
 from dlp_local.core.files import make_folder
 from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.serialize import messages_json
@@ -61,6 +63,7 @@ class Question:
 class Answer:
     """An answer, the seconds to its first token and to its end, and how it ended.
 
+    `trimmed`: of what was said before, the oldest turns that did not fit the context and were left out.
     Of a choice, `log_likelihood` is the sum of the natural logarithms of its tokens' probabilities: Σ log p(tᵢ | t₁ …
     tᵢ₋₁, conversation, mix), over the tokens that the model finds likeliest to write it with, without the one that ends
     the answer.
@@ -71,6 +74,7 @@ class Answer:
     seconds: float
     finish_reason: str
     log_likelihood: float = 0.0
+    trimmed: int = 0
 
 
 class Answers:
@@ -132,11 +136,13 @@ class Answers:
     def _compute(self, key: str, question: Question, cancellation: Cancellation) -> Answer | None:
         """The answer, kept unless one is known."""
         job = self._job(question)
-        log_likelihood, done = 0.0, None
+        log_likelihood, trimmed, done = 0.0, 0, None
         with cancellation.forwarded(job.cancel):
             for event in job:
                 if isinstance(event, TokenScores):
                     log_likelihood += event.chosen.logprob
+                elif isinstance(event, HistoryTrimmed):
+                    trimmed = max(trimmed, event.turns)
                 elif isinstance(event, ReplyDone):
                     done = event
         if done is None or done.finish_reason == "cancelled":
@@ -147,7 +153,7 @@ class Answers:
             raise InputError(f"the choice '{question.choice[:64]}' does not fit into the longest answer. Allow more.")
         likelihood = log_likelihood if question.choice is not None and math.isfinite(log_likelihood) else 0.0
         seconds = (round(done.timings.first_token / 1000, 6), round(done.timings.total / 1000, 6))
-        answer = Answer(done.answer, *seconds, done.finish_reason, round(likelihood, 6))
+        answer = Answer(done.answer, *seconds, done.finish_reason, round(likelihood, 6), trimmed)
         return self._keep(key, question, answer)
 
     def _job(self, question: Question) -> Job[Event]:
@@ -198,16 +204,18 @@ class Answers:
 
     def _read(self, file: Path) -> None:
         """Takes over what a file has; what a run that was killed left of its last line is removed."""
-        names = [field.name for field in fields(Answer)]
         for line in whole_lines(file):
             try:
                 values = json.loads(line)
                 if "begun" in values:
                     self._begun.setdefault(str(values["begun"]), len(self._known))
                 else:
-                    self._known[str(values["key"])] = Answer(*(values[name] for name in names))
-            except (ValueError, TypeError, KeyError):
+                    self._known[str(values["key"])] = _ANSWER.validate_python(values)
+            except (ValueError, TypeError, KeyError):  # pydantic's errors are values, too
                 continue  # a damaged line is computed again
+
+
+_ANSWER = TypeAdapter(Answer)
 
 
 def _result(future: Future[Answer | None]) -> Answer | InputError | EngineError | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dlp_local.core.files import written_aside
+from dlp_local.evaluation.policies import NORMALIZATIONS
 from dlp_local.evaluation.report import Report
 
 FORMATS = ("png", "svg")
@@ -102,9 +103,9 @@ def _sweep(report: Report) -> dict[str, dict[float, Mapping[str, Any]]]:
     found: dict[str, dict[float, Mapping[str, Any]]] = {}
     for name, entry in report["policies"].items():
         kind, *parts = name.split(":")
-        numbers = [part for part in parts if part[0] in "0123456789."]
+        numbers = [part for part in parts if part not in NORMALIZATIONS]
         if kind == "top-p" and numbers:
-            how = next((part for part in parts if part not in numbers), "as the settings normalize")
+            how = next((part for part in parts if part in NORMALIZATIONS), "as the settings normalize")
             found.setdefault(how, {})[float(numbers[0])] = entry
     return {how: points for how, points in found.items() if len(points) > 1}
 

@@ -77,7 +77,9 @@ def parse_policies(
 
 def parse_policy(name: str, adapters: Sequence[str], routing: Routing) -> Policy:
     """One policy of its name; see `parse_policies`."""
-    kind, _, argument = name.partition(":")
+    kind, colon, argument = name.partition(":")
+    if colon and not argument and kind in {**_SIMPLE, **_WITH_ARGUMENT}:
+        raise InputError(f"policy '{name}': nothing stands behind the colon. There are {', '.join(KINDS)}.")
     if kind in _SIMPLE and not argument:
         return _SIMPLE[kind](name, tuple(sorted(adapters)), routing)
     if kind in _WITH_ARGUMENT:

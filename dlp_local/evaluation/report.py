@@ -39,7 +39,8 @@ def build_report(measured: Measured, plan: Plan, setting: Setting, problems: Seq
 
     Scores are shares from 0 to 1. `policies` has nothing in it that another run of the same rows and seeds would
     measure otherwise; what the clock says is in `seconds` and `by_adapters`. `repeated` rows were there before;
-    `joined` ones ask what another one does, whose answers then are both theirs.
+    `joined` ones ask what another one does, whose answers then are both theirs. `trimmed`: by policy, answers for which
+    the oldest of what was said before did not fit the context.
     """
     outcomes = measured.outcomes
     names = [policy.name for policy in plan.policies]
@@ -61,6 +62,7 @@ def build_report(measured: Measured, plan: Plan, setting: Setting, problems: Seq
         "at_once": setting.at_once,
         "remote": setting.remote,
         "seconds": {name: _times(outcome for outcome in outcomes if outcome.policy == name) for name in names},
+        "trimmed": {name: count for name in names if (count := _trimmed(outcomes, name))},
         "by_adapters": _by_adapters(outcomes, [policy.name for policy in plan.policies if policy.is_routed]),
         "signatures": _signatures(rows),
     }
@@ -154,6 +156,10 @@ def _times(outcomes: Iterable[Outcome]) -> dict[str, float]:
     return {"answer": round(answer, 4), "first_token": round(first_token, 4)}
 
 
+def _trimmed(outcomes: Iterable[Outcome], policy: str) -> int:
+    return sum(bool(outcome.trimmed) for outcome in outcomes if outcome.policy == policy)
+
+
 def _by_adapters(outcomes: Sequence[Outcome], routed: Sequence[str]) -> dict[str, Any]:
     """For each policy that routes: its rows by the number of adapters in their mix, with the score and the times."""
     found: dict[str, Any] = {}
@@ -181,6 +187,6 @@ def _signatures(rows: Sequence[EvalRow]) -> dict[str, str]:
 
     found = {}
     if any(row.metric == "bleu" for row in rows) or any("rouge" in row.metric for row in rows):
-        found["bleu"] = bleu_signature(max(references))
+        found["bleu"] = bleu_signature(references)
         found["rouge"] = f"rouge-score {version('rouge-score')}, F₁, no stemmer, best reference"
     return found

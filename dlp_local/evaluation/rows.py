@@ -126,8 +126,8 @@ def _fields(line: bytes) -> dict[str, Any]:
 
 def _check_keys(pairs: Sequence[tuple[str, Any]]) -> None:
     """Raises `InputError` for an object in which a key is there twice, of which JSON keeps the last."""
-    if twice := next((key for key, count in Counter(key for key, _ in pairs).items() if count > 1), None):
-        raise InputError(f"{twice[:64]}: is there twice. Leave one out.")
+    if twice := [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]:
+        raise InputError(f"{twice[0][:64] or 'the empty name'}: is there twice. Leave one out.")
 
 
 def _row(fields: Mapping[str, Any], number: int, adapters: Collection[str], disabled: Collection[str] = ()) -> EvalRow:

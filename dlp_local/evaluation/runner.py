@@ -63,7 +63,8 @@ class Progress:
 class Outcome:
     """What one policy's answer to one row measures, by metric; of an oracle the best answer, and the time of all.
 
-    `value` is the score by the row's own metric. `adapters` says how many are in the mix.
+    `value` is the score by the row's own metric; where that is a likelihood, `answer` is the likeliest choice.
+    `adapters` are in the mix; `trimmed` of the oldest turns before the message did not fit the context.
     """
 
     row: EvalRow
@@ -75,6 +76,7 @@ class Outcome:
     adapters: int
     first_token: float
     seconds: float
+    trimmed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,7 @@ def _run(
             routes[row.identity] = _route(assistant, row, plan.options)
         except InputError as error:
             failed[row.identity] = str(error)
+    yield Progress("routing", len(rows), len(rows))
     routable = {seed: [row for row in of_seed if row.identity in routes] for seed, of_seed in drawn.items()}
     cases = [
         _case(row, seed, policy, routes[row.identity], plan, answers)
@@ -235,8 +238,9 @@ def _outcome(case: _Case, plan: Plan, given: Mapping[str, Answer]) -> Outcome:
     for asked in case.asked:
         answer = given[asked.key]
         likelihoods = {one.choice or "": given[key].log_likelihood for key, one in asked.choices.items()}
+        likeliest = most_likely(likelihoods) if likelihoods else ""
         measures = {
-            name: METRICS[name].measure(most_likely(likelihoods) if name == LIKELIHOOD.name else answer.text, row)
+            name: METRICS[name].measure(likeliest if name == LIKELIHOOD.name else answer.text, row)
             for name in plan.reported[row.metric]
             if name == row.metric or not METRICS[name].misfit(row.answers)
         }
@@ -247,12 +251,13 @@ def _outcome(case: _Case, plan: Plan, given: Mapping[str, Answer]) -> Outcome:
                 row,
                 case.seed,
                 case.policy.name,
-                answer.text,
+                likeliest if row.metric == LIKELIHOOD.name else answer.text,
                 measures,
                 value,
                 adapters,
                 answer.first_token,
                 answer.seconds,
+                answer.trimmed,
             )
         )
     best = max(found, key=lambda outcome: (outcome.value, *(_values(outcome.measures))))

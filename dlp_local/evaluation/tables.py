@@ -16,11 +16,12 @@ SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table with a title; of each row the first cell is its name."""
+    """A table with a title; of each row the first cell is its name, or the first few (`names`) are."""
 
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    names: int = 1
 
 
 def tables(report: Report) -> list[Table]:
@@ -36,7 +37,8 @@ def notes(report: Report) -> list[str]:
         f"{_greedy(report)}, at most {report['max_tokens']} tokens an answer, "
         f"{counted(report['at_once'], 'answer')} at once.",
         f"Scores are in percent; the score over all is the mean of the tasks. Intervals: 95 %, by {report['drawings']} "
-        f"bootstrap drawings of the rows. p: two-sided paired permutation test against {TOP_1}.",
+        f"bootstrap drawings of the rows."
+        f"{f' p: two-sided paired permutation test against {TOP_1}.' if _has(report, 'against_top1') else ''}",
     ]
     if routing := report["routing"]:
         recall = routing["base_recall"]
@@ -47,6 +49,11 @@ def notes(report: Report) -> list[str]:
             f"{'' if recall is None else f', {recall:.1%} of those of base sent there'}."
         )
     told += [f"{what}." for what in _same_rows(report)]
+    told += [
+        f"{policy}: in {counted(count, 'answer')} the oldest turns before the message did not fit the context and were "
+        "left out."
+        for policy, count in report["trimmed"].items()
+    ]
     if report["remote"]:
         told.append("Another program computed the answers: in another run some may read otherwise.")
     return told + [f"{name}: {signature}" for name, signature in report["signatures"].items()]
@@ -95,10 +102,13 @@ def _interval(entry: dict[str, Any]) -> str:
     return f"{100 * entry['low']:.1f}…{100 * entry['high']:.1f}"
 
 
+def _has(report: Report, key: str) -> bool:
+    return any(key in entry for entry in report["policies"].values())
+
+
 def _policies(report: Report) -> Table:
     policies = report["policies"]
-    optional = ("share_of_oracle", "against_top1", "seeds")
-    has = {key: any(key in entry for entry in policies.values()) for key in optional}
+    has = {key: _has(report, key) for key in ("share_of_oracle", "against_top1", "seeds")}
     header: tuple[str, ...] = ("policy", "score", "95 %")
     header += ("of oracle",) if has["share_of_oracle"] else ()
     header += (f"against {TOP_1}", "p") if has["against_top1"] else ()
@@ -152,10 +162,10 @@ def _adapters(report: Report) -> Table:
         if len(of_policy) > 1
     )
     header = ("policy", "adapters", "answers", "score", "s an answer", "s to first token")
-    return Table("By the number of adapters in the mix", header, rows)
+    return Table("By the number of adapters in the mix", header, rows, names=2)
 
 
 def _confusion(report: Report) -> Table:
     wrong = (report["routing"] or {"confusion": []})["confusion"][:SHOWN]
     rows = tuple((mistake["adapter"], mistake["as"], str(mistake["rows"])) for mistake in wrong)
-    return Table("Routed wrong", ("adapter", "went to", "rows"), rows)
+    return Table("Routed wrong", ("adapter", "went to", "rows"), rows, names=2)

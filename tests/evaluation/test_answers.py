@@ -125,6 +125,12 @@ def test_a_damaged_line_is_computed_again(manifest, tmp_path):
     fake = FakeAssistant()
     assert ask(opened(fake, manifest, file), question())
     assert not fake.calls
+    line = json.loads(file.read_text("utf-8").splitlines()[-1])
+    for wrong in ({"text": None}, {"seconds": "long"}, {"trimmed": [1]}):
+        file.write_text(json.dumps(line | wrong) + "\n", "utf-8")
+        fake = FakeAssistant()
+        assert ask(opened(fake, manifest, file), question()).text == line["text"]
+        assert len(fake.calls) == 1
 
 
 def test_a_cancelled_answer_is_none_and_is_not_kept(manifest, tmp_path):

@@ -1,5 +1,7 @@
 """What counts as a right answer: hand-worked cases, and the packages' own numbers."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -85,6 +87,11 @@ def test_slots_are_counted_over_all_rows():
         ("lost card reported", ["lost", "lost card"], "lost card"),
         ("It is US.", ["us", "US"], "US"),
         ("", ["a", "b"], None),
+        ("答案是日本。", ["中国", "日本"], "日本"),
+        ("正しいのは東京都です", ["東京", "東京都"], "東京都"),
+        ("คำตอบคือใช่ครับ", ["ไม่", "ใช่"], "ใช่"),
+        ("это неверно", ["верно", "неверно"], "неверно"),
+        ("답은 서울", ["부산", "서울"], "서울"),
     ],
 )
 def test_the_choice_that_an_answer_names(answer, choices, named):
@@ -129,6 +136,17 @@ RIGHT = "SELECT SUM(lane) FROM t WHERE nationality = 'Brazil' AND time < 21.15"
         ("ATTACH DATABASE 'made.db' AS other", False, False),
         ("WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n", False, False),
         ("SELECT zeroblob(1000000000)", False, False),
+        ("SELECT randomblob(16000) FROM t, t AS u, t AS v", False, False),
+        (
+            "WITH "
+            + ", ".join(
+                ["a0 AS (SELECT 1)", *(f"a{n} AS (SELECT 1 FROM a{n - 1}, a{n - 1} AS b)" for n in range(1, 40))]
+            )
+            + " SELECT * FROM a39",
+            False,
+            False,
+        ),
+        ("WITH own AS (SELECT * FROM t) " + RIGHT.replace("FROM t", "FROM own"), True, True),
     ],
 )
 def test_queries_are_compared_by_the_rows_that_they_give(query, in_many, in_one, tmp_path, monkeypatch):
@@ -139,11 +157,78 @@ def test_queries_are_compared_by_the_rows_that_they_give(query, in_many, in_one,
     assert not list(folder.iterdir())
 
 
+def test_no_query_fills_the_memory():
+    numbers = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT"
+    tracemalloc.start()
+    try:
+        assert not same_rows(f"{numbers} zeroblob(16000) FROM n", RIGHT, QUESTION)
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()
+
+
 def test_where_no_columns_are_named_the_right_query_has_them():
     right = "SELECT name FROM people WHERE age > 30 AND city = 'from Rome'"
     assert value("sql", "select name from people where city = 'from Rome' and age > 30", right) == 1
     assert value("sql", "select name from people where age > 30", right) == 0
     assert value("sql", "select name from people where age > 31 and city = 'from Rome'", right, right) == 0
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "same"),
+    [
+        ("SELECT a FROM t WHERE b IN ('x', 'y')", "SELECT a FROM t WHERE b IN ('z')",
+         "select a from t where b='y' or b='x'"),
+        ("SELECT a FROM t WHERE b NOT IN ('x')", "SELECT a FROM t WHERE b NOT IN ('z')",
+         "SELECT a FROM t WHERE b <> 'x'"),
+        ("SELECT a FROM t WHERE b BETWEEN 3 AND 5", "SELECT a FROM t WHERE b BETWEEN 4 AND 5",
+         "SELECT a FROM t WHERE b >= 3 AND b <= 5"),
+        ("SELECT a FROM t WHERE b == 'x'", "SELECT a FROM t WHERE b == 'z'", "SELECT a FROM t WHERE b = 'x'"),
+        ("SELECT a FROM t WHERE b like '%x%'", "SELECT a FROM t WHERE b like '%z%'",
+         "SELECT A FROM T WHERE B LIKE '%X%'"),
+        ('SELECT a FROM t WHERE b = "x"', 'SELECT a FROM t WHERE b = "z"', "SELECT a FROM t WHERE b = 'x'"),
+        ("SELECT a FROM t WHERE b = '+7'", "SELECT a FROM t WHERE b = '+8'", "SELECT a FROM t WHERE '+7' = b"),
+        ("SELECT a FROM t WHERE B = 'x'", "SELECT a FROM t WHERE b = 'z'", "SELECT a FROM t WHERE b = 'x'"),
+        ("SELECT a FROM t WHERE [the b] = 'x'", "SELECT a FROM t WHERE [the b] = 'z'",
+         "SELECT a FROM t WHERE \"the b\" = 'x'"),
+        ("SELECT t.a FROM t WHERE t.b = 'x'", "SELECT t.a FROM t WHERE t.b = 'z'", "SELECT a FROM t WHERE b = 'x'"),
+        ('SELECT "the a" FROM "my table" WHERE b = 3', 'SELECT "the a" FROM "my table" WHERE b = 4',
+         "SELECT [the a] FROM [my table] WHERE b = 3"),
+        ("SELECT COUNT(*) FROM t WHERE b = 'x' AND c = 1 AND d = 2 AND e = 3 AND f = 4 AND g = 5",
+         "SELECT COUNT(*) FROM t WHERE b = 'x' AND c = 1 AND d = 2 AND e = 3 AND f = 4 AND g = 6",
+         "SELECT COUNT(*) FROM t WHERE g = 5 AND f = 4 AND e = 3 AND d = 2 AND c = 1 AND b = 'x'"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("message", ["x", "x\ncolumns: a, b", "x\ncolumns: A, the b, B, b"])
+def test_conditions_are_tried_however_they_are_spelt(right, wrong, same, message):
+    for same_by in (same_rows, same_lone_row):
+        assert (same_by(right + " ", right, message), same_by(same, right, message)) == (True, True)
+        assert not same_by(wrong, right, message)
+        assert not same_by("SELECT a FROM t WHERE 1 = 2", right, message)
+    assert not METRICS["sql"].misfit([right])
+
+
+@pytest.mark.parametrize(
+    ("right", "told"),
+    [
+        ("SELECT a FROM t JOIN u ON t.b = u.b", "no such table: u"),
+        ("SELECT a FROM t WHERE", "incomplete input"),
+        ("DROP TABLE t", "not authorized"),
+        ("SELECT a FROM t WHERE 'x' = 'y'", "what it gives of an empty one"),
+        ("SELECT 1", "what it gives of an empty one"),
+        ("SELECT 1; SELECT 2", "one statement at a time"),
+    ],
+)
+def test_a_right_query_that_says_nothing_of_a_table_of_its_own_is_right_in_its_own_words_alone(right, told):
+    for name in ("sql", "sql-one-row"):
+        assert told in METRICS[name].misfit(["SELECT a FROM t", right])
+        assert (value(name, right, right), value(name, right + " -- x", right)) == (1, 0)
+
+
+@given(st.text(), st.text())
+def test_any_text_is_a_query_that_can_be_judged(answer, right):
+    for same in (same_rows, same_lone_row):
+        assert same(answer, right, right) in ((True,) if answer.strip() == right.strip() else (True, False))
 
 
 SENTENCES = [
@@ -166,10 +251,13 @@ def test_bleu_is_sacrebleus():
     assert value("bleu", "a b", "a b") == pytest.approx(1)
     one = sacrebleu.metrics.BLEU()
     one.corpus_score(given_, streams[:1])
-    assert bleu_signature(1) == str(one.get_signature())
+    assert bleu_signature([1, 1]) == str(one.get_signature())
     several = sacrebleu.metrics.BLEU()
     several.corpus_score(given_, streams)
-    assert bleu_signature(2) == str(several.get_signature())
+    assert bleu_signature([2, 1]) == str(several.get_signature())
+    same = sacrebleu.metrics.BLEU()
+    same.corpus_score(given_, [given_, given_])
+    assert bleu_signature([2, 2, 2, 2]) == str(same.get_signature())
 
 
 def test_bleu_of_many_sums_is_that_of_each():

@@ -106,6 +106,10 @@ def test_every_kind_that_the_help_names_is_one():
     [
         ("top2", "there is no policy 'top2'. Did you mean 'top-p' or 'top1'? There are base, single:NAME, oracle"),
         ("", "names none"),
+        ("base:", "policy 'base:': nothing stands behind the colon. There are base, single:NAME"),
+        ("top-p:", "nothing stands behind the colon"),
+        ("single:", "nothing stands behind the colon"),
+        ("top2:", "there is no policy 'top2:'"),
         ("base:1", "base takes nothing behind a colon"),
         ("single:sqll", "there is no adapter 'sqll'. Did you mean 'sql' or 'shell'? There are dates, shell, sql."),
         ("single", "there is no adapter ''"),

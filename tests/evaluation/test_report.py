@@ -119,6 +119,20 @@ def test_pictures_have_numbers_or_are_not_drawn(report, tmp_path):
     assert {name.partition(".")[0] for name in plots.draw_plots(few, tmp_path)} == {"policies", "tasks"}
 
 
+def test_the_score_against_p_has_every_p_however_it_is_written():
+    names = "top-p,top-p:0.5,top-p:softmax:+0.6,top-p:.9:softmax,top-p: 0.8,top-p:1e-1,base,few-shot:5"
+    policies = {policy.name: policy.name for policy in parse_policies(names, ("sql",), Routing())}
+    lines = plots._sweep({"policies": policies})
+    assert {how: sorted(points) for how, points in lines.items()} == {
+        "as the settings normalize": [0.1, 0.5, 0.8], "softmax": [0.6, 0.9],
+    }  # fmt: skip
+
+
+def test_the_test_against_top_1_is_told_of_where_there_is_one(report):
+    policies = {"base": {key: value for key, value in report["policies"]["base"].items() if key != "against_top1"}}
+    assert ["permutation" in " ".join(notes(one)) for one in (report, report | {"policies": policies})] == [True, False]
+
+
 def test_without_pictures_matplotlib_is_not_asked_for(report, tmp_path, monkeypatch):
     monkeypatch.setattr(plots, "draw_plots", SimpleNamespace())
     files = write_results(tmp_path, report, [], plots=False)

@@ -88,6 +88,7 @@ def test_a_metric_is_the_one_that_fits_the_answers_unless_the_row_names_one(more
         ),
         ('{"text": "x", "answer": "y", "answer": "z"}', "answer: is there twice. Leave one out."),
         ('{"text": "x", "answer": {"a": 1, "a": 2}}', "a: is there twice. Leave one out."),
+        ('{"text": "x", "answer": {"": 1, "": 2}}', "the empty name: is there twice. Leave one out."),
         ('{"text": "a', "is not JSON (from column 10 on)"),
         (f'{{"text": "x", "answer": {"[" * 400}{"]" * 400}, "metric": "{"x" * 99}"}}', "metric: there is no metric"),
         (f'{{"text": "x", "answer": {"[" * 99999}{"]" * 99999}}}', "is not JSON (it is nested too deeply)"),

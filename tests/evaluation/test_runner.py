@@ -185,6 +185,18 @@ def test_a_row_that_cannot_be_answered_is_told_and_left_out_of_every_policy():
     assert report["policies"]["base"]["score"] == 1
 
 
+def test_turns_before_a_message_that_did_not_fit_are_told_by_policy():
+    fake = FakeAssistant(Answer(trimmed=4))
+    shots = Shots(read_rows(numbered([{"text": "s", "answer": "t", "adapter": "sql"}]), fake.adapters)[0])
+    rows = [{"text": "x", "answer": "a fine answer", "adapter": "sql"}]
+    plan = plan_of(fake, rows, "few-shot:1,base", shots=shots)
+    report = report_of(fake, read_manifest(bundled_pack()), plan)
+    assert sum(report["trimmed"].values()) == 1
+    (policy,) = report["trimmed"]
+    assert f"{policy}: in 1 answer the oldest turns before the message did not fit" in " ".join(notes(report))
+    assert report_of(FakeAssistant(), read_manifest(bundled_pack()), plan)["trimmed"] == {}
+
+
 def test_rows_that_are_there_twice_count_once_and_another_answer_to_the_same_is_right_too():
     fake = FakeAssistant()
     same = {"text": "x", "answer": "a fine answer", "adapter": "sql"}
@@ -249,6 +261,10 @@ def test_rows_with_choices_are_scored_by_generation_and_by_likelihood(for_many, 
     assert set(plain.measures) == {"choice", "exact"}
     assert {name: measures[0] for name, measures in both.measures.items()} == {"choice": 1, "likelihood": 1, "exact": 1}
     assert always.value == 1
+    neither = row | {"answer": choices[1], "choices": choices[1:], "metric": "likelihood"}
+    (scored,) = measure(for_many, manifest, plan_of(for_many, [neither], "oracle")).outcomes
+    assert plain.answer not in choices[1:]
+    assert scored.answer in choices[1:]
     wrong = row | {"answer": choices[2]}
     (missed,) = measure(for_many, manifest, plan_of(for_many, [wrong], "oracle", likelihood=True)).outcomes
     assert [missed.measures[name][0] for name in ("choice", "likelihood")] == [0, 0]

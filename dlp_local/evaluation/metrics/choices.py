@@ -8,6 +8,11 @@ from collections.abc import Mapping, Sequence
 from dlp_local.evaluation.metrics.metric import mean_metric
 from dlp_local.evaluation.row import EvalRow
 
+_WITHOUT_SPACES = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+"""A letter of a script that has no spaces between words: Thai, Lao, Burmese, Khmer, Chinese and Japanese."""
+
 
 def chosen(answer: str, choices: Sequence[str]) -> str | None:
     """The choice that an answer names: it is the whole answer, or else stands in it, the first one that does.
@@ -25,9 +30,13 @@ def chosen(answer: str, choices: Sequence[str]) -> str | None:
 
 
 def _word(name: str, text: str) -> re.Match[str] | None:
-    """Where a name stands in a text as words of its own."""
-    before, after = (r"(?<!\w)" if name[0].isalnum() else ""), (r"(?!\w)" if name[-1].isalnum() else "")
+    """Where a name stands in a text as words of its own, as far as its script has spaces between words."""
+    before, after = (r"(?<!\w)" if _has_end(name[0]) else ""), (r"(?!\w)" if _has_end(name[-1]) else "")
     return re.search(f"{before}{re.escape(name)}{after}", text)
+
+
+def _has_end(sign: str) -> bool:
+    return sign.isalnum() and not _WITHOUT_SPACES.match(sign)
 
 
 def choice_grammar(choice: str) -> str:

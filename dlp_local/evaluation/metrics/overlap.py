@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any
 
@@ -62,11 +62,11 @@ def sentence_bleu(measures: Measures) -> float:
     return _of_counts(np.array(measures), True)
 
 
-def bleu_signature(references: int) -> str:
-    """What sacrebleu calls the way that BLEU is computed here, for rows of at most so many references."""
+def bleu_signature(references: Collection[int]) -> str:
+    """What sacrebleu calls the way that BLEU is computed here, for rows of so many references each."""
     import sacrebleu
 
-    count = str(references) if references == 1 else "var"
+    count = "var" if len(set(references)) > 1 else str(*set(references))
     return f"nrefs:{count}|case:mixed|eff:no|tok:13a|smooth:exp|version:{sacrebleu.__version__}"
 
 

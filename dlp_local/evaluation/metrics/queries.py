@@ -2,145 +2,149 @@
 
 from __future__ import annotations
 
-import random
 import re
 import sqlite3
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import Any
 
 from dlp_local.evaluation.metrics.metric import mean_metric
+from dlp_local.evaluation.metrics.query_tables import RowsFor, columns_of, many_fit, mentioned, one_fits, table_of
 from dlp_local.evaluation.metrics.words import same_text
 from dlp_local.evaluation.row import EvalRow
 
-TABLE_ROWS = 60
 MOST_STEPS = 200
 """Thousands of instructions of SQLite's machine that a query may take."""
 
-MOST_BYTES = 1 << 20
-"""Of any value that a query makes."""
+MOST_MENTIONED = 24
+"""How often a query may name its common table expressions: each time they are compiled again, and those in them, which
+no step counts."""
 
-_CONDITION = re.compile(r"(\w+) *(<=|>=|!=|<>|=|<|>|LIKE) *('(?:[^']|'')*'|-?\d+(?:\.\d+)?)")
-_AGGREGATE = re.compile(r"\b(?:MIN|MAX|SUM|AVG)\((\w+)\)")
-_COLUMNS = re.compile(r"columns:? (?:are )?(.+?)\.?$")
-_TABLE = re.compile(r"\bFROM\s+(\w+)", re.IGNORECASE)
-_TEXT = re.compile(r"'(?:[^']|'')*'")
-_NAME = re.compile(r"\b[A-Za-z_]\w*\b(?!\s*\()")
-_KEYWORDS = frozenset(
-    "select distinct from where and or not in like is null between order group by having limit offset asc desc as case "
-    "when then else end on join inner left outer cross union all except intersect exists glob collate nocase".split()
-)
+MOST_VALUE = 1 << 14
+"""Bytes of any value that a query makes."""
+
+MOST_BYTES = 1 << 22
+"""Of all that a query gives."""
+
 _READING = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
-
-Cells = Mapping[str, str | float]
+_NO_COLUMN = re.compile(r"no such column: (?:.*\.)?(.+)", re.DOTALL)
+_FAILURES = (sqlite3.Error, sqlite3.Warning, ValueError, MemoryError)
+"""What a query raises that cannot be run, or takes too much."""
 
 
 def same_rows(answer: str, query: str, message: str) -> bool:
     """Whether two queries give the same rows of a table in which about half of each condition's values fit.
 
-    The columns are those that the message names at its end (`columns: a, b`), or else those that the right query has.
+    The columns are those that the message names at its end (`columns: a, b`), and others that the right query has.
+    Where it gives of that table what it gives of an empty one, neither is right that is written otherwise.
     """
-    return _same_rows(answer, query, message, _many_fit)
+    return _same_rows(answer, query, message, many_fit)
 
 
 def same_lone_row(answer: str, query: str, message: str) -> bool:
     """Whether two queries give the same of a table in which one row fits, as where a question has one answer."""
-    return _same_rows(answer, query, message, _one_fits)
+    return _same_rows(answer, query, message, one_fits)
 
 
-def _same_rows(answer: str, query: str, message: str, rows_for: Callable[[Sequence[str], str], list[Cells]]) -> bool:
+def _same_rows(answer: str, query: str, message: str, rows_for: RowsFor) -> bool:
     if same_text(answer, query):
         return True
-    columns = _columns(query, message)
-    table = match[1] if (match := _TABLE.search(query)) else "t"
-    with closing(sqlite3.connect(":memory:")) as database:
-        try:
-            database.execute(f"CREATE TABLE [{table}] ({', '.join(f'[{name}]' for name in columns)})")
-            rows = [[cells[name] for name in columns] for cells in rows_for(columns, query)]
-            database.executemany(f"INSERT INTO [{table}] VALUES ({', '.join('?' * len(columns))})", rows)
-            _bind(database)
-            return _run(database, answer) == _run(database, query)
-        except (sqlite3.Error, sqlite3.Warning, ValueError):
-            return False
-
-
-def _columns(query: str, message: str) -> list[str]:
-    if named := _COLUMNS.findall(message.replace("\n", " ")):
-        return [name.strip() for name in named[-1].split(",")]
-    names = _NAME.findall(_TABLE.sub("", _TEXT.sub("''", query)))
-    return sorted({name for name in names if name.lower() not in _KEYWORDS}, key=str.lower) or ["c"]
-
-
-def _bind(database: sqlite3.Connection) -> None:
-    """From now on queries may read and nothing else, for a while, and values are of bounded length."""
-    database.set_authorizer(lambda action, *_: sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY)
-    database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_BYTES)
-    left = iter(range(MOST_STEPS))
-    database.set_progress_handler(lambda: next(left, None) is None, 1000)
-
-
-def _many_fit(columns: Sequence[str], query: str) -> list[Cells]:
-    """Rows that hold what a query compares them with about half of the time, or a number near to it."""
-    rng, asked = random.Random(0), defaultdict[str, list[str]](list)
-    for name, _, value in _CONDITION.findall(query):
-        asked[name].append(_text(value))
-    return [{name: _value(asked[name], rng) for name in columns} for _ in range(TABLE_ROWS)]
-
-
-def _one_fits(columns: Sequence[str], query: str) -> list[Cells]:
-    """Rows of which one fits all conditions of a query, and each other one all but one; what it sums up are numbers."""
-    rng, conditions = random.Random(0), _CONDITION.findall(query)
-    numbers = set(_AGGREGATE.findall(query))
-    rows: list[Cells] = []
-    for index in range(TABLE_ROWS if conditions else 1):
-        cells = {name: float(rng.randrange(1000)) if name in numbers else _value((), rng) for name in columns}
-        missed = index % len(conditions) if index else -1
-        for number, (name, sign, value) in enumerate(conditions):
-            if name not in cells:
-                continue
-            if number != missed:
-                cells[name] = _fitting(sign, _text(value))
-            elif isinstance(cells[name], float) and sign in "<>=":  # another number could fit by chance
-                cells[name] = _fitting({"<": ">", ">": "<", "<=": ">", ">=": "<"}.get(sign, ">"), _text(value))
-        rows.append(cells)
-    return rows
-
-
-def _fitting(sign: str, value: str) -> str | float:
-    """What fits a comparison with a value."""
-    direction = {"<": -1, "<=": -1, ">": 1, ">=": 1, "!=": 1, "<>": 1}.get(sign, 0)
     try:
-        return float(value) + direction
-    except ValueError:
-        return {-1: "", 0: value, 1: f"{value}z"}[direction]
+        with closing(_filled(query, message, rows_for)) as database:
+            return _run(database, answer) == _run(database, query)
+    except _FAILURES:
+        return False
 
 
-def _text(value: str) -> str:
-    """A value without the quotation marks of SQL."""
-    return value.strip("'").replace("''", "'")
+def _filled(query: str, message: str, rows_for: RowsFor) -> sqlite3.Connection:
+    """A table of which a query gives something, in a database that can be read and nothing else.
+
+    Raises what `_FAILURES` has where it cannot be run, or gives nothing of any table that is made for it.
+    """
+    columns = columns_of(query, message)
+    nothing = _of_empty_table(query, columns)
+    for makers in ((rows_for,), (rows_for, one_fits, one_fits)):
+        database = _table(query, columns, makers)
+        try:
+            if _run(database, query) != nothing:
+                return database
+        except _FAILURES:
+            database.close()
+            raise
+        database.close()
+    raise ValueError("it gives of a table that is made for it what it gives of an empty one")
+
+
+def _of_empty_table(query: str, columns: list[str]) -> list[tuple[Any, ...]]:
+    """What a query gives of a table without rows; columns that it has and the table lacks are added."""
+    while True:
+        with closing(_table(query, columns, ())) as database:
+            try:
+                return _run(database, query)
+            except sqlite3.OperationalError as error:
+                missing = _NO_COLUMN.fullmatch(str(error))
+                if not missing or missing[1].casefold() in {name.casefold() for name in columns}:
+                    raise
+                columns.append(missing[1])
+
+
+def _table(query: str, columns: Sequence[str], makers: Sequence[RowsFor]) -> sqlite3.Connection:
+    """A database of one table, in which values are of bounded length from then on."""
+    database = sqlite3.connect(":memory:")
+    try:
+        table = _quoted(table_of(query))
+        database.execute(f"CREATE TABLE {table} ({', '.join(map(_quoted, columns))})")
+        rows = [[cells[name] for name in columns] for maker in makers for cells in maker(columns, query)]
+        database.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})", rows)
+    except _FAILURES:
+        database.close()
+        raise
+    database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_VALUE)
+    return database
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _run(database: sqlite3.Connection, query: str) -> list[tuple[Any, ...]]:
-    return sorted(database.execute(query).fetchall(), key=repr)
+    """The rows that a query gives that reads and does nothing else, in an order of their own.
+
+    Raises what `_FAILURES` has.
+    """
+    if mentioned(query) > MOST_MENTIONED:
+        raise ValueError("it names its common table expressions too often")
+    left = iter(range(MOST_STEPS))
+    database.set_authorizer(lambda action, *_: sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY)
+    database.set_progress_handler(lambda: next(left, None) is None, 1000)
+    rows, size = list[tuple[Any, ...]](), 0
+    for row in database.execute(query):
+        size += sum(len(value) if isinstance(value, str | bytes) else 8 for value in row)
+        if size > MOST_BYTES:
+            raise ValueError("it gives too much")
+        rows.append(row)
+    return sorted(rows, key=repr)
 
 
-def _value(asked: Sequence[str], rng: random.Random) -> str | float:
-    """A value that is asked for, a number near to it, or any other."""
-    if asked and rng.random() < 0.5:
-        value = rng.choice(asked)
+def _cannot_run(answers: Sequence[str]) -> str:
+    """Why a right query cannot be judged by what it gives; nothing where each of them can."""
+    for query in answers:
         try:
-            return float(value) + rng.choice((0, 0, 1, -1))
-        except ValueError:
-            return value
-    return float(rng.randrange(1000)) if rng.random() < 0.5 else f"text {rng.randrange(1000)}"
+            _filled(query, "", many_fit).close()
+        except _FAILURES as error:
+            reason = " ".join(str(error).split()) or "it takes too much"
+            return f'runs the right query on a table that is made for it, and cannot ({reason}). Name "exact".'
+    return ""
 
 
 def _any(same: Callable[[str, str, str], bool]) -> Callable[[str, EvalRow], float]:
     return lambda answer, row: float(any(same(answer, wanted, row.text) for wanted in row.answers))
 
 
-SQL = mean_metric("sql", "the same rows when both queries run", _any(same_rows), also=("sql-one-row", "exact"))
-SQL_ONE_ROW = mean_metric(
-    "sql-one-row", "the same where one row of the table fits", _any(same_lone_row), also=("sql", "exact")
+SQL = mean_metric(
+    "sql", "the same rows when both queries run", _any(same_rows), also=("sql-one-row", "exact"), misfit=_cannot_run
 )
+SQL_ONE_ROW = mean_metric(
+    "sql-one-row", "the same where one row of the table fits", _any(same_lone_row), also=("sql", "exact"),
+    misfit=_cannot_run,
+)  # fmt: skip

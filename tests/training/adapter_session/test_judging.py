@@ -1,11 +1,14 @@
 """Answers to held-out rows, and how right they are."""
 
+from contextlib import nullcontext
+
 import pytest
 
 from dlp_local.core.errors import EngineError
 from dlp_local.core.events import ReplyDone
 from dlp_local.core.job import Cancellation, Job
 from dlp_local.core.values import Message, Mix
+from dlp_local.engine.gathering import Apart
 from dlp_local.training.adapter.judging import answering, answers, greedy_reply, is_same, score
 from dlp_local.training.adapter.rows import TrainingRow
 
@@ -76,6 +79,9 @@ class Recording:
         object.__setattr__(done, "answer", "x")
         object.__setattr__(done, "error", self.error)
         return Job(lambda _: iter([done]))
+
+    def together(self, members):
+        return nullcontext(Apart())
 
 
 def test_a_row_is_asked_as_it_was_written_greedily_and_with_its_own_system_prompt():
