@@ -23,7 +23,8 @@ REPORT = {
         "confusion": [{"adapter": "describe", "as": name, "rows": 2} for name in ("extract", "sql")],
     },
     "seconds": dict.fromkeys(POLICIES, TIMES),
-    "trimmed": {}, "by_adapters": {"top-p": {str(count): {"answers": count, "score": 0.5} | TIMES for count in (1, 2, 3)}},
+    "trimmed": {},
+    "by_adapters": {"top-p": {str(count): {"answers": count, "score": 0.5} | TIMES for count in (1, 2, 3)}},
 }  # fmt: skip
 
 

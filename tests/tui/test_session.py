@@ -111,6 +111,23 @@ def test_a_correction_is_known_before_the_next_message_is_answered_though_a_chan
         assert [(each.text, each.right) for each in opened.session.history.corrections()] == [("hello", "dates")]
 
 
+def test_a_message_that_is_taken_back_before_its_turn_comes_is_not_answered():
+    fake = FakeAssistant(Answer(["one"]), Answer(["two"]))
+    fake.change_gate = gate = Gate()
+    with Opened(fake) as opened:
+        session = opened.session
+        session.change_pack("removing sql", "gone", lambda assistant: assistant.remove_adapter("sql"))
+        assert gate.reached.wait(30)
+        first, second = session.send("first").id, session.send("second").id
+        assert session.undo() == "second"
+        gate.open()
+        opened.until(lambda: session.turn(first).ended)
+        last = session.send("third").id
+        opened.until(lambda: session.turn(last).ended)
+        assert [call.text for call in fake.calls] == ["first", "third"]
+        assert session.conversation[second].error == "Not answered: it was taken back."
+
+
 def test_the_end_of_an_answer_is_told_after_a_path_in_which_it_had_not_ended():
     class Conversation(OpenConversation):
         """`meanwhile` happens while a view of it is made, once its turns have been read."""

@@ -91,11 +91,13 @@ class JobQueue:
             self._changed.wait_for(lambda: self._waiting or self._closed, timeout)
             return None if self._closed or not self._waiting else self._waiting.popleft()
 
-    def remove_answers(self) -> list[AnswerJob]:
-        """Takes the messages that wait out."""
+    def remove_answers(self, turn: int | None = None) -> list[AnswerJob]:
+        """Takes the messages that wait out, or that of one turn."""
         with self._changed:
-            removed = [job for job in self._waiting if isinstance(job, AnswerJob)]
-            self._waiting = deque(job for job in self._waiting if not isinstance(job, AnswerJob))
+            removed = [
+                job for job in self._waiting if isinstance(job, AnswerJob) and (turn is None or job.turn == turn)
+            ]
+            self._waiting = deque(job for job in self._waiting if job not in removed)
             return removed
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from textual.message import Message as Posted
 
 from dlp_local.answer_parts import begun_answer
-from dlp_local.conversation_turn import fail_turn, store_message
+from dlp_local.conversation_turn import store_message
 from dlp_local.core.chat_options import ChatOptions
 from dlp_local.core.errors import InputError
 from dlp_local.core.events import ReplyDone
@@ -25,7 +25,7 @@ from tui.state import HERE, ConversationView, Place, Status, Turn, TurnRouting
 ChangeOptions = Callable[[ChatOptions], ChatOptions]
 """What is set on the command line, over the options that the conversation has."""
 
-LEFT = "Not answered: another conversation was opened."
+LEFT, TAKEN_BACK = "Not answered: another conversation was opened.", "Not answered: it was taken back."
 
 
 class Session:
@@ -171,10 +171,8 @@ class Session:
             self.new()
 
     def _leave_for(self, conversation: OpenConversation) -> None:
-        waiting = self._worker.drop_waiting()
+        self._worker.drop_waiting(LEFT)
         self.stop()
-        for job in waiting:
-            fail_turn(job.conversation, job.turn, LEFT)
         self._state.open(conversation)
         self._warm()
 
@@ -199,6 +197,8 @@ class Session:
     def undo(self) -> str:
         """Takes the last turn back; returns its message, to be written anew."""
         turn = None if self.busy else self.conversation.undo()
+        if turn:
+            self._worker.drop_waiting(TAKEN_BACK, turn.id)
         self._show_path()
         return turn.text if turn else ""
 

@@ -83,9 +83,10 @@ class AssistantWorker:
             if self._reply:
                 self._reply.cancel()
 
-    def drop_waiting(self) -> list[AnswerJob]:
-        """Takes the messages that wait out of the queue."""
-        return self._queue.remove_answers()
+    def drop_waiting(self, reason: str, turn: int | None = None) -> None:
+        """Takes the messages that wait out of the queue, or that of one turn; why nobody will answer them is stored."""
+        for job in self._queue.remove_answers(turn):
+            fail_turn(job.conversation, job.turn, reason)
 
     def probabilities(self, text: str, previous: Route | None) -> Mapping[str, float]:
         """The router's, for a message after the turn of a route; it waits for the router alone.
@@ -275,8 +276,7 @@ class AssistantWorker:
             _log.debug("another pack could not be opened", exc_info=True)
             problem = error_text(error)
         self._state.update(phase="ready", activity="", **pack_facts(opened))
-        notices = "\n".join([f"{opened.name} answers from now on.", *opened.notices])
-        self._state.post(PackUpdated(notices, problem))
+        self._state.post(PackUpdated("\n".join([f"{opened.name} answers from now on.", *opened.notices]), problem))
         return opened
 
     def _warm(self, assistant: AssistantBackend, conversation: OpenConversation) -> None:
