@@ -21,7 +21,7 @@ import tomlkit
 from dlp_local.formats.peft.convert import convert_lora
 from dlp_local.packs import bundled_pack
 from dlp_local.packs.manifest import Adapter, Backbone, Encoder, EncoderFile, Manifest, RouterFile, read_manifest
-from tools import measure_pack, model_card, train_adapters, train_router
+from tools import model_card, pack_figures, train_adapters, train_router
 from tools.recipes import RECIPES
 from tools.recipes.recipe import Recipe
 
@@ -103,7 +103,7 @@ def _figures(recipe: Recipe, data: Path, kept: Path, pack: Path) -> dict[str, An
     measured_on = hashlib.sha256((pack / "pack.toml").read_bytes()).hexdigest()
     if kept.exists() and (old := json.loads(kept.read_text("utf-8")))["pack"] == measured_on:
         return dict(old)
-    *_, figures = measure_pack.measure(recipe, data, pack, kept.with_suffix(".answers.jsonl"))
+    *_, figures = pack_figures.measure(recipe, data, pack, kept.with_suffix(".answers.jsonl"))
     kept.write_text(json.dumps({"pack": measured_on} | figures, indent=1), "utf-8")
     return dict(figures)
 

@@ -13,13 +13,13 @@ WAYS = ("alone", "routed", "base")
 
 
 def write(recipe: Recipe, pack: Path, figures: dict[str, Any], router_figures: Path) -> str:
-    """The whole card for the files in `pack`; `figures` as `tools/measure_pack.py` gives them."""
+    """The whole card for the files in `pack`; `figures` as `tools/pack_figures.py` gives them."""
     files = sorted(path for path in pack.iterdir() if path.name != "MODEL_CARD.md")
     total = sum(path.stat().st_size for path in files)
     before, after = recipe.card.split("<!-- figures -->\n\n")
     lines = [before.rstrip(), "", "## Figures", ""]
     lines += [
-        "Valid rows, greedy, measured on these files through the product (`python -m tools.measure_pack`). `alone`:",
+        "Valid rows, greedy, measured on these files through the product (`python -m tools.pack_figures`). `alone`:",
         "the task's adapter by hand; `routed`: as the router chose; `base`: no adapter.",
         "",
         "| rows of | metric | rows | alone | routed | base | rows for base |",

@@ -35,7 +35,7 @@ from dlp_local.formats.peft.target import Target
 from dlp_local.opening import open_engine, settings_for
 from dlp_local.packs import Pack, open_pack, pack_folder
 from tools.child_server import free_port, running
-from tools.measure_pack import sample
+from tools.pack_figures import sample
 from tools.recipes import RECIPES
 from tools.scores import EXACT
 

@@ -96,7 +96,7 @@ class Bench:
 
     def score(self, task: str, mix: Mix, shots: Sequence[TrainingRow] = (), most: int = 0) -> float:
         """The share of valid rows, in percent, that are answered exactly right."""
-        from tools.measure_pack import sample
+        from tools.pack_figures import sample
 
         wanted: Mapping[str, Sequence[Row]] = sample(RECIPE.valid_rows(self.data, task), self.valid)
         turns = [message for shot in shots for message in (*shot.messages, Message("assistant", shot.answer))]

@@ -38,7 +38,7 @@ from dlp_local.training.adapter.methods.ca import Teacher
 from dlp_local.training.adapter.methods.method import Factors
 from dlp_local.training.adapter.rows import TrainingRow
 from tools.bench.training import run_fit, summary
-from tools.measure_pack import sample
+from tools.pack_figures import sample
 from tools.recipes import RECIPES
 
 OfWeight = Callable[[str], Factors]

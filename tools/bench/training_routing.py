@@ -31,7 +31,7 @@ from dlp_local.training.adapter.acceptance import against_routing
 from dlp_local.training.adapter.routing_effect import LearntRouting, RoutingJudge
 from dlp_local.training.adapter.rows import TrainingRow, split_rows
 from tools.data import read_jsonl
-from tools.measure_pack import sample
+from tools.pack_figures import sample
 from tools.recipes import RECIPES
 
 RECIPE = RECIPES["smollm2"]

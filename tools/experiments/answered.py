@@ -24,7 +24,7 @@ from tools.booking_rows import is_booking
 from tools.data import Row
 from tools.experiments.data_folder import own_data
 from tools.experiments.part import Setup
-from tools.measure_pack import sample
+from tools.pack_figures import sample
 from tools.recipes.recipe import Recipe
 
 OPTIONS = ChatOptions(temperature=0, repeat_penalty=1, max_tokens=128)

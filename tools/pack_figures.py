@@ -1,6 +1,6 @@
 """Measures a pack through the product: how often each adapter answers exactly right, greedy, on valid rows.
 
-    python -m tools.measure_pack smollm2 --data DATA --rows 200 --out build/smollm2/figures.json
+    python -m tools.pack_figures smollm2 --data DATA --rows 200 --out build/smollm2/figures.json
 
 `alone`: the task's adapter at weight 1. `routed`: as the router chooses, in parts where it splits a message. `base`:
 the bare backbone. What each task is scored by stands in `SCORES`. The same message under the same mix is answered once,
@@ -17,14 +17,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dlp_local import Assistant, Mix, open_assistant
+from dlp_local import Assistant, open_assistant
 from dlp_local.core.chat_options import ChatOptions
-from dlp_local.core.errors import DlpLocalError
+from dlp_local.core.errors import InputError
 from dlp_local.core.files import written_aside
-from dlp_local.core.job import Cancellation
 from dlp_local.core.settings import Settings
-from dlp_local.evaluation.answers import Answer, Question
-from dlp_local.evaluation.answers import Answers as KeptAnswers
+from dlp_local.evaluation.answers import Answers
+from dlp_local.evaluation.policies import parse_policies
+from dlp_local.evaluation.row import EvalRow
+from dlp_local.evaluation.runner import Measured, Plan, evaluate
 from dlp_local.packs.manifest import read_manifest
 from tools.data import Row
 from tools.recipes import RECIPES
@@ -38,37 +39,20 @@ BASE_ROWS = 100
 GREEDY = ChatOptions(temperature=0, repeat_penalty=1, max_tokens=512)
 
 
-class Answers:
-    """A pack's answers to messages, greedy, each computed once and kept in a file as `dlp-local eval` keeps them.
+WAYS = {"alone": "oracle", "routed": "parts", "base": "base"}
+"""Each way of answering, and the policy of `dlp-local eval` that it is."""
 
-    Answers of another backbone, or of other weights under an adapter's name, do not count; the router, and adapters
-    that had no part in an answer, do not matter to it.
-    """
 
-    def __init__(self, assistant: Assistant, pack: Path, file: Path) -> None:
-        self._assistant = assistant
-        self._kept = KeptAnswers(assistant, read_manifest(pack), file, {})
-
-    def of_all(self, messages: Sequence[str], mix: Mix | None) -> list[str]:
-        """The whole answers to messages; the router chooses where there is no mix."""
-        questions = [self._question(message, mix) for message in messages]
-        keys = [self._kept.key(question) for question in questions]
-        answers = dict(self._kept.of_all(dict(zip(keys, questions, strict=True)), Cancellation()))
-        return [self._text(answers[key]) for key in keys]
-
-    def _question(self, message: str, mix: Mix | None) -> Question:
-        parts: tuple[tuple[str, Mix], ...] = ()
-        if mix is None:
-            route = self._assistant.route(message)
-            parts = tuple((part.text, part.mix) for part in route.parts)
-            mix = None if parts else route.mix
-        return Question(message, mix, GREEDY, parts=parts)
-
-    @staticmethod
-    def _text(answer: Answer | DlpLocalError) -> str:
-        if isinstance(answer, DlpLocalError):
-            raise answer
-        return answer.text
+def answered(assistant: Assistant, kept: Answers, messages: Sequence[str], adapter: str | None, way: str) -> list[str]:
+    """The whole answers to messages, each asked once; raises `InputError` where one cannot be had."""
+    rows = tuple(EvalRow(text, ("",), "exact", adapter, line=line) for line, text in enumerate(messages, start=1))
+    policies = parse_policies(WAYS[way], assistant.adapters, assistant.settings.routing)
+    *_, measured = evaluate(assistant, Plan(rows, policies, GREEDY), kept)
+    assert isinstance(measured, Measured)
+    for problem in measured.problems:
+        raise InputError(f"{messages[problem.line - 1]!a}: {problem.reason}")
+    given = {outcome.row.text: outcome.answer for outcome in measured.outcomes}
+    return [given[message] for message in messages]
 
 
 def measure(
@@ -89,29 +73,29 @@ def measure(
     figures: dict[str, Any] = {"tasks": {}, "everyday": []}
     adapters = {kind: adapter for kind, adapter in recipe.kinds.items() if not kinds or kind in kinds}
     with open_assistant(Settings.model_construct().for_comparison(), pack) as assistant:
-        known = Answers(assistant, pack, answers)
+        kept = Answers(assistant, read_manifest(pack), answers, {})
         samples = {kind: sample(recipe.valid_rows(data, kind), most) for kind in adapters}
         for ways in (("alone", "routed"), ("base",) if base_rows else ()):
             for kind, adapter in adapters.items():
                 rows = samples[kind]
                 figure = figures["tasks"].setdefault(kind, {"rows": len(rows), "base_rows": min(base_rows, len(rows))})
                 for way in ways:
-                    mix = {"alone": Mix.of({adapter: 1.0}), "routed": None, "base": Mix()}[way]
                     asked = list(rows)[: base_rows if way == "base" else most]
-                    answered = known.of_all(asked, mix)
+                    given = answered(assistant, kept, asked, adapter, way)
                     wanted = [rows[message] for message in asked]
                     scores = SCORES.get(kind, EXACT)
-                    figure[way] = {name: round(score(answered, wanted), 1) for name, score in scores.items()}
+                    figure[way] = {name: round(score(given, wanted), 1) for name, score in scores.items()}
                 yield figures
             if not figures["everyday"] and not kinds:
-                figures["everyday"] = _both_answers(assistant, known, recipe.everyday)
+                figures["everyday"] = _both_answers(assistant, kept, recipe.everyday)
                 yield figures
 
 
-def _both_answers(assistant: Assistant, answers: Answers, messages: Sequence[str]) -> list[dict[str, str]]:
+def _both_answers(assistant: Assistant, kept: Answers, messages: Sequence[str]) -> list[dict[str, str]]:
     """The mix that the router chooses for each message, its answer, and that of base."""
     routes = [assistant.route(message) for message in messages]
-    both = zip(messages, routes, answers.of_all(messages, None), answers.of_all(messages, Mix()), strict=True)
+    ways = (answered(assistant, kept, messages, None, way) for way in ("routed", "base"))
+    both = zip(messages, routes, *ways, strict=True)
     return [
         {
             "message": message,
