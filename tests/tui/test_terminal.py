@@ -60,7 +60,7 @@ def test_a_killed_window_is_resumed_with_the_message_the_part_and_the_draft(
     terminal.keys("-l", "write on")
     terminal.keys("Enter")
     history = History(Path(os.environ["DLP_LOCAL_DATA"]) / "history.db")
-    wait_until(lambda: (last := history.last()) and history.conversation(last).turns[0].answer)
+    wait_until(lambda: (last := history.last()) and any(turn.answer for turn in history.conversation(last).turns))
     number = history.last()
     assert number
     terminal.kill()
