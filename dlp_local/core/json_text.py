@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from dlp_local.core.errors import DlpLocalError, InputError
@@ -83,17 +84,19 @@ def _is_same(one: Any, other: Any) -> bool:
     return True
 
 
+def repeated_key(pairs: Sequence[tuple[str, Any]]) -> str | None:
+    """The first key that an object says twice, None where it says each once; of its keys and values in their order."""
+    return next((key for key, count in Counter(key for key, _ in pairs).items() if count > 1), None)
+
+
 def _value(text: str, pairs: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None = None) -> Any:
     return json.loads(text, parse_constant=_refused, parse_float=_finite, object_pairs_hook=pairs)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    said = dict(pairs)
-    if len(said) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+    if (twice := repeated_key(pairs)) is not None:
         raise _RepeatedKeyError(f"'{twice[:LONGEST_SHOWN]}'")
-    return said
+    return dict(pairs)
 
 
 def _refused(number: str) -> NoReturn:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
@@ -17,7 +17,7 @@ from typing import Any
 
 from dlp_local.core.errors import InputError
 from dlp_local.core.files import decode
-from dlp_local.core.json_text import json_value, parse_json
+from dlp_local.core.json_text import json_value, parse_json, repeated_key
 from dlp_local.core.text import did_you_mean, is_unicode, switched_off, unknown_name, visible
 from dlp_local.core.values import BASE, Message
 from dlp_local.evaluation.metrics import METRICS, OF_JSON, missing_package
@@ -126,8 +126,8 @@ def _fields(line: bytes) -> dict[str, Any]:
 
 def _check_keys(pairs: Sequence[tuple[str, Any]]) -> None:
     """Raises `InputError` for an object in which a key is there twice, of which JSON keeps the last."""
-    if twice := [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]:
-        raise InputError(f"{twice[0][:64] or 'the empty name'}: is there twice. Leave one out.")
+    if (twice := repeated_key(pairs)) is not None:
+        raise InputError(f"{twice[:64] or 'the empty name'}: is there twice. Leave one out.")
 
 
 def _row(fields: Mapping[str, Any], number: int, adapters: Collection[str], disabled: Collection[str] = ()) -> EvalRow:

@@ -18,7 +18,7 @@ def persona_name(name: str) -> str:
 
     Raises `InputError` for one that cannot be typed again.
     """
-    kept = " ".join(unicodedata.normalize("NFC", name).split())
+    kept = _spelled_once(name)
     if not kept:
         raise InputError("an empty name names no persona. Give it one: terse, say.")
     if len(kept) > LONGEST_NAME or not kept.isprintable():
@@ -28,8 +28,12 @@ def persona_name(name: str) -> str:
 
 def known_persona(name: str, personas: Container[str]) -> str:
     """The name as it is kept, where it is that of a persona; else as it was written."""
-    kept = " ".join(unicodedata.normalize("NFC", name).split())
+    kept = _spelled_once(name)
     return kept if name not in personas and kept in personas else name
+
+
+def _spelled_once(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", name).split())
 
 
 class PersonaStore(Database):

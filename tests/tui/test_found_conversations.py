@@ -13,6 +13,14 @@ from tests.support.fakes import FakeAssistant
 from tests.tui.window import READY, long_conversation, window
 
 
+def answered(*texts):
+    """A history of conversations of one turn each."""
+    history = History(None)
+    for text in texts:
+        history.finish(history.add_turn(history.start(), None, text).id, "yes", None)
+    return history
+
+
 async def test_ctrl_o_finds_opens_renames_pins_and_deletes():
     history = History(None)
     for text, answer in (("about cats", "meow"), ("about dogs", "woof")):
@@ -135,9 +143,7 @@ async def test_a_search_opens_at_the_line_of_its_hit_in_a_long_answer_and_in_an_
 
 
 async def test_titles_of_wide_characters_leave_the_columns_behind_them_where_they_are():
-    history = History(None)
-    for text in ("日本語のとても長い題名で列がずれないことを確かめるためのもの", "plain", "a" * 90):
-        history.finish(history.add_turn(history.start(), None, text).id, "yes", None)
+    history = answered("日本語のとても長い題名で列がずれないことを確かめるためのもの", "plain", "a" * 90)
     async with window(FakeAssistant(), size=(60, 24), history=history) as w:
         await w.press("ctrl+o")
         await w.sees("日本語", "plain", "aaa", "3 conversations")
@@ -161,9 +167,7 @@ async def test_a_conversation_of_another_year_has_its_year():
 
 
 async def test_esc_gives_a_new_title_up_and_brings_back_what_was_searched_for():
-    history = History(None)
-    for text in ("about cats", "about dogs"):
-        history.finish(history.add_turn(history.start(), None, text).id, "yes", None)
+    history = answered("about cats", "about dogs")
     async with window(FakeAssistant(), history=history) as w:
         await w.press("ctrl+o")
         await w.type("cats")
@@ -194,9 +198,7 @@ async def test_the_open_conversation_that_is_deleted_is_left_for_a_new_one():
 
 async def test_a_list_that_is_not_whole_says_so(monkeypatch):
     monkeypatch.setattr("tui.screens.conversations.MOST", 2)
-    history = History(None)
-    for text in ("about cats", "about dogs", "about mice"):
-        history.finish(history.add_turn(history.start(), None, text).id, "yes", None)
+    history = answered("about cats", "about dogs", "about mice")
     async with window(FakeAssistant(), history=history) as w:
         await w.press("ctrl+o")
         await w.sees("The newest 2; a search finds the others, too")

@@ -85,16 +85,11 @@ class RemoveAdapter:
 
 
 @dataclass(frozen=True, slots=True)
-class Cancel:
-    """End the request whose number this has, running or still waiting."""
-
-
-@dataclass(frozen=True, slots=True)
 class StartAnew:
     """Keep nothing of what was computed; what runs is waited for."""
 
 
-Task = Open | Inspect | Generate | Warm | AddAdapter | RemoveAdapter | StartAnew | Cancel
+Task = Open | Inspect | Generate | Warm | AddAdapter | RemoveAdapter | StartAnew
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +105,13 @@ class Requests:
     """Some requests that are all begun before anything is computed for one."""
 
     requests: tuple[Request, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """End the request of this number, running or still waiting."""
+
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,13 +167,13 @@ class ProtocolError(Exception):
     """What came over a pipe is no message."""
 
 
-def encode(record: Request | Requests | Response) -> bytes:
+def encode(record: Requests | Cancel | Response) -> bytes:
     """A record as one frame."""
     payload = pickle.dumps(record)
     return _LENGTH.pack(len(payload)) + payload
 
 
-def receive(pipe: BinaryIO) -> Request | Requests | Response | None:
+def receive(pipe: BinaryIO) -> Requests | Cancel | Response | None:
     """Waits for the next record; None at the end of the pipe.
 
     Raises `ProtocolError` for what is no record, an end in the middle of one included, and `OSError`.
@@ -187,7 +189,7 @@ def receive(pipe: BinaryIO) -> Request | Requests | Response | None:
         record = pickle.loads(payload)
     except Exception as error:  # what cannot be unpickled may raise anything
         raise ProtocolError(f"a message cannot be read ({type(error).__name__}: {error})") from error
-    if not isinstance(record, Request | Requests | Response):
+    if not isinstance(record, Requests | Cancel | Response):
         raise ProtocolError(f"a {type(record).__name__} is no message")
     return record
 

@@ -101,14 +101,12 @@ class _Server:
 
     def _read_requests(self) -> None:
         try:
-            while isinstance(received := receive(self._requests), Request | Requests):
-                if isinstance(received, Request) and isinstance(received.task, Cancel):
-                    if cancellation := self._cancellations.get(received.number):
-                        cancellation.request()
-                else:
-                    several = Requests((received,)) if isinstance(received, Request) else received
-                    self._cancellations.update((request.number, Cancellation()) for request in several.requests)
-                    self._waiting.put(several)
+            while isinstance(received := receive(self._requests), Requests | Cancel):
+                if isinstance(received, Requests):
+                    self._cancellations.update((request.number, Cancellation()) for request in received.requests)
+                    self._waiting.put(received)
+                elif cancellation := self._cancellations.get(received.number):
+                    cancellation.request()
         finally:
             # The client closed the pipe, is gone or sends what is no request: nothing here is worth another moment.
             os._exit(0)

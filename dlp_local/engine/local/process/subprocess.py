@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import BinaryIO, cast
 
@@ -113,15 +113,13 @@ class Child:
 
     def request(self, number: int, task: Task) -> None:
         """Asks for a task; `events` tells what comes of it."""
-        self._ask([number], encode(Request(number, task)))
+        self.request_together({number: task})
 
     def request_together(self, numbered: Mapping[int, Task]) -> None:
         """Asks for tasks, all of which begin before one is computed; `events` tells what comes of each."""
-        self._ask(numbered, encode(Requests(tuple(Request(number, task) for number, task in numbered.items()))))
-
-    def _ask(self, numbers: Iterable[int], frame: bytes) -> None:
+        frame = encode(Requests(tuple(Request(number, task) for number, task in numbered.items())))
         with self._lock:
-            for number in numbers:
+            for number in numbered:
                 responses = self._requests[number] = queue.SimpleQueue()
                 if self._ended:
                     responses.put(None)
@@ -129,7 +127,7 @@ class Child:
 
     def cancel(self, number: int) -> None:
         """Ends a request within a token; one that is done stays as it is. Safe in a signal handler."""
-        self._outbox.put(encode(Request(number, Cancel())))
+        self._outbox.put(encode(Cancel(number)))
 
     def events(self, number: int) -> Iterator[TaskEvent]:
         """The events of a request, to its end; raises its error, or `ChildDiedError`.
